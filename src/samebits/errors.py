@@ -1,0 +1,19 @@
+"""The two ways in which a command of samebits ends badly, each one clear line."""
+
+
+class SamebitsError(Exception):
+    """An error that a user can act on: its text is one line (what, where, what was expected, what to do)."""
+
+    status = 1
+
+
+class WrongUse(SamebitsError):  # noqa: N818 - reads as what it is at every `raise`
+    """A wrong option, file, folder or environment: exit status 2."""
+
+    status = 2
+
+
+class CheckFailed(SamebitsError):  # noqa: N818
+    """A check ran and found a difference: exit status 1."""
+
+    status = 1

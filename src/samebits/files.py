@@ -1,0 +1,73 @@
+"""Files are written whole or not at all."""
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from samebits.errors import WrongUse
+
+CHUNK = 1 << 20  # bytes; larger reads gain nothing once a chunk outgrows the L2 cache
+
+
+def write_whole(path: str | os.PathLike[str], content: str | bytes | Iterable[bytes | memoryview]) -> str:
+    """Write `content` beside `path`, flush it to disk, rename it into place.
+
+    Args:
+        path: the file; whatever stood there stays until the new content is complete.
+        content: text (stored as UTF-8), bytes, or chunks of bytes.
+
+    Returns:
+        The SHA-256 of what was written, as 64 hexadecimal digits.
+
+    Raises:
+        WrongUse: the disk is full or the folder cannot be written; nothing is left behind.
+    """
+    path = Path(path)
+    try:
+        return _write_whole(path, content)
+    except OSError as error:
+        raise cannot_write(path, error) from None
+
+
+def cannot_write(path: Path, error: OSError) -> WrongUse:
+    """The one line for a full disk, a read-only file system or a folder of somebody else's."""
+    return WrongUse(f"cannot write {path}: {error.strerror}; make room there or name another folder")
+
+
+def _write_whole(path: Path, content: str | bytes | Iterable[bytes | memoryview]) -> str:
+    if isinstance(content, str):
+        content = content.encode()
+    if isinstance(content, bytes):
+        content = [content]
+    sha256 = hashlib.sha256()
+    handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            for chunk in content:
+                file.write(chunk)
+                sha256.update(chunk)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(beside, 0o666 & ~_umask())  # mkstemp makes files that only their owner can read
+        os.replace(beside, path)
+    except BaseException:
+        os.unlink(beside)
+        raise
+    return sha256.hexdigest()
+
+
+def sha256_file(path: str | os.PathLike[str]) -> str:
+    """The SHA-256 of a file's bytes, as `sha256sum` prints it."""
+    sha256 = hashlib.sha256()
+    with open(path, "rb", buffering=0) as file:
+        while chunk := file.read(CHUNK):
+            sha256.update(chunk)
+    return sha256.hexdigest()
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

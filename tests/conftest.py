@@ -1,0 +1,52 @@
+"""What the tests share: the repository, its entrypoint, and processes started the way a user starts them."""
+
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+Started = subprocess.CompletedProcess[str]
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The repository."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def start() -> Callable[..., Started]:
+    """Run a command through ./entrypoint in a process of its own, as `make` does.
+
+    `variables` are added to this process's environment; None removes one.
+    """
+
+    def start(*command: object, cwd: Path = ROOT, timeout: float = 600, **variables: str | None) -> Started:
+        environment = {
+            **os.environ,
+            **{name: value for name, value in variables.items() if value is not None},
+        }
+        for name, value in variables.items():
+            if value is None:
+                environment.pop(name, None)
+        return subprocess.run(
+            [str(ROOT / "entrypoint"), *map(str, command)],
+            cwd=cwd,
+            env=environment,
+            timeout=timeout,
+            capture_output=True,
+            text=True,
+        )
+
+    return start
+
+
+def one_line(stderr: str) -> str:
+    """The single line that a failing command may print; fails the test when there are more."""
+    lines = [line for line in stderr.splitlines() if line.strip()]
+    assert len(lines) == 1, stderr
+    assert lines[0].startswith("samebits: "), stderr
+    return lines[0]

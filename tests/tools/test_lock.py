@@ -1,0 +1,336 @@
+"""The locks answer what is asked for, are complete, and come out the same again."""
+
+import importlib.metadata
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import rattler
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parents[2]
+TOOL = ROOT / "tools/lock.py"
+CONDA, PIP, DEV, OWN = (
+    "conda-lock.yml",
+    "requirements.lock",
+    "requirements-dev.lock",
+    "requirements-conda-lock.lock",
+)
+PIP_TEXT = (ROOT / PIP).read_text()
+ROW = re.compile(r"([a-z0-9-]+)==([^\s;]+) --hash=sha256:([0-9a-f]{64})")
+
+
+def rows(name: str) -> dict[str, str]:
+    """Package to version of a PyPI lock; a line that is neither a comment nor a whole row fails the test."""
+    lines = [line for line in (ROOT / name).read_text().splitlines() if not line.startswith("#")]
+    matches = [ROW.fullmatch(line) for line in lines]
+    assert None not in matches, (
+        f"{name}: {lines[matches.index(None)]!r} is not `NAME==VERSION --hash=sha256:…`"
+    )
+    return {match[1]: match[2] for match in matches if match}
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A folder with copies of the requests and the locks."""
+    for name in ("environment.yml", "pyproject.toml", CONDA, PIP, DEV, OWN):
+        shutil.copy(ROOT / name, tmp_path)
+    return tmp_path
+
+
+def lock(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    words, environment = [sys.executable, str(TOOL), *arguments], {**os.environ, **variables}
+    return subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True)
+
+
+def replace(file: Path, old: str, new: str) -> None:
+    text = file.read_text()
+    assert text.count(old) == 1, f"{old!r} stands {text.count(old)} times in {file.name}"
+    file.write_text(text.replace(old, new))
+
+
+def test_locks_are_up_to_date() -> None:
+    """What `make lock-check` runs."""
+    result = lock(ROOT, "--check")
+    assert result.returncode == 0, result.stderr
+
+
+def test_comments_and_layout_make_no_lock_stale(project: Path) -> None:
+    asked = yaml.safe_load((project / "environment.yml").read_text())
+    *conda, pip = asked["dependencies"]
+    pip["pip"] = [f"  {requirement.replace('==', ' == ')}" for requirement in reversed(pip["pip"])]
+    asked["dependencies"] = [pip, *reversed(conda)]
+    (project / "environment.yml").write_text(
+        "# another comment\n" + yaml.safe_dump(asked, default_flow_style=True)
+    )
+    replace(project / "pyproject.toml", "[dependency-groups]", "[dependency-groups] # another comment")
+    result = lock(project, "--check")
+    assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "stale"),
+    [
+        ("environment.yml", "- scikit-learn==1.9.1", "- scikit-learn==1.9.0", [PIP]),
+        ("environment.yml", "      - rich==15.0.0\n", "", [PIP]),
+        ("environment.yml", "- python=3.11.15", "- python=3.11.14", [CONDA]),
+        ("environment.yml", "- conda-forge", "- other\n  - conda-forge", [CONDA]),
+        ("environment.yml", "- python=3.11.15", "- python=3.12.1", [CONDA, PIP, DEV, OWN]),
+        ("environment.yml", "- uv=0.12.5", "- uv=0.12.3", [CONDA, DEV]),
+        ("pyproject.toml", '"pytest-xdist==3.8.0"', '"pytest-xdist==3.7.0"', [DEV]),
+        ("pyproject.toml", '"conda-lock==4.0.3"', '"conda-lock==4.0.2"', [OWN]),
+        (PIP, "\ntzdata==2026.6 ", "\ntzdata==2026.5 ", [DEV]),  # installed over the other
+        (CONDA, "# request:", "# requested:", [CONDA]),
+    ],
+)
+def test_a_changed_request_makes_its_lock_stale(
+    project: Path, file: str, old: str, new: str, stale: list[str]
+) -> None:
+    replace(project / file, old, new)
+    result = lock(project, "--check")
+    assert result.returncode == 1
+    assert result.stderr.count("\n") == 1
+    assert result.stderr.startswith(f"samebits: {', '.join(stale)} do")
+    assert result.stderr.endswith("run `make lock`\n")
+
+
+def test_a_missing_lock_is_stale(project: Path) -> None:
+    (project / PIP).unlink()
+    result = lock(project, "--check")
+    assert result.returncode == 1
+    assert PIP in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "says"),
+    [
+        ("environment.yml", "- scikit-learn==1.9.1", "- scikit-learn", "scikit-learn==VERSION"),
+        ("environment.yml", "- scikit-learn==1.9.1", "- scikit-learn==1.9.*", "scikit-learn==VERSION"),
+        ("environment.yml", "- python=3.11.15", "- python=3.11", "`python` needs an exact version"),
+        ("environment.yml", "- linux-64", "- osx-arm64", "osx-arm64"),
+        ("environment.yml", "- pip:", "- other:", "`pip:` list"),
+        ("environment.yml", "channels:", "channels: [", "cannot be read"),
+        ("pyproject.toml", "[dependency-groups]", "[other]", "dependency-groups"),
+    ],
+)
+def test_a_wrong_request_is_one_clear_line(project: Path, file: str, old: str, new: str, says: str) -> None:
+    replace(project / file, old, new)
+    result = lock(project, "--check")
+    assert result.returncode == 2
+    assert result.stderr.startswith("samebits: ")
+    assert result.stderr.count("\n") == 1
+    assert says in result.stderr
+
+
+def test_wrong_use_is_one_clear_line(project: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    for result in (
+        lock(project, "--nonsense"),
+        lock(project, "--conda", "/no/such"),
+        lock(elsewhere, "--check"),
+    ):
+        assert result.returncode == 2
+        assert result.stderr.startswith("samebits: ")
+        assert result.stderr.count("\n") == 1
+
+
+def made(folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run the tool for real; skip the test where no package index answers."""
+    result = lock(folder, **variables)
+    if result.returncode and re.search("Failed to fetch|error sending request|dns error", result.stderr):
+        pytest.skip(f"needs a package index: {result.stderr.strip()}")
+    assert result.returncode == 0, result.stderr
+    return result
+
+
+def test_the_same_request_gives_the_same_bytes(project: Path) -> None:
+    """Also where the machine's settings would have uv choose otherwise; and without any conda."""
+    before = {name: (project / name).read_bytes() for name in (CONDA, PIP, DEV, OWN)}
+    made(
+        project, UV_RESOLUTION="lowest", UV_EXCLUDE_NEWER="2020-01-01", UV_PRERELEASE="allow", TZ="Asia/Tokyo"
+    )
+    assert {name: (project / name).read_bytes() for name in before} == before
+
+
+def test_a_change_under_pip_moves_only_what_it_must(project: Path) -> None:
+    """And what it leaves, it leaves at an older version too; a wrong hash is mended."""
+    (project / PIP).write_text(re.sub(r"(?m)^urllib3==.*", "urllib3==2.6.3 --hash=sha256:0", PIP_TEXT))
+    replace(project / "environment.yml", "- threadpoolctl==3.8.0\n", "- threadpoolctl==3.6.0\n")
+    before = (project / CONDA).read_bytes()
+    made(project)
+    assert lock(project, "--check").returncode == 0
+    assert (project / CONDA).read_bytes() == before
+    assert not (project / ".venv-conda-lock").exists(), "conda-lock was set up, though nothing asked for it"
+    after = {line for line in (project / PIP).read_text().splitlines() if not line.startswith("#")}
+    moved = sorted(after - set(PIP_TEXT.splitlines()))
+    assert [line.split(" ")[0] for line in moved] == ["threadpoolctl==3.6.0", "urllib3==2.6.3"]
+    assert all(ROW.fullmatch(line) for line in moved)
+    assert len(after) == len(rows(PIP))
+
+
+# The wheel that is chosen
+
+
+@pytest.fixture(scope="module")
+def tool() -> ModuleType:
+    specification = importlib.util.spec_from_file_location("samebits_tools_lock", TOOL)
+    assert specification
+    assert specification.loader
+    module = importlib.util.module_from_spec(specification)
+    sys.modules[specification.name] = module  # dataclasses look their module up
+    specification.loader.exec_module(module)
+    return module
+
+
+def package(*tags: str) -> dict[str, Any]:
+    """A row of pylock.toml whose wheels' hashes are their places in `tags`."""
+    wheels = [
+        {"url": f"https://example.org/%2B/p-1.0-{tag}.whl#x", "hashes": {"sha256": str(place)}}
+        for place, tag in enumerate(tags)
+    ]
+    return {"name": "p", "version": "1.0", "wheels": wheels}
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        ("cp311-cp311-manylinux_2_28_x86_64", "cp39-abi3-manylinux_2_28_x86_64", "py3-none-any"),
+        (
+            "cp39-abi3-manylinux_2_17_x86_64.manylinux2014_x86_64",
+            "py3-none-any",
+            "cp312-cp312-manylinux_2_28_x86_64",
+        ),
+        ("cp311-cp311-manylinux_2_28_x86_64", "cp311-cp311-manylinux2014_x86_64", "cp311-cp311-linux_x86_64"),
+        ("py3-none-any", "cp311-cp311-manylinux_2_34_x86_64", "cp311-cp311-musllinux_1_2_x86_64"),
+        ("2-cp311-cp311-manylinux_2_28_x86_64", "1-cp311-cp311-manylinux_2_28_x86_64", "1-py3-none-any"),
+        ("10-py3-none-any", "9-py3-none-any", "py3-none-any"),
+        ("py3-none-manylinux1_x86_64", "cp311-cp311-macosx_11_0_arm64", "cp311-cp311-manylinux_2_17_aarch64"),
+    ],
+)
+def test_the_wheel_is_the_one_that_an_installer_would_choose(tool: ModuleType, tags: tuple[str, ...]) -> None:
+    ranks = tool.wheel_tags("3.11")
+    assert tool.best_wheel(package(*tags), ranks) == "0"
+    assert tool.best_wheel(package(*reversed(tags)), ranks) == str(len(tags) - 1)
+
+
+def test_a_package_without_a_fitting_wheel_is_refused(tool: ModuleType) -> None:
+    ranks = tool.wheel_tags("3.11")
+    with pytest.raises(tool.CheckFailed, match=r"p 1\.0 has no wheel"):
+        tool.best_wheel(package("cp311-cp311-win_amd64"), ranks)
+    nameless = package("py3-none-any")
+    nameless["wheels"][0]["hashes"] = {"md5": "0"}
+    with pytest.raises(tool.CheckFailed, match="no sha256"):
+        tool.best_wheel(nameless, ranks)
+
+
+# The conda half
+
+
+@pytest.fixture(scope="module")
+def conda() -> dict[str, dict[str, Any]]:
+    """The rows of conda-lock.yml by package."""
+    packages = yaml.safe_load((ROOT / CONDA).read_text())["package"]
+    assert len({row["name"] for row in packages}) == len(packages)
+    return {row["name"]: row for row in packages}
+
+
+def test_conda_rows_are_addressed_and_hashed(conda: dict[str, dict[str, Any]]) -> None:
+    for name, row in conda.items():
+        assert re.fullmatch(r"[0-9a-f]{64}", row["hash"]["sha256"]), name
+        assert row["manager"] == "conda", name
+        assert re.fullmatch(
+            rf"https://conda\.anaconda\.org/conda-forge/(linux-64|noarch)/{name}-{row['version']}-\w+\.conda",
+            row["url"],
+        ), row["url"]
+
+
+def test_conda_half_is_closed(conda: dict[str, dict[str, Any]]) -> None:
+    needed = {need for row in conda.values() for need in row["dependencies"] if not need.startswith("__")}
+    assert needed
+    assert needed <= conda.keys()
+
+
+def test_conda_half_gives_what_is_asked_for(conda: dict[str, dict[str, Any]]) -> None:
+    asked = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
+    versions = dict(entry.split("=") for entry in asked if isinstance(entry, str))
+    assert versions.keys() == {"python", "uv"}
+    assert {name: conda[name]["version"] for name in versions} == versions
+    assert rows(DEV)["uv"] == versions["uv"]
+    assert yaml.safe_load((ROOT / CONDA).read_text())["metadata"]["sources"] == ["environment.yml"]
+
+
+def test_an_independent_reader_agrees(conda: dict[str, dict[str, Any]]) -> None:
+    """py-rattler reads conda-lock.yml with code of its own; its records satisfy one another's needs."""
+    environment = rattler.LockFile.from_path(str(ROOT / CONDA)).default_environment()
+    assert environment
+    [platform] = environment.platforms()
+    assert platform.name == "linux-64"
+    records = {r.name.normalized: r for r in environment.conda_repodata_records_for_platform(platform) or []}
+    assert records.keys() == conda.keys()
+    for name, record in records.items():
+        assert record.sha256.hex() == conda[name]["hash"]["sha256"]
+        assert record.url == conda[name]["url"]
+        for need in record.depends:
+            if not need.startswith("__"):
+                match = rattler.MatchSpec(need)
+                assert match.matches(records[match.name.normalized]), f"{name} needs {need}"
+
+
+# The PyPI half
+
+
+@pytest.mark.parametrize("name", [PIP, DEV, OWN])
+def test_pypi_rows_have_one_hash_and_no_address(name: str) -> None:
+    text = (ROOT / name).read_text()
+    assert rows(name)
+    assert len(rows(name)) == text.count("==") == text.count("sha256:") - 1  # the header has the request's
+    assert "://" not in text
+    assert "index" not in text
+
+
+def test_conda_lock_has_no_other_address() -> None:
+    hosts = set(re.findall(r"https?://([^/\s]+)", (ROOT / CONDA).read_text()))
+    assert hosts == {"conda.anaconda.org"}
+
+
+def test_the_locks_of_one_environment_share_no_package() -> None:
+    assert not rows(PIP).keys() & rows(DEV).keys()
+
+
+def test_what_is_asked_for_is_locked() -> None:
+    [pip] = [
+        e["pip"] for e in yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"] if "pip" in e
+    ]
+    assert {text.split("==")[0]: text.split("==")[1] for text in pip}.items() <= rows(PIP).items()
+
+
+def test_the_environment_is_what_the_locks_say_and_is_closed() -> None:
+    """Every locked version is installed; what each package needs is locked, in a version that it accepts."""
+    base, all_rows = rows(PIP), {**rows(PIP), **rows(DEV)}
+    installed = {canonicalize_name(d.name): d for d in importlib.metadata.distributions()}
+    assert {name: installed[name].version for name in all_rows if name in installed} == all_rows
+    reached: set[tuple[str, str]] = set()
+    ahead = [(name, "") for name in all_rows]
+    while ahead:
+        name, extra = ahead.pop()
+        if (name, extra) in reached:
+            continue
+        reached.add((name, extra))
+        allowed = base if name in base else all_rows  # what goes into the image needs no development tool
+        for text in installed[name].requires or []:
+            need = Requirement(text)
+            if need.marker and not need.marker.evaluate({"extra": extra}):
+                continue
+            target = canonicalize_name(need.name)
+            assert target in allowed, f"{name} needs {text}, which is not locked"
+            assert need.specifier.contains(allowed[target], prereleases=True), f"{name} needs {text}"
+            ahead += [(target, e) for e in need.extras]

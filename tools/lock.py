@@ -1,0 +1,415 @@
+"""Make the locks out of environment.yml and pyproject.toml, or say which of them is stale.
+
+    lock                          what is in it           asked for in                         solved by
+    conda-lock.yml                the interpreter, uv     environment.yml without `pip:`       conda-lock
+    requirements.lock             torch, TensorFlow, …    environment.yml, `pip:`              uv
+    requirements-dev.lock         ruff, pytest, …, uv     pyproject.toml, group `dev`          uv
+    requirements-conda-lock.lock  conda-lock itself       pyproject.toml, group `conda-lock`   uv
+
+conda-lock is not asked for the wheels, since its PyPI solver gets the CUDA pins wrong; as it solves `pip:`
+whenever it sees it, it gets a copy of environment.yml without. A lock keeps the versions that it has where
+the request allows (`--upgrade` moves them), and says in its header which request it answers. Works on the
+current folder; nothing is written unless every solver has answered.
+"""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import tomllib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import click
+import yaml
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.tags import Tag, compatible_tags, cpython_tags
+from packaging.utils import canonicalize_name, parse_wheel_filename
+
+from samebits.cli import run_command
+from samebits.errors import CheckFailed, WrongUse
+from samebits.files import write_whole
+
+ENVIRONMENT, PROJECT = Path("environment.yml"), Path("pyproject.toml")
+CONDA_LOCK = Path("conda-lock.yml")
+PIP, DEV, CONDA_LOCK_ITSELF = (
+    Path(name) for name in ("requirements.lock", "requirements-dev.lock", "requirements-conda-lock.lock")
+)
+CONDA_LOCK_ENVIRONMENT = Path(".venv-conda-lock")
+CONDA_PLATFORM = "linux-64"
+GLIBC = 28  # 2.28: what torch's wheels ask for
+UV_PLATFORM = f"x86_64-manylinux_2_{GLIBC}"
+FOR = f"Linux on x86-64 with glibc 2.{GLIBC} or newer"
+
+# What uv may take from the environment: where packages come from; not which (UV_RESOLUTION and its like).
+UV_VARIABLES = (
+    *("UV_DEFAULT_INDEX", "UV_INDEX", "UV_KEYRING", "UV_INSECURE", "UV_SYSTEM_CERTS", "UV_NATIVE_TLS"),
+    *("UV_CACHE", "UV_HTTP", "UV_CONCURRENT", "UV_OFFLINE", "UV_CONFIG_FILE", "UV_NO_CONFIG"),
+)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked for, freed of comments and layout.
+
+    Attributes:
+        conda: `channels` in order, `platforms`, and `dependencies` without `pip:`, sorted.
+        python: the interpreter's feature version, such as "3.11". Not its patch version: the wheels must also
+            suit an older patch release, such as the one that a Debian machine has.
+        uv: the exact version of uv.
+        pip, dev, conda_lock: requirements of the three PyPI locks, normalised and sorted.
+    """
+
+    conda: dict[str, list[str]]
+    python: str
+    uv: str
+    pip: list[str]
+    dev: list[str]
+    conda_lock: list[str]
+
+    def digest(self, lock: Path) -> str:
+        """The SHA-256 of everything that decides what `lock` must hold."""
+        wheels: dict[str, object] = {"python": self.python, "platform": UV_PLATFORM}
+        asked: dict[Path, object] = {
+            CONDA_LOCK: self.conda,
+            PIP: {**wheels, "requirements": self.pip},
+            # Installed over requirements.lock: another version in there makes this one stale.
+            DEV: {**wheels, "requirements": self.dev, "constraints": sorted(pins(PIP).items())},
+            CONDA_LOCK_ITSELF: {**wheels, "requirements": self.conda_lock},
+        }
+        return hashlib.sha256(json.dumps(asked[lock], sort_keys=True).encode()).hexdigest()
+
+
+def read_request() -> Request:
+    """Read environment.yml and pyproject.toml of the current folder.
+
+    Raises:
+        WrongUse: a file is missing or malformed, or a version is not exact.
+    """
+    try:
+        environment = yaml.safe_load(ENVIRONMENT.read_text())
+        groups = tomllib.loads(PROJECT.read_text())["dependency-groups"]
+        dev, conda_lock = groups["dev"], groups["conda-lock"]
+    except OSError as error:
+        raise WrongUse(f"{error.filename}: {error.strerror}; run this in the project's folder") from None
+    except (yaml.YAMLError, tomllib.TOMLDecodeError) as error:
+        raise WrongUse(f"{ENVIRONMENT} or {PROJECT} cannot be read: {error}") from None
+    except KeyError as error:
+        raise WrongUse(f"{PROJECT}: [dependency-groups] needs `dev` and `conda-lock`; no {error}") from None
+    try:
+        dependencies = environment["dependencies"]
+        conda = sorted(re.sub(r"\s+", "", entry) for entry in dependencies if isinstance(entry, str))
+        [pip] = [list(entry["pip"]) for entry in dependencies if isinstance(entry, dict)]
+        channels, platforms = list(environment["channels"]), list(environment["platforms"])
+    except (KeyError, TypeError, ValueError):
+        raise WrongUse(
+            f"{ENVIRONMENT}: expected `channels`, `platforms` and `dependencies` with one `pip:` list in it"
+        ) from None
+    if platforms != [CONDA_PLATFORM]:
+        raise WrongUse(f"{ENVIRONMENT}: platforms is {platforms}; the wheels are for [{CONDA_PLATFORM}] only")
+    matches = (re.fullmatch(r"([\w-]+)==?([\d.]+)", entry) for entry in conda)
+    versions = {match[1]: match[2] for match in matches if match}
+    for name in ("python", "uv"):
+        if versions.get(name, "").count(".") != 2:
+            raise WrongUse(f"{ENVIRONMENT}: `{name}` needs an exact version, as in `- {name}=1.2.3`")
+    return Request(
+        conda={"channels": channels, "platforms": platforms, "dependencies": conda},
+        python=versions["python"].rpartition(".")[0],
+        uv=versions["uv"],
+        pip=exact(pip, ENVIRONMENT),
+        dev=exact([*dev, f"uv=={versions['uv']}"], PROJECT),
+        conda_lock=exact(conda_lock, PROJECT),
+    )
+
+
+def exact(requirements: Iterable[object], where: Path) -> list[str]:
+    """Normalise requirements and sort them.
+
+    Raises:
+        WrongUse: one of them is malformed or leaves its version open.
+    """
+    normal = []
+    for text in requirements:
+        try:
+            requirement = Requirement(str(text))
+        except InvalidRequirement:
+            raise WrongUse(f"{where}: `{text}` is not a requirement; write it as NAME==VERSION") from None
+        if [s.operator for s in requirement.specifier] != ["=="] or str(requirement.specifier).endswith("*"):
+            raise WrongUse(f"{where}: `{text}` leaves its version open; write {requirement.name}==VERSION")
+        requirement.name = canonicalize_name(requirement.name)
+        normal.append(str(requirement))
+    return sorted(normal)
+
+
+def pins(lock: Path, text: str | None = None) -> dict[str, str]:
+    """The versions in a PyPI lock (or in `text`, what it is about to hold), by package; empty without one."""
+    if text is None:
+        text = lock.read_text() if lock.exists() else ""
+    return dict(re.findall(r"^([\w.-]+)==(\S+)", text, re.MULTILINE))
+
+
+def recorded(lock: Path) -> str | None:
+    """The request's digest in the lock's header, if there is one."""
+    text = lock.read_text() if lock.exists() else ""
+    match = re.search(r"^# request: sha256:([0-9a-f]{64})$", text, re.MULTILINE)
+    return match[1] if match else None
+
+
+def header(what: str, digest: str) -> str:
+    """The comment that starts a lock."""
+    return f"# {what}.\n# For {FOR}. Made by `make lock`.\n# request: sha256:{digest}\n"
+
+
+# The PyPI half
+
+
+class Uv:
+    """uv in the version that environment.yml names."""
+
+    def __init__(self, version: str) -> None:
+        here = Path(sys.executable).with_name("uv")
+        if not here.exists():
+            raise WrongUse(f"{here} is missing; run `make env` first")
+        self.words = [str(here)]
+        found = run([str(here), "--version"], "uv does not start").split()[1]
+        if found != version:  # environment.yml was changed since: that uv, in its own cached environment
+            self.words += ["tool", "run", "--from", f"uv=={version}", "uv"]
+        kept = {k: v for k, v in os.environ.items() if k.startswith(UV_VARIABLES) or not k.startswith("UV_")}
+        self.environment = {**kept, "UV_PYTHON_DOWNLOADS": "never"}
+        if index := run([str(Path(__file__).with_name("pip-index"))], "tools/pip-index failed").strip():
+            self.environment["UV_DEFAULT_INDEX"] = index
+
+    def __call__(self, *arguments: str, failing: str) -> str:
+        return run([*self.words, *arguments], failing, self.environment)
+
+
+DRAWING = re.compile(
+    "[\u00d7\u2500-\u25ff]+ ?"
+)  # the cross, lines and arrows that uv sets around its messages
+
+
+def run(words: Sequence[str], failing: str, environment: dict[str, str] | None = None) -> str:
+    """Run a command and return what it prints.
+
+    Raises:
+        CheckFailed: it failed; the line begins with `failing` and ends with what the command said.
+    """
+    try:
+        done = subprocess.run(words, env=environment, capture_output=True, text=True, check=True)
+    except OSError as error:
+        raise CheckFailed(f"{failing}: {words[0]}: {error.strerror}") from None
+    except subprocess.CalledProcessError as error:
+        said = (error.stderr.strip() or error.stdout.strip()).splitlines()
+        trace = next((i for i, line in enumerate(said) if line.startswith("Traceback")), None)
+        if trace is not None:  # conda-lock tells the solver's reason before its own traceback
+            reason = next((i for i in range(trace) if said[i].startswith("Could not")), None)
+            said = said[-1:] if reason is None else said[reason:trace][:4]
+        raise CheckFailed(f"{failing}: {DRAWING.sub('', ' '.join(said[-12:]))}") from None
+    return done.stdout
+
+
+def wheel_tags(python: str) -> dict[Tag, int]:
+    """Every tag that a wheel for `python` on our platform may have: its rank, the best is 0."""
+    old = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
+    platforms = []
+    for minor in range(GLIBC, 4, -1):
+        platforms.append(f"manylinux_2_{minor}_x86_64")
+        if minor in old:
+            platforms.append(f"{old[minor]}_x86_64")
+    platforms.append("linux_x86_64")
+    version, interpreter = tuple(map(int, python.split("."))), "cp" + python.replace(".", "")
+    tags = [
+        *cpython_tags(version, abis=[interpreter], platforms=platforms),
+        *compatible_tags(version, interpreter, platforms),
+    ]
+    return {tag: rank for rank, tag in reversed(list(enumerate(tags)))}
+
+
+def best_wheel(package: dict[str, Any], ranks: dict[Tag, int]) -> str:
+    """The sha256 of the one wheel, of all that a package's version has, which an installer would choose.
+
+    Args:
+        package: a row of `packages` in a pylock.toml.
+        ranks: of `wheel_tags`.
+
+    Raises:
+        CheckFailed: there is none for our platform, or the index tells no sha256.
+    """
+    candidates = []
+    for wheel in package.get("wheels", []):
+        address = wheel.get("name") or wheel.get("path") or urlsplit(wheel["url"]).path
+        _, _, build, tags = parse_wheel_filename(unquote(PurePosixPath(address).name))
+        fitting = [ranks[tag] for tag in tags if tag in ranks]
+        if fitting:
+            # Best tag first; of two builds with equal tags, the later one.
+            candidates.append((-min(fitting), build, wheel["hashes"].get("sha256")))
+    name = f"{package['name']} {package.get('version', '')}"
+    if not candidates:
+        raise CheckFailed(f"{name} has no wheel for {UV_PLATFORM}; ask for a version that has one")
+    sha256: str | None = max(candidates, key=lambda candidate: candidate[:2])[2]
+    if sha256 is None:
+        raise CheckFailed(f"{name}: the package index gives no sha256 for its wheel; use an index that does")
+    return sha256
+
+
+def lock_wheels(
+    uv: Uv,
+    lock: Path,
+    requirements: list[str],
+    python: str,
+    over: str = "",
+    upgrade: bool = False,
+) -> str:
+    """Solve requirements for our platform.
+
+    Args:
+        uv: the solver.
+        lock: the file that the result is for; its present versions are preferred.
+        requirements: what is asked for.
+        python: the interpreter's feature version.
+        over: rows of a lock underneath: its versions hold, and its packages are left out of the result.
+        upgrade: prefer the newest versions instead.
+
+    Returns:
+        One row a package, `NAME==VERSION --hash=sha256:DIGITS`, sorted by name.
+    """
+    underneath = pins(lock, over)
+    with tempfile.TemporaryDirectory() as folder:
+        asked, constraints = Path(folder, "asked.in"), Path(folder, "constraints.txt")
+        result = Path(folder, "pylock.toml")
+        asked.write_text("".join(f"{requirement}\n" for requirement in requirements))
+        constraints.write_text("".join(f"{name}=={version}\n" for name, version in underneath.items()))
+        # uv prefers the versions that it finds in its output file.
+        kept = "".join(f'[[packages]]\nname = "{n}"\nversion = "{v}"\n' for n, v in pins(lock).items())
+        if kept and not upgrade:
+            result.write_text(f'lock-version = "1.0"\ncreated-by = "samebits"\n{kept}')
+        uv(
+            "pip", "compile", str(asked), "--constraints", str(constraints), "--format", "pylock.toml",
+            "--output-file", str(result), "--python-version", python, "--python-platform", UV_PLATFORM,
+            "--only-binary", ":all:", "--resolution", "highest", "--prerelease", "if-necessary-or-explicit",
+            "--no-emit-index-url", "--no-header", "--quiet", failing=f"{lock} was not made",
+        )  # fmt: skip
+        packages = tomllib.loads(result.read_text())["packages"]
+    ranks = wheel_tags(python)
+    wheels = {
+        (p["name"], p.get("version")): best_wheel(p, ranks) for p in packages if p["name"] not in underneath
+    }
+    rows = (
+        f"{name}=={version} --hash=sha256:{digest}\n" for (name, version), digest in sorted(wheels.items())
+    )
+    return "".join(rows)
+
+
+# The conda half
+
+
+def lock_conda(uv: Uv, request: Request, own_lock: str, conda: str | None) -> str:
+    """Solve the conda half with conda-lock, in an environment of its own.
+
+    Args:
+        uv: makes that environment.
+        request: what is asked for.
+        own_lock: the rows of requirements-conda-lock.lock, that environment's content.
+        conda: the solver that conda-lock is to use; micromamba if None.
+
+    Returns:
+        conda-lock's file without its header, which proposes commands that would solve `pip:` too.
+    """
+    python = CONDA_LOCK_ENVIRONMENT / "bin/python"
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "own.lock").write_text(own_lock)
+        failing = f"{CONDA_LOCK_ENVIRONMENT}: conda-lock cannot be installed"
+        if not python.exists():
+            where = str(CONDA_LOCK_ENVIRONMENT)
+            uv("venv", "--quiet", "--clear", "--python", sys.executable, where, failing=failing)
+        uv(
+            "pip", "sync", "--quiet", "--require-hashes", "--python", str(python), str(folder / "own.lock"),
+            failing=failing,
+        )  # fmt: skip
+        # The same file name, so that `sources:` in the lock says environment.yml, and not where the copy was.
+        copy, result = folder / ENVIRONMENT.name, folder / CONDA_LOCK.name
+        copy.write_text(yaml.safe_dump(request.conda, sort_keys=False))
+        (folder / "none.json").write_text("{}")  # PyPI names, which conda-lock would look up on the network
+        run(
+            [str(python.with_name("conda-lock")), "lock", "--file", str(copy), "--lockfile", str(result),
+             "--pypi_to_conda_lookup_file", str(folder / "none.json"),
+             *(["--conda", conda] if conda else ["--micromamba"])],
+            f"{CONDA_LOCK} was not made",
+        )  # fmt: skip
+        return re.sub(r"\A(#.*\n)+", "", result.read_text())
+
+
+# The command
+
+
+def check(request: Request) -> None:
+    """Compare what is asked for with what each lock says it answers.
+
+    Raises:
+        CheckFailed: a lock is stale or missing.
+    """
+    locks = (CONDA_LOCK, PIP, DEV, CONDA_LOCK_ITSELF)
+    stale = [str(lock) for lock in locks if recorded(lock) != request.digest(lock)]
+    if stale:
+        verb = "does" if len(stale) == 1 else "do"
+        raise CheckFailed(
+            f"{', '.join(stale)} {verb} not answer what {ENVIRONMENT} and {PROJECT} ask for; run `make lock`"
+        )
+    click.echo(f"{', '.join(map(str, locks))}: up to date")
+
+
+def make(request: Request, conda: str | None, upgrade: bool) -> None:
+    """Solve what is asked for, then write what changed."""
+    if conda and not shutil.which(conda):
+        raise WrongUse(f"--conda {conda}: no such program; give the path of conda, mamba or micromamba")
+    uv = Uv(request.uv)
+    what = {
+        PIP: f"The wheels, one sha256 each, that answer `pip:` in {ENVIRONMENT}",
+        DEV: f"Development tools, over {PIP}, that answer group `dev` in {PROJECT}",
+        CONDA_LOCK_ITSELF: f"conda-lock in an environment of its own, group `conda-lock` in {PROJECT}",
+        CONDA_LOCK: f"The interpreter and uv, without wheels: those are in {PIP}, see {ENVIRONMENT}",
+    }
+    wheels = lock_wheels(uv, PIP, request.pip, request.python, upgrade=upgrade)
+    dev = lock_wheels(uv, DEV, request.dev, request.python, over=wheels, upgrade=upgrade)
+    own = lock_wheels(uv, CONDA_LOCK_ITSELF, request.conda_lock, request.python, upgrade=upgrade)
+    rows = {PIP: wheels, DEV: dev, CONDA_LOCK_ITSELF: own}
+    if upgrade or recorded(CONDA_LOCK) != request.digest(CONDA_LOCK):
+        rows[CONDA_LOCK] = lock_conda(uv, request, own, conda)
+    for (
+        lock,
+        content,
+    ) in rows.items():  # requirements.lock first: the digest of requirements-dev.lock reads it
+        text = header(what[lock], request.digest(lock)) + content
+        if lock.exists() and lock.read_text() == text:
+            click.echo(f"{lock}: unchanged")
+        else:
+            try:
+                write_whole(lock, text)
+            except OSError as error:
+                raise CheckFailed(f"{lock} cannot be written: {error.strerror}") from None
+            click.echo(f"{lock}: written")
+
+
+@click.command()
+@click.option("--check", "only_check", is_flag=True, help="Change nothing; exit with 1 if a lock is stale.")
+@click.option("--upgrade", is_flag=True, help="Take the newest of what the requests leave open.")
+@click.option("--conda", metavar="EXECUTABLE", help="What conda-lock solves with.  [default: micromamba]")
+def command(only_check: bool, upgrade: bool, conda: str | None) -> None:
+    """Make the locks of the project in the current folder, or check them."""
+    request = read_request()
+    if only_check:
+        check(request)
+    else:
+        make(request, conda, upgrade)
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(command, "tools/lock.py"))
