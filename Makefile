@@ -1,0 +1,108 @@
+# Every target goes through ./entrypoint, which exports determinism.env before Python starts.
+.DEFAULT_GOAL := help
+SHELL = /bin/sh
+.DELETE_ON_ERROR:
+
+# What a run may be told on make's command line: make train FRAMEWORK=keras ARGS="--epochs 5 --seed 7"
+FRAMEWORK ?= torch
+ARGS ?=
+export FRAMEWORK NET RUNS JOBS DEVICE
+# Empty: the first docker on PATH whose engine answers, then podman.
+DOCKER ?=
+IMAGE ?= samebits
+export DOCKER IMAGE BASE INTERPRETER CA
+# The interpreter that the environment is built on; it must be Python 3.11.
+PYTHON ?=
+# An executable for conda-lock to solve with; without it conda-lock finds its own.
+CONDA ?=
+
+READY := .venv/.ready
+READY_DEV := .venv/.ready-dev
+LOCKS := requirements.lock requirements-dev.lock pyproject.toml
+
+.PHONY: help
+help:  ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 26
+
+# ---------------------------------------------------------------- the environment
+.PHONY: env
+env: $(READY)  ## install the locked environment into .venv
+
+$(READY): $(LOCKS) tools/create-env
+	@tools/create-env $(PYTHON)
+
+$(READY_DEV): $(LOCKS) tools/create-env
+	@tools/create-env --dev $(PYTHON)
+
+.PHONY: lock
+lock: $(READY_DEV)  ## solve environment.yml again and write the locks
+	@./entrypoint python tools/lock.py $(if $(CONDA),--conda $(CONDA))
+
+.PHONY: lock-check
+lock-check: $(READY_DEV)  ## fail when environment.yml has changed since the locks were written
+	@./entrypoint python tools/lock.py --check
+
+# ---------------------------------------------------------------- a run
+.PHONY: train
+train: $(READY)  ## train the starter (FRAMEWORK=torch|keras, ARGS="--epochs 5 --seed 7")
+	@./entrypoint train $(ARGS)
+
+.PHONY: smoke
+smoke: $(READY)  ## train twice, compare the bits (RUNS=10 JOBS=2 NET=hazards DEVICE=cuda)
+	@./entrypoint smoke $(ARGS)
+
+.PHONY: smoke-controls
+smoke-controls: $(READY)  ## show that smoke can fail: perturbations with the protection and without
+	@./entrypoint samebits smoke-controls $(ARGS)
+
+.PHONY: golden
+golden: $(READY)  ## make the starters' hashes of today the golden ones
+	@FRAMEWORK=torch ./entrypoint train
+	@FRAMEWORK=keras ./entrypoint train
+	@./entrypoint samebits golden runs/torch runs/keras
+
+.PHONY: doctor
+doctor: $(READY)  ## what of Docker, driver and toolkit is there, and what to install
+	@./entrypoint doctor --host
+
+# ---------------------------------------------------------------- the proof
+.PHONY: lint
+lint: $(READY_DEV)  ## ruff, mypy, shellcheck
+	@./entrypoint tools/lint
+
+.PHONY: test
+test: $(READY_DEV) lint lock-check  ## everything that this machine can run, in under 25 minutes
+	@./entrypoint python -m pytest -m "not slow" $(ARGS)
+
+.PHONY: proof
+proof: $(READY_DEV)  ## the whole, resumable; says what each part showed
+	@./entrypoint python tools/proof.py $(ARGS)
+
+.PHONY: bench
+bench: $(READY_DEV)  ## what samebits costs, as ratios measured side by side
+	@./entrypoint python tools/bench.py $(ARGS)
+
+# ---------------------------------------------------------------- the image
+.PHONY: image
+image:  ## build the image (BASE=… INTERPRETER=conda|base CA=bundle.pem)
+	@tools/image.py build
+
+.PHONY: image-test
+image-test: $(READY_DEV)  ## build the image on a Debian base and train in it
+	@./entrypoint python -m pytest -m image tests/image $(ARGS)
+
+.PHONY: image-base
+image-base:  ## make a Debian base for INTERPRETER=base, where no registry is reachable
+	@tools/image.py test-base
+
+.PHONY: image-size
+image-size:  ## the image's size over what its wheels unpack to
+	@tools/image.py size
+
+.PHONY: docker-train
+docker-train:  ## train in the image, on the GPU when the toolkit is there
+	@tools/image.py run train $(ARGS)
+
+.PHONY: docker-smoke
+docker-smoke:  ## smoke in the image
+	@tools/image.py run smoke $(ARGS)

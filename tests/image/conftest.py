@@ -1,0 +1,113 @@
+"""One image for all tests: the whole lock on a Debian base made on the spot, built once and then reused."""
+
+import hashlib
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from samebits import engine
+
+ROOT = Path(__file__).parents[2]
+TOOL = ROOT / "tools" / "image.py"
+BASE = "samebits-base:bookworm"
+NAME = "samebits-test"
+# A line that a build is given as part of its CA bundle, and that must be nowhere in what it makes.
+MARKER = "samebits-test: the certificate of a company"
+
+Done = subprocess.CompletedProcess[str]
+
+
+def run(*command: object, timeout: float = 300, **variables: str) -> Done:
+    """Run a command with these variables added to the environment."""
+    environment = {**os.environ, **variables}
+    return subprocess.run(
+        [str(part) for part in command], capture_output=True, text=True, timeout=timeout, env=environment
+    )
+
+
+def inputs() -> str:
+    """A hash of everything that .dockerignore lets into the build, and of the Dockerfile."""
+    allowed = [line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")]
+    files = [ROOT / "Dockerfile", ROOT / ".dockerignore"]
+    for name in allowed:
+        files += sorted((ROOT / name).rglob("*")) if (ROOT / name).is_dir() else [ROOT / name]
+    digest = hashlib.sha256()
+    for path in files:
+        if path.is_file() and "__pycache__" not in path.parts:
+            digest.update(f"{path.relative_to(ROOT)}\0{path.stat().st_mode}\0".encode() + path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+@pytest.fixture(scope="session")
+def docker() -> str:
+    """The client of an engine that answers."""
+    found, asked = engine.find()
+    if found is None:
+        pytest.skip(
+            f"no container engine answers: {'; '.join(one.complaint for one in asked) or 'no client'}"
+        )
+    return found.command
+
+
+@pytest.fixture(scope="session")
+def base(docker: str) -> str:
+    """A Debian base; skips where Debian's packages cannot be had."""
+    made = run(TOOL, "test-base")
+    if made.returncode != 0:
+        pytest.skip(f"no Debian base to build on: {made.stderr.strip()}")
+    return BASE
+
+
+@pytest.fixture(scope="session")
+def build(base: str, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Done]:
+    """`tools/image.py build` on the Debian base, with a CA bundle that ends in MARKER."""
+    bundle = tmp_path_factory.mktemp("ca") / "ca.pem"
+    system = Path(os.environ.get("SSL_CERT_FILE", "/etc/ssl/certs/ca-certificates.crt"))
+    bundle.write_text(f"{system.read_text() if system.exists() else ''}\n# {MARKER}\n")
+
+    def build(*options: str, tool: Path = TOOL, **variables: str) -> Done:
+        variables = {"BASE": base, "INTERPRETER": "base", "IMAGE": NAME, "CA": str(bundle), **variables}
+        return run(tool, "build", *options, timeout=1500, **variables)
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def image(docker: str, build: Callable[..., Done]) -> str:
+    """The image's name, tagged by its inputs; images of former inputs are dropped, their layers stay."""
+    name = f"{NAME}:{inputs()}"
+    if run(docker, "image", "inspect", name).returncode != 0:
+        former = run(docker, "images", "--format", "{{.Repository}}:{{.Tag}}", NAME).stdout.split()
+        built = build(IMAGE=name)
+        assert built.returncode == 0, built.stderr[-3000:]
+        run(docker, "rmi", *former)
+    return name
+
+
+@pytest.fixture(scope="session")
+def contain(docker: str, image: str) -> Callable[..., Done]:
+    """`docker run --rm OPTION … IMAGE ARG …`; keyword `options` are the engine's."""
+
+    def contain(*arguments: object, options: tuple[object, ...] = (), timeout: float = 300) -> Done:
+        return run(docker, "run", "--rm", *options, image, *arguments, timeout=timeout)
+
+    return contain
+
+
+@pytest.fixture
+def container(docker: str, image: str) -> Iterator[Callable[..., str]]:
+    """Start a container in the background and get its id; removed at the end."""
+    started: list[str] = []
+
+    def container(*arguments: object, options: tuple[object, ...] = ()) -> str:
+        done = run(docker, "run", "--detach", *options, image, *arguments)
+        assert done.returncode == 0, done.stderr
+        started.append(done.stdout.strip())
+        return started[-1]
+
+    yield container
+    for one in started:
+        run(docker, "rm", "--force", one)

@@ -1,0 +1,262 @@
+"""The image, built and run by a real engine."""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import stat
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from .conftest import MARKER, NAME, ROOT, TOOL, Done, run
+
+pytestmark = [pytest.mark.image, pytest.mark.timeout(1800)]
+
+CALLER = 4711  # a user that neither the host nor the image knows
+HARDENED = (
+    "--read-only",
+    "--network=none",
+    "--cap-drop=ALL",
+    "--security-opt=no-new-privileges",
+    "--tmpfs=/tmp",
+)
+CUDA_ROWS = {"samebits.cuda": "nvidia-cuda-runtime-cu12", "samebits.cudnn": "nvidia-cudnn-cu12"}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder of the caller's, to be mounted; root can give it away, others are the caller themselves."""
+    folder = tmp_path / "work"
+    folder.mkdir()
+    if os.getuid() == 0:
+        os.chown(folder, CALLER, CALLER)
+    return folder
+
+
+def as_caller(folder: Path) -> tuple[str, ...]:
+    """Run as the folder's owner, with the folder as /workspace."""
+    owner = folder.stat()
+    return f"--user={owner.st_uid}:{owner.st_gid}", f"--volume={folder}:/workspace"
+
+
+def weights(folder: Path) -> str:
+    """The hash of the only run in a folder of runs."""
+    (file,) = folder.glob("*/weights.safetensors")
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def one_line(done: Done, status: int) -> str:
+    """What a refused command says."""
+    assert done.returncode == status, done.stderr
+    lines = [line for line in done.stderr.splitlines() if line.strip()]
+    assert len(lines) == 1, done.stderr
+    assert lines[0].startswith("samebits: "), done.stderr
+    return lines[0]
+
+
+# ---------------------------------------------------------------- it trains
+
+
+@pytest.mark.parametrize("framework", ["torch", "keras"])
+def test_trains_to_the_same_bits_as_outside(
+    contain: Callable[..., Done], start: Callable[..., Done], folder: Path, tmp_path: Path, framework: str
+) -> None:
+    """Hardened, as an unknown user, with data workers; the run comes out, and belongs to the caller."""
+    arguments = ("train", "--epochs", "1", "--workers", "2")
+    options = (*HARDENED, *as_caller(folder), f"--env=FRAMEWORK={framework}")
+    inside = contain(*arguments, options=options)
+    assert inside.returncode == 0, inside.stderr
+    outside = start(*arguments, "--run", tmp_path / "outside" / "run", FRAMEWORK=framework)
+    assert outside.returncode == 0, outside.stderr
+    assert weights(folder / "runs") == weights(tmp_path / "outside")
+    assert weights(folder / "runs") in inside.stdout
+    assert {path.stat().st_uid for path in (folder / "runs").rglob("*")} == {folder.stat().st_uid}
+
+
+def test_trains_by_default(contain: Callable[..., Done], start: Callable[..., Done], tmp_path: Path) -> None:
+    """`docker run IMAGE`, nothing else: as the image's own user, with no volume."""
+    inside = contain()
+    assert inside.returncode == 0, inside.stderr
+    outside = start("train", "--run", tmp_path / "outside" / "run")
+    assert weights(tmp_path / "outside") in inside.stdout, outside.stderr
+
+
+def test_smoke_inside(contain: Callable[..., Done]) -> None:
+    done = contain("smoke", "--epochs", "1", options=(*HARDENED, "--tmpfs=/workspace:mode=1777"))
+    assert done.returncode == 0, done.stderr
+    assert len(set(re.findall(r"\b[0-9a-f]{64}\b", done.stdout))) == 1, done.stdout
+
+
+def test_a_users_own_script(contain: Callable[..., Done], folder: Path) -> None:
+    (folder / "my.py").write_text(
+        "import os, samebits, torch\n"
+        "samebits.seed_everything(0)\n"
+        "open('made', 'w').write(os.environ['PYTHONHASHSEED'])\n"
+        "print([round(x, 4) for x in torch.rand(5).tolist()])\n"
+    )
+    done = contain("python", "my.py", options=as_caller(folder))
+    assert (done.stderr, done.stdout.strip()) == ("", "[0.4963, 0.7682, 0.0885, 0.132, 0.3074]")
+    assert (folder / "made").read_text() == "0"
+    assert (folder / "made").stat().st_uid == folder.stat().st_uid
+
+
+# ---------------------------------------------------------------- it behaves as a command
+
+
+def test_exit_statuses_pass_through(contain: Callable[..., Done]) -> None:
+    assert contain("sh", "-c", "exit 7").returncode == 7
+    assert "--epochs" in one_line(contain("train", "--epochs", "none"), 2)
+
+
+def test_the_entrypoint_refuses(contain: Callable[..., Done]) -> None:
+    done = contain(options=("--env=CUBLAS_EMULATE_SINGLE_PRECISION=1",))
+    assert "CUBLAS_EMULATE_SINGLE_PRECISION" in one_line(done, 2)
+
+
+@pytest.mark.parametrize("init", [(), ("--init",)], ids=["bare", "init"])
+def test_a_stop_reaches_the_training(
+    docker: str, container: Callable[..., str], folder: Path, init: tuple[str, ...]
+) -> None:
+    one = container("train", "--epochs", "100000", options=(*init, *as_caller(folder)))
+    deadline = time.monotonic() + 120
+    while "accuracy" not in run(docker, "logs", one).stdout:
+        assert time.monotonic() < deadline, run(docker, "logs", one).stderr
+        time.sleep(0.5)
+    assert [path.name for path in (folder / "runs").iterdir()] != []
+    begun = time.monotonic()
+    run(docker, "stop", "--time=60", one)
+    assert time.monotonic() - begun < 20
+    state = json.loads(run(docker, "inspect", "--format", "{{json .State}}", one).stdout)
+    assert state["ExitCode"] == 143
+    assert list((folder / "runs").iterdir()) == []
+
+
+def test_exec_goes_through_the_entrypoint_or_is_told(docker: str, container: Callable[..., str]) -> None:
+    one = container("sleep", "300", options=("--init",))
+    seeded = ("python", "-c", "import samebits; samebits.seed_everything(0)")
+    through = run(docker, "exec", one, "/opt/samebits/entrypoint", *seeded)
+    assert (through.returncode, through.stderr) == (0, "")
+    past = run(docker, "exec", one, *seeded)
+    assert "samebits exec --" in one_line(past, 0)
+
+
+# ---------------------------------------------------------------- what is in it
+
+
+def test_the_labels_are_what_is_installed(docker: str, image: str, contain: Callable[..., Done]) -> None:
+    labels = json.loads(run(docker, "inspect", "--format", "{{json .Config.Labels}}", image).stdout)
+    ask = "import sys, importlib.metadata as m; print(*map(m.version, sys.argv[1:]))"
+    installed = contain("python", "-c", ask, *CUDA_ROWS.values()).stdout.split()
+    assert [labels[name] for name in CUDA_ROWS] == installed
+    if commit := run("git", "-C", ROOT, "rev-parse", "HEAD").stdout.strip():
+        assert re.fullmatch("[0-9a-f]{40}", commit)
+        assert re.fullmatch("[0-9a-f]{40}", labels["org.opencontainers.image.revision"])
+
+
+def test_the_libraries_are_asked(contain: Callable[..., Done]) -> None:
+    """The build's own check, with the versions of another CUDA and of another cuDNN."""
+    script = ROOT / "tools" / "cuda_versions.py"
+    locked = dict(re.findall(r"^(nvidia-\S+)==(\S+)", (ROOT / "requirements.lock").read_text(), re.MULTILINE))
+    cuda, cudnn = (locked[row] for row in CUDA_ROWS.values())
+    for told, status in ((cuda, cudnn), 0), (("12.4.127", cudnn), 1), ((cuda, "9.8.0.87"), 1):
+        done = contain("python", "/tmp/check.py", *told, options=(f"--volume={script}:/tmp/check.py:ro",))
+        assert done.returncode == status, done.stderr
+        assert status == 0 or "but its wheel says" in one_line(done, 1)
+
+
+def test_nobody_is_root_and_nothing_can_be_changed(contain: Callable[..., Done]) -> None:
+    assert contain("id", "-u").stdout.strip() == "1000"
+    assert contain("find", "/opt", "-writable", "-not", "-type", "l").stdout == ""
+
+
+def test_there_is_no_cache_and_no_installer(contain: Callable[..., Done]) -> None:
+    """The base's packages are the base's; outside of them nothing is left of the build's tools."""
+    tools = "-name uv -o -name pip -o -name '*.whl' -o -name '*.tar.gz' -o -name requirements-dev.lock"
+    as_root = ("--user=0", "--entrypoint=sh")  # past the entrypoint, which makes a cache folder
+    everywhere = f"find /opt /root /home /run /tmp /var/tmp -type f '(' {tools} ')'"
+    empty = "find /run /tmp /var/tmp /workspace -type f"
+    found = contain("-c", f"{everywhere}; {empty}", options=as_root)
+    assert (found.stdout, found.stderr) == ("", "")
+
+
+def test_the_ca_bundle_is_not_kept(docker: str, image: str, contain: Callable[..., Done]) -> None:
+    search = f"find / -xdev -type f -size -1024k -print0 | xargs -0 grep -lF '{MARKER}'"
+    as_root = ("--user=0", "--entrypoint=sh")
+    assert contain("-c", search, options=as_root).stdout == ""
+    found = contain("-c", f"echo '# {MARKER}' > /tmp/kept; {search}", options=as_root)
+    assert found.stdout == "/tmp/kept\n"  # so the search would have found it
+    history = run(docker, "history", "--no-trunc", image).stdout
+    assert MARKER not in history
+    assert "ca.pem" not in history
+
+
+def test_the_size_is_little_more_than_the_wheels(image: str) -> None:
+    done = run(TOOL, "size", IMAGE=image)
+    assert done.returncode == 0, done.stderr
+    assert 1 < float(done.stdout.rpartition(" ")[2]) < 1.1, done.stdout
+
+
+def test_ones_own_code_is_a_layer_of_kilobytes(
+    docker: str, image: str, build: Callable[..., Done], tmp_path: Path
+) -> None:
+    """A changed source file leaves every layer but the last as it was, whatever the umask of the checkout."""
+    copy = tmp_path / "copy"
+    leave = shutil.ignore_patterns(".git", ".venv*", "runs", ".cache", ".proof", ".*_cache", "__pycache__")
+    shutil.copytree(ROOT, copy, ignore=leave)
+    with open(copy / "src" / "starter" / "settings.py", "a") as file:
+        file.write("\n# my own line\n")
+    for path in (copy / "src").rglob("*.py"):
+        path.chmod(stat.S_IRUSR | stat.S_IWUSR)
+    changed = f"{NAME}:changed"
+    try:
+        built = build(tool=copy / "tools" / "image.py", IMAGE=changed)
+        assert built.returncode == 0, built.stderr[-3000:]
+        before, after = (
+            json.loads(run(docker, "inspect", "--format", "{{json .RootFS.Layers}}", name).stdout)
+            for name in (image, changed)
+        )
+        assert after[:-1] == before[:-1]
+        assert after[-1] != before[-1]
+        sizes = [int(size) for size in run(
+            docker, "history", "--human=false", "--format", "{{.Size}}", changed
+        ).stdout.split()]  # fmt: skip
+        assert 0 < next(size for size in sizes if size) < 2_000_000
+        read = run(docker, "run", "--rm", changed, "tail", "-n1", "/opt/samebits/src/starter/settings.py")
+        assert read.stdout == "# my own line\n", read.stderr
+    finally:
+        run(docker, "rmi", changed)
+
+
+# ---------------------------------------------------------------- builds that must fail
+
+
+@pytest.mark.parametrize(
+    ("told", "row"),
+    [
+        ("CUDA=12.4.127", "nvidia-cuda-runtime-cu12==12.4.127"),
+        ("CUDNN=9.8.0.87", "nvidia-cudnn-cu12==9.8.0.87"),
+    ],
+)
+def test_a_wrong_version_fails_the_build(image: str, build: Callable[..., Done], told: str, row: str) -> None:
+    done = build("--build-arg", told, IMAGE=f"{NAME}:wrong")
+    assert done.returncode == 1
+    assert f"samebits: requirements.lock has no {row}" in done.stderr
+
+
+def test_a_base_without_python_fails_the_build(
+    docker: str, base: str, build: Callable[..., Done], tmp_path: Path
+) -> None:
+    (tmp_path / "Dockerfile").write_text(f"FROM {base}\nRUN rm /usr/bin/python3.11\n")
+    bare = f"{NAME}:bare"
+    try:
+        made = run(docker, "build", "--tag", bare, tmp_path, DOCKER_BUILDKIT="1")
+        assert made.returncode == 0, made.stderr
+        done = build(BASE=bare, IMAGE=f"{NAME}:wrong")
+        assert done.returncode == 1
+        assert "samebits: INTERPRETER=base needs a BASE that has python3.11" in done.stderr
+    finally:
+        run(docker, "rmi", bare)

@@ -1,0 +1,122 @@
+"""tools/image.py where things are missing, and what it tells an engine, for which a stand-in stands."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from .conftest import ROOT, TOOL, Done, run
+
+DOCKER = """#!/bin/sh
+case "$*" in
+  --version) echo "{version}" ;;
+  info*) echo '{{"ServerVersion": "20.10.24", "Runtimes": {runtimes}}}' ;;
+  "image inspect"*) exit {inspect} ;;
+  pull*) echo "no such host" >&2; exit 1 ;;
+  *) echo "$@" ;;
+esac
+"""
+SMI = "#!/bin/sh\necho 570.86.15\n"
+Tool = Callable[..., Done]
+
+
+@pytest.fixture
+def tool(tmp_path: Path) -> Tool:
+    """tools/image.py with a stand-in for the engine that prints what it was told."""
+
+    def tool(
+        *arguments: str,
+        version: str = "Docker version 20.10.24, build 297e128",
+        runtimes: str = "{}",
+        inspect: int = 0,
+        gpu: bool = False,
+        **variables: str,
+    ) -> Done:
+        client = tmp_path / "docker"
+        client.write_text(DOCKER.format(version=version, runtimes=runtimes, inspect=inspect))
+        client.chmod(0o755)
+        if gpu:
+            (tmp_path / "nvidia-smi").write_text(SMI)
+            (tmp_path / "nvidia-smi").chmod(0o755)
+        path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+        return run(TOOL, *arguments, PATH=path, **{"DOCKER": str(client), "IMAGE": "it", **variables})
+
+    return tool
+
+
+def one_line(done: Done, status: int) -> str:
+    assert (done.returncode, done.stderr.count("\n")) == (status, 1), done.stderr
+    assert done.stderr.startswith("samebits: ")
+    return done.stderr
+
+
+def test_runs_on_the_cpu_and_says_so(tool: Tool) -> None:
+    done = tool("run", "train", "--epochs", "1", FRAMEWORK="keras", JOBS="", SAMEBITS_THREADS="")
+    assert "running on the CPU" in one_line(done, 0)
+    me = f"--user={os.getuid()}:{os.getgid()}"
+    volume = f"--volume={ROOT}/runs:/workspace/runs"
+    assert done.stdout.split() == [
+        *("run", "--rm", "--init", me, "--env", "FRAMEWORK", volume, "it", "train", "--epochs", "1")
+    ]
+
+
+@pytest.mark.skipif(Path("/proc/driver/nvidia").exists(), reason="this machine has a driver of its own")
+@pytest.mark.parametrize(
+    ("gpu", "runtimes"), [(True, '{"nvidia": {}}'), (True, "{}"), (False, '{"nvidia": {}}')]
+)
+def test_hands_over_the_gpu_when_driver_and_toolkit_are_there(tool: Tool, gpu: bool, runtimes: str) -> None:
+    done = tool("run", gpu=gpu, runtimes=runtimes)
+    assert ("--gpus all" in done.stdout) == (gpu and "nvidia" in runtimes)
+    assert ("running on the CPU" in done.stderr) != ("--gpus all" in done.stdout)
+
+
+def test_podman_keeps_the_callers_number(tool: Tool) -> None:
+    assert "--userns=keep-id" in tool("run", version="podman version 4.3.1").stdout
+
+
+def test_no_engine(tool: Tool) -> None:
+    for word in ("build", "run", "size", "test-base"):
+        assert "no container engine" in one_line(tool(word, DOCKER="/nonexistent/docker"), 1)
+
+
+def test_no_image(tool: Tool) -> None:
+    for word in ("run", "size"):
+        assert "there is no image it; `make image` builds it" in one_line(tool(word, inspect=1), 1)
+
+
+def test_no_registry(tool: Tool) -> None:
+    done = tool("build", inspect=1, BASE="", INTERPRETER="")
+    assert done.returncode == 1
+    last = done.stderr.splitlines()[-1]
+    assert "cannot fetch docker.io/nvidia/cuda:12.8.1-base-ubuntu24.04@sha256:" in last
+    assert "INTERPRETER=base" in last
+
+
+def test_passes_every_argument_explicitly(tool: Tool, tmp_path: Path) -> None:
+    bundle = tmp_path / "ca.pem"
+    bundle.touch()
+    given = {"BASE": "debian", "INTERPRETER": "base", "CA": str(bundle), "UV_DEFAULT_INDEX": "secret"}
+    done = tool("build", "--no-cache", **given)
+    assert done.returncode == 0, done.stderr
+    told = done.stdout
+    for name in (
+        "BASE=debian",
+        "INTERPRETER=base",
+        "MICROMAMBA=docker.io/mambaorg/",
+        "COMMIT=",
+        "CUDA=12.8.",
+        "CUDNN=9.",
+    ):
+        assert f"--build-arg {name}" in told
+    assert f"--secret id=ca,src={bundle}" in told
+    assert "--secret id=index,src=" in told
+    assert "id=index,src=secret" not in told
+    assert told.strip().endswith(f"--no-cache {ROOT}")
+
+
+def test_wrong_use(tool: Tool) -> None:
+    assert "usage" in one_line(tool("bulid"), 2)
+    assert "usage" in one_line(tool("size", "all"), 2)
+    assert "INTERPRETER is 'pyenv'" in one_line(tool("build", INTERPRETER="pyenv"), 2)
+    assert "CA bundle /nonexistent" in one_line(tool("build", INTERPRETER="base", CA="/nonexistent"), 2)

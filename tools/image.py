@@ -1,0 +1,204 @@
+#!/usr/bin/env python3
+"""The image's commands, as `make` calls them: image.py build | run [ARG …] | size | test-base.
+
+Needs Python and a container engine, and no environment. What can be chosen is read from variables, so that
+`make image BASE=…` and `BASE=… tools/image.py build` are the same:
+
+    IMAGE             the image's name (default: samebits)
+    DOCKER            the client (default: the first docker on PATH whose engine answers and has BuildKit,
+                      then podman)
+    BASE              the base image (default: the Dockerfile's)
+    INTERPRETER       conda (default) or base: where Python 3.11 comes from
+    CA                a CA bundle for the build's downloads (default: SSL_CERT_FILE); no layer keeps it
+    UV_DEFAULT_INDEX  a PyPI mirror for the build; no layer keeps it
+"""
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "src"))  # on the host the project need not be installed
+from samebits import engine  # noqa: E402
+from samebits.engine import Engine, ask  # noqa: E402
+
+TEST_BASE = "samebits-base:bookworm"
+# What `entrypoint` and the commands behind it read: a container gets it as the caller's shell has it.
+PASSED_ON = ("DEVICE", "FRAMEWORK", "JOBS", "NET", "RUNS", "SAMEBITS_ALLOW", "SAMEBITS_THREADS")
+LABELS = {"CUDA": "nvidia-cuda-runtime-cu12", "CUDNN": "nvidia-cudnn-cu12"}
+
+# Runs inside the image. Each file of the wheels' RECORDs counts once, however many wheels list it.
+SUM_OF_WHEELS = """
+import csv, importlib.metadata
+records = [wheel.read_text("RECORD") or "" for wheel in importlib.metadata.distributions()]
+rows = [row for record in records for row in csv.reader(record.splitlines())]
+print(sum({path: int(size) for path, _, size in rows if size}.values()))
+"""
+
+
+def fail(message: str, status: int = 1) -> NoReturn:
+    """One line, and out."""
+    print(f"samebits: {message}", file=sys.stderr)
+    raise SystemExit(status)
+
+
+def find_engine() -> Engine:
+    """The engine to use, or one line that says what is missing and what works instead."""
+    found, asked = engine.find()
+    if found is None:
+        why = "; ".join(f"{one.command}: {one.complaint}" for one in asked) or "no docker, no podman on PATH"
+        fail(f"no container engine ({why}); `make doctor` says what to install, `make train` needs none")
+    return found
+
+
+def image_name() -> str:
+    return os.environ.get("IMAGE") or "samebits"
+
+
+def find_image(docker: str) -> str:
+    """The image's name; one line when it was not built."""
+    name = image_name()
+    if ask(docker, "image", "inspect", name)[0] != 0:
+        fail(f"there is no image {name}; `make image` builds it")
+    return name
+
+
+def default(argument: str) -> str:
+    """An argument's default, from its only home."""
+    match = re.search(rf"^ARG {argument}=(\S+)", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    if match is None:
+        fail(f"the Dockerfile gives no default for {argument}")
+    return match.group(1)
+
+
+def locked(wheel: str) -> str:
+    """A wheel's version in requirements.lock."""
+    try:
+        lock = (ROOT / "requirements.lock").read_text()
+    except OSError as error:
+        fail(f"cannot read requirements.lock ({error.strerror}); `make lock` writes it")
+    row = re.search(rf"^{wheel}==(\S+)", lock, re.MULTILINE)
+    if row is None:
+        fail(f"requirements.lock has no {wheel}, whose version the image is labelled with")
+    return row.group(1)
+
+
+def fetch(docker: str, reference: str) -> None:
+    """Have a base here before the build starts, so that a registry out of reach is told as such."""
+    if ask(docker, "image", "inspect", reference)[0] == 0:
+        return
+    if subprocess.run([docker, "pull", reference]).returncode != 0:
+        fail(
+            f"cannot fetch {reference}; without a registry: `tools/image.py test-base`, then "
+            f"`make image BASE={TEST_BASE} INTERPRETER=base`"
+        )
+
+
+def build(options: Sequence[str]) -> int:
+    """Build the image. Every argument is given explicitly, as buildah wants it; `options` come after them."""
+    docker = find_engine().command
+    interpreter = os.environ.get("INTERPRETER") or default("INTERPRETER")
+    if interpreter not in ("conda", "base"):
+        fail(f"INTERPRETER is {interpreter!r}; it must be conda or base", 2)
+    values = {name: os.environ.get(name) or default(name) for name in ("BASE", "MICROMAMBA")}
+    for name in values if interpreter == "conda" else ["BASE"]:
+        fetch(docker, values[name])
+    values |= {"INTERPRETER": interpreter, "COMMIT": ask("git", "-C", ROOT, "rev-parse", "HEAD")[1]}
+    values |= {label: locked(wheel) for label, wheel in LABELS.items()}
+    command = [docker, "build", "--tag", image_name()]
+    for name, value in values.items():
+        command += ["--build-arg", f"{name}={value}"]
+    if bundle := os.environ.get("CA") or os.environ.get("SSL_CERT_FILE"):
+        if not os.access(bundle, os.R_OK):
+            fail(f"the CA bundle {bundle} cannot be read; CA or SSL_CERT_FILE names it", 2)
+        command += ["--secret", f"id=ca,src={bundle}"]
+    with tempfile.NamedTemporaryFile("w") as index:  # readable by its owner only: it may hold a password
+        if mirror := os.environ.get("UV_DEFAULT_INDEX"):
+            index.write(mirror)
+            index.flush()
+            command += ["--secret", f"id=index,src={index.name}"]
+        environment = {**os.environ, "DOCKER_BUILDKIT": "1"}
+        status = subprocess.run([*command, *options, str(ROOT)], env=environment).returncode
+    if status != 0:
+        fail("the image was not built; the reason stands above")
+    return 0
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the image, with the GPU where there is one; its runs come out into ./runs, owned by the caller."""
+    found = find_engine()
+    name = find_image(found.command)
+    gpu = engine.gpu_flags(found)
+    if not gpu:
+        print("samebits: no NVIDIA driver with its container toolkit: running on the CPU", file=sys.stderr)
+    runs = ROOT / "runs"
+    runs.mkdir(exist_ok=True)  # or the engine makes it, and root owns it
+    # --init: a first process that passes signals on and reaps what data workers leave behind.
+    command = [found.command, "run", "--rm", "--init", f"--user={os.getuid()}:{os.getgid()}"]
+    if found.kind == "podman":
+        command.append("--userns=keep-id")  # rootless: the caller has the same number inside and outside
+    if sys.stdin.isatty() and sys.stdout.isatty():
+        command.append("-it")
+    for variable in PASSED_ON:
+        if os.environ.get(variable):
+            command += ["--env", variable]
+    command += [*gpu, f"--volume={runs}:/workspace/runs", name, *arguments]
+    os.execv(command[0], command)
+
+
+def size() -> int:
+    """Print the image's size, its wheels' unpacked size, and the one over the other."""
+    docker = find_engine().command
+    name = find_image(docker)
+    whole = int(ask(docker, "image", "inspect", "--format", "{{.Size}}", name)[1])
+    inside = ("--rm", "--network=none", "--entrypoint=python", name, "-I", "-c", SUM_OF_WHEELS)
+    status, wheels, complaint = ask(docker, "run", *inside, patience=600)
+    if status != 0:
+        fail(f"the wheels inside {name} could not be counted: {' '.join(complaint.split())}")
+    ratio = whole / int(wheels)
+    print(f"{name}: {whole / 1e9:.2f} GB, its wheels unpacked {int(wheels) / 1e9:.2f} GB: ratio {ratio:.3f}")
+    return 0
+
+
+def test_base() -> int:
+    """Make a Debian base with its own Python 3.11 from Debian's packages, where no registry is reachable."""
+    docker = find_engine().command
+    if ask(docker, "image", "inspect", TEST_BASE)[0] != 0:
+        if ask("mmdebstrap", "--version")[0] != 0:
+            fail("making a Debian base needs mmdebstrap: apt-get install mmdebstrap")
+        with tempfile.TemporaryDirectory() as folder:
+            archive = f"{folder}/base.tar"
+            packages = "--include=python3,python3-venv,ca-certificates"
+            make = ["mmdebstrap", "--quiet", "--variant=minbase", packages, "bookworm", archive]
+            if subprocess.run(make).returncode != 0:
+                fail("mmdebstrap made no base; the reason stands above")
+            status, _, complaint = ask(docker, "import", archive, TEST_BASE, patience=600)
+        if status != 0:
+            fail(f"{docker} could not import the base: {complaint}")
+    print(TEST_BASE)
+    return 0
+
+
+def main() -> int:
+    word, rest = "".join(sys.argv[1:2]), sys.argv[2:]
+    if word == "build":
+        return build(rest)
+    if word == "run":
+        return run(rest)
+    if word == "size" and not rest:
+        return size()
+    if word == "test-base" and not rest:
+        return test_base()
+    fail("usage: image.py build [BUILD OPTION …] | run [ARG …] | size | test-base", 2)
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        fail("interrupted", 130)
