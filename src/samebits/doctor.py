@@ -1,0 +1,82 @@
+"""`samebits doctor`: what is right and wrong with this process and this environment."""
+
+import importlib.metadata
+import re
+import sys
+from pathlib import Path
+
+import click
+
+from samebits import process
+from samebits.errors import CheckFailed
+from samebits.findings import Finding, as_json, print_table
+from samebits.variables import Row, find_root, read
+
+LOCK = "requirements.lock"
+ROW = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", re.MULTILINE)
+
+
+def report() -> list[Finding]:
+    """Everything that can be known without importing a framework."""
+    return [_python(), *_packages(find_root() / LOCK), *_variables()]
+
+
+def _python() -> Finding:
+    found = f"{sys.version.split()[0]} in {sys.prefix}"
+    if sys.version_info[:2] == (3, 11):
+        return Finding("Python", "right", found)
+    return Finding("Python", "wrong", found, "must be 3.11: run `make env`")
+
+
+def _packages(lock: Path) -> list[Finding]:
+    """One row for each package that is not as locked; a single row when all are."""
+    mend = "run `make env`"
+    try:
+        locked = dict(ROW.findall(lock.read_text(encoding="utf-8")))
+    except OSError as error:
+        return [Finding(LOCK, "wrong", f"{lock}: {error.strerror}", "restore it from git")]
+    findings = []
+    for name, version in locked.items():
+        try:
+            installed = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            installed = "not installed"
+        if installed != version:
+            findings.append(Finding(name, "wrong", f"{installed}, locked is {version}", mend))
+    return findings or [Finding(LOCK, "right", f"{len(locked)} packages are installed as locked")]
+
+
+def _variables() -> list[Finding]:
+    faults = {fault.name: fault for fault in process.faults()}
+    allowed = set(process.allowed())
+    seen = process.variables()
+
+    def judge(row: Row) -> Finding:
+        found = seen[row.name] or "not set"
+        if row.name in allowed:
+            return Finding(row.name, "doubtful", found, "let pass by SAMEBITS_ALLOW")
+        if row.name in faults:
+            return Finding(row.name, "wrong", faults[row.name].line, faults[row.name].mend)
+        return Finding(row.name, "right", found)
+
+    return [judge(row) for row in read()]
+
+
+@click.command()
+@click.option("--json", "json_", is_flag=True, help="Print a JSON list instead of a table.")
+@click.option("--host", is_flag=True, help="Look at Docker, the driver and the container toolkit too.")
+def command(json_: bool, host: bool) -> None:
+    """Show what is right and wrong with this process; exit with 1 when something is wrong."""
+    findings = report()
+    if host:
+        from samebits import host as host_module
+
+        findings += host_module.report()
+    if json_:
+        click.echo(as_json(findings))
+    else:
+        print_table(findings)
+    wrong = [finding.subject for finding in findings if finding.state == "wrong"]
+    if wrong:
+        shown = ", ".join(wrong[:3]) + (" …" if len(wrong) > 3 else "")
+        raise CheckFailed(f"{len(wrong)} of {len(findings)} are wrong: {shown}")

@@ -1,0 +1,88 @@
+"""`samebits doctor`, as a command."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+
+from samebits.findings import Finding, as_json, print_table
+from samebits.variables import read
+from tests.conftest import ROOT, Started, one_line
+
+
+def doctor(*arguments: str, through: bool = True, **variables: str) -> Started:
+    environment = {"PATH": os.environ["PATH"], "HOME": "/tmp", **variables}
+    program = [str(ROOT / "entrypoint")] if through else [sys.executable, "-m", "samebits"]
+    return subprocess.run([*program, "doctor", *arguments], env=environment, capture_output=True, text=True)
+
+
+def test_all_is_right_through_entrypoint():
+    started = doctor("--json")
+    assert started.returncode == 0, started.stderr
+    findings = json.loads(started.stdout)
+    assert {finding["state"] for finding in findings} == {"right"}
+    assert {row.name for row in read()} < {finding["subject"] for finding in findings}
+
+
+def test_a_bare_process_is_wrong():
+    started = doctor("--json", through=False, OMP_NUM_THREADS="64")
+    assert started.returncode == 1
+    assert "are wrong: PYTHONHASHSEED" in one_line(started.stderr)
+    findings = {finding["subject"]: finding for finding in json.loads(started.stdout)}
+    assert findings["OMP_NUM_THREADS"]["state"] == "wrong"
+    assert "is '64', must be '1'" in findings["OMP_NUM_THREADS"]["found"]
+    assert "samebits exec -- " in findings["OMP_NUM_THREADS"]["mend"]
+    assert findings["TF_USE_LEGACY_KERAS"]["state"] == "right"
+
+
+def test_the_table_has_whole_lines():
+    started = doctor(SAMEBITS_ALLOW="NVIDIA_TF32_OVERRIDE", NVIDIA_TF32_OVERRIDE="1")
+    assert started.returncode == 0
+    (line,) = (line for line in started.stdout.splitlines() if line.startswith("NVIDIA_TF32_OVERRIDE"))
+    assert re.split(r"\s{2,}", line.strip()) == [
+        "NVIDIA_TF32_OVERRIDE",
+        "doubtful",
+        "1",
+        "let pass by SAMEBITS_ALLOW",
+    ]
+
+
+def test_a_package_that_is_not_as_locked_is_wrong(tmp_path):
+    for name in ("entrypoint", "determinism.env", "src"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    lock = (ROOT / "requirements.lock").read_text()
+    lock = re.sub(r"^numpy==\S+", "numpy==1.0", lock, flags=re.MULTILINE)
+    (tmp_path / "requirements.lock").write_text(lock + "no-such-package==3.1 --hash=sha256:0\n")
+    started = doctor("--json", through=False, SAMEBITS_ROOT=str(tmp_path))
+    assert started.returncode == 1
+    findings = {finding["subject"]: finding for finding in json.loads(started.stdout)}
+    assert findings["numpy"]["found"].endswith("locked is 1.0")
+    assert findings["no-such-package"]["found"] == "not installed, locked is 3.1"
+    assert "make env" in findings["numpy"]["mend"]
+    assert "torch" not in findings
+
+
+def test_no_framework_is_imported():
+    code = "import sys; from samebits import doctor; doctor.report()"
+    code += "; print({'torch', 'numpy', 'keras'} & set(sys.modules))"
+    started = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert started.stdout == "set()\n"
+
+
+def test_findings():
+    right, wrong = Finding("a", "right", "1"), Finding("b [x]", "wrong", "ü", "mend it")
+    assert json.loads(as_json([right, wrong]))[1] == {
+        "subject": "b [x]",
+        "state": "wrong",
+        "found": "ü",
+        "mend": "mend it",
+    }
+    assert json.loads(as_json([])) == []
+
+
+def test_print_table_keeps_what_looks_like_markup(capsys):
+    print_table([Finding("a[bold]", "doubtful", "x" * 300, "[/] do")])
+    assert "a[bold]" in (out := capsys.readouterr().out)
+    assert "x" * 300 in out
+    assert "[/] do" in out
