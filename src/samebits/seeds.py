@@ -1,0 +1,218 @@
+"""One root seed: seeds derived from it, and every global generator seeded with it."""
+
+import hashlib
+import importlib.abc
+import operator
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any
+
+from samebits.errors import WrongUse
+
+LIMIT = 2**63  # seeds lie in [0, LIMIT): what every framework's signed 64-bit seed can hold
+
+
+def derive_seed(root: int, *path: str | int) -> int:
+    """The seed of the stream that `path` names, under the seed `root`.
+
+    It is the first 63 bits of a SHA-256, so streams are independent of each other, and one stream more never
+    moves another. `1` and `"1"`, `("a", "b")` and `("ab",)` are different paths.
+
+    >>> derive_seed(0, "dropout")
+    2544350672122396241
+
+    Args:
+        root: the seed of the run, an integer in [0, 2**63).
+        path: names and numbers, such as `"sample", epoch, index`; numbers may be negative.
+
+    Returns:
+        An integer in [0, 2**63).
+
+    Raises:
+        WrongUse: the root is no such integer, or an element of the path is neither text nor an integer.
+    """
+    return first_63_bits(hasher(root, *path).digest())
+
+
+def first_63_bits(digest: bytes) -> int:
+    """The derived seed that a digest stands for: an integer in [0, 2**63)."""
+    return int.from_bytes(digest[:8], "big") >> 1
+
+
+def hasher(root: int, *path: str | int) -> Any:
+    """The SHA-256 object behind `derive_seed`.
+
+    A copy of it, updated with `encode(element)`, is that of the path one element longer.
+    """
+    return hashlib.sha256(b"samebits:" + encode(checked(root)) + b"".join(map(encode, path)))
+
+
+def encode(element: str | int) -> bytes:
+    """One element of a path as bytes, in a way that no two paths share (as in bencode)."""
+    if type(element) is int:  # first, because a loader comes through here once per sample
+        return b"i%d;" % element
+    if isinstance(element, str):
+        text = element.encode("utf-8", "surrogatepass")
+        return b"s%d:%b" % (len(text), text)
+    if isinstance(element, bool):
+        raise WrongUse(f"a seed is derived from names and integers, not from {element!r}")
+    try:
+        return b"i%d;" % operator.index(element)  # NumPy's integers, and torch's tensors of one integer
+    except TypeError:
+        raise WrongUse(f"a seed is derived from names and integers, not from {element!r}") from None
+
+
+def checked(seed: int) -> int:
+    """The seed as a Python integer.
+
+    Raises:
+        WrongUse: it is no integer (True, 1.0 and "1" are none) or lies outside [0, 2**63).
+    """
+    try:
+        number = None if isinstance(seed, bool) else operator.index(seed)
+    except TypeError:
+        number = None
+    if number is None or not 0 <= number < LIMIT:
+        raise WrongUse(f"seed is {seed!r}: give an integer from 0 to 2**63 - 1")
+    return number
+
+
+def seed_everything(seed: int) -> None:
+    """Seed every global generator: Python's, NumPy's, torch's on every device, TensorFlow's and Keras's.
+
+    Only what the program has imported is seeded, and nothing is imported for it. A framework that is imported
+    later is seeded with the same seed as soon as its import ends, so the place of the call does not matter.
+    Each generator gets the plain seed, as `torch.manual_seed(seed)` or `keras.utils.set_random_seed(seed)`
+    would give it, and none depends on which other frameworks there are.
+
+    Generators that the program made itself (`numpy.random.default_rng()`, `torch.Generator()`) are not
+    reached.
+
+    Args:
+        seed: an integer in [0, 2**63).
+
+    Raises:
+        WrongUse: the seed is no such integer.
+    """
+    seed = checked(seed)
+    from samebits import process  # here: it reads files that a program which only derives seeds never needs
+
+    process.check(strict=False)
+    seed_imported(seed)
+
+
+def seed_imported(seed: int) -> None:
+    """`seed_everything` without its checks."""
+    for name, seeder in SEEDERS.items():
+        if name in sys.modules:
+            seeder(seed)
+    on_import.seed = seed
+    if on_import not in sys.meta_path:
+        sys.meta_path.insert(0, on_import)
+
+
+def _seed_python(seed: int) -> None:
+    import random
+
+    random.seed(seed)
+
+
+def _seed_numpy(seed: int) -> None:
+    # From the table: NumPy's own attribute is missing until the import of numpy.random, which calls
+    # this, ends.
+    random = sys.modules["numpy.random"]
+    # NumPy's global generator takes 32 bits as they are, and more as an array of 32-bit words.
+    random.seed(seed if seed < 2**32 else [seed % 2**32, seed >> 32])
+
+
+def _seed_torch(seed: int) -> None:
+    import torch
+
+    torch.manual_seed(seed)  # the CPU, and every GPU: at once, or when CUDA starts
+
+
+def _seed_tensorflow(seed: int) -> None:
+    import tensorflow
+
+    from samebits import tensorflow_generators
+
+    tensorflow.random.set_seed(seed)
+    tensorflow_generators.seed_global_generator(seed)
+
+
+def _seed_keras(seed: int) -> None:
+    # What `keras.utils.set_random_seed` does, less what the other seeders do: it takes 32 bits only.
+    from keras.src.backend.common import global_state
+    from keras.src.random.seed_generator import GLOBAL_SEED_GENERATOR
+    from keras.src.utils.rng_utils import GLOBAL_RANDOM_SEED
+
+    global_state.set_global_attribute(GLOBAL_RANDOM_SEED, seed)
+    # Keras makes it anew when it is first used, with a seed that it draws from Python's.
+    global_state.set_global_attribute(GLOBAL_SEED_GENERATOR, None)
+
+
+SEEDERS: dict[str, Callable[[int], None]] = {  # by the module whose import brings the generator
+    "random": _seed_python,
+    "numpy.random": _seed_numpy,
+    "torch": _seed_torch,
+    "tensorflow": _seed_tensorflow,
+    "keras": _seed_keras,
+}
+
+
+def seed_step(seed: int) -> None:
+    """Give one training step generators of its own: what was drawn between steps no longer matters.
+
+    Python's, NumPy's and torch's (on every device in use), as far as they are imported: about 10 µs, where
+    `seed_everything` takes 70 for torch alone. Keras's layers keep generators of their own, which nothing
+    else moves.
+
+    Args:
+        seed: an integer in [0, 2**63), as `derive_seed` gives it.
+    """
+    _seed_python(seed)
+    if "numpy.random" in sys.modules:
+        _seed_numpy(seed)
+    if torch := sys.modules.get("torch"):
+        torch.default_generator.manual_seed(seed)
+        if torch.cuda.is_initialized():
+            for generator in torch.cuda.default_generators:
+                generator.manual_seed(seed)
+
+
+class SeedOnImport(importlib.abc.MetaPathFinder):
+    """Seeds a framework when its import ends, and keeps the import from moving other generators.
+
+    (`import tensorflow` draws from Python's.)
+    """
+
+    seed: int | None = None  # that of the last seed_everything; None: nothing is seeded
+
+    def find_spec(self, name: str, path: Any = None, target: ModuleType | None = None) -> ModuleSpec | None:
+        if self.seed is None or name not in SEEDERS:
+            return None
+        others = (finder for finder in sys.meta_path if finder is not self)
+        spec = next((spec for finder in others if (spec := finder.find_spec(name, path, target))), None)
+        if spec is None or spec.loader is None:
+            return spec
+        execute = spec.loader.exec_module
+
+        def exec_module(module: ModuleType) -> None:
+            from samebits.isolation import SAVERS
+
+            with ExitStack() as stack:
+                for other in ("random", "numpy.random"):
+                    if other in sys.modules and other != name:
+                        stack.callback(SAVERS[other]())
+                execute(module)
+            if self.seed is not None:
+                SEEDERS[name](self.seed)
+
+        spec.loader.exec_module = exec_module  # type: ignore[method-assign] # of this one loader object
+        return spec
+
+
+on_import = SeedOnImport()

@@ -1,0 +1,40 @@
+"""samebits for PyTorch. The names are loaded when they are first used, as in `samebits` itself."""
+
+from typing import TYPE_CHECKING
+
+from samebits.lazy import lazy
+
+if TYPE_CHECKING:  # for type checkers and editors; at run time the table below serves
+    from samebits.torch.device import choose_device, device_facts
+    from samebits.torch.kernels import determinism, explain, make_deterministic
+    from samebits.torch.loading import Loader, loader
+    from samebits.torch.weights import hash_weights, save_weights, tensors
+
+__all__ = [
+    "Loader",
+    "choose_device",
+    "determinism",
+    "device_facts",
+    "explain",
+    "hash_weights",
+    "loader",
+    "make_deterministic",
+    "save_weights",
+    "tensors",
+]
+
+__getattr__, __dir__ = lazy(
+    __name__,
+    {
+        "Loader": "loading",
+        "choose_device": "device",
+        "determinism": "kernels",
+        "device_facts": "device",
+        "explain": "kernels",
+        "hash_weights": "weights",
+        "loader": "loading",
+        "make_deterministic": "kernels",
+        "save_weights": "weights",
+        "tensors": "weights",
+    },
+)

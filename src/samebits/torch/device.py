@@ -1,0 +1,31 @@
+"""Which device trains, and what about it can change bits."""
+
+import torch
+
+from samebits.errors import WrongUse
+
+
+def choose_device(wanted: str) -> str:
+    """Return "cpu" or "cuda"; `auto` means a GPU when torch sees one.
+
+    Raises:
+        WrongUse: a GPU was asked for and there is none.
+    """
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise WrongUse("--device cuda: torch sees no GPU here; `samebits doctor --host` says what is missing")
+    if wanted == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return wanted
+
+
+def device_facts(kind: str) -> dict[str, str]:
+    """The device's facts for the fingerprint: its model, compute capability, CUDA and cuDNN as loaded."""
+    if kind != "cuda":
+        return {"kind": kind}
+    return {
+        "kind": kind,
+        "model": torch.cuda.get_device_name(),
+        "capability": ".".join(map(str, torch.cuda.get_device_capability())),
+        "cuda": str(torch.version.cuda),
+        "cudnn": str(torch.backends.cudnn.version()),
+    }

@@ -1,0 +1,153 @@
+"""Deterministic kernels in torch: switched on, read back, and explained when there is none."""
+
+import os
+import re
+import sys
+from types import TracebackType
+from typing import Any
+
+import torch
+import torch.utils.deterministic
+
+from samebits import process
+
+FULL = "ieee"  # float32 products in float32, not in TF32 or bfloat16
+
+
+def make_deterministic(*, check: bool = False) -> None:
+    """Make torch compute the same bits again: deterministic kernels, no benchmark, no TF32.
+
+    Also switches Inductor's (torch.compile's) deterministic mode on. Work that has no deterministic kernel
+    raises a RuntimeError which names the operation; `explain` says what to use instead, and so does the last
+    line on stderr when nobody catches it.
+
+    Args:
+        check: fill memory that torch hands out uninitialised, so that a program that reads it is found out:
+            it then computes NaN. Costs several percent on a GPU, and hides the fault from a comparison of two
+            runs; so it is off while training and on while checking.
+    """
+    process.check(strict=False)
+    torch.use_deterministic_algorithms(True)
+    backends: Any = torch.backends  # of modules, which torch makes at run time
+    memory: Any = torch.utils.deterministic
+    memory.fill_uninitialized_memory = check
+    backends.cudnn.benchmark = False
+    backends.cudnn.deterministic = True
+    backends.mkldnn.deterministic = True
+    # torch has two sets of switches for TF32 and raises where they disagree, so both are set, the newer one
+    # first, and each operation by name: a value given for one operation wins over that of its backend.
+    for setting in _precisions().values():
+        setting.fp32_precision = FULL
+    backends.cuda.matmul.allow_tf32 = False
+    backends.cudnn.allow_tf32 = False
+    torch.set_float32_matmul_precision("highest")
+    if sys.excepthook is not _explaining_hook:
+        global _next_hook
+        _next_hook, sys.excepthook = sys.excepthook, _explaining_hook
+
+
+def determinism() -> dict[str, bool | str]:
+    """What torch is really set to, read back from torch; for the manifest.
+
+    Returns:
+        "deterministic_algorithms": "on", "warn only" or "off"; "cudnn_benchmark", "cudnn_deterministic",
+        "inductor_deterministic", "fill_uninitialized_memory", "tf32" (whether any operation may use it or
+        another shortened float32): true or false.
+    """
+    mode = torch.get_deterministic_debug_mode()
+    memory: Any = torch.utils.deterministic
+    if "torch._inductor.config" in sys.modules:
+        inductor = bool(sys.modules["torch._inductor.config"].deterministic)
+    else:  # not imported yet, which takes seconds; this is where its setting will come from
+        inductor = os.environ.get("TORCHINDUCTOR_DETERMINISTIC") == "1"
+    return {
+        "deterministic_algorithms": ("off", "warn only", "on")[mode],
+        "cudnn_benchmark": torch.backends.cudnn.benchmark,
+        "cudnn_deterministic": torch.backends.cudnn.deterministic,
+        "inductor_deterministic": inductor,
+        "fill_uninitialized_memory": memory.fill_uninitialized_memory,
+        "tf32": _may_shorten(),
+    }
+
+
+def _precisions() -> dict[str, Any]:
+    """Every switch of the newer kind by name, the general ones first."""
+    backends: Any = torch.backends
+    if not hasattr(backends, "fp32_precision"):  # torch before 2.9
+        return {}
+    return {
+        "all": backends,
+        "cuda": backends.cudnn,  # stands for all of CUDA
+        "cuda.matmul": backends.cuda.matmul,
+        "cudnn.conv": backends.cudnn.conv,
+        "cudnn.rnn": backends.cudnn.rnn,
+        "mkldnn.matmul": backends.mkldnn.matmul,
+        "mkldnn.conv": backends.mkldnn.conv,
+        "mkldnn.rnn": backends.mkldnn.rnn,
+    }
+
+
+def _may_shorten() -> bool:
+    effective = [setting.fp32_precision for name, setting in _precisions().items() if "." in name]
+    if effective:  # "none" is full precision, except where `allow_tf32` still stands at its old default
+        return any(value in ("tf32", "bf16") for value in effective)
+    return torch.backends.cuda.matmul.allow_tf32 or torch.backends.cudnn.allow_tf32
+
+
+# What torch's message calls an operation, as a regular expression, and what to use instead. The alternatives
+# are deterministic on CUDA with torch 2.10; the list of operations is that of
+# `torch.use_deterministic_algorithms`.
+INSTEAD = {
+    r"put_": "index_put_(indices, values), or put_(…, accumulate=True) on the CPU",
+    r"max_unpooling\dd.*": "scatter_ with the indices that max_pool returns, or torch.nn.ConvTranspose",
+    r"upsample_(linear|bilinear|bicubic|trilinear).*": "interpolate(mode='nearest') or ConvTranspose",
+    r"reflection_pad\dd.*": "pad(mode='replicate') or 'constant', or torch.cat of flipped slices",
+    r"adaptive_avg_pool\dd.*": "avg_pool with a fixed kernel size, or mean() where the output size is 1",
+    r"avg_pool3d.*": "conv3d with a constant kernel, or reshape and mean",
+    r"(adaptive_|fractional_)?max_pool\dd.*": "unfold and amax",
+    r"nll_loss2d.*": "reshape to (N·H·W, C) and the loss over two dimensions",
+    r"ctc_loss.*": "the loss on the CPU: ctc_loss(log_probs.cpu(), …)",
+    r"embedding_bag.*": "mode='sum' or 'mean', or an embedding followed by amax",
+    r"_?histc.*": "torch.histogram on the CPU, or bincount of whole numbers",
+    r"_?bincount.*": "one_hot(…).T @ weights, or index_add_",
+    r"median.*": "sort and take the middle, or median() on the CPU",
+    r"kthvalue.*": "sort and take the k-th",
+    r"grid_sampler.*": "the gather of four neighbours by index, or grid_sample on the CPU",
+    r"cumsum.*": "a product with a triangular matrix of ones, or cumsum on the CPU",
+    r"scatter_reduce.*|index_reduce.*": "reduce='sum', 'mean', 'amax' or 'amin'",
+    r"quantized_resize.*": "a new tensor of the right size",
+}
+
+_MESSAGE = re.compile(r"(.+?) does not have a deterministic implementation")
+
+
+def explain(error: BaseException) -> str | None:
+    """One line about an operation that has no deterministic kernel.
+
+    Args:
+        error: what torch raised.
+
+    Returns:
+        The operation's name and, where one is known, what to use instead; None if the error is about
+        something else.
+    """
+    found = isinstance(error, RuntimeError) and _MESSAGE.match(str(error))
+    if not found:
+        return None
+    operation = found[1]
+    for pattern, instead in INSTEAD.items():
+        if re.fullmatch(pattern, operation):
+            return f"{operation} has no deterministic kernel; use {instead}"
+    return f"{operation} has no deterministic kernel; compute it on the CPU, or in another way"
+
+
+_next_hook = sys.excepthook
+
+
+def _explaining_hook(
+    kind: type[BaseException], error: BaseException, traceback: TracebackType | None
+) -> None:
+    """Python's handler of uncaught errors, followed by our line."""
+    _next_hook(kind, error, traceback)
+    if line := explain(error):
+        print(f"samebits: {line}", file=sys.stderr)
