@@ -47,19 +47,20 @@ def open_run(
     process.check(strict=True)
     toolkit = importlib.import_module(f"samebits.{framework}")
     run = Run(settings, framework, device, _choose_folder(settings, framework, folder), toolkit)
+    print(f"{framework} on {device}, seed {run.seed}", flush=True)
     try:
         yield run
         if not run.finished:
             raise WrongUse("the run ended without `run.finish(model)`: there are no weights to keep")
-    except (RuntimeError, ValueError, NotImplementedError) as error:
-        reason = toolkit.explain(error)
+    except OSError as error:
+        if error.errno is None or run.working not in (path := Path(error.filename or run.working), path.parent):
+            raise
+        raise cannot_write(run.folder, error) from error
+    except Exception as error:
+        reason = toolkit.explain(error)  # an operation without a deterministic kernel is told by name
         if reason is None:
             raise
         raise WrongUse(reason) from error
-    except OSError as error:
-        if error.errno is None or Path(error.filename or run.working) != run.working:
-            raise
-        raise cannot_write(run.folder, error) from error
     finally:
         shutil.rmtree(run.working, ignore_errors=True)
 

@@ -1,0 +1,48 @@
+"""samebits for Keras 3 on TensorFlow. Names are loaded when they are first used, TensorFlow with them."""
+
+from typing import TYPE_CHECKING
+
+from samebits.keras.libraries import load_cusolver
+from samebits.lazy import lazy
+
+if TYPE_CHECKING:  # for type checkers and editors; at run time the table below serves
+    from samebits.keras.callback import RunLog
+    from samebits.keras.data import dataset
+    from samebits.keras.device import choose_device, device_facts
+    from samebits.keras.kernels import determinism, make_deterministic
+    from samebits.keras.legacy import require_keras3
+    from samebits.keras.refusals import explain
+    from samebits.keras.weights import hash_weights, save_weights, tensors
+
+load_cusolver()  # before TensorFlow looks for a GPU
+
+__all__ = [
+    "RunLog",
+    "choose_device",
+    "dataset",
+    "determinism",
+    "device_facts",
+    "explain",
+    "hash_weights",
+    "make_deterministic",
+    "require_keras3",
+    "save_weights",
+    "tensors",
+]
+
+__getattr__, __dir__ = lazy(
+    __name__,
+    {
+        "RunLog": "callback",
+        "choose_device": "device",
+        "dataset": "data",
+        "determinism": "kernels",
+        "device_facts": "device",
+        "explain": "refusals",
+        "hash_weights": "weights",
+        "make_deterministic": "kernels",
+        "require_keras3": "legacy",
+        "save_weights": "weights",
+        "tensors": "weights",
+    },
+)

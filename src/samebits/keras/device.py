@@ -1,0 +1,38 @@
+"""Which device trains, and what about it can change bits."""
+
+import tensorflow as tf
+
+from samebits.errors import WrongUse
+
+
+def choose_device(wanted: str) -> str:
+    """Return "cpu" or "cuda"; `auto` means a GPU when TensorFlow sees one. Call it before anything computes.
+
+    Raises:
+        WrongUse: a GPU was asked for and there is none.
+    """
+    if wanted == "cpu":
+        tf.config.set_visible_devices([], "GPU")  # or TensorFlow would put operations there all the same
+        return "cpu"
+    if tf.config.list_physical_devices("GPU"):
+        return "cuda"
+    if wanted == "cuda":
+        raise WrongUse(
+            "--device cuda: TensorFlow sees no GPU here; `samebits doctor --host` says what is missing"
+        )
+    return "cpu"
+
+
+def device_facts(kind: str) -> dict[str, str]:
+    """The device's facts for the fingerprint: its model, compute capability, CUDA and cuDNN as built for."""
+    if kind != "cuda":
+        return {"kind": kind}
+    details = tf.config.experimental.get_device_details(tf.config.list_physical_devices("GPU")[0])
+    build = tf.sysconfig.get_build_info()
+    return {
+        "kind": kind,
+        "model": details.get("device_name", "unknown"),
+        "capability": ".".join(map(str, details.get("compute_capability", ()))),
+        "cuda": str(build.get("cuda_version")),
+        "cudnn": str(build.get("cudnn_version")),
+    }

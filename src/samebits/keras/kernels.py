@@ -1,0 +1,76 @@
+"""Deterministic kernels, no TF32, and what the process really runs with."""
+
+import contextlib
+import os
+from typing import Any
+
+from samebits.errors import WrongUse
+from samebits.keras.refusals import explain_uncaught
+
+INTRA, INTER = "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"
+
+
+def make_deterministic(*, check: bool = False) -> None:
+    """Make TensorFlow's operations deterministic; call it before anything is computed.
+
+    From here on an operation that has no deterministic kernel, or draws random numbers without a seed,
+    raises an error when it runs; `samebits.keras.explain` makes it one line that says what to use instead.
+
+    Args:
+        check: as for `samebits.torch.make_deterministic`. TensorFlow has no switch that fills uninitialised
+            memory, so nothing is different while checking.
+
+    Raises:
+        WrongUse: Keras runs on another backend than TensorFlow.
+    """
+    import keras
+
+    from samebits import process
+
+    process.check(strict=False)
+    if keras.config.backend() != "tensorflow":
+        raise WrongUse(
+            f"KERAS_BACKEND is {keras.config.backend()!r}, it must be 'tensorflow': "
+            "samebits.keras knows no other (for torch there is samebits.torch)"
+        )
+    import tensorflow as tf
+
+    explain_uncaught()
+    # Both may be called before or after TensorFlow has set itself up.
+    tf.config.experimental.enable_op_determinism()
+    tf.config.experimental.enable_tensor_float_32_execution(False)
+    # TensorFlow obeys these variables without telling; said once more, they can be read back.
+    for variable, set_threads in (
+        (INTRA, tf.config.threading.set_intra_op_parallelism_threads),
+        (INTER, tf.config.threading.set_inter_op_parallelism_threads),
+    ):
+        if os.environ.get(variable, "").isdecimal():
+            # Once TensorFlow has set itself up, it has obeyed, and takes no other number.
+            with contextlib.suppress(RuntimeError):
+                set_threads(int(os.environ[variable]))
+
+
+def determinism() -> dict[str, Any]:
+    """What is in effect, read back from TensorFlow and Keras, for the manifest.
+
+    Returns:
+        Whether operations are deterministic, TF32 and jit are on; the threads (0: TensorFlow was not told by
+        `make_deterministic` before it started); `None` for filling uninitialised memory, which TensorFlow
+        cannot do; and what a `keras.json` may have changed: floatx, epsilon, the image data format.
+    """
+    import keras
+    import tensorflow as tf
+    from tensorflow.python.framework import config  # the public API can set this, not read it
+
+    return {
+        "deterministic_operations": config.is_op_determinism_enabled(),
+        "tf32": tf.config.experimental.tensor_float_32_execution_enabled(),
+        "jit": tf.config.optimizer.get_jit(),
+        "fill_uninitialized_memory": None,
+        "intra_op_threads": tf.config.threading.get_intra_op_parallelism_threads(),
+        "inter_op_threads": tf.config.threading.get_inter_op_parallelism_threads(),
+        "backend": keras.config.backend(),
+        "floatx": keras.config.floatx(),
+        "epsilon": keras.config.epsilon(),
+        "image_data_format": keras.config.image_data_format(),
+    }

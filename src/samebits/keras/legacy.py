@@ -1,0 +1,63 @@
+"""Keras 2 is refused: it neither takes Keras 3's seeds nor keeps its generators where they can be seen."""
+
+from collections import deque
+from collections.abc import Iterable
+from typing import Any
+
+from samebits.errors import WrongUse
+
+# Looked for in the classes of objects: `import tensorflow` alone loads modules of the first one.
+LEGACY = ("tensorflow.python.keras", "tf_keras")
+
+
+def require_keras3(*objects: Any) -> None:
+    """Refuse models, layers and optimisers (objects or classes) that are Keras 2 or inherit from it.
+
+    What a Keras model holds (its layers, other attributes, what it was compiled with) is looked at, too.
+
+    Raises:
+        WrongUse: one of them comes from `tensorflow.python.keras` or `tf_keras`; says what to import.
+    """
+    seen: set[int] = set()
+    waiting = deque(objects)
+    while waiting:
+        found = waiting.popleft()
+        if id(found) in seen:
+            continue
+        seen.add(id(found))
+        cls = found if isinstance(found, type) else type(found)
+        for base in cls.__mro__:
+            package = next((name for name in LEGACY if f"{base.__module__}.".startswith(f"{name}.")), None)
+            if package is not None:
+                raise WrongUse(_line(found, cls, base, package))
+        waiting.extend(_parts(found))
+
+
+def _parts(found: Any) -> Iterable[Any]:
+    """What a list, a dictionary or a Keras object holds."""
+    if isinstance(found, list | tuple):
+        return found
+    if isinstance(found, dict):
+        return found.values()
+    if any(base.__module__.startswith("keras.") for base in type(found).__mro__):
+        return list(getattr(found, "__dict__", {}).values())
+    return ()
+
+
+def _line(found: Any, cls: type, base: type, package: str) -> str:
+    import keras
+
+    name = getattr(found, "name", None)
+    what = f"{cls.__name__} {name!r}" if isinstance(name, str) and found is not cls else cls.__name__
+    if base is not cls:
+        what += f" (by way of {base.__name__})"
+    places = {
+        "keras": keras,
+        "keras.layers": keras.layers,
+        "keras.optimizers": keras.optimizers,
+        "keras.losses": keras.losses,
+        "keras.metrics": keras.metrics,
+    }
+    place = next((place for place, module in places.items() if hasattr(module, base.__name__)), None)
+    instead = f"{place}.{base.__name__}" if place else "what it offers"
+    return f"{what} comes from {package}, which is Keras 2: `import keras` (version 3) and use {instead}"

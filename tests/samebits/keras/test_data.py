@@ -1,0 +1,245 @@
+"""The batches follow from (seed, name, epoch), whatever Keras, its threads and the generators do."""
+
+import json
+import random
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from samebits.errors import WrongUse
+from samebits.keras import dataset
+from samebits.keras.data import Batch, Dataset
+
+X = np.arange(50, dtype=np.float32).reshape(50, 1)
+Y = np.arange(50)
+
+
+def noise(sample: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    time.sleep(rng.random() / 2000)  # threads finish in another order than they start
+    return sample + rng.random(sample.shape, np.float32) / 2
+
+
+def make(**options: Any) -> Dataset:
+    return dataset(X, Y, **{"seed": 7, "batch_size": 8, "shuffle": True, "augment": noise} | options)
+
+
+def seen(batches: Any) -> list[list[float]]:
+    return [batch[0].ravel().tolist() for batch in batches]
+
+
+class Recorder(keras.Model):
+    """Remembers what it was trained on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = self.add_weight(shape=(), initializer="ones")
+        self.steps: list[list[float]] = []
+        self.compile("sgd", "mse", run_eagerly=True)
+
+    def call(self, x: Any) -> Any:
+        return x * self.scale
+
+    def train_step(self, data: Any) -> dict[str, Any]:
+        self.steps.append(data[0].numpy().ravel().tolist())
+        return super().train_step(data)
+
+
+def in_one(epochs: list[list[list[float]]]) -> list[list[float]]:
+    return [batch for epoch in epochs for batch in epoch]
+
+
+def trained(data: Dataset, epochs: int = 3, **options: Any) -> list[list[float]]:
+    model = Recorder()
+    model.fit(data, epochs=epochs, verbose=0, **options)
+    return model.steps
+
+
+@pytest.fixture(scope="module")
+def expected() -> list[list[list[float]]]:
+    """Three epochs of batches, prepared without threads or Keras."""
+    data = make(workers=0)
+    return [seen(data) for _ in range(3)]
+
+
+def test_every_epoch_has_every_sample_in_another_order(expected: list[list[list[float]]]) -> None:
+    orders = [[int(value) for batch in epoch for value in batch] for epoch in expected]
+    assert all(sorted(order) == list(range(50)) for order in orders)
+    assert len({tuple(order) for order in orders}) == 3
+    assert [len(batch) for batch in expected[0]] == [8] * 6 + [2]
+    noises = {value % 1 for epoch in expected for batch in epoch for value in batch}
+    assert len(noises) == 150
+
+
+@pytest.mark.parametrize("options", [{"workers": 1}, {"workers": 4}, {"workers": 4, "max_queue_size": 1}])
+def test_workers_do_not_matter(options: dict[str, int], expected: list[list[list[float]]]) -> None:
+    data = make(**options)
+    assert [seen(data) for _ in range(3)] == expected
+
+
+@pytest.mark.parametrize("workers", [0, 1, 4])
+def test_fit_trains_on_these_batches(workers: int, expected: list[list[list[float]]]) -> None:
+    data = make(workers=workers)
+    validation = make(name="validation", workers=workers)
+    random.seed(threading.get_native_id() + time.time_ns())  # Keras shuffles with this one, and must not here
+    assert trained(data, validation_data=validation) == in_one(expected)
+    assert (data.epoch, validation.epoch) == (3, 3)
+
+
+@pytest.mark.filterwarnings("ignore:Your input ran out of data")
+def test_fit_by_parts(expected: list[list[list[float]]]) -> None:
+    # Of 7 batches Keras makes epochs of 3, 3 and 1 steps.
+    assert trained(make(workers=4), epochs=7, steps_per_epoch=3) == in_one(expected)[:17]
+    data = make()
+    assert trained(data, epochs=1) + trained(data, epochs=2) == in_one(expected)
+    data = make()
+    data.set_epoch(2)
+    assert trained(data, epochs=1) == expected[2]
+
+
+def test_epochs_of_one_batch() -> None:
+    data = make(batch_size=50)
+    one = [seen(data)[0] for _ in range(3)]
+    data = make(batch_size=50)
+    assert trained(data) == one
+    assert data.epoch == 3
+
+
+def test_an_abandoned_pass_does_not_count(expected: list[list[list[float]]]) -> None:
+    data = make(workers=4)
+    for _ in data:
+        break
+    assert seen(data) == expected[0]
+
+
+def test_only_seed_name_epoch_and_index_matter(expected: list[list[list[float]]]) -> None:
+    assert seen(make(seed=8)) != expected[0]
+    for name, options in (("order", {"augment": None}), ("noise", {"shuffle": False})):
+        assert seen(make(name=name, **options)) != seen(make(**options))
+    in_order = make(shuffle=False)
+    assert [int(value) for batch in seen(in_order) for value in batch] == list(range(50))
+    assert {value for batch in seen(make(shuffle=False)) for value in batch} == {
+        value for batch in expected[0] for value in batch
+    }
+    assert np.array_equal(make()[3][0].ravel(), expected[0][3])
+    assert make()[3][1].tolist() == [int(value) for value in expected[0][3]]
+
+
+def test_digest() -> None:
+    data = make()
+    list(data)
+    assert data.digest(0) == make(workers=0).digest(0) != data.digest(1)
+    assert data.epoch == 1
+    assert dataset(X, Y, seed=7).digest(0) == dataset(X, Y, seed=8).digest(5)  # nothing is drawn
+    same_bytes = [X, X.view(np.int32), X[..., None]]
+    assert len({dataset(x, seed=7).digest(0) for x in same_bytes}) == 3
+
+
+def test_digest_is_of_what_was_handed_out() -> None:
+    calls: list[int] = []
+
+    def counted(sample: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        calls.append(1)
+        return sample
+
+    data = make(augment=counted)
+    list(data)
+    data.digest(0)
+    assert len(calls) == 50
+
+
+def test_weights_inputs_only_evaluate_and_predict() -> None:
+    batch: Batch = next(iter(dataset(X, Y, sample_weight=X[:, 0], seed=0)))
+    assert [part.shape for part in batch] == [(32, 1), (32,), (32,)]
+    model = Recorder()
+    assert model.predict(dataset(X, seed=0), verbose=0).tolist() == X.tolist()
+    assert model.evaluate(dataset(X, X, seed=0), verbose=0) == 0
+
+
+@pytest.mark.parametrize(
+    ("act", "words"),
+    [
+        (
+            lambda: dataset(X, Y[1:], seed=0),
+            r"'train' got arrays of \[50, 49\] samples: equal lengths are needed",
+        ),
+        (lambda: dataset(X[:0], seed=0), r"arrays of \[0\] samples"),
+        (lambda: dataset(X, seed=-1), "seed is -1"),
+        (lambda: make(batch_size=0), "batch_size=0: it must be at least 1"),
+        (lambda: make(workers=-1), "workers=-1: it must be at least 0"),
+        (lambda: make(max_queue_size=0), "max_queue_size=0"),
+        (lambda: make().set_epoch(-1), "set to epoch -1"),
+        (lambda: trained(make(), class_weight={0: 2.0}), "class_weight was given beside dataset 'train'"),
+        (lambda: trained(make(), sample_weight=X), "sample_weight was given beside dataset"),
+    ],
+)
+def test_wrong_use_is_one_line(act: Callable[[], object], words: str) -> None:
+    with pytest.raises(WrongUse, match=words) as caught:
+        act()
+    assert "\n" not in str(caught.value)
+
+
+def test_several_devices_are_refused() -> None:
+    class Strategy:
+        num_replicas_in_sync = 2
+
+    class EpochIterator:
+        """As Keras's own calls its adapter."""
+
+        def __init__(self, distribute_strategy: Any, **kwargs: Any) -> None:
+            make().get_tf_dataset()
+
+    with pytest.raises(WrongUse, match="dataset 'train' feeds one device"):
+        EpochIterator(Strategy())
+
+
+# Trains a network in four ways and prints a hash of each. Its argument: how many workers our dataset has.
+TRAIN = """
+import json, random, sys
+import keras, numpy as np, samebits, samebits.keras
+
+samebits.seed_everything(1)
+samebits.keras.make_deterministic()
+x = np.random.default_rng(0).normal(size=(96, 6, 6, 1)).astype("float32")
+y = (x.sum((1, 2, 3)) > 0).astype("int64")
+
+def flip(sample, rng):
+    return sample[:, ::-1] if rng.random() < 0.5 else sample
+
+class Plain(keras.utils.PyDataset):
+    def __len__(self):
+        return 12
+
+    def __getitem__(self, index):
+        return x[index * 8 : index * 8 + 8], y[index * 8 : index * 8 + 8]
+
+def hash_after(*data, **options):
+    layers = keras.layers
+    with samebits.stream(5, "model"):
+        model = keras.Sequential([layers.Flatten(), layers.Dropout(0.5), layers.Dense(2, "softmax")])
+        model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])
+        model.fit(*data, epochs=2, verbose=0, **options)
+    return samebits.keras.hash_weights(model)
+
+workers = int(sys.argv[1])
+ours = samebits.keras.dataset(x, y, seed=3, batch_size=8, shuffle=True, augment=flip, workers=workers)
+print(json.dumps({
+    "ours": hash_after(ours),
+    "digests": [ours.digest(0), ours.digest(1)],
+    "PyDataset": hash_after(Plain(workers=4), shuffle=True),
+    "arrays": hash_after(x, y, batch_size=8, shuffle=True),
+    "arrays in order": hash_after(x, y, batch_size=8, shuffle=False),
+}))
+"""
+
+
+def test_two_processes_train_the_same_weights(start: Callable[..., subprocess.CompletedProcess[str]]) -> None:
+    first, second = (start("python", "-c", TRAIN, workers) for workers in (0, 4))
+    results = json.loads(first.stdout or first.stderr)
+    assert results == json.loads(second.stdout or second.stderr)
+    assert len({results[way] for way in ("ours", "PyDataset", "arrays", "arrays in order")}) == 4
