@@ -1,6 +1,7 @@
 """What the tests share: the repository, its entrypoint, and processes started the way a user starts them."""
 
 import os
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -45,8 +46,12 @@ def start() -> Callable[..., Started]:
 
 
 def one_line(stderr: str) -> str:
-    """The single line that a failing command may print; fails the test when there are more."""
-    lines = [line for line in stderr.splitlines() if line.strip()]
+    """The single line that a failing command may print; fails the test when there are more.
+
+    TensorFlow's own log, which it writes while it is imported, does not count.
+    """
+    log = re.compile(r"WARNING: All log messages before absl|[IWE]\d{4} |To enable the following instructions")
+    lines = [line for line in stderr.splitlines() if line.strip() and not log.match(line)]
     assert len(lines) == 1, stderr
     assert lines[0].startswith("samebits: "), stderr
     return lines[0]

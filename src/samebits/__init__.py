@@ -1,32 +1,42 @@
-"""samebits: train it twice, get the same bits; when you don't, be told where and why.
+"""samebits: train it twice, get the same bits; when you don't, be told where and why."""
 
-Names are loaded when they are first used: `import samebits` imports no framework and takes milliseconds.
-"""
+from typing import TYPE_CHECKING
 
-import importlib
+from samebits.lazy import lazy
 
-_HOME = {
-    "CheckFailed": "samebits.errors",
-    "SamebitsError": "samebits.errors",
-    "WrongUse": "samebits.errors",
-    "derive_seed": "samebits.seeds",
-    "isolated_rng": "samebits.isolation",
-    "main": "samebits.settings",
-    "open_run": "samebits.run",
-    "option": "samebits.settings",
-    "seed_everything": "samebits.seeds",
-    "stream": "samebits.isolation",
-}
+if TYPE_CHECKING:  # for type checkers and editors; at run time the table below serves
+    from samebits.errors import CheckFailed, SamebitsError, WrongUse
+    from samebits.isolation import isolated_rng, stream
+    from samebits.run import open_run
+    from samebits.seeds import derive_seed, seed_everything
+    from samebits.settings import main, option
 
-__all__ = sorted(_HOME)
 __version__ = "0.1.0"
+__all__ = [
+    "CheckFailed",
+    "SamebitsError",
+    "WrongUse",
+    "derive_seed",
+    "isolated_rng",
+    "main",
+    "open_run",
+    "option",
+    "seed_everything",
+    "stream",
+]
 
-
-def __getattr__(name: str) -> object:
-    if name in _HOME:
-        return getattr(importlib.import_module(_HOME[name]), name)
-    raise AttributeError(f"module 'samebits' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return [*__all__, "__version__"]
+__getattr__, __dir__ = lazy(
+    __name__,
+    {
+        "CheckFailed": "errors",
+        "SamebitsError": "errors",
+        "WrongUse": "errors",
+        "derive_seed": "seeds",
+        "isolated_rng": "isolation",
+        "main": "settings",
+        "open_run": "run",
+        "option": "settings",
+        "seed_everything": "seeds",
+        "stream": "isolation",
+    },
+)

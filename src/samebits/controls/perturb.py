@@ -1,0 +1,183 @@
+"""Run a training script with one thing perturbed, with samebits' protection or without.
+
+    python -m samebits.controls.perturb --framework torch --draw numpy [--unprotected] MODULE [ARGS]...
+
+The script stays as it is: what is perturbed is put into samebits' own functions before the script runs.
+`--unprotected` also puts in their place what a script without samebits does: one global seed at the start,
+the framework's own loader, augmentation that draws from the global generators.
+"""
+
+import importlib
+import random
+import runpy
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import click
+import numpy as np
+
+from samebits.cli import run_command
+from samebits.controls.plain import do_nothing, nothing, patch
+
+
+def draw_python() -> None:
+    random.random()
+
+
+def draw_numpy() -> None:
+    np.random.random()
+
+
+def draw_torch() -> None:
+    import torch
+
+    torch.rand(())
+
+
+def draw_keras() -> None:
+    import keras
+
+    keras.random.uniform(())
+
+
+def draw_tensorflow() -> None:
+    import tensorflow as tf
+
+    tf.random.uniform(())
+
+
+DRAWS: dict[str, Callable[[], None]] = {
+    "python": draw_python,
+    "numpy": draw_numpy,
+    "torch": draw_torch,
+    "keras": draw_keras,
+    "tensorflow": draw_tensorflow,
+}
+
+
+def add_draws(draw: Callable[[], None]) -> None:
+    """Draw once from a global generator before the model is built, after every step and after every epoch."""
+    from samebits.run import Run
+
+    begin, batches, log = Run.__init__, Run.batches, Run.log
+
+    def begin_and_draw(run: Run, *arguments: Any) -> None:
+        begin(run, *arguments)
+        draw()
+
+    def batches_and_draw(run: Run, loader: Any) -> Iterator[Any]:
+        for batch in batches(run, loader):
+            yield batch
+            draw()  # runs when the loop asks for the next batch: after the step
+
+    def log_and_draw(run: Run, **values: Any) -> None:
+        log(run, **values)
+        draw()
+
+    patch(Run, __init__=begin_and_draw, batches=batches_and_draw, log=log_and_draw)
+
+
+def order_from_set(size: int) -> list[int]:
+    """The numbers 0…size in the order in which a set of names happens to give them: by their hashes."""
+    return [int(name.removeprefix("sample-")) for name in {f"sample-{number}" for number in range(size)}]
+
+
+def remove_protection(framework: str) -> None:
+    """Put what a script without samebits does in the place of everything but the seed at the start."""
+    import samebits
+    import samebits.run
+
+    patch(samebits, isolated_rng=nothing, stream=nothing)
+    patch(samebits.run, stream=nothing, seed_step=do_nothing)
+    importlib.import_module(f"samebits.controls.plain_{framework}").install()
+
+
+def allow_any_kernel(framework: str) -> None:
+    """Leave the frameworks the kernels that they would choose by themselves."""
+    patch(importlib.import_module(f"samebits.{framework}"), make_deterministic=do_nothing)
+
+
+def add_evaluation() -> None:
+    """Let Keras evaluate what it trains on, augmented as in training, after every epoch.
+
+    With arrays, as in the starter, Keras evaluates without a single draw; with such a dataset it draws.
+    """
+    import samebits.keras
+    from samebits.keras.callback import RunLog
+
+    make, end = samebits.keras.dataset, RunLog.on_epoch_end
+    passes: list[Any] = []
+
+    def dataset(*arrays: np.ndarray, **options: Any) -> Any:
+        passes.append(make(*arrays, **{**options, "name": "evaluation"}))
+        return make(*arrays, **options)
+
+    def end_and_evaluate(log: RunLog, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        end(log, epoch, logs)
+        log.model.evaluate(passes[0], verbose=0)
+
+    patch(samebits.keras, dataset=dataset)
+    patch(RunLog, on_epoch_end=end_and_evaluate)
+
+
+def take_order_from_set(framework: str) -> None:
+    """Give every dataset another order, read off a set, before samebits gets it."""
+    toolkit = importlib.import_module(f"samebits.{framework}")
+    if framework == "torch":
+        from torch.utils.data import Subset
+
+        loader = toolkit.loader
+
+        def ordered_loader(dataset: Any, **options: Any) -> Any:
+            return loader(Subset(dataset, order_from_set(len(dataset))), **options)
+
+        patch(toolkit, loader=ordered_loader)
+    else:
+        make = toolkit.dataset
+
+        def ordered_dataset(x: np.ndarray, y: np.ndarray, **options: Any) -> Any:
+            order = order_from_set(len(x))
+            return make(x[order], y[order], **options)
+
+        patch(toolkit, dataset=ordered_dataset)
+
+
+@click.command(context_settings={"allow_interspersed_args": False})
+@click.option(
+    "--framework", type=click.Choice(["torch", "keras"]), required=True, help="What MODULE trains with."
+)
+@click.option("--draw", type=click.Choice(list(DRAWS)), help="Draw from this global generator now and then.")
+@click.option("--evaluate", is_flag=True, help="Evaluate after every epoch (Keras).")
+@click.option("--order-from-set", "from_set", is_flag=True, help="Order the samples by a set of names.")
+@click.option("--unprotected", is_flag=True, help="Without samebits' seeding and loading.")
+@click.option("--any-kernel", is_flag=True, help="Without deterministic kernels.")
+@click.argument("module")
+@click.argument("arguments", metavar="[ARGS]...", nargs=-1, type=click.UNPROCESSED)
+def command(
+    framework: str,
+    draw: str | None,
+    evaluate: bool,
+    from_set: bool,
+    unprotected: bool,
+    any_kernel: bool,
+    module: str,
+    arguments: tuple[str, ...],
+) -> None:
+    """Run the training script MODULE, as `python -m MODULE ARGS` would, with something perturbed."""
+    if unprotected:
+        remove_protection(framework)
+    if any_kernel:
+        allow_any_kernel(framework)
+    if from_set:
+        take_order_from_set(framework)
+    if evaluate:
+        add_evaluation()
+    if draw:
+        add_draws(DRAWS[draw])
+    sys.argv = [module, *arguments]
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(command, "python -m samebits.controls.perturb"))

@@ -1,0 +1,89 @@
+"""Every command of the README, executed in a fresh copy of the repository, as a newcomer would type it.
+
+Long ones are sampled: what is appended here shortens a training, never skips it.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from tests.conftest import ROOT
+
+SHORTER = {
+    "make smoke": 'ARGS="--epochs 1"',
+    "make smoke RUNS=10 FRAMEWORK=keras JOBS=2": 'RUNS=3 ARGS="--epochs 1"',
+    "make smoke NET=hazards": "",
+    "make smoke-controls": 'ARGS="--only seed"',
+    "make bench": 'ARGS="entrypoint --rounds 1"',
+    "make proof": "ARGS=lint",
+    "make train": "",
+    "make doctor": "",
+    "make lock-check": "",
+    "make": "",
+}
+ELSEWHERE = {
+    "make test": "is what runs this test",
+    "make image-test": "tests/image is part of `make test`",
+    "make image": "tests/image/test_image.py builds it, on a base that needs no registry",
+    "make docker-train": "tests/image/test_image.py",
+    "make docker-smoke": "tests/image/test_image.py",
+    "make lock": "tests/tools/test_lock.py",
+}
+
+
+def commands() -> list[str]:
+    blocks = re.findall(r"^```sh\n(.*?)^```", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE)
+    lines = (line.partition("#")[0].strip() for block in blocks for line in block.splitlines())
+    inline = re.findall(r"`(make[^`]*|samebits exec [^`]*)`", (ROOT / "README.md").read_text())
+    return list(dict.fromkeys([*filter(None, lines), *inline]))
+
+
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory):
+    """The files that git has or would have, and nothing else: no environment, no caches."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    copy = tmp_path_factory.mktemp("newcomer") / "samebits"
+    for name in filter(None, listed.split("\0")):
+        (copy / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, copy / name, follow_symlinks=False)
+    subprocess.run(["git", "init", "--quiet"], cwd=copy, check=True)
+    return copy
+
+
+def test_the_readme_has_commands():
+    assert {"make train", "make test", "make smoke", "make image"} <= set(commands())
+
+
+@pytest.mark.parametrize("command", commands())
+def test_command(fresh, command):
+    if command in ELSEWHERE:
+        pytest.skip(ELSEWHERE[command])
+    if "apt-get" in command:
+        if os.getuid() != 0 or not shutil.which("apt-get"):
+            pytest.skip("installing Debian's packages needs root and apt-get")
+        command = command.removeprefix("sudo ")
+    elif command.startswith("samebits exec"):
+        (fresh / "my_script.py").write_text("import os; print(os.environ['OMP_NUM_THREADS'])\n")
+        command = f".venv/bin/{command}"
+    elif command not in SHORTER and not re.fullmatch(r'make train (FRAMEWORK=\w+|ARGS="[-\w ]+")', command):
+        pytest.fail(f"the README has a new command that no test executes: {command}")
+    done = subprocess.run(
+        f"{command} {SHORTER.get(command, '')}",
+        shell=True,
+        cwd=fresh,
+        capture_output=True,
+        text=True,
+        timeout=850,
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    if command.startswith("make train"):
+        assert re.search(r"^sha256 [0-9a-f]{64}  runs/", done.stdout, re.MULTILINE)

@@ -1,0 +1,197 @@
+"""What samebits costs, as ratios measured side by side in one run: A B A B …, the median of the pairs.
+
+Absolute times on a shared machine say little; a pair that ran seconds apart says something.
+"""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import click
+import numpy as np
+import torch
+from rich.console import Console
+from rich.table import Table
+from torch.utils.data import DataLoader, Dataset
+
+import samebits.torch
+from samebits.cli import run_command
+
+ROOT = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True)
+class Result:
+    """One comparison: what ours costs, relative to what it stands beside."""
+
+    subject: str
+    against: str
+    figure: float
+    unit: str
+    aim: float | None
+    spread: str
+
+    @property
+    def verdict(self) -> str:
+        if self.aim is None:
+            return ""
+        return "within" if self.figure <= self.aim else "MISSED"
+
+
+def seconds(work: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def pairs(ours: Callable[[], object], theirs: Callable[[], object], rounds: int) -> list[tuple[float, float]]:
+    """Run both in turn, after one warm-up of each; seconds."""
+    ours()
+    theirs()
+    return [(seconds(ours), seconds(theirs)) for _ in range(rounds)]
+
+
+def ratio(
+    subject: str, against: str, measured: list[tuple[float, float]], aim: float | None, unit: str = "×"
+) -> Result:
+    ratios = [a / b for a, b in measured]
+    spread = f"{min(ratios):.2f} … {max(ratios):.2f}"
+    return Result(subject, against, statistics.median(ratios), unit, aim, spread)
+
+
+def difference(
+    subject: str, against: str, measured: list[tuple[float, float]], aim: float, unit: str, scale: float
+) -> Result:
+    differences = [(a - b) * scale for a, b in measured]
+    spread = f"{min(differences):.1f} … {max(differences):.1f}"
+    return Result(subject, against, statistics.median(differences), unit, aim, spread)
+
+
+def training(rounds: int) -> list[Result]:
+    """Whole processes: imports, training, evaluation, weights and picture, the same threads."""
+    with tempfile.TemporaryDirectory() as folder:
+        environment = {**os.environ, "SAMEBITS_RUN_FOLDER": f"{folder}/run"}
+
+        def ours() -> None:
+            command = [sys.executable, "-m", "starter.train_torch", "--epochs", "20"]
+            subprocess.run(command, env=environment, cwd=folder, check=True, capture_output=True)
+
+        def theirs() -> None:
+            command = [sys.executable, str(ROOT / "tools" / "plain_torch.py"), "20", folder]
+            subprocess.run(command, env=environment, cwd=folder, check=True, capture_output=True)
+
+        return [ratio("make train", "the same script without samebits", pairs(ours, theirs, rounds), 1.05)]
+
+
+def entrypoint(rounds: int) -> list[Result]:
+    """`./entrypoint true` against `true`, in an environment that has not been through it."""
+    bare = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    command = [str(ROOT / "entrypoint"), "/bin/true"]
+    measured = pairs(
+        lambda: subprocess.run(command, env=bare, check=True, capture_output=True),
+        lambda: subprocess.run(command[1:], env=bare, check=True, capture_output=True),
+        rounds * 20,
+    )
+    return [difference("entrypoint", "bare exec", measured, 20, "ms more", 1000)]
+
+
+def hashing(rounds: int) -> list[Result]:
+    """Weights of 1 GB, in four tensors, as a model holds them; the file lies in the page cache."""
+    layers = [torch.nn.Linear(8192, 8192, bias=False) for _ in range(4)]
+    model = torch.nn.Sequential(*layers)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "weights.safetensors"
+        samebits.torch.save_weights(model, file)
+
+        def ours() -> None:
+            samebits.torch.hash_weights(model)
+
+        def sha256sum() -> None:
+            subprocess.run(["sha256sum", str(file)], check=True, capture_output=True)
+
+        def memory() -> None:
+            for layer in layers:
+                layer.weight.detach().numpy().view(np.uint64).max()
+
+        return [
+            ratio("hashing 1 GB of weights", "sha256sum", pairs(ours, sha256sum, rounds), 1.1),
+            ratio("hashing 1 GB of weights", "reading memory", pairs(ours, memory, rounds), None),
+        ]
+
+
+class Samples(Dataset[torch.Tensor]):
+    """Samples that cost a given time each, spent as a decoder would: busy, drawing nothing global."""
+
+    def __init__(self, size: int, microseconds: float, draws_nothing: bool) -> None:
+        self.values = torch.arange(size)
+        self.microseconds, self.draws_nothing = microseconds, draws_nothing
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __getitem__(self, index: int) -> torch.Tensor:
+        until = time.perf_counter() + self.microseconds * 1e-6
+        while self.microseconds and time.perf_counter() < until:
+            pass
+        return self.values[index]
+
+
+def loading(rounds: int) -> list[Result]:
+    """An epoch of our loader against one of torch's, without and with workers."""
+    results = []
+    for workers in (0, 2):
+        for cost, draws_nothing, size in ((0, False, 20_000), (300, False, 4_000), (0, True, 20_000)):
+            samples = Samples(size, cost, draws_nothing)
+            options = {"batch_size": 64, "shuffle": True, "num_workers": workers}
+            ours = samebits.torch.loader(samples, seed=0, **options)
+            theirs: DataLoader[torch.Tensor] = DataLoader(samples, **options)
+            measured = pairs(lambda o=ours: list(o), lambda t=theirs: list(t), rounds)  # type: ignore[misc]
+            name = f"loader, {workers} workers, "
+            if draws_nothing:
+                results.append(ratio(name + "draws nothing", "torch's", measured, 1.05))
+            elif cost:
+                results.append(ratio(name + f"{cost} µs a sample", "torch's", measured, 1.05))
+            else:
+                scale = 1e6 / size
+                results.append(
+                    difference(name + "free samples", "torch's", measured, 15, "µs a sample", scale)
+                )
+    return results
+
+
+PARTS = {"training": training, "entrypoint": entrypoint, "hashing": hashing, "loader": loading}
+
+
+@click.command()
+@click.argument("parts", nargs=-1, type=click.Choice(list(PARTS)))
+@click.option(
+    "--rounds", default=5, show_default=True, type=click.IntRange(1), help="Pairs of each comparison."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
+def command(parts: tuple[str, ...], rounds: int, as_json: bool) -> None:
+    """Measure all PARTS, or those named."""
+    results: list[Result] = []
+    screen = Console(stderr=True)
+    for name in parts or PARTS:
+        with screen.status(f"measuring: {name}"):
+            results += PARTS[name](rounds)
+        screen.print(f"measured: {name}")
+    if as_json:
+        print(json.dumps([{**asdict(result), "verdict": result.verdict} for result in results], indent=2))
+        return
+    table = Table("what", "against", "median", "least … most", "aim", "")
+    for r in results:
+        aim = "" if r.aim is None else f"≤ {r.aim:g}"
+        table.add_row(r.subject, r.against, f"{r.figure:.2f} {r.unit}", r.spread, aim, r.verdict)
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(command, "make bench"))
