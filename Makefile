@@ -72,7 +72,7 @@ lint: $(READY_DEV)  ## ruff, mypy, shellcheck
 
 .PHONY: test
 test: $(READY_DEV) lint lock-check  ## everything that this machine can run, in under 25 minutes
-	@./entrypoint python -m pytest -m "not slow" $(ARGS)
+	@./entrypoint python -m pytest -n 2 --dist loadfile -m "not slow" $(ARGS)
 
 .PHONY: proof
 proof: $(READY_DEV)  ## the whole, resumable; says what each part showed

@@ -50,7 +50,9 @@ def one_line(stderr: str) -> str:
 
     TensorFlow's own log, which it writes while it is imported, does not count.
     """
-    log = re.compile(r"WARNING: All log messages before absl|[IWE]\d{4} |To enable the following instructions")
+    log = re.compile(
+        r"WARNING: All log messages before absl|[IWE]\d{4} |To enable the following instructions"
+    )
     lines = [line for line in stderr.splitlines() if line.strip() and not log.match(line)]
     assert len(lines) == 1, stderr
     assert lines[0].startswith("samebits: "), stderr

@@ -1,7 +1,7 @@
 """The starter's training without samebits: what `make bench` measures it against.
 
 The same data, network, sizes, augmentation, evaluation, weights file and picture, written as PyTorch's
-tutorials write them. It repeats nothing: its hash is another one wherever threads, workers or a stray draw differ.
+tutorials write them. Nothing protects it: another number of threads or workers gives other bits.
 """
 
 import sys

@@ -86,7 +86,8 @@ def run(part: Part, tree: str, again: bool) -> dict[str, object]:
             stdout=output,
             stderr=subprocess.STDOUT,
         )
-    lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    lines = [line.strip() for line in log.read_text(errors="replace").splitlines()]
+    lines = [line for line in lines if line and not line.startswith("make[")]
     result: dict[str, object] = {
         "name": part.name,
         "command": part.command,

@@ -1,4 +1,4 @@
-"""Names that are imported when they are first used (PEP 562), so that `import samebits` takes milliseconds."""
+"""Names that are imported when they are first used (PEP 562): `import samebits` takes milliseconds."""
 
 import importlib
 from collections.abc import Callable, Mapping

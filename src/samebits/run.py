@@ -53,7 +53,8 @@ def open_run(
         if not run.finished:
             raise WrongUse("the run ended without `run.finish(model)`: there are no weights to keep")
     except OSError as error:
-        if error.errno is None or run.working not in (path := Path(error.filename or run.working), path.parent):
+        place = Path(error.filename or run.working)
+        if error.errno is None or run.working not in (place, *place.parents):
             raise
         raise cannot_write(run.folder, error) from error
     except Exception as error:

@@ -33,14 +33,17 @@ def test_an_unknown_name_is_an_attribute_error():
 
 @pytest.mark.parametrize("use", ["import samebits", "from samebits.cli import group; group.get_help"])
 def test_importing_it_imports_no_framework(use):
-    code = f"import sys; {use}; print({{'torch', 'tensorflow', 'keras', 'numpy'}} & set(sys.modules) or 'none')"
+    code = (
+        f"import sys; {use}; print({{'torch', 'tensorflow', 'keras', 'numpy'}} & set(sys.modules) or 'none')"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "none\n"
 
 
 def test_help_imports_no_framework():
     code = (
-        "import sys; from samebits.cli import group, run_command; run_command(group, 'samebits', ['--help']); "
+        "import sys; from samebits.cli import group, run_command; "
+        "run_command(group, 'samebits', ['--help']); "
         "print({'torch', 'tensorflow', 'keras'} & set(sys.modules) or 'none')"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -1,4 +1,4 @@
-"""`make bench` prints a ratio for each comparison; its aims are judged by a reader, since machines are noisy."""
+"""`make bench` prints a ratio for each comparison; a reader judges its aims, since machines are noisy."""
 
 import json
 

@@ -20,7 +20,9 @@ def proof(tmp_path, monkeypatch):
 
 def counted(proof, tmp_path, status=0):
     """A part that leaves one line in a file each time it runs."""
-    return proof.Part("part", "that it ran", f"echo ran >> {tmp_path}/runs; echo the last line; exit {status}")
+    return proof.Part(
+        "part", "that it ran", f"echo ran >> {tmp_path}/runs; echo the last line; exit {status}"
+    )
 
 
 def times(tmp_path):
