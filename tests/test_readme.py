@@ -27,10 +27,10 @@ SHORTER = {
 ELSEWHERE = {
     "make test": "is what runs this test",
     "make image-test": "tests/image is part of `make test`",
-    "make image": "tests/image/test_image.py builds it, on a base that needs no registry",
-    "make docker-train": "tests/image/test_image.py",
-    "make docker-smoke": "tests/image/test_image.py",
-    "make lock": "tests/tools/test_lock.py",
+    "make image": "tests/image/test_image.py runs it, on a base that needs no registry",
+    "make docker-train": "tests/image/test_image.py runs it",
+    "make docker-smoke": "tests/image/test_image.py runs it",
+    "make lock": "tests/tools/test_lock.py runs what it calls, where the package index is reachable",
 }
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from samebits import engine
+from tests.conftest import one_line
 
 ROOT = Path(__file__).parents[2]
 TOOL = ROOT / "tools" / "image.py"
@@ -26,6 +27,12 @@ def run(*command: object, timeout: float = 300, **variables: str) -> Done:
     return subprocess.run(
         [str(part) for part in command], capture_output=True, text=True, timeout=timeout, env=environment
     )
+
+
+def refusal(done: Done, status: int) -> str:
+    """The one line of a command that was refused."""
+    assert done.returncode == status, done.stderr
+    return one_line(done.stderr)
 
 
 def inputs() -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import MARKER, NAME, ROOT, TOOL, Done, run
+from .conftest import MARKER, NAME, ROOT, TOOL, Done, refusal, run
 
 pytestmark = [pytest.mark.image, pytest.mark.timeout(1800)]
 
@@ -47,15 +47,6 @@ def weights(folder: Path) -> str:
     """The hash of the only run in a folder of runs."""
     (file,) = folder.glob("*/weights.safetensors")
     return hashlib.sha256(file.read_bytes()).hexdigest()
-
-
-def one_line(done: Done, status: int) -> str:
-    """What a refused command says."""
-    assert done.returncode == status, done.stderr
-    lines = [line for line in done.stderr.splitlines() if line.strip()]
-    assert len(lines) == 1, done.stderr
-    assert lines[0].startswith("samebits: "), done.stderr
-    return lines[0]
 
 
 # ---------------------------------------------------------------- it trains
@@ -104,17 +95,31 @@ def test_a_users_own_script(contain: Callable[..., Done], folder: Path) -> None:
     assert (folder / "made").stat().st_uid == folder.stat().st_uid
 
 
+@pytest.mark.parametrize("command", ["image", "docker-train", "docker-smoke", "image-size"])
+def test_the_makefiles_commands(image: str, base: str, command: str) -> None:
+    """As the README has them; the Dockerfile's own base needs a registry, so the base is given."""
+    given = [f"IMAGE={image}", f"BASE={base}", "INTERPRETER=base", "ARGS=--epochs 1"]
+    done = run("make", "-C", ROOT, command, *given, timeout=600)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    said = {
+        "docker-train": r"^sha256 [0-9a-f]{64}  runs/",
+        "docker-smoke": "^same bits: 2 runs",
+        "image-size": "ratio",
+    }
+    assert re.search(said.get(command, ""), done.stdout, re.MULTILINE), done.stdout
+
+
 # ---------------------------------------------------------------- it behaves as a command
 
 
 def test_exit_statuses_pass_through(contain: Callable[..., Done]) -> None:
     assert contain("sh", "-c", "exit 7").returncode == 7
-    assert "--epochs" in one_line(contain("train", "--epochs", "none"), 2)
+    assert "--epochs" in refusal(contain("train", "--epochs", "none"), 2)
 
 
 def test_the_entrypoint_refuses(contain: Callable[..., Done]) -> None:
     done = contain(options=("--env=CUBLAS_EMULATE_SINGLE_PRECISION=1",))
-    assert "CUBLAS_EMULATE_SINGLE_PRECISION" in one_line(done, 2)
+    assert "CUBLAS_EMULATE_SINGLE_PRECISION" in refusal(done, 2)
 
 
 @pytest.mark.parametrize("init", [(), ("--init",)], ids=["bare", "init"])
@@ -141,7 +146,7 @@ def test_exec_goes_through_the_entrypoint_or_is_told(docker: str, container: Cal
     through = run(docker, "exec", one, "/opt/samebits/entrypoint", *seeded)
     assert (through.returncode, through.stderr) == (0, "")
     past = run(docker, "exec", one, *seeded)
-    assert "samebits exec --" in one_line(past, 0)
+    assert "samebits exec --" in refusal(past, 0)
 
 
 # ---------------------------------------------------------------- what is in it
@@ -165,7 +170,7 @@ def test_the_libraries_are_asked(contain: Callable[..., Done]) -> None:
     for told, status in ((cuda, cudnn), 0), (("12.4.127", cudnn), 1), ((cuda, "9.8.0.87"), 1):
         done = contain("python", "/tmp/check.py", *told, options=(f"--volume={script}:/tmp/check.py:ro",))
         assert done.returncode == status, done.stderr
-        assert status == 0 or "but its wheel says" in one_line(done, 1)
+        assert status == 0 or "but its wheel says" in refusal(done, 1)
 
 
 def test_nobody_is_root_and_nothing_can_be_changed(contain: Callable[..., Done]) -> None:
