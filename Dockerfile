@@ -3,7 +3,7 @@
 #   make image                                  build it (passes the arguments below; docs/container.md has the long form)
 #   make image BASE=… INTERPRETER=base          on another base, with that base's own Python 3.11
 #
-# It is built by BuildKit, by Debian's Docker 20.10 and by buildah alike, hence no heredocs, no `COPY --link`, no `# syntax=`.
+# Written for BuildKit, Debian's Docker 20.10 (which the tests use) and buildah alike, hence no heredocs, no `COPY --link`, no `# syntax=`.
 # Two optional build secrets, which no layer keeps: `ca` (a company's CA bundle) and `index` (the address of a PyPI mirror).
 
 # CUDA's `base` flavour: what the NVIDIA container toolkit looks for, without cuDNN. CUDA and cuDNN come once, in the wheels.
@@ -25,8 +25,12 @@ RUN --mount=type=secret,id=ca \
     if [ -s /run/secrets/ca ]; then export MAMBA_SSL_VERIFY=/run/secrets/ca; fi \
     && micromamba create --yes --prefix /opt/python --file /tmp/lock/conda-lock.yml
 
+# uv is a tool of the build and stays behind.
+FROM uv-conda AS python-conda
+RUN rm -f /opt/python/bin/uv /opt/python/bin/uvx
+
 FROM ${BASE} AS interpreter-conda
-COPY --from=uv-conda /opt/python /opt/python
+COPY --from=python-conda /opt/python /opt/python
 
 
 # --- INTERPRETER=base: the base's own Python, and uv from PyPI ---

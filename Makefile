@@ -6,7 +6,7 @@ SHELL = /bin/sh
 # What a run may be told on make's command line: make train FRAMEWORK=keras ARGS="--epochs 5 --seed 7"
 FRAMEWORK ?= torch
 ARGS ?=
-export FRAMEWORK NET RUNS JOBS DEVICE
+export FRAMEWORK NET RUNS JOBS DEVICE KEEP JSON
 # Empty: the first docker on PATH whose engine answers, then podman.
 DOCKER ?=
 IMAGE ?= samebits
@@ -62,8 +62,8 @@ golden: $(READY)  ## make the starters' hashes of today the golden ones
 	@./entrypoint samebits golden runs/torch runs/keras
 
 .PHONY: doctor
-doctor: $(READY)  ## what of Docker, driver and toolkit is there, and what to install
-	@./entrypoint doctor --host
+doctor:  ## what of Docker, driver and toolkit is there, and what to install
+	@if [ -e $(READY) ]; then ./entrypoint doctor --host; else tools/image.py doctor; fi
 
 # ---------------------------------------------------------------- the proof
 .PHONY: lint

@@ -75,12 +75,12 @@ def difference(
 
 
 def training(rounds: int) -> list[Result]:
-    """Whole processes: imports, training, evaluation, weights and picture, the same threads."""
+    """Whole processes, entrypoint included: imports, training, evaluation, weights, picture."""
     with tempfile.TemporaryDirectory() as folder:
         environment = {**os.environ, "SAMEBITS_RUN_FOLDER": f"{folder}/run"}
 
         def ours() -> None:
-            command = [sys.executable, "-m", "starter.train_torch", "--epochs", "20"]
+            command = [str(ROOT / "entrypoint"), "train", "--epochs", "20"]
             subprocess.run(command, env=environment, cwd=folder, check=True, capture_output=True)
 
         def theirs() -> None:
@@ -191,6 +191,13 @@ def command(parts: tuple[str, ...], rounds: int, as_json: bool) -> None:
         aim = "" if r.aim is None else f"≤ {r.aim:g}"
         table.add_row(r.subject, r.against, f"{r.figure:.2f} {r.unit}", r.spread, aim, r.verdict)
     Console().print(table)
+    judged = [r for r in results if r.aim is not None]
+    missed = [r.subject for r in judged if r.verdict == "MISSED"]
+    print(
+        f"{len(judged) - len(missed)} of {len(judged)} within their aims",
+        *missed,
+        sep="; missed: " if missed else "",
+    )
 
 
 if __name__ == "__main__":

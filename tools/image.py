@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The image's commands, as `make` calls them: image.py build | run [ARG …] | size | test-base.
+"""The image's commands, as `make` calls them: image.py build | run [ARG …] | size | test-base | doctor.
 
 Needs Python and a container engine, and no environment. What can be chosen is read from variables, so that
 `make image BASE=…` and `BASE=… tools/image.py build` are the same:
@@ -24,12 +24,12 @@ from typing import NoReturn
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "src"))  # on the host the project need not be installed
-from samebits import engine  # noqa: E402
+from samebits import engine, host  # noqa: E402
 from samebits.engine import Engine, ask  # noqa: E402
 
 TEST_BASE = "samebits-base:bookworm"
 # What `entrypoint` and the commands behind it read: a container gets it as the caller's shell has it.
-PASSED_ON = ("DEVICE", "FRAMEWORK", "JOBS", "NET", "RUNS", "SAMEBITS_ALLOW", "SAMEBITS_THREADS")
+PASSED_ON = ("DEVICE", "FRAMEWORK", "JOBS", "JSON", "NET", "RUNS", "SAMEBITS_ALLOW", "SAMEBITS_THREADS")
 LABELS = {"CUDA": "nvidia-cuda-runtime-cu12", "CUDNN": "nvidia-cudnn-cu12"}
 
 # Runs inside the image. Each file of the wheels' RECORDs counts once, however many wheels list it.
@@ -184,6 +184,14 @@ def test_base() -> int:
     return 0
 
 
+def doctor() -> int:
+    """`samebits doctor --host` for a machine that has no environment yet."""
+    findings = host.report()
+    for one in findings:
+        print(f"{one.state}: {one.subject}: {one.found}" + (f"; {one.mend}" if one.mend else ""))
+    return int(any(one.state == "wrong" for one in findings))
+
+
 def main() -> int:
     word, rest = "".join(sys.argv[1:2]), sys.argv[2:]
     if word == "build":
@@ -194,7 +202,9 @@ def main() -> int:
         return size()
     if word == "test-base" and not rest:
         return test_base()
-    fail("usage: image.py build [BUILD OPTION …] | run [ARG …] | size | test-base", 2)
+    if word == "doctor" and not rest:
+        return doctor()
+    fail("usage: image.py build [BUILD OPTION …] | run [ARG …] | size | test-base | doctor", 2)
 
 
 if __name__ == "__main__":

@@ -47,7 +47,6 @@ PARTS = (
     ),
     Part("controls-torch", "each protection is what protects", "make smoke-controls"),
     Part("controls-keras", "each protection is what protects", "make smoke-controls FRAMEWORK=keras"),
-    Part("image-size", "nothing but wheels, interpreter and project in the image", "make image-size"),
     Part("bench", "what it costs", "make bench"),
 )
 
@@ -102,7 +101,7 @@ def run(part: Part, tree: str, again: bool) -> dict[str, object]:
 
 
 @click.command()
-@click.argument("names", nargs=-1, type=click.Choice([part.name for part in PARTS]))
+@click.argument("names", nargs=-1, type=click.Choice([part.name for part in PARTS]), metavar="[PART]...")
 @click.option("--again", is_flag=True, help="Run what has already passed on this tree, too.")
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
 def command(names: tuple[str, ...], again: bool, as_json: bool) -> None:

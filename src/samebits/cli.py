@@ -1,7 +1,6 @@
 """The command `samebits`. Sub-commands are imported when they are called, so that `--help` stays fast."""
 
 import importlib
-import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -43,7 +42,8 @@ def run_command(command: Callable[..., Any], program: str, arguments: Sequence[s
     """Run a click command and turn whatever a user can cause into one line on stderr and an exit status.
 
     Returns:
-        0, or 1 when a check failed, 2 when the command was used wrongly, 130 when it was interrupted.
+        0; 1 when a check failed (and, from click, when nobody reads the output any more), 2 when the command
+        was used wrongly, 130 when it was interrupted.
     """
     try:
         result = command(args=arguments, prog_name=program, standalone_mode=False)
@@ -54,6 +54,9 @@ def run_command(command: Callable[..., Any], program: str, arguments: Sequence[s
         return exit.exit_code
     except click.Abort:
         message, status = "interrupted", 130
+    except click.exceptions.NoArgsIsHelpError as error:
+        print(error.ctx.get_help() if error.ctx else program, file=sys.stderr)
+        return 2
     except click.UsageError as error:
         help = f"{program} --help" if error.ctx is None else f"{error.ctx.command_path} --help"
         message, status = f"{error.format_message().rstrip('.')}; see `{help}`", 2
@@ -61,9 +64,6 @@ def run_command(command: Callable[..., Any], program: str, arguments: Sequence[s
         message, status = error.format_message(), 2
     except KeyboardInterrupt:
         message, status = "interrupted", 130
-    except BrokenPipeError:  # `samebits … | head`: the reader has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     print(f"samebits: {' '.join(message.split())}", file=sys.stderr)
     return status
 

@@ -71,7 +71,7 @@ def command(json_: bool, host: bool) -> None:
     if host:
         from samebits import host as host_module
 
-        findings += host_module.report()
+        findings = host_module.report() + findings
     if json_:
         click.echo(as_json(findings))
     else:

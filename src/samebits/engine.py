@@ -149,7 +149,7 @@ def gpu_without_driver() -> bool:
 
 
 def cdi_devices() -> list[str]:
-    """The files that describe NVIDIA devices to podman, and to Docker 25 and later (CDI)."""
+    """The files that describe NVIDIA devices to podman (CDI)."""
     files = [path for folder in CDI_FOLDERS for path in sorted(Path(folder).glob("*nvidia*"))]
     return [str(path) for path in files if path.is_file()]
 
@@ -161,4 +161,4 @@ def gpu_flags(engine: Engine) -> list[str]:
     if engine.kind == "podman":
         return ["--device", "nvidia.com/gpu=all"] if cdi_devices() else []
     toolkit = "nvidia" in engine.runtimes or shutil.which("nvidia-container-runtime-hook") is not None
-    return ["--gpus", "all"] if toolkit or cdi_devices() else []
+    return ["--gpus", "all"] if toolkit else []

@@ -1,5 +1,6 @@
 """Files are written whole or not at all."""
 
+import errno
 import hashlib
 import os
 import tempfile
@@ -33,7 +34,8 @@ def write_whole(path: str | os.PathLike[str], content: str | bytes | Iterable[by
 
 def cannot_write(path: Path, error: OSError) -> WrongUse:
     """The one line for a full disk, a read-only file system or a folder of somebody else's."""
-    return WrongUse(f"cannot write {path}: {error.strerror}; make room there or name another folder")
+    mend = "make room there or name" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "name"
+    return WrongUse(f"cannot write {path}: {error.strerror}; {mend} another folder")
 
 
 def _write_whole(path: Path, content: str | bytes | Iterable[bytes | memoryview]) -> str:

@@ -3,11 +3,10 @@
 import dataclasses
 import json
 from collections.abc import Iterable, Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+if TYPE_CHECKING:
+    from rich.console import Console
 
 State = Literal["right", "doubtful", "wrong"]
 COLOURS: dict[State, str] = {"right": "green", "doubtful": "yellow", "wrong": "red"}
@@ -36,8 +35,14 @@ def as_json(findings: Iterable[Finding]) -> str:
     return "[\n" + ",\n".join(lines) + "\n]"
 
 
-def print_table(findings: Sequence[Finding], console: Console | None = None) -> None:
-    """Print one row a finding. A file or a pipe gets whole lines, however long."""
+def print_table(findings: Sequence[Finding], console: "Console | None" = None) -> None:
+    """Print one row a finding, the wrong ones first. A file or a pipe gets whole lines, however long."""
+    # Here, so that a machine without the environment can be told what it lacks.
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    findings = sorted(findings, key=lambda finding: ("wrong", "doubtful", "right").index(finding.state))
     console = console or Console()
     if not console.is_terminal:
         console = Console(file=console.file, width=1000)

@@ -94,7 +94,7 @@ def _toolkit(usable: Engine | None, *, gpu: bool) -> Finding:
     devices = engine.cdi_devices()
     if usable.kind == "docker" and "nvidia" in usable.runtimes:
         return Finding(subject, "right", f"{found}; Docker's runtimes: {', '.join(usable.runtimes)}")
-    if devices:
+    if devices and usable.kind == "podman":
         return Finding(subject, "right", f"{found}; CDI: {', '.join(devices)}")
     if usable.kind == "docker":
         mend = "nvidia-ctk runtime configure --runtime=docker, then restart Docker"

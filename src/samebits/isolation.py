@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
+from samebits import process
 from samebits.seeds import SEEDERS, derive_seed, on_import, seed_imported
 
 Restore = Callable[[], None]
@@ -32,6 +33,7 @@ def isolated_rng() -> Iterator[None]:
     A block costs about 0.1 ms, and about 0.2 s in a program that uses TensorFlow or Keras, whose generators
     have to be looked for.
     """
+    process.check(strict=False)
     with ExitStack() as stack:
         # Restored last to first, and Python's after all others. What fails does not keep the rest from its
         # turn.

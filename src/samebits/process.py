@@ -7,6 +7,7 @@ import locale
 import os
 import re
 import shlex
+import shutil
 import sys
 import time
 from collections.abc import Mapping
@@ -295,18 +296,19 @@ def _names(variable: str) -> list[str]:
 
 
 def _right_command() -> str:
-    """The command line that would have been right, in the user's own words."""
+    """The command line that would have been right, in the user's own words, and found from where they are."""
+    through = "samebits exec --" if shutil.which("samebits") else str(find_root() / "entrypoint")
     if "ipykernel" in sys.modules:
-        return "samebits exec -- jupyter lab"
+        return f"{through} jupyter lab"
     words = list(sys.orig_argv)
     if sys.argv[:1] == ["-c"] and "-c" in words:
-        return f"samebits exec -- python {shlex.join(words[1 : words.index('-c') + 1])} …"
+        return f"{through} python {shlex.join(words[1 : words.index('-c') + 1])} …"
     script = Path(words[1]) if len(words) > 1 else Path()
     if script.parent == Path(sys.executable).parent:  # a console script: its first line named this Python
         words = [script.name, *words[2:]]
     elif words and Path(words[0]).name.startswith("python"):
         words[0] = "python"
-    return f"samebits exec -- {shlex.join(words)}"
+    return f"{through} {shlex.join(words)}"
 
 
 @click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})

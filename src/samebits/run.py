@@ -52,11 +52,6 @@ def open_run(
         yield run
         if not run.finished:
             raise WrongUse("the run ended without `run.finish(model)`: there are no weights to keep")
-    except OSError as error:
-        place = Path(error.filename or run.working)
-        if error.errno is None or run.working not in (place, *place.parents):
-            raise
-        raise cannot_write(run.folder, error) from error
     except Exception as error:
         reason = toolkit.explain(error)  # an operation without a deterministic kernel is told by name
         if reason is None:
@@ -105,8 +100,11 @@ class Run:
             values.setdefault("batches", self._batches)
             self._batches = None
         self._metrics.append(values)
-        with open(self.working / "metrics.jsonl", "a", encoding="utf-8") as file:
-            file.write(json.dumps(values) + "\n")
+        try:
+            with open(self.working / "metrics.jsonl", "a", encoding="utf-8") as file:
+                file.write(json.dumps(values) + "\n")
+        except OSError as error:
+            raise cannot_write(self.folder, error) from None
         shown = {name: value for name, value in values.items() if name != "batches"}
         print("  ".join(f"{name} {_short(value)}" for name, value in shown.items()), flush=True)
 
@@ -187,7 +185,11 @@ def git_state() -> dict[str, Any] | None:
 
 
 def _choose_folder(settings: Any, framework: str, folder: str | os.PathLike[str] | None) -> Path:
-    chosen = os.environ.get("SAMEBITS_RUN_FOLDER") or folder or getattr(settings, "run", None)
+    chosen = folder or getattr(settings, "run", None)
+    if given := os.environ.get("SAMEBITS_RUN_FOLDER"):
+        if chosen is not None and Path(chosen) != Path(given):
+            print(f"samebits: SAMEBITS_RUN_FOLDER={given} comes before {chosen}", file=sys.stderr)
+        chosen = given
     if chosen is None:
         others = {name: value for name, value in changed(settings).items() if name not in ("run", "data")}
         chosen = Path("runs") / "-".join([framework, *(f"{name}={value}" for name, value in others.items())])

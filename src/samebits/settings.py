@@ -2,6 +2,7 @@
 
 import dataclasses
 import inspect
+import math
 import signal
 import sys
 import types
@@ -87,6 +88,16 @@ def changed(settings: Any) -> dict[str, Any]:
     return {name: value for name, value in as_json(settings).items() if value != defaults[name]}
 
 
+class Number(click.FloatRange):
+    """A float that is one: nan is in no range, and inf trains to nan."""
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Any:
+        number = super().convert(value, parameter, context)
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a finite number", parameter, context)
+        return number
+
+
 def _option(field: "dataclasses.Field[Any]", kind: Any) -> click.Option:
     flag = f"--{field.name.replace('_', '-')}"
     low, high = field.metadata.get("minimum"), field.metadata.get("maximum")
@@ -110,6 +121,6 @@ def _click_type(kind: Any, low: float | None, high: float | None) -> Any:
         return click.Path(path_type=Path)
     if kind is int and (low is not None or high is not None):
         return click.IntRange(low, high)  # type: ignore[arg-type]
-    if kind is float and (low is not None or high is not None):
-        return click.FloatRange(low, high)
+    if kind is float:
+        return Number(low, high)
     return kind

@@ -1,7 +1,6 @@
 """Train several times in separate processes and compare: weights, metrics, batches."""
 
 import contextlib
-import dataclasses
 import json
 import os
 import shutil
@@ -26,8 +25,8 @@ from samebits.files import cannot_write
 @click.option(
     "--jobs", type=click.IntRange(1), default=1, envvar="JOBS", help="How many at once (1, or $JOBS)."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
-@click.option("--keep", is_flag=True, help="Keep the run folders also when they are equal.")
+@click.option("--json", "as_json", is_flag=True, envvar="JSON", help="Print the result as one JSON object.")
+@click.option("--keep", is_flag=True, envvar="KEEP", help="Keep the run folders also when they are equal.")
 @click.argument("arguments", metavar="COMMAND...", nargs=-1, required=True, type=click.UNPROCESSED)
 def command(runs: int, jobs: int, as_json: bool, keep: bool, arguments: tuple[str, ...]) -> None:
     """Train by COMMAND several times, in separate processes, and compare the runs bit by bit.
@@ -133,11 +132,10 @@ def keep_runs(folder: Path) -> Path:
 
 
 def _result(finished: Sequence[Finished], comparison: Comparison | None, kept: Path | None) -> dict[str, Any]:
-    difference = None if comparison is None else dataclasses.asdict(comparison)
     return {
         "same": comparison is None,
         "sha256": [one.sha256 for one in finished],
         "seconds": [round(one.seconds, 3) for one in finished],
         "kept": None if kept is None else str(kept),
-        "difference": difference,
+        "difference": None if comparison is None else comparison.as_json(),
     }

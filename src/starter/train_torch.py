@@ -65,7 +65,7 @@ def train(settings: Settings) -> None:
             metrics = {"loss": torch.stack(losses).mean().item()}
             if epoch in settings.evaluated_epochs():
                 with samebits.isolated_rng():
-                    metrics["accuracy"] = evaluate(model, test_loader, device)
+                    metrics["val_accuracy"] = evaluate(model, test_loader, device)
             run.log(epoch=epoch, **metrics)
         run.finish(model)
 

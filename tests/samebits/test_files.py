@@ -1,13 +1,15 @@
 """Files are written whole or not at all."""
 
+import errno
 import hashlib
 import os
 import stat
+from pathlib import Path
 
 import pytest
 
 from samebits import WrongUse
-from samebits.files import sha256_file, write_whole
+from samebits.files import cannot_write, sha256_file, write_whole
 
 
 def test_returns_the_hash_of_what_it_wrote(tmp_path):
@@ -37,6 +39,11 @@ def test_files_get_the_mode_that_the_umask_gives(tmp_path):
     assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == 0o640
 
 
-def test_a_full_disk_is_one_line():
-    with pytest.raises(WrongUse, match=r"^cannot write /dev/full/x: Not a directory; make room"):
+def test_a_place_that_cannot_be_written_is_one_line():
+    with pytest.raises(WrongUse, match=r"^cannot write /dev/full/x: Not a directory; name another folder$"):
         write_whole("/dev/full/x", "")
+
+
+def test_a_full_disk_says_so():
+    error = OSError(errno.ENOSPC, "No space left on device")
+    assert str(cannot_write(Path("x"), error)).endswith("; make room there or name another folder")

@@ -90,3 +90,23 @@ def test_every_step_of_every_epoch_has_generators_of_its_own(tmp_path):
             torch.rand(3)  # stray draws, which the next step must not notice
     assert len(set(seeds)) == len(set(drawn)) == 12
     assert seeds == [derive_seed(0, "step", epoch, step) for epoch in range(3) for step in range(4)]
+
+
+def test_somebody_elses_input_error_keeps_its_name(tmp_path, monkeypatch):
+    monkeypatch.setattr("samebits.process.check", lambda strict: None)
+    with (
+        pytest.raises(ConnectionResetError),
+        samebits.open_run(Settings(), framework="torch", folder=tmp_path / "run"),
+    ):
+        raise ConnectionResetError(104, "Connection reset by peer")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_without_weights_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("samebits.process.check", lambda strict: None)
+    with (
+        pytest.raises(WrongUse, match=r"without `run\.finish\(model\)`"),
+        samebits.open_run(Settings(), framework="torch", folder=tmp_path / "run"),
+    ):
+        pass
+    assert list(tmp_path.iterdir()) == []

@@ -41,6 +41,8 @@ def test_every_field_is_an_option_of_its_type():
         (["--sede", "1"], "No such option '--sede'"),
         (["--seed", "x"], "'x' is not a valid integer"),
         (["--seed", "-1"], "-1 is not in the range x>=0"),
+        (["--rate", "nan"], "'nan' is not a finite number"),
+        (["--rate", "-inf"], "'-inf' is not a finite number"),
         (["--rate", "2"], "2.0 is not in the range x<=1"),
         (["--kind", "c"], "'c' is not one of 'a', 'b'"),
         (["stray"], "Got unexpected extra argument"),

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -80,6 +81,8 @@ def command(
         print(json.dumps({"framework": framework, "device": trainings.device, "controls": rows}, indent=2))
     else:
         print_table(framework, trainings.device, results)
+        count = Counter(result.verdict for result in results)
+        print(", ".join(f"{number} {verdict}" for verdict, number in count.items()))
     if failed:
         reasons = "; ".join(f"{result.name}: {result.reason}" for result in failed)
         raise CheckFailed(f"{len(failed)} of {len(results)} controls failed: {reasons} (runs kept in {kept})")

@@ -19,6 +19,7 @@ import numpy as np
 
 from samebits.cli import run_command
 from samebits.controls.plain import do_nothing, nothing, patch
+from samebits.errors import WrongUse
 
 
 def draw_python() -> None:
@@ -165,6 +166,14 @@ def command(
     arguments: tuple[str, ...],
 ) -> None:
     """Run the training script MODULE, as `python -m MODULE ARGS` would, with something perturbed."""
+    try:
+        found = importlib.util.find_spec(module)
+    except ModuleNotFoundError:  # of the package that would hold it
+        found = None
+    if found is None:
+        raise WrongUse(
+            f"there is no module {module}: name it as `python -m` takes it, such as starter.train_torch"
+        )
     if unprotected:
         remove_protection(framework)
     if any_kernel:

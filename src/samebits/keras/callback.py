@@ -5,6 +5,7 @@ from typing import Any
 import keras
 
 from samebits.keras.data import Dataset
+from samebits.keras.legacy import require_keras3
 from samebits.run import Run
 from samebits.seeds import derive_seed, seed_step
 
@@ -20,6 +21,9 @@ class RunLog(keras.callbacks.Callback):
         super().__init__()
         self.run, self.dataset = run, dataset
         self.epoch = 0
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        require_keras3(self.model, self.model.optimizer)
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self.epoch = epoch

@@ -13,6 +13,7 @@ import keras
 import numpy as np
 from keras.src.trainers.data_adapters.data_adapter import DataAdapter
 
+from samebits import process
 from samebits.errors import WrongUse
 from samebits.seeds import checked, derive_seed, encode, first_63_bits, hasher
 
@@ -58,6 +59,7 @@ def dataset(
     Raises:
         WrongUse: the arrays are empty or differ in length, or a number is out of range.
     """
+    process.check(strict=False)
     arrays = [np.asarray(array) for array in (x, y, sample_weight) if array is not None]
     lengths = [len(array) if array.ndim else 0 for array in arrays]
     if len(set(lengths)) > 1 or lengths[0] == 0:

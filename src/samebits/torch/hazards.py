@@ -322,11 +322,12 @@ def _bits(name: str, seed: int, device: str, batch_size: int) -> str:
 
 def train(settings: Settings) -> None:
     device = samebits.torch.choose_device(settings.device)
-    samebits.torch.make_deterministic()
+    samebits.torch.make_deterministic(check=True)  # a read of memory that nobody wrote gives NaN
     samebits.seed_everything(settings.seed)
 
     with samebits.open_run(settings, framework="torch", device=device) as run:
         refused = probe(settings.seed, device, settings.batch_size)
+        samebits.torch.make_deterministic()
         names = [name for name in HAZARDS if name not in refused]
         with run.stream("data"):
             words = torch.randint(WORDS, (settings.steps * settings.batch_size, LENGTH))

@@ -18,6 +18,7 @@ from torch.utils.data import (
     get_worker_info,
 )
 
+from samebits import process
 from samebits.errors import WrongUse
 from samebits.seeds import checked, derive_seed, encode, hasher
 from samebits.torch.escaping import find_generator
@@ -79,6 +80,7 @@ class Loader(QuietLoader):
     """
 
     def __init__(self, dataset: Dataset, *, seed: int, name: str = "train", **options: Any) -> None:
+        process.check(strict=False)
         _refuse(dataset, name, options)
         self.seed, self.name = checked(seed), name
         self.epoch = self._next_epoch = 0  # `epoch`: the one being read, or the latest, or set_epoch's
