@@ -8,9 +8,7 @@ with what to use in its place, and left out of the network. `make smoke NET=haza
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import keras
 import numpy as np
@@ -19,22 +17,8 @@ from keras import layers, ops
 
 import samebits
 import samebits.keras
-
-WIDTH = 16  # features of a state
-LENGTH = 16  # states in a sequence, which the image operations see as 4×4
-WORDS = 50
-CLASSES = 4
-TRIES = 3  # of each operation, by which one that claims to repeat and does not is caught
-
-
-@dataclass(frozen=True)
-class Settings:
-    seed: int = samebits.option(0, "root of every random stream", minimum=0)
-    steps: int = samebits.option(30, "batches to train on", minimum=1)
-    batch_size: int = samebits.option(32, "sequences in a step", minimum=1)
-    device: Literal["auto", "cpu", "cuda"] = samebits.option("auto", "where to train", innocent=True)
-    run: Path | None = samebits.option(None, "the run's folder", innocent=True)
-
+from samebits import hazards as shared
+from samebits.hazards import CLASSES, LENGTH, WIDTH, WORDS, Settings
 
 # Every operation takes states (batch, LENGTH, WIDTH), float32, and words (batch, LENGTH), int32, and returns
 # something of the states' shape. `places` are positions, several of them alike: additions that collide.
@@ -269,34 +253,14 @@ def build_model(names: list[str]) -> keras.Model:
 
 
 def probe(seed: int, device: str, batch_size: int) -> dict[str, str]:
-    """Run each operation forward and backward, alone, several times from one seed, and print what it does.
-
-    Returns:
-        The operations that are refused here, each with the reason and what to use in its place.
-
-    Raises:
-        CheckFailed: an operation ran in deterministic mode and gave different bits.
-    """
-    refused: dict[str, str] = {}
-    moving = []
-    for name in HAZARDS:
-        try:
-            results = _tries(name, seed, batch_size)
-        except Exception as error:  # TensorFlow's own errors have no ancestor more special
-            reason = samebits.keras.explain(error)
-            if reason is None:
-                raise
-            refused[name] = reason
-            print(f"{name:24} refused: {reason}")
-            continue
-        print(f"{name:24} {'the same bits' if len(results) == 1 else 'OTHER BITS'} in {TRIES} tries")
-        if len(results) > 1:
-            moving.append(name)
-    if moving and samebits.keras.determinism()["deterministic_operations"]:
-        raise samebits.CheckFailed(
-            f"on {device} these give other bits in deterministic mode: {', '.join(moving)}"
-        )
-    return refused
+    """Try each operation by itself; returns those that are refused here, each with the reason."""
+    return shared.probe(
+        HAZARDS,
+        lambda name: _tries(name, seed, batch_size),
+        samebits.keras.explain,
+        device=device,
+        deterministic=samebits.keras.determinism()["deterministic_operations"],
+    )
 
 
 def _tries(name: str, seed: int, batch_size: int) -> set[str]:
@@ -307,7 +271,7 @@ def _tries(name: str, seed: int, batch_size: int) -> set[str]:
     weight = tf.constant(rng.normal(size=states.shape), tf.float32)
     operation = HAZARDS[name]()
     hashes = set()
-    for _ in range(TRIES):
+    for _ in range(shared.TRIES):
         with tf.GradientTape() as tape:
             tape.watch(states)
             output = operation(states, words, training=True)
