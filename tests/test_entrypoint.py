@@ -663,6 +663,8 @@ def test_process_md_names_what_exists():
         "SAMEBITS_ROOT",
         "SAMEBITS_REPLACED",
         "SAMEBITS_ENTRYPOINT",
+        "SAMEBITS_RUN_FOLDER",
+        "SAMEBITS_COMMIT",
     }
     known = (
         ours
