@@ -47,8 +47,9 @@ def open_run(
     process.check(strict=True)
     toolkit = importlib.import_module(f"samebits.{framework}")
     run = Run(settings, framework, device, _choose_folder(settings, framework, folder), toolkit)
-    print(f"{framework} on {device}, seed {run.seed}", flush=True)
-    try:
+    try:  # from here on, whatever ends the process by an exception leaves nothing behind
+        _make_working_folder(run.working, run.folder)
+        print(f"{framework} on {device}, seed {run.seed}", flush=True)
         yield run
         if not run.finished:
             raise WrongUse("the run ended without `run.finish(model)`: there are no weights to keep")
@@ -73,7 +74,7 @@ class Run:
         self._metrics: list[dict[str, Any]] = []
         self._batches: str | None = None
         self._epochs_seen = 0
-        self.working = _make_working_folder(folder)
+        self.working = folder.parent / f".{folder.name}.partial-{os.getpid()}"
 
     def stream(self, *path: str | int) -> contextlib.AbstractContextManager[None]:
         """Inside the block all generators run a stream of their own, derived from the seed and `path`."""
@@ -199,17 +200,17 @@ def _choose_folder(settings: Any, framework: str, folder: str | os.PathLike[str]
     return path
 
 
-def _make_working_folder(folder: Path) -> Path:
-    working = folder.parent / f".{folder.name}.partial-{os.getpid()}"
+def _make_working_folder(working: Path, folder: Path) -> None:
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        for stale in folder.parent.glob(f".{folder.name}.partial-*"):  # of a run that was killed outright
-            if not Path(f"/proc/{stale.name.rpartition('-')[2]}").exists() or stale == working:
-                shutil.rmtree(stale, ignore_errors=True)
+        for other in folder.parent.iterdir():
+            name, _, process_id = other.name.rpartition("-")
+            killed = other == working or not Path(f"/proc/{process_id}").exists()
+            if name == working.name.rpartition("-")[0] and killed:  # outright, so that it could not clean up
+                shutil.rmtree(other, ignore_errors=True)
         working.mkdir()
     except OSError as error:
         raise cannot_write(folder, error) from None
-    return working
 
 
 def _put_in_place(working: Path, folder: Path, weights: str) -> str | None:

@@ -149,8 +149,19 @@ def test_sigterm_leaves_nothing_half_written(tmp_path):
     command = [str(ROOT / "entrypoint"), "train", "--epochs", "1000"]
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
+        assert process.stdout.readline() == "torch on cpu, seed 0\n"
         process.stdout.readline()  # the first epoch is done
         assert [path.name[0] for path in (tmp_path / "runs").iterdir()] == ["."]
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=60) == 128 + signal.SIGTERM
+    assert list((tmp_path / "runs").iterdir()) == []
+
+
+def test_sigterm_at_the_very_start_leaves_nothing_either(tmp_path):
+    command = [str(ROOT / "entrypoint"), "train", "--epochs", "1000"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        process.stdout.readline()  # the run is open, and nothing has been trained
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=60) == 128 + signal.SIGTERM
     assert list((tmp_path / "runs").iterdir()) == []

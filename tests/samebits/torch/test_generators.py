@@ -8,7 +8,19 @@ import pytest
 import torch
 
 from samebits.seeds import derive_seed, hasher
+from samebits.torch import generators
 from samebits.torch.generators import own_generator, restored_globals, save_numpy, seed_globals
+
+
+@pytest.mark.parametrize("twister", [generators.PYTHONS_TWISTER, 0], ids=["copied", "set"])
+def test_pythons_generator_is_seeded_as_numpys_would_be(monkeypatch, twister):
+    assert generators.PYTHONS_TWISTER != 0  # the fast way works with this Python
+    monkeypatch.setattr(generators, "PYTHONS_TWISTER", twister)
+    random.seed(1), random.gauss(), random.random()
+    generators.seed_python(20261121)
+    words = np.random.RandomState(20261121).get_state()[1]
+    assert random.getstate() == (3, (*map(int, words), 624), None)
+    assert random.random() == np.random.RandomState(20261121).random_sample()
 
 
 @pytest.mark.parametrize("normals", range(4))
