@@ -58,7 +58,8 @@ def fresh(tmp_path_factory):
         (copy / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, copy / name, follow_symlinks=False)
     subprocess.run(["git", "init", "--quiet"], cwd=copy, check=True)
-    return copy
+    yield copy
+    shutil.rmtree(copy)  # pytest keeps the folders of three sessions, and this one has an environment of 9 GB
 
 
 def test_the_readme_has_commands():
