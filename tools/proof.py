@@ -22,6 +22,9 @@ from samebits.files import write_whole
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / ".proof"
+# What `make proof ARGS=…` hands down: a part is always the command that its table says, and no other.
+FROM_MAKE = {"MAKEFLAGS", "MAKEOVERRIDES", "MFLAGS", "MAKELEVEL", "ARGS"}
+FROM_MAKE |= {"DEVICE", "FRAMEWORK", "JOBS", "JSON", "KEEP", "NET", "RUNS"}
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,7 @@ def run(part: Part, tree: str, again: bool) -> dict[str, object]:
             part.command,
             shell=True,
             cwd=ROOT,
+            env={name: value for name, value in os.environ.items() if name not in FROM_MAKE},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

@@ -47,6 +47,13 @@ def test_another_tree_a_failure_or_again_runs_it(proof, tmp_path):
     assert times(tmp_path) == 5
 
 
+def test_a_part_gets_nothing_from_the_make_that_started_the_proof(proof, monkeypatch):
+    for name, value in {"MAKEFLAGS": " -- ARGS=part", "ARGS": "part", "RUNS": "3"}.items():
+        monkeypatch.setenv(name, value)
+    part = proof.Part("part", "its own words", "echo ${MAKEFLAGS-}${ARGS-}${RUNS-}nothing")
+    assert proof.run(part, "tree", again=False)["last_line"] == "nothing"
+
+
 def test_the_trees_hash_sees_every_file_that_git_would_see(proof, tmp_path, monkeypatch):
     tree = tmp_path / "tree"
     tree.mkdir()
