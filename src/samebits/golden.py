@@ -25,13 +25,13 @@ INNOCENT = ("effective.torch.interop_threads", "variables.PYTHONPATH")
 def compare(manifest: dict[str, Any], path: Path | None = None) -> str:
     """One line: the run matches its golden hash, or differs and why, or there is none for its settings."""
     golden = read(path or variables.find_root() / "golden.toml")
-    entry = next((e for e in golden.values() if _key(e) == _key(_entry(manifest))), None)
+    run = _entry(manifest)
+    entry = next((e for e in golden.values() if _key(e) == _key(run)), None)
     if entry is None:
         return "no golden hash for these settings on this kind of device"
-    if entry["weights_sha256"] == manifest["weights_sha256"]:
+    if entry["weights_sha256"] == run["weights_sha256"]:
         return "matches the golden hash"
-    here = _entry(manifest)["fingerprint"]
-    there = entry["fingerprint"]
+    here, there = run["fingerprint"], entry["fingerprint"]
     names = [name for name in sorted({*here, *there}) if here.get(name) != there.get(name)]
     if not names:
         return (
