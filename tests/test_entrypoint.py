@@ -412,6 +412,18 @@ def test_a_poor_path_changes_nothing(enter):
     assert {**seen(poor), "PATH": ""} == {**seen(rich), "PATH": ""}
 
 
+def test_an_interpreter_that_cannot_be_reached_is_named(enter, copy):
+    link = copy / ".venv" / "bin" / "python"
+    link.parent.mkdir(parents=True)
+    link.symlink_to("/root-only/python3.11")
+    started = enter("train", entrypoint=str(copy / "entrypoint"), PATH="/usr/bin:/bin")
+    assert started.returncode == 2
+    assert f"cannot reach the interpreter behind {link}" in one_line(started.stderr)
+    link.unlink()
+    started = enter("train", entrypoint=str(copy / "entrypoint"), PATH="/usr/bin:/bin")
+    assert "there is no Python environment" in one_line(started.stderr)
+
+
 @pytest.mark.parametrize(
     "path", ["./entrypoint", "../{name}/entrypoint", "{folder}/entrypoint", "{name}/../{name}/entrypoint"]
 )
@@ -452,7 +464,8 @@ def test_an_arbitrary_user_gets_a_home_and_a_name(home):
 def test_an_arbitrary_user_can_build_an_optimiser():
     uid = 54322
     python = str(ROOT / ".venv" / "bin" / "python")
-    if subprocess.run(["setpriv", f"--reuid={uid}", "--clear-groups", python, "-c", ""]).returncode != 0:
+    them = ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups"]
+    if subprocess.run([*them, python, "-c", ""]).returncode != 0:
         pytest.skip(f"the interpreter behind {python} lies where other users cannot reach it")
     code = "import torch; print(torch.optim.AdamW([torch.zeros(1, requires_grad=True)]).defaults['lr'])"
     try:
