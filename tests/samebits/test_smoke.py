@@ -193,14 +193,15 @@ def test_an_interrupt_ends_the_trainings_and_what_they_started(
         "time.sleep(100)\n"
     )
     (tmp_path / "sleeper.py").write_text(script)
-    command = [str(ROOT / "entrypoint"), "samebits", "smoke", "python", "sleeper.py"]
+    # A shell's background job has SIGINT ignored, and so has all that it starts: even tests.
+    command = ["env", "--default-signal", ROOT / "entrypoint", "samebits", "smoke", "python", "sleeper.py"]
     process = subprocess.Popen(
         command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
     pids = tmp_path / "pids"
     wait(lambda: pids.exists() and len(pids.read_text().split()) == 2)
     process.send_signal(number)
-    stderr = process.communicate(timeout=30)[1]
+    stderr = process.communicate(timeout=120)[1]
     assert process.returncode == status, stderr
     assert stderr.strip() == ("samebits: interrupted" if number == signal.SIGINT else "")
     for pid in pids.read_text().split():
