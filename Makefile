@@ -4,7 +4,7 @@ SHELL = /bin/sh
 .DELETE_ON_ERROR:
 
 # What a run may be told on make's command line: make train FRAMEWORK=keras ARGS="--epochs 5 --seed 7"
-FRAMEWORK ?= torch
+FRAMEWORK ?=
 ARGS ?=
 export FRAMEWORK NET RUNS JOBS DEVICE KEEP JSON
 # Empty: the first docker on PATH whose engine answers, then podman.
@@ -55,11 +55,13 @@ smoke: $(READY)  ## train twice, compare the bits (RUNS=10 JOBS=2 NET=hazards DE
 smoke-controls: $(READY)  ## show that smoke can fail: perturbations with the protection and without
 	@./entrypoint samebits smoke-controls $(ARGS)
 
+GOLDEN += runs/torch  # only: torch
+GOLDEN += runs/keras  # only: keras
 .PHONY: golden
 golden: $(READY)  ## make the starters' hashes of today the golden ones
-	@FRAMEWORK=torch ./entrypoint train
-	@FRAMEWORK=keras ./entrypoint train
-	@./entrypoint samebits golden runs/torch runs/keras
+	@FRAMEWORK=torch ./entrypoint train  # only: torch
+	@FRAMEWORK=keras ./entrypoint train  # only: keras
+	@./entrypoint samebits golden $(GOLDEN)
 
 .PHONY: doctor
 doctor:  ## what of Docker, driver and toolkit is there, and what to install
@@ -78,9 +80,11 @@ test: $(READY_DEV) lint lock-check  ## everything that this machine can run, in 
 proof: $(READY_DEV)  ## the whole, resumable; says what each part showed
 	@./entrypoint python tools/proof.py $(ARGS)
 
+# only: template
 .PHONY: bench
 bench: $(READY_DEV)  ## what samebits costs, as ratios measured side by side
 	@./entrypoint python tools/bench.py $(ARGS)
+# only: end
 
 # ---------------------------------------------------------------- the image
 .PHONY: image

@@ -9,9 +9,9 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.conftest import ROOT, Started, one_line
 
 from samebits.variables import Row, read
-from tests.conftest import ROOT, Started, one_line
 
 ENTRYPOINT = str(ROOT / "entrypoint")
 TABLE = read(ROOT / "determinism.env")

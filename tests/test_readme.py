@@ -9,7 +9,6 @@ import shutil
 import subprocess
 
 import pytest
-
 from tests.conftest import ROOT
 
 SHORTER = {

@@ -10,6 +10,9 @@ conda-lock is not asked for the wheels, since its PyPI solver gets the CUDA pins
 whenever it sees it, it gets a copy of environment.yml without. A lock keeps the versions that it has where
 the request allows (`--upgrade` moves them), and says in its header which request it answers. Works on the
 current folder; nothing is written unless every solver has answered.
+
+The template also makes projects of one framework. Where environment.yml has marks (tools/only.py), the PyPI locks answer
+for each kind of project: a row says which projects have it, and every kind has its request in the header.
 """
 
 import hashlib
@@ -36,6 +39,7 @@ from packaging.utils import canonicalize_name, parse_wheel_filename
 from samebits.cli import run_command
 from samebits.errors import CheckFailed, WrongUse
 from samebits.files import write_whole
+from only import MARKS, PROJECTS, is_marked, select
 
 ENVIRONMENT, PROJECT = Path("environment.yml"), Path("pyproject.toml")
 CONDA_LOCK = Path("conda-lock.yml")
@@ -57,9 +61,10 @@ UV_VARIABLES = (
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked for, freed of comments and layout.
+    """What a project asks for, freed of comments and layout.
 
     Attributes:
+        project: "torch", "keras" or "both", as `only.select` has it.
         conda: `channels` in order, `platforms`, and `dependencies` without `pip:`, sorted.
         python: the interpreter's feature version, such as "3.11". Not its patch version: the wheels must also
             suit an older patch release, such as the one that a Debian machine has.
@@ -67,6 +72,7 @@ class Request:
         pip, dev, conda_lock: requirements of the three PyPI locks, normalised and sorted.
     """
 
+    project: str
     conda: dict[str, list[str]]
     python: str
     uv: str
@@ -81,25 +87,42 @@ class Request:
             CONDA_LOCK: self.conda,
             PIP: {**wheels, "requirements": self.pip},
             # Installed over requirements.lock: another version in there makes this one stale.
-            DEV: {**wheels, "requirements": self.dev, "constraints": sorted(pins(PIP).items())},
+            DEV: {
+                **wheels,
+                "requirements": self.dev,
+                "constraints": sorted(pins(PIP, project=self.project).items()),
+            },
             CONDA_LOCK_ITSELF: {**wheels, "requirements": self.conda_lock},
         }
         return hashlib.sha256(json.dumps(asked[lock], sort_keys=True).encode()).hexdigest()
 
 
-def read_request() -> Request:
+def read_requests() -> list[Request]:
     """Read environment.yml and pyproject.toml of the current folder.
+
+    Returns:
+        What this project asks for. Where environment.yml has marks, what a project of either framework alone
+        asks for comes after it.
 
     Raises:
         WrongUse: a file is missing or malformed, or a version is not exact.
     """
     try:
-        environment = yaml.safe_load(ENVIRONMENT.read_text())
-        groups = tomllib.loads(PROJECT.read_text())["dependency-groups"]
+        projects = ["both", "torch", "keras"] if is_marked(ENVIRONMENT.read_text()) else ["both"]
+    except OSError as error:
+        raise WrongUse(f"{error.filename}: {error.strerror}; run this in the project's folder") from None
+    return [read_request(project) for project in projects]
+
+
+def read_request(project: str) -> Request:
+    """Read what one kind of project asks for; as `read_requests`."""
+    try:
+        environment = yaml.safe_load(select(ENVIRONMENT.read_text(), project))
+        groups = tomllib.loads(select(PROJECT.read_text(), project))["dependency-groups"]
         dev, conda_lock = groups["dev"], groups["conda-lock"]
     except OSError as error:
         raise WrongUse(f"{error.filename}: {error.strerror}; run this in the project's folder") from None
-    except (yaml.YAMLError, tomllib.TOMLDecodeError) as error:
+    except (yaml.YAMLError, tomllib.TOMLDecodeError, ValueError) as error:
         raise WrongUse(f"{ENVIRONMENT} or {PROJECT} cannot be read: {error}") from None
     except KeyError as error:
         raise WrongUse(f"{PROJECT}: [dependency-groups] needs `dev` and `conda-lock`; no {error}") from None
@@ -120,6 +143,7 @@ def read_request() -> Request:
         if versions.get(name, "").count(".") != 2:
             raise WrongUse(f"{ENVIRONMENT}: `{name}` needs an exact version, as in `- {name}=1.2.3`")
     return Request(
+        project=project,
         conda={"channels": channels, "platforms": platforms, "dependencies": conda},
         python=versions["python"].rpartition(".")[0],
         uv=versions["uv"],
@@ -148,23 +172,31 @@ def exact(requirements: Iterable[object], where: Path) -> list[str]:
     return sorted(normal)
 
 
-def pins(lock: Path, text: str | None = None) -> dict[str, str]:
+def pins(lock: Path, text: str | None = None, project: str = "both") -> dict[str, str]:
     """The versions in a PyPI lock (or in `text`, what it is about to hold), by package; empty without one."""
     if text is None:
         text = lock.read_text() if lock.exists() else ""
-    return dict(re.findall(r"^([\w.-]+)==(\S+)", text, re.MULTILINE))
+    return dict(re.findall(r"^([\w.-]+)==(\S+)", select(text, project), re.MULTILINE))
 
 
-def recorded(lock: Path) -> str | None:
-    """The request's digest in the lock's header, if there is one."""
+def request_lines(lock: Path, requests: Sequence[Request]) -> list[str]:
+    """The lines of a lock's header that say which requests it answers; one if all projects ask the same."""
+    digests = {request.project: request.digest(lock) for request in requests}
+    if len(set(digests.values())) == 1:
+        return [f"# request: sha256:{requests[0].digest(lock)}"]
+    mark = {"both": "both", "torch": "torch alone", "keras": "keras alone"}
+    return [f"# request: sha256:{digest}  # only: {mark[project]}" for project, digest in digests.items()]
+
+
+def recorded(lock: Path) -> list[str]:
+    """The lines of the lock's header that say which requests it answers."""
     text = lock.read_text() if lock.exists() else ""
-    match = re.search(r"^# request: sha256:([0-9a-f]{64})$", text, re.MULTILINE)
-    return match[1] if match else None
+    return re.findall(r"^# request: .*$", text, re.MULTILINE)
 
 
-def header(what: str, digest: str) -> str:
+def header(what: str, requests: Iterable[str]) -> str:
     """The comment that starts a lock."""
-    return f"# {what}.\n# For {FOR}. Made by `make lock`.\n# request: sha256:{digest}\n"
+    return "\n".join([f"# {what}.", f"# For {FOR}. Made by `make lock`.", *requests, ""])
 
 
 # The PyPI half
@@ -265,6 +297,7 @@ def lock_wheels(
     requirements: list[str],
     python: str,
     over: str = "",
+    within: str = "",
     upgrade: bool = False,
 ) -> str:
     """Solve requirements for our platform.
@@ -275,6 +308,7 @@ def lock_wheels(
         requirements: what is asked for.
         python: the interpreter's feature version.
         over: rows of a lock underneath: its versions hold, and its packages are left out of the result.
+        within: rows of a lock whose versions hold.
         upgrade: prefer the newest versions instead.
 
     Returns:
@@ -285,7 +319,8 @@ def lock_wheels(
         asked, constraints = Path(folder, "asked.in"), Path(folder, "constraints.txt")
         result = Path(folder, "pylock.toml")
         asked.write_text("".join(f"{requirement}\n" for requirement in requirements))
-        constraints.write_text("".join(f"{name}=={version}\n" for name, version in underneath.items()))
+        held = {**pins(lock, within), **underneath}
+        constraints.write_text("".join(f"{name}=={version}\n" for name, version in held.items()))
         # uv prefers the versions that it finds in its output file.
         kept = "".join(f'[[packages]]\nname = "{n}"\nversion = "{v}"\n' for n, v in pins(lock).items())
         if kept and not upgrade:
@@ -350,14 +385,14 @@ def lock_conda(uv: Uv, request: Request, own_lock: str, conda: str | None) -> st
 # The command
 
 
-def check(request: Request) -> None:
+def check(requests: Sequence[Request]) -> None:
     """Compare what is asked for with what each lock says it answers.
 
     Raises:
         CheckFailed: a lock is stale or missing.
     """
     locks = (CONDA_LOCK, PIP, DEV, CONDA_LOCK_ITSELF)
-    stale = [str(lock) for lock in locks if recorded(lock) != request.digest(lock)]
+    stale = [str(lock) for lock in locks if recorded(lock) != request_lines(lock, requests)]
     if stale:
         verb = "does" if len(stale) == 1 else "do"
         raise CheckFailed(
@@ -366,10 +401,52 @@ def check(request: Request) -> None:
     click.echo(f"{', '.join(map(str, locks))}: up to date")
 
 
-def make(request: Request, conda: str | None, upgrade: bool) -> None:
+def lock_environments(uv: Uv, requests: Sequence[Request], upgrade: bool) -> tuple[str, str]:
+    """Solve requirements.lock and requirements-dev.lock for each kind of project, and mark what not all have.
+
+    The first request's versions hold for the others: one framework's project has what both have, or less.
+    """
+    solved: dict[Path, dict[str, list[str]]] = {PIP: {}, DEV: {}}
+    common = ""
+    for request in requests:
+        upgrade_this = upgrade and not common
+        wheels = lock_wheels(uv, PIP, request.pip, request.python, within=common, upgrade=upgrade_this)
+        dev = lock_wheels(
+            uv, DEV, request.dev, request.python, over=wheels, within=common, upgrade=upgrade_this
+        )
+        solved[PIP][request.project], solved[DEV][request.project] = wheels.splitlines(), dev.splitlines()
+        common = common or wheels + dev
+    return mark_rows(solved[PIP]), mark_rows(solved[DEV])
+
+
+def mark_rows(rows: dict[str, list[str]]) -> str:
+    """All rows of all kinds of project, each with the mark that lets exactly its own kinds keep it.
+
+    Args:
+        rows: by kind of project; a single kind needs no marks.
+    """
+    if len(rows) == 1:
+        return "".join(f"{row}\n" for row in next(iter(rows.values())))
+    text = ""
+    for row in sorted({row for some in rows.values() for row in some}):
+        having = {project for project in rows if row in rows[project]}
+        if having == set(rows):
+            text += f"{row}\n"
+            continue
+        fitting = [m for m in MARKS if {project for project in rows if m in PROJECTS[project]} == having]
+        if not fitting:
+            raise CheckFailed(
+                f"{row.split()[0]} is locked for {', '.join(sorted(having))} only: no mark says so"
+            )
+        text += f"{row}  # only: {fitting[0]}\n"
+    return text
+
+
+def make(requests: Sequence[Request], conda: str | None, upgrade: bool) -> None:
     """Solve what is asked for, then write what changed."""
     if conda and not shutil.which(conda):
         raise WrongUse(f"--conda {conda}: no such program; give the path of conda, mamba or micromamba")
+    request = requests[0]
     uv = Uv(request.uv)
     what = {
         PIP: f"The wheels, one sha256 each, that answer `pip:` in {ENVIRONMENT}",
@@ -377,17 +454,16 @@ def make(request: Request, conda: str | None, upgrade: bool) -> None:
         CONDA_LOCK_ITSELF: f"conda-lock in an environment of its own, group `conda-lock` in {PROJECT}",
         CONDA_LOCK: f"The interpreter and uv, without wheels: those are in {PIP}, see {ENVIRONMENT}",
     }
-    wheels = lock_wheels(uv, PIP, request.pip, request.python, upgrade=upgrade)
-    dev = lock_wheels(uv, DEV, request.dev, request.python, over=wheels, upgrade=upgrade)
+    wheels, dev = lock_environments(uv, requests, upgrade)
     own = lock_wheels(uv, CONDA_LOCK_ITSELF, request.conda_lock, request.python, upgrade=upgrade)
     rows = {PIP: wheels, DEV: dev, CONDA_LOCK_ITSELF: own}
-    if upgrade or recorded(CONDA_LOCK) != request.digest(CONDA_LOCK):
+    if upgrade or recorded(CONDA_LOCK) != request_lines(CONDA_LOCK, requests):
         rows[CONDA_LOCK] = lock_conda(uv, request, own, conda)
     for (
         lock,
         content,
-    ) in rows.items():  # requirements.lock first: the digest of requirements-dev.lock reads it
-        text = header(what[lock], request.digest(lock)) + content
+    ) in rows.items():  # the digest of requirements-dev.lock reads requirements.lock, the first
+        text = header(what[lock], request_lines(lock, requests)) + content
         if lock.exists() and lock.read_text() == text:
             click.echo(f"{lock}: unchanged")
         else:
@@ -404,11 +480,11 @@ def make(request: Request, conda: str | None, upgrade: bool) -> None:
 @click.option("--conda", metavar="EXECUTABLE", help="What conda-lock solves with.  [default: micromamba]")
 def command(only_check: bool, upgrade: bool, conda: str | None) -> None:
     """Make the locks of the project in the current folder, or check them."""
-    request = read_request()
+    requests = read_requests()
     if only_check:
-        check(request)
+        check(requests)
     else:
-        make(request, conda, upgrade)
+        make(requests, conda, upgrade)
 
 
 if __name__ == "__main__":

@@ -36,21 +36,19 @@ class Part:
     command: str
 
 
+HAZARDS = "the operations that go wrong on GPUs repeat"
+CONTROLS = "each protection is what protects"
 PARTS = (
     Part("lint", "style, types and shell scripts are clean", "make lint"),
     Part("tests", "every test that this machine can run, image included", "make test"),
     Part("slow-tests", "what `make test` only samples", "./entrypoint python -m pytest -m slow"),
-    Part("smoke-torch", "ten processes, one hash", "make smoke RUNS=10"),
-    Part("smoke-keras", "ten processes, one hash", "make smoke RUNS=10 FRAMEWORK=keras"),
-    Part("hazards-torch", "the operations that go wrong on GPUs repeat", "make smoke RUNS=5 NET=hazards"),
-    Part(
-        "hazards-keras",
-        "the operations that go wrong on GPUs repeat",
-        "make smoke RUNS=5 NET=hazards FRAMEWORK=keras",
-    ),
-    Part("controls-torch", "each protection is what protects", "make smoke-controls"),
-    Part("controls-keras", "each protection is what protects", "make smoke-controls FRAMEWORK=keras"),
-    Part("bench", "what it costs", "make bench"),
+    Part("smoke-torch", "ten processes, one hash", "make smoke RUNS=10 FRAMEWORK=torch"),  # only: torch
+    Part("smoke-keras", "ten processes, one hash", "make smoke RUNS=10 FRAMEWORK=keras"),  # only: keras
+    Part("hazards-torch", HAZARDS, "make smoke RUNS=5 NET=hazards FRAMEWORK=torch"),  # only: torch
+    Part("hazards-keras", HAZARDS, "make smoke RUNS=5 NET=hazards FRAMEWORK=keras"),  # only: keras
+    Part("controls-torch", CONTROLS, "make smoke-controls FRAMEWORK=torch"),  # only: torch
+    Part("controls-keras", CONTROLS, "make smoke-controls FRAMEWORK=keras"),  # only: keras
+    Part("bench", "what it costs", "make bench"),  # only: template
 )
 
 

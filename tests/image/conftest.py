@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests.conftest import one_line
 
 from samebits import engine
-from tests.conftest import one_line
 
 ROOT = Path(__file__).parents[2]
 TOOL = ROOT / "tools" / "image.py"

@@ -3,7 +3,6 @@
 import subprocess
 
 import pytest
-
 from tests.conftest import ROOT, one_line
 
 

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
+from tests.conftest import Started, one_line
 
 from samebits import controls
 from samebits.controls.perturb import order_from_set
 from samebits.controls.table import Control, Variant, environment
 from samebits.errors import WrongUse
-from tests.conftest import Started, one_line
 
 Start = Callable[..., Started]
 CLEAN = {"JOBS": "2", "DEVICE": None, "FRAMEWORK": None, "SAMEBITS_ALLOW": None}

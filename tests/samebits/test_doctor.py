@@ -6,9 +6,10 @@ import re
 import subprocess
 import sys
 
+from tests.conftest import ROOT, Started, one_line
+
 from samebits.findings import Finding, as_json, print_table
 from samebits.variables import read
-from tests.conftest import ROOT, Started, one_line
 
 
 def doctor(*arguments: str, through: bool = True, **variables: str) -> Started:

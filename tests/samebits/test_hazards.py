@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.conftest import Started
 
 from samebits.errors import CheckFailed
-from tests.conftest import Started
 
 Start = Callable[..., Started]
 

@@ -6,10 +6,10 @@ import subprocess
 import sys
 
 import pytest
+from tests.conftest import ROOT, Started, one_line
 
 from samebits.process import must_be
 from samebits.variables import read
-from tests.conftest import ROOT, Started, one_line
 
 ROWS = {row.name: row for row in read()}
 ENTRYPOINT = str(ROOT / "entrypoint")

@@ -4,10 +4,10 @@ import re
 from pathlib import Path
 
 import pytest
+from tests.conftest import ROOT
 
 from samebits.errors import WrongUse
 from samebits.variables import find_root, read
-from tests.conftest import ROOT
 
 # Every variable that was checked against the libraries and found to decide bits, or to be believed to.
 CHECKED = """

@@ -10,9 +10,9 @@ import sys
 import time
 
 import pytest
+from tests.conftest import ROOT, one_line
 
 from starter.data import shipped_file
-from tests.conftest import ROOT, one_line
 
 FRAMEWORKS = ["torch", "keras"]
 

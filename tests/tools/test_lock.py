@@ -17,6 +17,8 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from only import is_marked, select
+
 ROOT = Path(__file__).parents[2]
 TOOL = ROOT / "tools/lock.py"
 CONDA, PIP, DEV, OWN = (
@@ -26,12 +28,15 @@ CONDA, PIP, DEV, OWN = (
     "requirements-conda-lock.lock",
 )
 PIP_TEXT = (ROOT / PIP).read_text()
+# The kinds of project that the locks answer for: a project made from this template is of one kind.
+PROJECTS = ["both", "torch", "keras"] if is_marked(PIP_TEXT) else ["both"]
 ROW = re.compile(r"([a-z0-9-]+)==([^\s;]+) --hash=sha256:([0-9a-f]{64})")
 
 
-def rows(name: str) -> dict[str, str]:
+def rows(name: str, project: str = "both") -> dict[str, str]:
     """Package to version of a PyPI lock; a line that is neither a comment nor a whole row fails the test."""
-    lines = [line for line in (ROOT / name).read_text().splitlines() if not line.startswith("#")]
+    text = select((ROOT / name).read_text(), project)
+    lines = [line for line in text.splitlines() if not line.startswith("#")]
     matches = [ROW.fullmatch(line) for line in lines]
     assert None not in matches, (
         f"{name}: {lines[matches.index(None)]!r} is not `NAME==VERSION --hash=sha256:…`"
@@ -65,13 +70,11 @@ def test_locks_are_up_to_date() -> None:
 
 
 def test_comments_and_layout_make_no_lock_stale(project: Path) -> None:
-    asked = yaml.safe_load((project / "environment.yml").read_text())
-    *conda, pip = asked["dependencies"]
-    pip["pip"] = [f"  {requirement.replace('==', ' == ')}" for requirement in reversed(pip["pip"])]
-    asked["dependencies"] = [pip, *reversed(conda)]
-    (project / "environment.yml").write_text(
-        "# another comment\n" + yaml.safe_dump(asked, default_flow_style=True)
-    )
+    text = (project / "environment.yml").read_text()
+    wheels = re.findall(r"^      - .*\n", text, re.MULTILINE)
+    others = re.sub(r"^      (- |#).*\n", "", text, flags=re.MULTILINE)
+    moved = "".join(row.replace("==", "  ==  ") for row in reversed(wheels))
+    (project / "environment.yml").write_text(f"# another comment\n{others}{moved}")
     replace(project / "pyproject.toml", "[dependency-groups]", "[dependency-groups] # another comment")
     result = lock(project, "--check")
     assert result.returncode == 0, result.stderr
@@ -163,7 +166,8 @@ def test_the_same_request_gives_the_same_bytes(project: Path) -> None:
 
 def test_a_change_under_pip_moves_only_what_it_must(project: Path) -> None:
     """And what it leaves, it leaves at an older version too; a wrong hash is mended."""
-    (project / PIP).write_text(re.sub(r"(?m)^urllib3==.*", "urllib3==2.6.3 --hash=sha256:0", PIP_TEXT))
+    older = re.sub(r"(?m)^pillow==\S+ \S+", "pillow==12.1.0 --hash=sha256:0", PIP_TEXT)
+    (project / PIP).write_text(older)
     replace(project / "environment.yml", "- threadpoolctl==3.8.0\n", "- threadpoolctl==3.6.0\n")
     before = (project / CONDA).read_bytes()
     made(project)
@@ -172,7 +176,7 @@ def test_a_change_under_pip_moves_only_what_it_must(project: Path) -> None:
     assert not (project / ".venv-conda-lock").exists(), "conda-lock was set up, though nothing asked for it"
     after = {line for line in (project / PIP).read_text().splitlines() if not line.startswith("#")}
     moved = sorted(after - set(PIP_TEXT.splitlines()))
-    assert [line.split(" ")[0] for line in moved] == ["threadpoolctl==3.6.0", "urllib3==2.6.3"]
+    assert [line.split(" ")[0] for line in moved] == ["pillow==12.1.0", "threadpoolctl==3.6.0"]
     assert all(ROW.fullmatch(line) for line in moved)
     assert len(after) == len(rows(PIP))
 
@@ -288,11 +292,14 @@ def test_an_independent_reader_agrees(conda: dict[str, dict[str, Any]]) -> None:
 # The PyPI half
 
 
+@pytest.mark.parametrize("project", PROJECTS)
 @pytest.mark.parametrize("name", [PIP, DEV, OWN])
-def test_pypi_rows_have_one_hash_and_no_address(name: str) -> None:
-    text = (ROOT / name).read_text()
-    assert rows(name)
-    assert len(rows(name)) == text.count("==") == text.count("sha256:") - 1  # the header has the request's
+def test_pypi_rows_have_one_hash_and_no_address(name: str, project: str) -> None:
+    text = select((ROOT / name).read_text(), project)
+    assert rows(name, project)
+    assert (
+        len(rows(name, project)) == text.count("==") == text.count("sha256:") - 1
+    )  # the header has the request's
     assert "://" not in text
     assert "index" not in text
 
@@ -302,20 +309,23 @@ def test_conda_lock_has_no_other_address() -> None:
     assert hosts == {"conda.anaconda.org"}
 
 
-def test_the_locks_of_one_environment_share_no_package() -> None:
-    assert not rows(PIP).keys() & rows(DEV).keys()
+@pytest.mark.parametrize("project", PROJECTS)
+def test_the_locks_of_one_environment_share_no_package(project: str) -> None:
+    assert not rows(PIP, project).keys() & rows(DEV, project).keys()
 
 
-def test_what_is_asked_for_is_locked() -> None:
-    [pip] = [
-        e["pip"] for e in yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"] if "pip" in e
-    ]
-    assert {text.split("==")[0]: text.split("==")[1] for text in pip}.items() <= rows(PIP).items()
+@pytest.mark.parametrize("project", PROJECTS)
+def test_what_is_asked_for_is_locked(project: str) -> None:
+    environment = yaml.safe_load(select((ROOT / "environment.yml").read_text(), project))
+    [pip] = [entry["pip"] for entry in environment["dependencies"] if "pip" in entry]
+    assert dict(text.split("==") for text in pip).items() <= rows(PIP, project).items()
 
 
-def test_the_environment_is_what_the_locks_say_and_is_closed() -> None:
+@pytest.mark.parametrize("project", PROJECTS)
+def test_the_environment_is_what_the_locks_say_and_is_closed(project: str) -> None:
     """Every locked version is installed; what each package needs is locked, in a version that it accepts."""
-    base, all_rows = rows(PIP), {**rows(PIP), **rows(DEV)}
+    base = rows(PIP, project)
+    all_rows = {**base, **rows(DEV, project)}
     installed = {canonicalize_name(d.name): d for d in importlib.metadata.distributions()}
     assert {name: installed[name].version for name in all_rows if name in installed} == all_rows
     reached: set[tuple[str, str]] = set()

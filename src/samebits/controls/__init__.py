@@ -12,7 +12,15 @@ import click
 
 from samebits import variables
 from samebits.children import Child, train
-from samebits.controls.table import SHORT, Control, Variant, controls, environment, write_keras_json
+from samebits.controls.table import (
+    FRAMEWORKS,
+    SHORT,
+    Control,
+    Variant,
+    controls,
+    environment,
+    write_keras_json,
+)
 from samebits.errors import CheckFailed, WrongUse
 from samebits.smoke import Watch, keep_runs, runs_folder, show
 
@@ -41,8 +49,8 @@ class Result:
 @click.command("smoke-controls", context_settings={"allow_interspersed_args": False})
 @click.option(
     "--framework",
-    type=click.Choice(["torch", "keras"]),
-    default="torch",
+    type=click.Choice(FRAMEWORKS),
+    default=FRAMEWORKS[0],
     envvar="FRAMEWORK",
     show_default=True,
 )

@@ -3,9 +3,11 @@
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 
-FRAMEWORKS = ("torch", "keras")
+# A project of one framework has the other one's part of samebits not.
+FRAMEWORKS = tuple(name for name in ("torch", "keras") if find_spec(f"samebits.{name}"))
 SHORT = (
     "--epochs",
     "2",

@@ -1,0 +1,121 @@
+"""Make the project that was asked for out of the copy of the template's repository in the current folder.
+
+cookiecutter has copied what the links in the templated folder point to, unrendered; what is left to do is to take
+away what was not asked for and to write the project's names in place of the template's.
+"""
+
+import json
+import re
+import shutil
+import sys
+from pathlib import Path
+
+ANSWERS = json.loads(r"""{{ cookiecutter | tojson }}""")
+PACKAGE, FRAMEWORK, AUTHOR = ANSWERS["package_name"], ANSWERS["framework"], ANSWERS["author"]
+NAME, SLUG = ANSWERS["project_name"], ANSWERS["__slug"]
+SPDX = ANSWERS["licence"] if ANSWERS["licence"] != "proprietary" else "LicenseRef-Proprietary"
+
+# The template's own files and tests.
+STAYS_BEHIND = (
+    "docs/template.md",
+    "tests/template",
+    "tests/tools/test_bench.py",
+    "tools/bench.py",
+    "tools/plain_torch.py",
+)
+# What may lie in a working copy and is in no commit.
+LEFTOVERS = ("**/__pycache__", "**/*.egg-info", "**/.ipynb_checkpoints")
+# Files and folders that are named for a framework belong to it.
+OF_FRAMEWORK = ("src/*/{0}", "src/*/controls/*_{0}.py", "src/starter/*_{0}.py", "tests/samebits/{0}")
+
+# `starter` where it is a package or a folder, and not the English word.
+STARTER = re.compile(r"\bstarter(?=[./]\w)|(?<=[\"/])starter(?=[\"/])|(?<=from )starter\b")
+
+
+def remove(pattern: str, needed: bool = True) -> None:
+    """Remove what a pattern matches, which must be something where `needed`."""
+    found = list(Path().glob(pattern))
+    if needed and not found:
+        sys.exit(f"samebits: the template has no {pattern}, which its hook means to leave out")
+    for path in found:
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def replace(file: str, old: str, new: str) -> None:
+    """Replace a piece of text that a file must have."""
+    path = Path(file)
+    text = path.read_text()
+    if old not in text:
+        sys.exit(f"samebits: the template's {file} has no {old!r}, which its hook means to replace")
+    path.write_text(text.replace(old, new))
+
+
+def write_licence() -> None:
+    """The project's licence is its owner's; samebits, which comes with it, keeps its own."""
+    shutil.copy("LICENSE", "src/samebits/LICENSE")
+    if ANSWERS["licence"] == "MIT":
+        text = re.sub(
+            r"Copyright \(c\) .*", lambda match: f"Copyright (c) {AUTHOR}", Path("LICENSE").read_text()
+        )
+    else:
+        text = Path("licences", ANSWERS["licence"]).read_text().replace("AUTHOR", AUTHOR)
+    Path("LICENSE").write_text(text)
+    shutil.rmtree("licences")
+
+
+def write_names() -> None:
+    """The places where the template's name is the project's."""
+    replace("README.md", "# samebits\n", f"# {NAME}\n")
+    replace(
+        "README.md",
+        "MIT licence.",
+        f"Licence: {SPDX}. Made from the samebits template; `src/samebits` is under MIT.",
+    )
+    replace("pyproject.toml", 'name = "samebits"', f'name = "{SLUG}"')
+    replace("pyproject.toml", 'license = "MIT"', f'license = "{SPDX}"')
+    replace("Dockerfile", "image.title=samebits", f"image.title={SLUG}")
+    replace("Dockerfile", "image.licenses=MIT", f"image.licenses={SPDX}")
+
+
+def main() -> None:
+    if not Path("src").is_dir():
+        sys.exit(
+            "samebits: the template's links were lost on the way; use `git clone` or its address, not an archive"
+        )
+    Path("gitignore").rename(
+        ".gitignore"
+    )  # git reads no .gitignore that is a link, and says so at every command
+    for pattern in LEFTOVERS:
+        remove(pattern, needed=False)
+    for path in STAYS_BEHIND:
+        remove(path)
+    others = {"torch", "keras"} - {FRAMEWORK} if FRAMEWORK != "both" else set()
+    for other in others:
+        for pattern in OF_FRAMEWORK:
+            remove(pattern.format(other))
+        golden = re.sub(
+            rf"^\[{other}-(.*\n)+?(?=^\[(?!{other}-)|\Z)", "", Path("golden.toml").read_text(), flags=re.M
+        )
+        Path("golden.toml").write_text(golden)
+
+    sys.dont_write_bytecode = True
+    sys.path.insert(0, "tools")
+    from only import select
+
+    for path in Path().rglob("*"):
+        if path.is_file() and not path.is_symlink():
+            try:
+                text = path.read_text()
+            except UnicodeDecodeError:
+                continue
+            new = STARTER.sub(PACKAGE, select(text, FRAMEWORK))
+            if new != text:
+                path.write_text(new)
+    for folder in ("src", "tests"):
+        Path(folder, "starter").rename(Path(folder, PACKAGE))
+    write_licence()
+    write_names()
+    print(f"{SLUG}: a samebits project. Next: cd {SLUG} && git init && make train")
+
+
+main()
