@@ -3,7 +3,7 @@
 SHELL = /bin/sh
 .DELETE_ON_ERROR:
 
-# What a run may be told on make's command line: make train FRAMEWORK=keras ARGS="--epochs 5 --seed 7"
+# What a run may be told on make's command line: make train ARGS="--epochs 5 --seed 7"
 FRAMEWORK ?=
 ARGS ?=
 export FRAMEWORK NET RUNS JOBS DEVICE KEEP JSON
@@ -44,7 +44,7 @@ lock-check: $(READY_DEV)  ## fail when environment.yml has changed since the loc
 
 # ---------------------------------------------------------------- a run
 .PHONY: train
-train: $(READY)  ## train the starter (FRAMEWORK=torch|keras, ARGS="--epochs 5 --seed 7")
+train: $(READY)  ## train the starter (ARGS="--epochs 5 --seed 7")
 	@./entrypoint train $(ARGS)
 
 .PHONY: smoke

@@ -1,7 +1,7 @@
 """Make the project that was asked for out of the copy of the template's repository in the current folder.
 
-cookiecutter has copied what the links in the templated folder point to, unrendered; what is left to do is to take
-away what was not asked for and to write the project's names in place of the template's.
+cookiecutter has copied what the links in the templated folder point to, unrendered; what is left to do is to
+take away what was not asked for and to write the project's names in place of the template's.
 """
 
 import json
@@ -79,12 +79,9 @@ def write_names() -> None:
 
 def main() -> None:
     if not Path("src").is_dir():
-        sys.exit(
-            "samebits: the template's links were lost on the way; use `git clone` or its address, not an archive"
-        )
-    Path("gitignore").rename(
-        ".gitignore"
-    )  # git reads no .gitignore that is a link, and says so at every command
+        sys.exit("samebits: the template's links were lost on the way: give its address or a git clone of it")
+    # git reads no .gitignore that is a link, and says so at every command.
+    Path("gitignore").rename(".gitignore")
     for pattern in LEFTOVERS:
         remove(pattern, needed=False)
     for path in STAYS_BEHIND:

@@ -9,6 +9,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
+FRAMEWORKS = [
+    "torch",  # only: torch
+    "keras",  # only: keras
+]
 Started = subprocess.CompletedProcess[str]
 
 

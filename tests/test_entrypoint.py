@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.conftest import ROOT, Started, one_line
+from tests.conftest import FRAMEWORKS, ROOT, Started, one_line
 
 from samebits.variables import Row, read
 
@@ -295,6 +295,7 @@ def test_threads_are_exported(enter):
     assert environment["OPENBLAS_NUM_THREADS"] == "1"
 
 
+# only: torch
 TORCH = """
 import hashlib, torch
 torch.manual_seed(0)
@@ -304,6 +305,7 @@ torch.nn.functional.conv2d(images, weight).square().sum().backward()
 numbers = torch.cat([weight.grad.flatten(), torch.randn(300_001).sum().reshape(1)])
 print(torch.get_num_threads(), hashlib.sha256(numbers.numpy().tobytes()).hexdigest())
 """
+# only: end
 
 NUMPY = """
 import hashlib, numpy
@@ -311,6 +313,7 @@ numbers = numpy.random.default_rng(0).standard_normal((900, 900)).astype("f4")
 print(hashlib.sha256((numbers[:700] @ numbers[:, :500]).tobytes()).hexdigest())
 """
 
+# only: keras
 TENSORFLOW = """
 import hashlib, tensorflow as tf
 generator = tf.random.Generator.from_seed(1)
@@ -319,6 +322,7 @@ with tf.GradientTape() as tape:
     loss = tf.reduce_sum(tf.nn.conv2d(images, weight, 1, "SAME") ** 2)
 print(hashlib.sha256(tape.gradient(loss, weight).numpy().tobytes()).hexdigest())
 """
+# only: end
 
 
 def on_cores(enter, cores: str, code: str, threads: int) -> str:  # type: ignore[no-untyped-def]
@@ -337,6 +341,7 @@ def two_cores() -> str:
     return f"{cores[0]},{cores[1]}"
 
 
+# only: torch
 def test_torch_threads_never_follow_the_host(enter):
     both = two_cores()
     one = both.split(",")[0]
@@ -348,16 +353,23 @@ def test_torch_threads_never_follow_the_host(enter):
     assert len({text.split()[1] for text in hashes.values()}) == 3  # another number is another run
 
 
+# only: end
+
+
 def test_numpys_matrix_products_never_follow_the_host(enter):
     both = two_cores()
     assert on_cores(enter, both.split(",")[0], NUMPY, 8) == on_cores(enter, both, NUMPY, 8)
 
 
+# only: keras
 def test_tensorflow_threads_never_follow_the_host(enter):
     both = two_cores()
     hashes = [on_cores(enter, both.split(",")[0], TENSORFLOW, 8), on_cores(enter, both, TENSORFLOW, 8)]
     assert hashes[0] == hashes[1]
     assert on_cores(enter, both, TENSORFLOW, 1) != hashes[0]
+
+
+# only: end
 
 
 # ---------------------------------------------------------------- the table is parsed, never run
@@ -461,6 +473,7 @@ def test_an_arbitrary_user_gets_a_home_and_a_name(home):
         shutil.rmtree(f"/tmp/samebits-{uid}", ignore_errors=True)
 
 
+# only: torch
 def test_an_arbitrary_user_can_build_an_optimiser():
     uid = 54322
     python = str(ROOT / ".venv" / "bin" / "python")
@@ -475,6 +488,9 @@ def test_an_arbitrary_user_can_build_an_optimiser():
         assert started.stdout.strip() == "0.001"
     finally:
         shutil.rmtree(f"/tmp/samebits-{uid}", ignore_errors=True)
+
+
+# only: end
 
 
 def test_another_users_folder_is_refused():
@@ -526,6 +542,7 @@ def test_the_cache_folder_can_be_chosen(enter, home):
     one_line(refused.stderr)
 
 
+# only: keras
 # ---------------------------------------------------------------- Keras's settings file
 
 DIRTY = """{
@@ -556,6 +573,9 @@ def test_what_keras_writes_itself_is_no_choice(enter, home):
     assert enter("true").stderr == ""
 
 
+# only: end
+
+
 # ---------------------------------------------------------------- the command
 
 
@@ -569,18 +589,22 @@ def project(copy: Path) -> Path:
     return copy
 
 
+TRAIN = f"starter.train_{FRAMEWORKS[0]}"  # what a project trains when it is told nothing
+
+
 @pytest.mark.parametrize(
     ("words", "variables", "arguments"),
     [
-        ([], {}, "-m starter.train_torch"),
-        (["train"], {}, "-m starter.train_torch"),
-        (["train", "--epochs", "5"], {"DEVICE": "cuda"}, "-m starter.train_torch --device cuda --epochs 5"),
-        (["train"], {"FRAMEWORK": "keras", "NET": "digits"}, "-m starter.train_keras"),
-        (["train"], {"FRAMEWORK": "keras", "NET": "hazards"}, "-m samebits.keras.hazards"),
-        (["train"], {"FRAMEWORK": "", "NET": "", "DEVICE": ""}, "-m starter.train_torch"),
-        (["smoke"], {}, "-m samebits smoke python -m starter.train_torch"),
+        ([], {}, f"-m {TRAIN}"),
+        (["train"], {}, f"-m {TRAIN}"),
+        (["train", "--epochs", "5"], {"DEVICE": "cuda"}, f"-m {TRAIN} --device cuda --epochs 5"),
+        (["train"], {"FRAMEWORK": "torch", "NET": "digits"}, "-m starter.train_torch"),  # only: torch
+        (["train"], {"FRAMEWORK": "keras", "NET": "digits"}, "-m starter.train_keras"),  # only: keras
+        (["train"], {"FRAMEWORK": "keras", "NET": "hazards"}, "-m samebits.keras.hazards"),  # only: keras
+        (["train"], {"FRAMEWORK": "", "NET": "", "DEVICE": ""}, f"-m {TRAIN}"),
+        (["smoke"], {}, f"-m samebits smoke python -m {TRAIN}"),
         (["smoke", "--seed", "3"], {"DEVICE": "cpu", "NET": "hazards"},
-         "-m samebits smoke python -m samebits.torch.hazards --device cpu --seed 3"),
+         f"-m samebits smoke python -m samebits.{FRAMEWORKS[0]}.hazards --device cpu --seed 3"),
         (["doctor", "--json"], {}, "-m samebits doctor --json"),
         (["python", "a b", "-c"], {}, "a b -c"),
     ],

@@ -13,7 +13,7 @@ from tests.conftest import ROOT
 
 SHORTER = {
     "make smoke": 'ARGS="--epochs 1"',
-    "make smoke RUNS=10 FRAMEWORK=keras JOBS=2": 'RUNS=3 ARGS="--epochs 1"',
+    "make smoke RUNS=10 JOBS=2": 'RUNS=3 ARGS="--epochs 1"',
     "make smoke NET=hazards": "",
     "make smoke-controls": 'ARGS="--only seed"',
     "make bench": 'ARGS="entrypoint --rounds 1"',

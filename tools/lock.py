@@ -11,8 +11,8 @@ whenever it sees it, it gets a copy of environment.yml without. A lock keeps the
 the request allows (`--upgrade` moves them), and says in its header which request it answers. Works on the
 current folder; nothing is written unless every solver has answered.
 
-The template also makes projects of one framework. Where environment.yml has marks (tools/only.py), the PyPI locks answer
-for each kind of project: a row says which projects have it, and every kind has its request in the header.
+The template also makes projects of one framework. Where environment.yml has marks (tools/only.py), the PyPI
+locks answer for each kind of project: a row says which have it, and every kind has its request in the header.
 """
 
 import hashlib

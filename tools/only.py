@@ -40,35 +40,47 @@ def select(text: str, project: str) -> str:
         ValueError: a mark is unknown, or a block has no end; says on which line.
     """
     kept: list[str] = []
-    dropped = False  # just now: blank lines on both sides of a gap become those on one side
+    gap: int | None = None  # blank lines that stood before what was dropped just now
+    blank = 0  # blank lines at the end of what is kept
+
+    def keep(line: str) -> None:
+        nonlocal gap, blank
+        if line != "\n":
+            kept.append(line)
+            gap, blank = None, 0
+        elif gap is not None and gap > 0:
+            gap -= 1  # of the blank lines on both sides of a gap, as many stay as the longer side has
+        else:
+            kept.append(line)
+            blank += 1
+
+    def drop() -> None:
+        nonlocal gap
+        gap = blank
+
     block: tuple[int, bool] | None = None  # the line that opened it, and whether its lines are kept
     for number, line in enumerate(text.splitlines(keepends=True), 1):
         match = MARK.match(line.rstrip("\n"))
         mark = match["mark"] if match else None
         if mark is not None and mark not in MARKS:
             raise ValueError(f"line {number}: `only: {mark}` is none of {', '.join(sorted(MARKS))}")
-        if match is None:
-            if block is not None and not block[1]:
-                dropped = True
-            elif not (dropped and line == "\n" and (not kept or kept[-1] == "\n")):
-                kept.append(line)
-                dropped = False
-        elif mark == "end":
+        if match is None or (match["line"] and mark in PROJECTS[project]):
+            if block is None or block[1]:
+                keep(match["line"] + "\n" if match else line)
+            continue
+        drop()
+        if match["line"]:
+            continue
+        if mark == "end":
             if block is None:
                 raise ValueError(f"line {number}: `only: end` ends no block")
             block = None
-        elif match["line"]:
-            if (block is None or block[1]) and mark in PROJECTS[project]:
-                kept.append(match["line"] + "\n")
-                dropped = False
-            else:
-                dropped = True
         elif block is not None:
             raise ValueError(f"line {number}: a block within the block of line {block[0]}")
         else:
             block = number, mark in PROJECTS[project]
     if block is not None:
         raise ValueError(f"line {block[0]}: the block has no `only: end`")
-    while dropped and kept and kept[-1] == "\n":
+    while gap is not None and kept and kept[-1] == "\n":
         kept.pop()
     return "".join(kept)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.conftest import FRAMEWORKS
 
 from .conftest import MARKER, NAME, ROOT, TOOL, Done, refusal, run
 
@@ -52,7 +53,7 @@ def weights(folder: Path) -> str:
 # ---------------------------------------------------------------- it trains
 
 
-@pytest.mark.parametrize("framework", ["torch", "keras"])
+@pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_trains_to_the_same_bits_as_outside(
     contain: Callable[..., Done], start: Callable[..., Done], folder: Path, tmp_path: Path, framework: str
 ) -> None:
@@ -82,6 +83,7 @@ def test_smoke_inside(contain: Callable[..., Done]) -> None:
     assert len(set(re.findall(r"\b[0-9a-f]{64}\b", done.stdout))) == 1, done.stdout
 
 
+# only: torch
 def test_a_users_own_script(contain: Callable[..., Done], folder: Path) -> None:
     (folder / "my.py").write_text(
         "import os, samebits, torch\n"
@@ -93,6 +95,9 @@ def test_a_users_own_script(contain: Callable[..., Done], folder: Path) -> None:
     assert (done.stderr, done.stdout.strip()) == ("", "[0.4963, 0.7682, 0.0885, 0.132, 0.3074]")
     assert (folder / "made").read_text() == "0"
     assert (folder / "made").stat().st_uid == folder.stat().st_uid
+
+
+# only: end
 
 
 @pytest.mark.parametrize("command", ["image", "docker-train", "docker-smoke", "image-size"])

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
-from tests.conftest import Started, one_line
+from tests.conftest import FRAMEWORKS, Started, one_line
 
 from samebits import controls
 from samebits.controls.perturb import order_from_set
@@ -45,7 +45,7 @@ def test_three_controls(start: Start, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("framework", ["torch", "keras"])
+@pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_all_controls(start: Start, tmp_path: Path, framework: str) -> None:
     arguments = ("--framework", framework, "--device", "cpu", "--json")
     done = start("samebits", "smoke-controls", *arguments, cwd=tmp_path, timeout=1800, **CLEAN)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.conftest import Started
+from tests.conftest import FRAMEWORKS, Started
 
 from samebits.errors import CheckFailed
 
@@ -20,7 +20,7 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("framework", ["torch", "keras"])
+@pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_the_same_bits_twice_and_others_for_another_seed(
     start: Start, tmp_path: Path, framework: str
 ) -> None:
@@ -42,6 +42,7 @@ def test_the_same_bits_twice_and_others_for_another_seed(
     assert other.stdout.count("the same bits in 3 tries") == manifest["metrics"]["operations"] >= 25
 
 
+# only: torch
 @pytest.fixture
 def hazards() -> Any:
     import torch
@@ -54,10 +55,14 @@ def hazards() -> Any:
     torch.use_deterministic_algorithms(before)
 
 
+# only: end
+
+
 def only(hazards: Any, monkeypatch: pytest.MonkeyPatch, operation: Callable[..., Any]) -> None:
     monkeypatch.setattr(hazards, "HAZARDS", {"fake": hazards.function(operation)})
 
 
+# only: torch
 def test_what_a_gpu_refuses_is_named_with_what_to_use(
     hazards: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -73,6 +78,9 @@ def test_what_a_gpu_refuses_is_named_with_what_to_use(
         "ctc_loss_backward_gpu has no deterministic kernel; use the loss on the CPU"
     )
     assert "fake" in capsys.readouterr().out
+
+
+# only: end
 
 
 def test_other_errors_are_not_taken_for_a_refusal(hazards: Any, monkeypatch: pytest.MonkeyPatch) -> None:

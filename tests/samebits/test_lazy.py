@@ -6,7 +6,11 @@ import sys
 
 import pytest
 
-PACKAGES = ["samebits", "samebits.torch", "samebits.keras"]
+PACKAGES = [
+    "samebits",
+    "samebits.torch",  # only: torch
+    "samebits.keras",  # only: keras
+]
 
 
 @pytest.mark.parametrize("package", PACKAGES)
@@ -19,10 +23,14 @@ def test_every_public_name_is_there(package):
         assert exported.__name__ == name
 
 
+# only: both
 def test_the_frameworks_offer_the_same_names_with_the_same_meaning():
     torch, keras = (set(importlib.import_module(f"samebits.{name}").__all__) for name in ("torch", "keras"))
     own = {"Loader", "loader", "RunLog", "dataset", "require_keras3"}  # what their data and models call for
     assert torch - own == keras - own
+
+
+# only: end
 
 
 def test_an_unknown_name_is_an_attribute_error():

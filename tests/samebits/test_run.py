@@ -2,15 +2,14 @@
 
 import hashlib
 import json
-import random
 
 import numpy as np
 import pytest
-import torch
+from tests.conftest import FRAMEWORKS
 
-import samebits.torch
-from samebits import WrongUse, derive_seed
-from samebits.run import Run, _choose_folder, _feed, _put_in_place, read_manifest
+import samebits
+from samebits import WrongUse
+from samebits.run import _choose_folder, _feed, _put_in_place, read_manifest
 from starter.settings import Settings
 
 
@@ -71,32 +70,11 @@ def test_a_batchs_digest_sees_values_order_shape_and_type():
     assert digest((x, y)) == digest((x.copy(), y.copy()))
 
 
-def test_a_batchs_digest_takes_torch_tensors_of_every_type():
-    values = torch.arange(6.0)
-    kinds = [values, values.bfloat16(), values.half(), values.int(), values > 2, values.to(torch.complex64)]
-    assert len({digest(value) for value in kinds}) == len(kinds)
-    assert digest(values.reshape(2, 3).T) == digest(values.reshape(2, 3).T.contiguous())
-
-
-def test_every_step_of_every_epoch_has_generators_of_its_own(tmp_path):
-    samples = torch.utils.data.TensorDataset(torch.arange(8.0))
-    loader = samebits.torch.loader(samples, seed=0, batch_size=2)
-    run = Run(Settings(), "torch", "cpu", tmp_path / "run", samebits.torch)
-    seeds, drawn = [], []
-    for _ in range(3):
-        for _batch in run.batches(loader):
-            seeds.append(torch.initial_seed())
-            drawn.append((random.random(), np.random.random(), torch.rand(()).item()))
-            torch.rand(3)  # stray draws, which the next step must not notice
-    assert len(set(seeds)) == len(set(drawn)) == 12
-    assert seeds == [derive_seed(0, "step", epoch, step) for epoch in range(3) for step in range(4)]
-
-
 def test_somebody_elses_input_error_keeps_its_name(tmp_path, monkeypatch):
     monkeypatch.setattr("samebits.process.check", lambda strict: None)
     with (
         pytest.raises(ConnectionResetError),
-        samebits.open_run(Settings(), framework="torch", folder=tmp_path / "run"),
+        samebits.open_run(Settings(), framework=FRAMEWORKS[0], folder=tmp_path / "run"),
     ):
         raise ConnectionResetError(104, "Connection reset by peer")
     assert list(tmp_path.iterdir()) == []
@@ -106,7 +84,7 @@ def test_a_run_without_weights_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("samebits.process.check", lambda strict: None)
     with (
         pytest.raises(WrongUse, match=r"without `run\.finish\(model\)`"),
-        samebits.open_run(Settings(), framework="torch", folder=tmp_path / "run"),
+        samebits.open_run(Settings(), framework=FRAMEWORKS[0], folder=tmp_path / "run"),
     ):
         pass
     assert list(tmp_path.iterdir()) == []

@@ -1,1 +1,204 @@
+"""A generated project is this repository under other names, less what was not asked for; and nothing else."""
 
+import difflib
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+from tests.template.conftest import Generate, git
+
+PACKAGE = "a_package_with_a_longish_name"
+# The template's own files and tests.
+STAYS_BEHIND = {
+    "cookiecutter.json",
+    "hooks/post_gen_project.py",
+    "docs/template.md",
+    "tests/template/conftest.py",
+    "tests/template/test_only.py",
+    "tests/template/test_project.py",
+    "tests/template/test_update.py",
+    "tests/template/test_use.py",
+    "tests/tools/test_bench.py",
+    "tools/bench.py",
+    "tools/plain_torch.py",
+}
+# What belongs to one framework, and stays behind where it was not asked for.
+OF_FRAMEWORK = {
+    framework: re.compile(
+        rf"src/samebits/{framework}/.*|tests/samebits/{framework}/.*"
+        rf"|src/samebits/controls/plain_{framework}\.py|src/starter/(model|train)_{framework}\.py"
+    )
+    for framework in ("torch", "keras")
+}
+# In these files a project of one framework lacks lines. Every other file has all its lines, but for names.
+SHORTENED = {
+    "Makefile",
+    "README.md",
+    "entrypoint",
+    "environment.yml",
+    "golden.toml",
+    "requirements-dev.lock",
+    "requirements.lock",
+    "tests/conftest.py",
+    "tests/image/test_image.py",
+    "tests/samebits/test_hazards.py",
+    "tests/samebits/test_lazy.py",
+    "tests/samebits/test_process.py",
+    "tests/samebits/test_seeds.py",
+    "tests/test_cuda_libraries.py",
+    "tests/test_entrypoint.py",
+    "tools/proof.py",
+}
+# In these, lines are other lines: they hold the project's, the author's or the licence's name.
+NAMED = {
+    "LICENSE": None,  # the owner's choice: another text altogether
+    "README.md": 2,
+    "pyproject.toml": 2,
+    "Dockerfile": 2,
+}
+NEW = {"src/samebits/LICENSE"}  # samebits' own licence, where the project has its owner's
+
+
+def files(folder: Path) -> dict[str, Path]:
+    """All files below a folder, by their path in it."""
+    return {
+        str(path.relative_to(folder)): path
+        for path in folder.rglob("*")
+        if path.is_file() and ".git" not in path.relative_to(folder).parts
+    }
+
+
+def framework_of(project: Path) -> str:
+    return project.name.rpartition("-")[2]
+
+
+def expected(template: Path, project: Path) -> set[str]:
+    """The root's files that the project must have, under the root's names."""
+    names = set(git(template, "ls-files", "-z").split("\0")) - {""}
+    templated = {name for name in names if name.startswith("{{")}
+    others = {"torch", "keras"} - {framework_of(project)} if framework_of(project) != "both" else set()
+    left = {name for name in names if any(OF_FRAMEWORK[other].fullmatch(name) for other in others)}
+    assert names >= STAYS_BEHIND, STAYS_BEHIND - names
+    return names - templated - STAYS_BEHIND - left
+
+
+def in_project(name: str) -> str:
+    """Where a file of the root is in the project."""
+    return re.sub(r"^(src|tests)/starter/", rf"\1/{PACKAGE}/", name)
+
+
+def test_it_has_the_roots_files_and_no_others(template: Path, project: Path) -> None:
+    assert set(files(project)) == {in_project(name) for name in expected(template, project)} | NEW
+
+
+def test_its_files_are_the_roots_but_for_names(template: Path, project: Path) -> None:
+    for name in sorted(expected(template, project)):
+        root, own = template / name, project / in_project(name)
+        assert root.stat().st_mode == own.stat().st_mode, name
+        before = re.sub(r"\bstarter(?=[./]\w|/?\"|/)|(?<=from )starter\b", PACKAGE, root.read_text())
+        marks = re.compile(r"[ \t]*(?:#|//|<!--) only: [a-z ]+(?: -->)?$")
+        lines = [marks.sub("", line) for line in before.splitlines()]
+        changes = [
+            change
+            for change in difflib.ndiff(lines, own.read_text().splitlines())
+            if change[0] in "+-" and change[2:].strip()
+        ]
+        added = [change for change in changes if change[0] == "+"]
+        removed = [change for change in changes if change[0] == "-"]
+        if NAMED.get(name, 0) is None:
+            continue
+        assert len(added) == NAMED.get(name, 0), f"{name}: {added}"
+        if name not in SHORTENED:
+            assert len(removed) == len(added), f"{name}: {removed}"
+
+
+def test_nothing_reminds_of_the_template(project: Path) -> None:
+    other = {"torch": "keras", "keras": "torch"}.get(framework_of(project))
+    for name, path in files(project).items():
+        text = path.read_text()
+        assert not re.search(r"(#|//|<!--) only: (torch|keras|both|template|end)", text), name
+        assert not re.search(r"\bstarter\.(train|data|model|settings)|src/starter", text), name
+        if other and name in ("README.md", "Makefile", "environment.yml", "golden.toml"):
+            assert other not in text.lower().replace("pytorch", "torch"), name
+
+
+def test_every_top_level_name_is_linked_or_stays_behind(template: Path) -> None:
+    """A new file at the root reaches the projects when it is linked, which is easily forgotten."""
+    names = {name.split("/")[0] for name in git(template, "ls-files", "-z").split("\0") if name}
+    (templated,) = (name for name in names if name.startswith("{{"))
+    for link in (template / templated).iterdir():
+        if link.name != "licences":
+            assert link.readlink() == Path("..", ".gitignore" if link.name == "gitignore" else link.name)
+            assert link.exists(), f"{link.name} leads nowhere"
+    links = {"." * (link.name == "gitignore") + link.name for link in (template / templated).iterdir()}
+    stay = {name for name in STAYS_BEHIND if "/" not in name} | {"hooks", templated}
+    assert links - {"licences"} == names - stay
+
+
+def test_the_licence_is_the_owners_and_samebits_keeps_its_own(template: Path, project: Path) -> None:
+    text = (project / "LICENSE").read_text()
+    framework = framework_of(project)
+    starts = {"torch": "BSD 3-Clause License", "keras": "Apache License", "both": "Copyright (c) Ada"}
+    assert text.strip().startswith(starts[framework])
+    assert framework == "keras" or 'Copyright (c) Ada "Countess" O\'Lovelace\n' in text
+    assert (project / "src/samebits/LICENSE").read_text() == (template / "LICENSE").read_text()
+    licence = tomllib.loads((project / "pyproject.toml").read_text())["project"]["license"]
+    spdx = {"torch": "BSD-3-Clause", "keras": "Apache-2.0", "both": "LicenseRef-Proprietary"}
+    assert licence == spdx[framework]
+
+
+def test_the_same_answers_give_the_same_project(generate: Generate, tmp_path: Path) -> None:
+    for place in ("one", "two"):
+        (tmp_path / place).mkdir()
+        assert generate(tmp_path / place).returncode == 0
+    made = [tmp_path / place / "my-experiment" for place in ("one", "two")]
+    assert subprocess.run(["diff", "-r", *made]).returncode == 0
+
+
+def test_every_question_has_a_default(generate: Generate, tmp_path: Path) -> None:
+    done = generate(tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (
+        done.stdout == "my-experiment: a samebits project. Next: cd my-experiment && git init && make train\n"
+    )
+    assert (tmp_path / "my-experiment" / "src" / "my_experiment" / "train_torch.py").is_file()
+    assert not (tmp_path / "my-experiment" / "src" / "samebits" / "keras").exists()
+
+
+@pytest.mark.parametrize(
+    ("answers", "says"),
+    [
+        ({"package_name": "my-package"}, 'the package name "my-package" cannot be imported'),
+        ({"package_name": "9lives"}, 'the package name "9lives" cannot be imported'),
+        ({"package_name": "class"}, 'the package name "class" cannot be imported'),
+        ({"package_name": "Upper"}, 'the package name "Upper" cannot be imported'),
+        ({"package_name": "a/b"}, 'the package name "a/b" cannot be imported'),
+        ({"package_name": ""}, 'the package name "" cannot be imported'),
+        ({"package_name": "a" * 31}, "has 31 characters; expected at most 30"),
+        ({"package_name": "samebits"}, "the package name samebits is taken"),
+        ({"package_name": "random"}, "the package name random is taken"),
+        ({"project_name": "!!!"}, 'the project name "!!!" has no letter or digit'),
+        ({"project_name": "9 lives"}, 'the package name "9_lives" cannot be imported'),
+    ],
+)
+def test_a_wrong_answer_is_one_line_and_leaves_nothing(
+    generate: Generate, tmp_path: Path, answers: dict[str, str], says: str
+) -> None:
+    done = generate(tmp_path, **answers)
+    assert done.returncode == 1
+    (line,) = (done.stdout + done.stderr).splitlines()
+    assert line.startswith("samebits: ")
+    assert says in line
+    assert [path.name for path in tmp_path.iterdir() if not path.name.startswith(".cookiecutter")] == []
+
+
+def test_a_folder_that_exists_is_left_alone(generate: Generate, tmp_path: Path) -> None:
+    (tmp_path / "my-experiment").mkdir()
+    (tmp_path / "my-experiment" / "mine").write_text("mine")
+    done = generate(tmp_path)
+    assert done.returncode == 1
+    (line,) = (done.stdout + done.stderr).splitlines()
+    assert line == 'Error: "my-experiment" directory already exists'
+    assert [path.name for path in (tmp_path / "my-experiment").iterdir()] == ["mine"]

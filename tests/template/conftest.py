@@ -1,0 +1,85 @@
+"""Projects made from this template as their owners make them: by cookiecutter's and cruft's own commands."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tests.conftest import ROOT, Started
+
+Generate = Callable[..., Started]
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clone of this repository with what is not committed yet: a template is what git has."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    folder = tmp_path_factory.mktemp("template") / "samebits"
+    for name in filter(None, listed.split("\0")):
+        if os.path.lexists(ROOT / name):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name, follow_symlinks=False)
+    commit(folder, "The template")
+    return folder
+
+
+def git(folder: Path, *words: str) -> str:
+    """Run git as somebody, wherever the machine knows nobody."""
+    somebody = ["-c", "user.name=Somebody", "-c", "user.email=somebody@example.org"]
+    return subprocess.run(
+        ["git", *somebody, *words], cwd=folder, capture_output=True, text=True, check=True
+    ).stdout
+
+
+def commit(folder: Path, message: str) -> None:
+    """Commit all of a folder, which becomes a repository when it is none."""
+    if not (folder / ".git").exists():
+        git(folder, "init", "--quiet", "--initial-branch=main")
+    git(folder, "add", "--all")
+    git(folder, "commit", "--quiet", "--message", message)
+
+
+@pytest.fixture(scope="session")
+def generate(template: Path) -> Generate:
+    """Run cookiecutter in a folder, with answers as `name="value"`; no user's own configuration has a say."""
+
+    def generate(folder: Path, **answers: str) -> Started:
+        words = [f"{name}={value}" for name, value in answers.items()]
+        command = ["cookiecutter", "--no-input", "--default-config", str(template), *words]
+        return subprocess.run(
+            [ROOT / ".venv" / "bin" / command[0], *command[1:]],
+            cwd=folder,
+            env={**os.environ, "HOME": str(folder)},  # where cookiecutter remembers answers
+            capture_output=True,
+            text=True,
+        )
+
+    return generate
+
+
+@pytest.fixture(scope="session", params=["torch", "keras", "both"])
+def project(
+    request: pytest.FixtureRequest, generate: Generate, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A project of each framework choice, its other answers far from the defaults."""
+    folder = tmp_path_factory.mktemp(request.param)
+    done = generate(
+        folder,
+        project_name=f"Längste Ähnlichkeit {request.param}",
+        package_name="a_package_with_a_longish_name",
+        author='Ada "Countess" O\'Lovelace',
+        framework=request.param,
+        licence={"torch": "BSD-3-Clause", "keras": "Apache-2.0", "both": "proprietary"}[request.param],
+    )
+    assert done.returncode == 0, done.stderr
+    made = folder / f"langste-ahnlichkeit-{request.param}"
+    assert made.is_dir(), list(folder.iterdir())
+    return made
