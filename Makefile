@@ -18,7 +18,7 @@ CONDA ?=
 
 READY := .venv/.ready
 READY_DEV := .venv/.ready-dev
-LOCKS := requirements.lock requirements-dev.lock pyproject.toml
+LOCKS := requirements.lock requirements-dev.lock pyproject.toml determinism.env
 
 .PHONY: help
 help:  ## list the targets

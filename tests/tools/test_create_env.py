@@ -27,6 +27,8 @@ def project(tmp_path: Path) -> Path:
     (tmp_path / "src/small").mkdir(parents=True)
     for name in ("create-env", "pip-index"):
         shutil.copy(ROOT / "tools" / name, tmp_path / "tools")
+    for name in ("entrypoint", "determinism.env"):
+        shutil.copy(ROOT / name, tmp_path)
     base, tools = ((ROOT / name).read_text() for name in ("requirements.lock", "requirements-dev.lock"))
     write_lock(tmp_path / "requirements.lock", base, "setuptools")
     write_lock(tmp_path / "requirements-dev.lock", tools, "uv", "iniconfig")
@@ -76,6 +78,20 @@ def test_makes_the_locked_environment_and_leaves_it_alone(project: Path) -> None
     marker.touch()
     assert create(project) == ""
     assert marker.exists()
+
+
+def test_editors_are_told_what_entrypoint_exports(project: Path) -> None:
+    """Whatever the caller's shell holds, and again when a value has changed."""
+    file = project / ".venv/entrypoint.env"
+    create(project, OMP_NUM_THREADS="64", NVIDIA_TF32_OVERRIDE="1", MINE="secret")
+    told = dict(line.split("=", 1) for line in file.read_text().splitlines())
+    assert (told["OMP_NUM_THREADS"], told["NVIDIA_TF32_OVERRIDE"]) == ("1", "0")
+    assert told["SAMEBITS_ROOT"] == str(project)
+    assert not {"MINE", "PATH", "HOME"} & set(told)
+    table = project / "determinism.env"
+    table.write_text(table.read_text().replace("TZ=UTC", "TZ=Europe/Berlin"))
+    create(project)
+    assert "TZ=Europe/Berlin\n" in file.read_text()
 
 
 def test_tools_are_added_and_stay(project: Path) -> None:
