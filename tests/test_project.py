@@ -98,23 +98,6 @@ def test_the_editor_goes_through_entrypoint() -> None:
     assert settings["python.envFile"] == "${workspaceFolder}/.venv/entrypoint.env"
 
 
-def test_an_editors_python_has_what_entrypoint_exports() -> None:
-    """Started as an editor does: with the file's variables, past entrypoint; doctor finds nothing wrong."""
-    rows = (ROOT / ".venv/entrypoint.env").read_text().splitlines()
-    told = dict(row.split("=", 1) for row in rows)
-    ask = "import torch; from samebits.process import faults; print([fault.line for fault in faults()])"
-    python = ROOT / ".venv/bin/python"
-    done = subprocess.run(
-        [python, "-c", ask], env={"PATH": "/usr/bin:/bin"} | told, capture_output=True, text=True
-    )
-    assert done.stdout == "[]\n", done.stdout + done.stderr
-    told.pop("PYTHONHASHSEED")
-    done = subprocess.run(
-        [python, "-c", ask], env={"PATH": "/usr/bin:/bin"} | told, capture_output=True, text=True
-    )
-    assert "PYTHONHASHSEED" in done.stdout, done.stderr
-
-
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.name)
 def test_a_workflow_trusts_little(workflow: Path) -> None:
     """Actions by commit, the version beside it; nothing may be written but the image, on main only."""

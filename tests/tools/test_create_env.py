@@ -94,6 +94,20 @@ def test_editors_are_told_what_entrypoint_exports(project: Path) -> None:
     assert "TZ=Europe/Berlin\n" in file.read_text()
 
 
+def test_an_editors_python_is_as_behind_entrypoint() -> None:
+    """Started as an editor does, in the real environment: with the file's variables, past entrypoint."""
+    rows = (ROOT / ".venv/entrypoint.env").read_text().splitlines()
+    told = {"PATH": BASE, **dict(row.split("=", 1) for row in rows)}
+    ask = "from samebits.process import faults; print([fault.name for fault in faults()])"
+
+    def faults() -> str:
+        return subprocess.check_output([ROOT / ".venv/bin/python", "-c", ask], env=told, text=True)
+
+    assert faults() == "[]\n"
+    told.pop("PYTHONHASHSEED")
+    assert faults() == "['PYTHONHASHSEED']\n"
+
+
 def test_tools_are_added_and_stay(project: Path) -> None:
     create(project)
     create(project, "--dev")
