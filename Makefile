@@ -47,6 +47,14 @@ lock-check: $(READY_DEV)  ## fail when environment.yml has changed since the loc
 train: $(READY)  ## train the starter (ARGS="--epochs 5 --seed 7")
 	@./entrypoint train $(ARGS)
 
+.PHONY: notebook
+notebook: $(READY_DEV)  ## JupyterLab on loopback with a token (PORT=8888 FRAMEWORK=torch|keras)
+	@./entrypoint python tools/notebooks.py lab --framework $(FRAMEWORK) $(if $(PORT),--port $(PORT))
+
+.PHONY: notebook-strip
+notebook-strip: $(READY_DEV)  ## remove outputs and counts from the notebooks, as they are committed
+	@./entrypoint python tools/notebooks.py strip
+
 .PHONY: smoke
 smoke: $(READY)  ## train twice, compare the bits (RUNS=10 JOBS=2 NET=hazards DEVICE=cuda)
 	@./entrypoint smoke $(ARGS)

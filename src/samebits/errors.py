@@ -6,6 +6,10 @@ class SamebitsError(Exception):
 
     status = 1
 
+    def _render_traceback_(self) -> list[str]:
+        """What IPython shows in place of a traceback: in a notebook, too, it is one line."""
+        return [f"samebits: {self}"]
+
 
 class WrongUse(SamebitsError):  # noqa: N818 - reads as what it is at every `raise`
     """A wrong option, file, folder or environment: exit status 2."""

@@ -297,9 +297,9 @@ def _names(variable: str) -> list[str]:
 
 def _right_command() -> str:
     """The command line that would have been right, in the user's own words, and found from where they are."""
+    if "ipykernel" in sys.modules:  # a kernel has its environment from the server that started it
+        return f"make -C {shlex.quote(str(find_root()))} notebook"
     through = "samebits exec --" if shutil.which("samebits") else str(find_root() / "entrypoint")
-    if "ipykernel" in sys.modules:
-        return f"{through} jupyter lab"
     words = list(sys.orig_argv)
     if sys.argv[:1] == ["-c"] and "-c" in words:
         return f"{through} python {shlex.join(words[1 : words.index('-c') + 1])} …"
@@ -318,7 +318,7 @@ def command(command: tuple[str, ...]) -> None:
 
     \b
     samebits exec -- python train.py --epochs 5
-    samebits exec -- jupyter lab
+    samebits exec -- ./sweep.sh --rounds 3
     """
     entrypoint = str(find_root() / "entrypoint")
     try:
