@@ -137,6 +137,16 @@ def start_server(home: Path, terminal: int = subprocess.DEVNULL) -> Server:
             start_new_session=True,
             preexec_fn=None if terminal == subprocess.DEVNULL else take_terminal,
         )
+    server = Server(make, port, "", temporary)
+    try:
+        server.token = wait_for_token(make, port, log)
+    except BaseException:
+        end(server)
+        raise
+    return server
+
+
+def wait_for_token(make: subprocess.Popen[str], port: int, log: Path) -> str:
     deadline = time.monotonic() + 120
     said = None
     while said is None or not answers(port):  # it says where it is a moment before it listens
@@ -144,7 +154,7 @@ def start_server(home: Path, terminal: int = subprocess.DEVNULL) -> Server:
         assert make.poll() is None, log.read_text()
         assert time.monotonic() < deadline, log.read_text()
         time.sleep(0.2)
-    return Server(make, port, said[1], temporary)
+    return said[1]
 
 
 def take_terminal() -> None:
