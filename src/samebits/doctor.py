@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from samebits import process
+from samebits import process, shared_memory
 from samebits.errors import CheckFailed
 from samebits.findings import Finding, as_json, print_table
 from samebits.variables import Row, find_root, read
@@ -18,7 +18,7 @@ ROW = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", re.MULTILINE)
 
 def report() -> list[Finding]:
     """Everything that can be known without importing a framework."""
-    return [_python(), *_packages(find_root() / LOCK), *_variables()]
+    return [_python(), *_packages(find_root() / LOCK), _shared_memory(), *_variables()]
 
 
 def _python() -> Finding:
@@ -44,6 +44,12 @@ def _packages(lock: Path) -> list[Finding]:
         if installed != version:
             findings.append(Finding(name, "wrong", f"{installed}, locked is {version}", mend))
     return findings or [Finding(LOCK, "right", f"{len(locked)} packages are installed as locked")]
+
+
+def _shared_memory() -> Finding:
+    enough = (shared_memory.size() or 0) >= shared_memory.ENOUGH
+    mend = "" if enough else f"where data workers hand large batches over, {shared_memory.MEND}"
+    return Finding("shared memory", "right" if enough else "doubtful", shared_memory.described(), mend)
 
 
 def _variables() -> list[Finding]:

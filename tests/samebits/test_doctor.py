@@ -6,8 +6,11 @@ import re
 import subprocess
 import sys
 
+import pytest
 from tests.conftest import ROOT, Started, one_line
 
+from samebits import shared_memory
+from samebits.doctor import report
 from samebits.findings import Finding, as_json, print_table
 from samebits.variables import read
 
@@ -22,7 +25,8 @@ def test_all_is_right_through_entrypoint():
     started = doctor("--json")
     assert started.returncode == 0, started.stderr
     findings = json.loads(started.stdout)
-    assert {finding["state"] for finding in findings} == {"right"}
+    # Where the tests run in a container, there may be little of it.
+    assert {one["state"] for one in findings if one["subject"] != "shared memory"} == {"right"}
     assert {row.name for row in read()} < {finding["subject"] for finding in findings}
 
 
@@ -62,6 +66,23 @@ def test_a_package_that_is_not_as_locked_is_wrong(tmp_path):
     assert findings["no-such-package"]["found"] == "not installed, locked is 3.1"
     assert "make env" in findings["numpy"]["mend"]
     assert "torch" not in findings
+
+
+@pytest.mark.parametrize(
+    ("size", "state", "found"),
+    [
+        (64 << 20, "doubtful", "/dev/shm holds 64 MiB"),
+        (2 << 30, "right", "/dev/shm holds 2048 MiB"),
+        (None, "doubtful", "there is no /dev/shm"),
+    ],
+)
+def test_little_shared_memory_is_doubtful(
+    monkeypatch: pytest.MonkeyPatch, size: int | None, state: str, found: str
+) -> None:
+    monkeypatch.setattr(shared_memory, "size", lambda: size)
+    (finding,) = (one for one in report() if one.subject == "shared memory")
+    assert (finding.state, finding.found) == (state, found)
+    assert ("--shm-size" in finding.mend) == (state == "doubtful")
 
 
 def test_no_framework_is_imported():

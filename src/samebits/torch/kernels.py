@@ -10,6 +10,7 @@ import torch
 import torch.utils.deterministic
 
 from samebits import process
+from samebits.torch import surroundings
 
 FULL = "ieee"  # float32 products in float32, not in TF32 or bfloat16
 
@@ -122,15 +123,17 @@ _MESSAGE = re.compile(r"(.+?) does not have a deterministic implementation")
 
 
 def explain(error: BaseException) -> str | None:
-    """One line about an operation that has no deterministic kernel.
+    """One line about an operation that has no deterministic kernel, or about what torch lacks around it.
 
     Args:
         error: what torch raised.
 
     Returns:
-        The operation's name and, where one is known, what to use instead; None if the error is about
-        something else.
+        The operation's name and, where one is known, what to use instead; or what is missing (shared memory
+        for data workers, a compiler) and how to get it; None if the error is about something else.
     """
+    if lacking := surroundings.explain(error):
+        return lacking
     found = isinstance(error, RuntimeError) and _MESSAGE.match(str(error))
     if not found:
         return None
@@ -147,7 +150,8 @@ _next_hook = sys.excepthook
 def _explaining_hook(
     kind: type[BaseException], error: BaseException, traceback: TracebackType | None
 ) -> None:
-    """Python's handler of uncaught errors, followed by our line."""
-    _next_hook(kind, error, traceback)
+    """Python's handler of uncaught errors, followed by our line; alone where no line of code is at fault."""
+    if not surroundings.explain(error):
+        _next_hook(kind, error, traceback)
     if line := explain(error):
         print(f"samebits: {line}", file=sys.stderr)
