@@ -9,8 +9,8 @@ ARGS ?=
 export FRAMEWORK NET RUNS JOBS DEVICE KEEP JSON
 # Empty: the first docker on PATH whose engine answers, then podman.
 DOCKER ?=
-IMAGE ?= samebits
-export DOCKER IMAGE BASE INTERPRETER CA
+IMAGE ?= samebits$(if $(filter compile,$(TARGET)),:compile)
+export DOCKER IMAGE BASE INTERPRETER TARGET CA
 # The interpreter that the environment is built on; it must be Python 3.11.
 PYTHON ?=
 # An executable for conda-lock to solve with; without it conda-lock finds its own.
@@ -36,7 +36,11 @@ $(READY_DEV): $(LOCKS) tools/create-env
 
 .PHONY: lock
 lock: $(READY_DEV)  ## solve environment.yml again and write the locks
-	@./entrypoint python tools/lock.py $(if $(CONDA),--conda $(CONDA))
+	@./entrypoint python tools/lock.py $(if $(CONDA),--conda $(CONDA)) $(ARGS)
+
+.PHONY: lock-diff
+lock-diff: $(READY_DEV)  ## what `make lock` would change, and nothing written (ARGS=--upgrade, ARGS=--json)
+	@./entrypoint python tools/lock.py --dry-run $(if $(CONDA),--conda $(CONDA)) $(ARGS)
 
 .PHONY: lock-check
 lock-check: $(READY_DEV)  ## fail when environment.yml has changed since the locks were written
@@ -96,7 +100,7 @@ bench: $(READY_DEV)  ## what samebits costs, as ratios measured side by side
 
 # ---------------------------------------------------------------- the image
 .PHONY: image
-image:  ## build the image (BASE=… INTERPRETER=conda|base CA=bundle.pem)
+image:  ## build the image (BASE=… INTERPRETER=conda|base TARGET=image|compile CA=bundle.pem)
 	@tools/image.py build
 
 .PHONY: image-test
@@ -106,6 +110,10 @@ image-test: $(READY_DEV)  ## build the image on a Debian base and train in it
 .PHONY: image-base
 image-base:  ## make a Debian base for INTERPRETER=base, where no registry is reachable
 	@tools/image.py test-base
+
+.PHONY: update-base
+update-base:  ## what the newest image of the base's tag changes (WRITE=1 puts it into the Dockerfile)
+	@WRITE=$(WRITE) tools/image.py update-base
 
 .PHONY: image-size
 image-size:  ## the image's size over what its wheels unpack to

@@ -2,6 +2,7 @@
 
     lock                          what is in it           asked for in                         solved by
     conda-lock.yml                the interpreter, uv     environment.yml without `pip:`       conda-lock
+    compiler-lock.yml             a C++ compiler          compiler.yml, if there is one        conda-lock
     requirements.lock             torch, TensorFlow, …    environment.yml, `pip:`              uv
     requirements-dev.lock         ruff, pytest, …, uv     pyproject.toml, group `dev`          uv
     requirements-conda-lock.lock  conda-lock itself       pyproject.toml, group `conda-lock`   uv
@@ -15,6 +16,7 @@ The template also makes projects of one framework. Where environment.yml has mar
 locks answer for each kind of project: a row says which have it, and every kind has its request in the header.
 """
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -39,10 +41,12 @@ from packaging.utils import canonicalize_name, parse_wheel_filename
 from samebits.cli import run_command
 from samebits.errors import CheckFailed, WrongUse
 from samebits.files import write_whole
+from differences import Change, changes, table
 from only import MARKS, PROJECTS, is_marked, select
 
 ENVIRONMENT, PROJECT = Path("environment.yml"), Path("pyproject.toml")
 CONDA_LOCK = Path("conda-lock.yml")
+COMPILER, COMPILER_LOCK = Path("compiler.yml"), Path("compiler-lock.yml")
 PIP, DEV, CONDA_LOCK_ITSELF = (
     Path(name) for name in ("requirements.lock", "requirements-dev.lock", "requirements-conda-lock.lock")
 )
@@ -51,6 +55,9 @@ CONDA_PLATFORM = "linux-64"
 GLIBC = 28  # 2.28: what torch's wheels ask for
 UV_PLATFORM = f"x86_64-manylinux_2_{GLIBC}"
 FOR = f"Linux on x86-64 with glibc 2.{GLIBC} or newer"
+
+# The wheels that compute; the hashes in golden.toml are theirs.
+DECIDES = re.compile(r"(nvidia-|torch$|triton$|tensorflow$|keras$|numpy$|scikit-learn$|scipy$|ml-dtypes$)")
 
 # What uv may take from the environment: where packages come from; not which (UV_RESOLUTION and its like).
 UV_VARIABLES = (
@@ -70,6 +77,7 @@ class Request:
             suit an older patch release, such as the one that a Debian machine has.
         uv: the exact version of uv.
         pip, dev, conda_lock: requirements of the three PyPI locks, normalised and sorted.
+        compiler: like `conda`; None without a compiler.yml.
     """
 
     project: str
@@ -79,12 +87,19 @@ class Request:
     pip: list[str]
     dev: list[str]
     conda_lock: list[str]
+    compiler: dict[str, list[str]] | None
+
+    @property
+    def locks(self) -> list[Path]:
+        """The locks that answer it."""
+        return [CONDA_LOCK, *([COMPILER_LOCK] if self.compiler else []), PIP, DEV, CONDA_LOCK_ITSELF]
 
     def digest(self, lock: Path) -> str:
         """The SHA-256 of everything that decides what `lock` must hold."""
         wheels: dict[str, object] = {"python": self.python, "platform": UV_PLATFORM}
         asked: dict[Path, object] = {
             CONDA_LOCK: self.conda,
+            COMPILER_LOCK: self.compiler,
             PIP: {**wheels, "requirements": self.pip},
             # Installed over requirements.lock: another version in there makes this one stale.
             DEV: {
@@ -118,12 +133,13 @@ def read_request(project: str) -> Request:
     """Read what one kind of project asks for; as `read_requests`."""
     try:
         environment = yaml.safe_load(select(ENVIRONMENT.read_text(), project))
+        compiler = yaml.safe_load(COMPILER.read_text()) if COMPILER.exists() else None
         groups = tomllib.loads(select(PROJECT.read_text(), project))["dependency-groups"]
         dev, conda_lock = groups["dev"], groups["conda-lock"]
     except OSError as error:
         raise WrongUse(f"{error.filename}: {error.strerror}; run this in the project's folder") from None
     except (yaml.YAMLError, tomllib.TOMLDecodeError, ValueError) as error:
-        raise WrongUse(f"{ENVIRONMENT} or {PROJECT} cannot be read: {error}") from None
+        raise WrongUse(f"{ENVIRONMENT}, {COMPILER} or {PROJECT} cannot be read: {error}") from None
     except KeyError as error:
         raise WrongUse(f"{PROJECT}: [dependency-groups] needs `dev` and `conda-lock`; no {error}") from None
     try:
@@ -150,6 +166,7 @@ def read_request(project: str) -> Request:
         pip=exact(pip, ENVIRONMENT),
         dev=exact([*dev, f"uv=={versions['uv']}"], PROJECT),
         conda_lock=exact(conda_lock, PROJECT),
+        compiler=compiler,
     )
 
 
@@ -345,12 +362,13 @@ def lock_wheels(
 # The conda half
 
 
-def lock_conda(uv: Uv, request: Request, own_lock: str, conda: str | None) -> str:
-    """Solve the conda half with conda-lock, in an environment of its own.
+def lock_conda(uv: Uv, asked: dict[str, list[str]], where: Path, own_lock: str, conda: str | None) -> str:
+    """Solve for conda's packages with conda-lock, in an environment of its own.
 
     Args:
         uv: makes that environment.
-        request: what is asked for.
+        asked: `channels`, `platforms` and `dependencies`.
+        where: the file that asks for them; the lock names it.
         own_lock: the rows of requirements-conda-lock.lock, that environment's content.
         conda: the solver that conda-lock is to use; micromamba if None.
 
@@ -363,26 +381,52 @@ def lock_conda(uv: Uv, request: Request, own_lock: str, conda: str | None) -> st
         (folder / "own.lock").write_text(own_lock)
         failing = f"{CONDA_LOCK_ENVIRONMENT}: conda-lock cannot be installed"
         if not python.exists():
-            where = str(CONDA_LOCK_ENVIRONMENT)
-            uv("venv", "--quiet", "--clear", "--python", sys.executable, where, failing=failing)
+            venv = str(CONDA_LOCK_ENVIRONMENT)
+            uv("venv", "--quiet", "--clear", "--python", sys.executable, venv, failing=failing)
         uv(
             "pip", "sync", "--quiet", "--require-hashes", "--python", str(python), str(folder / "own.lock"),
             failing=failing,
         )  # fmt: skip
-        # The same file name, so that `sources:` in the lock says environment.yml, and not where the copy was.
-        copy, result = folder / ENVIRONMENT.name, folder / CONDA_LOCK.name
-        copy.write_text(yaml.safe_dump(request.conda, sort_keys=False))
+        # The same file name, so that `sources:` in the lock says it, and not where the copy was.
+        copy, result = folder / where.name, folder / CONDA_LOCK.name
+        copy.write_text(yaml.safe_dump(asked, sort_keys=False))
         (folder / "none.json").write_text("{}")  # PyPI names, which conda-lock would look up on the network
         run(
             [str(python.with_name("conda-lock")), "lock", "--file", str(copy), "--lockfile", str(result),
              "--pypi_to_conda_lookup_file", str(folder / "none.json"),
              *(["--conda", conda] if conda else ["--micromamba"])],
-            f"{CONDA_LOCK} was not made",
+            f"the lock of {where} was not made",
         )  # fmt: skip
         return re.sub(r"\A(#.*\n)+", "", result.read_text())
 
 
 # The command
+
+
+def versions(lock: Path, text: str | None = None) -> dict[str, str]:
+    """The versions in a lock of either kind (or in `text`, what it is about to hold), by package."""
+    if lock.suffix != ".yml":
+        return pins(lock, text)
+    if text is None:
+        text = lock.read_text() if lock.exists() else "package: []"
+    return {package["name"]: str(package["version"]) for package in yaml.safe_load(text)["package"]}
+
+
+def show(found: dict[str, list[Change]], json_: bool) -> None:
+    """Print what each lock changes, and say it when that can move the golden hashes."""
+    deciding = [one.line() for one in found.get(str(PIP), []) if DECIDES.match(one.name)]
+    if json_:
+        rows = {lock: [dataclasses.asdict(one) for one in changed] for lock, changed in found.items()}
+        click.echo(json.dumps({"locks": rows, "decides_bits": deciding}, indent=2))
+        return
+    for lock, changed in found.items():
+        click.echo(f"{lock}: {len(changed) or 'no'} package{'s' * (len(changed) != 1)} to change")
+        click.echo(table(changed), nl=False)
+    if deciding:
+        click.echo(
+            f"these can move bits: {'; '.join(deciding)}; the hashes in golden.toml are of the former lock:"
+        )
+        click.echo("`make train` says whether they still hold, `make golden` makes the new ones")
 
 
 def check(requests: Sequence[Request]) -> None:
@@ -391,7 +435,7 @@ def check(requests: Sequence[Request]) -> None:
     Raises:
         CheckFailed: a lock is stale or missing.
     """
-    locks = (CONDA_LOCK, PIP, DEV, CONDA_LOCK_ITSELF)
+    locks = requests[0].locks
     stale = [str(lock) for lock in locks if recorded(lock) != request_lines(lock, requests)]
     if stale:
         verb = "does" if len(stale) == 1 else "do"
@@ -442,8 +486,8 @@ def mark_rows(rows: dict[str, list[str]]) -> str:
     return text
 
 
-def make(requests: Sequence[Request], conda: str | None, upgrade: bool) -> None:
-    """Solve what is asked for, then write what changed."""
+def make(requests: Sequence[Request], conda: str | None, upgrade: bool, dry_run: bool, json_: bool) -> None:
+    """Solve what is asked for, show which versions change, then write what changed."""
     if conda and not shutil.which(conda):
         raise WrongUse(f"--conda {conda}: no such program; give the path of conda, mamba or micromamba")
     request = requests[0]
@@ -453,38 +497,45 @@ def make(requests: Sequence[Request], conda: str | None, upgrade: bool) -> None:
         DEV: f"Development tools, over {PIP}, that answer group `dev` in {PROJECT}",
         CONDA_LOCK_ITSELF: f"conda-lock in an environment of its own, group `conda-lock` in {PROJECT}",
         CONDA_LOCK: f"The interpreter and uv, without wheels: those are in {PIP}, see {ENVIRONMENT}",
+        COMPILER_LOCK: f"A C++ compiler for torch.compile and Triton, see {COMPILER}",
     }
     wheels, dev = lock_environments(uv, requests, upgrade)
     own = lock_wheels(uv, CONDA_LOCK_ITSELF, request.conda_lock, request.python, upgrade=upgrade)
     rows = {PIP: wheels, DEV: dev, CONDA_LOCK_ITSELF: own}
-    if upgrade or recorded(CONDA_LOCK) != request_lines(CONDA_LOCK, requests):
-        rows[CONDA_LOCK] = lock_conda(uv, request, own, conda)
-    for (
-        lock,
-        content,
-    ) in rows.items():  # the digest of requirements-dev.lock reads requirements.lock, the first
+    for lock, asked, where in (
+        (CONDA_LOCK, request.conda, ENVIRONMENT),
+        (COMPILER_LOCK, request.compiler, COMPILER),
+    ):
+        if asked and (upgrade or recorded(lock) != request_lines(lock, requests)):
+            rows[lock] = lock_conda(uv, asked, where, own, conda)
+    show({str(lock): changes(versions(lock), versions(lock, text)) for lock, text in rows.items()}, json_)
+    if dry_run:
+        return
+    for lock, content in rows.items():  # requirements.lock first: that of the development tools reads it
         text = header(what[lock], request_lines(lock, requests)) + content
         if lock.exists() and lock.read_text() == text:
-            click.echo(f"{lock}: unchanged")
+            click.echo(f"{lock}: unchanged", err=json_)
         else:
             try:
                 write_whole(lock, text)
             except OSError as error:
                 raise CheckFailed(f"{lock} cannot be written: {error.strerror}") from None
-            click.echo(f"{lock}: written")
+            click.echo(f"{lock}: written", err=json_)
 
 
 @click.command()
 @click.option("--check", "only_check", is_flag=True, help="Change nothing; exit with 1 if a lock is stale.")
 @click.option("--upgrade", is_flag=True, help="Take the newest of what the requests leave open.")
+@click.option("--dry-run", is_flag=True, help="Show what would change, and write nothing.")
+@click.option("--json", "json_", is_flag=True, help="Print the changes as JSON instead of a table.")
 @click.option("--conda", metavar="EXECUTABLE", help="What conda-lock solves with.  [default: micromamba]")
-def command(only_check: bool, upgrade: bool, conda: str | None) -> None:
+def command(only_check: bool, upgrade: bool, dry_run: bool, json_: bool, conda: str | None) -> None:
     """Make the locks of the project in the current folder, or check them."""
     requests = read_requests()
     if only_check:
         check(requests)
     else:
-        make(requests, conda, upgrade)
+        make(requests, conda, upgrade, dry_run, json_)
 
 
 if __name__ == "__main__":

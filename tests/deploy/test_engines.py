@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 import yaml
 from spython.main.parse.parsers import get_parser
-
 from tests.conftest import ROOT
 
 ENTRYPOINT = "/opt/samebits/entrypoint"

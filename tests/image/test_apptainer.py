@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 import pytest
-
 from tests.deploy.test_engines import sections
 
 from .conftest import Done

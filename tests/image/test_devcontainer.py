@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-
 from tests.test_project import tracked, with_comments
 
 from .conftest import ROOT, Done, refusal, run

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import nbformat
 import pytest
-
 from tests.conftest import ROOT
 
 FRAMEWORKS = ["torch", "keras"]

@@ -20,7 +20,6 @@ from typing import Any
 import psutil
 import pytest
 import websocket
-
 from tests.conftest import ROOT, one_line
 
 OPEN_TO_ALL = """

@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import importlib.util
+import json
 import os
 import re
 import shutil
@@ -21,8 +22,9 @@ from only import is_marked, select
 
 ROOT = Path(__file__).parents[2]
 TOOL = ROOT / "tools/lock.py"
-CONDA, PIP, DEV, OWN = (
+CONDA, COMPILER, PIP, DEV, OWN = (
     "conda-lock.yml",
+    "compiler-lock.yml",
     "requirements.lock",
     "requirements-dev.lock",
     "requirements-conda-lock.lock",
@@ -47,7 +49,7 @@ def rows(name: str, project: str = "both") -> dict[str, str]:
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """A folder with copies of the requests and the locks."""
-    for name in ("environment.yml", "pyproject.toml", CONDA, PIP, DEV, OWN):
+    for name in ("environment.yml", "compiler.yml", "pyproject.toml", CONDA, COMPILER, PIP, DEV, OWN):
         shutil.copy(ROOT / name, tmp_path)
     return tmp_path
 
@@ -89,6 +91,7 @@ def test_comments_and_layout_make_no_lock_stale(project: Path) -> None:
         ("environment.yml", "- conda-forge", "- other\n  - conda-forge", [CONDA]),
         ("environment.yml", "- python=3.11.15", "- python=3.12.1", [CONDA, PIP, DEV, OWN]),
         ("environment.yml", "- uv=0.12.5", "- uv=0.12.3", [CONDA, DEV]),
+        ("compiler.yml", "- gxx=13.3.0", "- gxx=14.3.0", [COMPILER]),
         ("pyproject.toml", '"pytest-xdist==3.8.0"', '"pytest-xdist==3.7.0"', [DEV]),
         ("pyproject.toml", '"conda-lock==4.0.3"', '"conda-lock==4.0.2"', [OWN]),
         (PIP, "\ntzdata==2026.6 ", "\ntzdata==2026.5 ", [DEV]),  # installed over the other
@@ -157,7 +160,7 @@ def made(folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
 
 def test_the_same_request_gives_the_same_bytes(project: Path) -> None:
     """Also where the machine's settings would have uv choose otherwise; and without any conda."""
-    before = {name: (project / name).read_bytes() for name in (CONDA, PIP, DEV, OWN)}
+    before = {name: (project / name).read_bytes() for name in (CONDA, COMPILER, PIP, DEV, OWN)}
     made(
         project, UV_RESOLUTION="lowest", UV_EXCLUDE_NEWER="2020-01-01", UV_PRERELEASE="allow", TZ="Asia/Tokyo"
     )
@@ -170,7 +173,12 @@ def test_a_change_under_pip_moves_only_what_it_must(project: Path) -> None:
     (project / PIP).write_text(older)
     replace(project / "environment.yml", "- threadpoolctl==3.8.0\n", "- threadpoolctl==3.6.0\n")
     before = (project / CONDA).read_bytes()
-    made(project)
+    shown = lock(project, "--dry-run", "--json")
+    if shown.returncode == 0:  # else there is no package index, which `made` tells
+        changed = [{"name": "threadpoolctl", "old": "3.8.0", "new": "3.6.0"}]
+        assert json.loads(shown.stdout)["locks"][PIP] == changed
+        assert "pillow==12.1.0 --hash=sha256:0\n" in (project / PIP).read_text(), "--dry-run wrote"
+    assert f"{PIP}: 1 package to change\n  threadpoolctl  3.8.0 -> 3.6.0\n" in made(project).stdout
     assert lock(project, "--check").returncode == 0
     assert (project / CONDA).read_bytes() == before
     assert not (project / ".venv-conda-lock").exists(), "conda-lock was set up, though nothing asked for it"
@@ -179,6 +187,34 @@ def test_a_change_under_pip_moves_only_what_it_must(project: Path) -> None:
     assert [line.split(" ")[0] for line in moved] == ["pillow==12.1.0", "threadpoolctl==3.6.0"]
     assert all(ROW.fullmatch(line) for line in moved)
     assert len(after) == len(rows(PIP))
+
+
+# What is shown before anything is written
+
+
+def test_what_can_move_bits_is_called_out(tool: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+    old = {"torch": "2.10.0", "torchinfo": "1.8", "nvidia-cudnn-cu12": "9.10.2.21", "rich": "15.0.0"}
+    new = {"torch": "2.11.0", "torchinfo": "1.9", "nvidia-cudnn-cu12": "9.12.0.1", "click": "8.5.1"}
+    tool.show({PIP: tool.changes(old, new), CONDA: []}, json_=False)
+    table, _, *called_out = capsys.readouterr().out.partition(f"{CONDA}: no packages to change\n")
+    assert table.splitlines() == [
+        f"{PIP}: 5 packages to change",
+        "  click              added, 8.5.1",
+        "  nvidia-cudnn-cu12  9.10.2.21 -> 9.12.0.1",
+        "  rich               removed, was 15.0.0",
+        "  torch              2.10.0 -> 2.11.0",
+        "  torchinfo          1.8 -> 1.9",
+    ]
+    assert "nvidia-cudnn-cu12  9.10.2.21 -> 9.12.0.1; torch  2.10.0 -> 2.11.0; the hashes" in called_out[0]
+    assert "`make golden`" in called_out[0]
+    tool.show({PIP: tool.changes({"rich": "1"}, {"rich": "2"})}, json_=False)
+    assert "golden" not in capsys.readouterr().out
+
+
+def test_both_kinds_of_lock_tell_their_versions(tool: ModuleType) -> None:
+    assert tool.versions(ROOT / CONDA)["python"] == "3.11.15"
+    assert tool.versions(ROOT / PIP)["numpy"] == "2.4.6"
+    assert tool.versions(Path("none.yml")) == tool.versions(Path("none.lock")) == {}
 
 
 # The wheel that is chosen
@@ -191,6 +227,7 @@ def tool() -> ModuleType:
     assert specification.loader
     module = importlib.util.module_from_spec(specification)
     sys.modules[specification.name] = module  # dataclasses look their module up
+    sys.path.append(str(TOOL.parent))  # as Python does for a script
     specification.loader.exec_module(module)
     return module
 
@@ -239,16 +276,22 @@ def test_a_package_without_a_fitting_wheel_is_refused(tool: ModuleType) -> None:
 # The conda half
 
 
-@pytest.fixture(scope="module")
-def conda() -> dict[str, dict[str, Any]]:
-    """The rows of conda-lock.yml by package."""
-    packages = yaml.safe_load((ROOT / CONDA).read_text())["package"]
+def conda_rows(lock: str) -> dict[str, dict[str, Any]]:
+    """The rows of one of conda-lock's locks by package."""
+    packages = yaml.safe_load((ROOT / lock).read_text())["package"]
     assert len({row["name"] for row in packages}) == len(packages)
     return {row["name"]: row for row in packages}
 
 
-def test_conda_rows_are_addressed_and_hashed(conda: dict[str, dict[str, Any]]) -> None:
-    for name, row in conda.items():
+@pytest.fixture(scope="module")
+def conda() -> dict[str, dict[str, Any]]:
+    """The rows of conda-lock.yml by package."""
+    return conda_rows(CONDA)
+
+
+@pytest.mark.parametrize("lock", [CONDA, COMPILER])
+def test_conda_rows_are_addressed_and_hashed(lock: str) -> None:
+    for name, row in conda_rows(lock).items():
         assert re.fullmatch(r"[0-9a-f]{64}", row["hash"]["sha256"]), name
         assert row["manager"] == "conda", name
         assert re.fullmatch(
@@ -257,7 +300,9 @@ def test_conda_rows_are_addressed_and_hashed(conda: dict[str, dict[str, Any]]) -
         ), row["url"]
 
 
-def test_conda_half_is_closed(conda: dict[str, dict[str, Any]]) -> None:
+@pytest.mark.parametrize("lock", [CONDA, COMPILER])
+def test_conda_half_is_closed(lock: str) -> None:
+    conda = conda_rows(lock)
     needed = {need for row in conda.values() for need in row["dependencies"] if not need.startswith("__")}
     assert needed
     assert needed <= conda.keys()

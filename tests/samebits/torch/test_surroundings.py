@@ -4,10 +4,10 @@ import shutil
 from pathlib import Path
 
 import pytest
+from tests.conftest import one_line
 
 from samebits import shared_memory
 from samebits.torch import explain
-from tests.conftest import one_line
 
 COMPILES = """
 import torch, samebits, samebits.torch
