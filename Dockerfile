@@ -58,7 +58,21 @@ WORKDIR /opt/samebits
 COPY LICENSE README.md pyproject.toml environment.yml conda-lock.yml requirements.lock ./
 COPY determinism.env golden.toml entrypoint ./
 COPY src src
+# The kernel drops signals for a first process that has no handler for them. So without --init (as in a Kubernetes pod) Python gets
+# one as it starts: `docker stop` then ends it while torch is still being imported, and a script that has none of its own.
+RUN site=.venv/lib/python3.11/site-packages && mkdir -p $site \
+    && echo 'import os, signal, sys; os.getpid() == 1 and signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))' \
+        > $site/first_process.pth
 RUN chmod -R u=rwX,go=rX .
+
+
+# --- A C++ compiler, for `--target compile` with INTERPRETER=conda: it brings its own C library's headers, so any base will do ---
+FROM ${MICROMAMBA} AS compiler-conda
+USER root
+COPY compiler-lock.yml /tmp/lock/compiler-lock.yml
+RUN --mount=type=secret,id=ca \
+    if [ -s /run/secrets/ca ]; then export MAMBA_SSL_VERIFY=/run/secrets/ca; fi \
+    && micromamba create --yes --prefix /opt/compiler --file /tmp/lock/compiler-lock.yml
 
 
 # --- The image ---
@@ -104,11 +118,13 @@ WORKDIR /workspace
 # One's own code last: changing it rebuilds and pushes this layer only.
 COPY --from=project /opt/samebits /opt/samebits
 
-# PATH serves those who come past the entrypoint (docker exec). The two NVIDIA variables make the GPU visible on any base.
+# PATH serves those who come past the entrypoint (docker exec). The NVIDIA variables make the GPU visible on any base, and let the
+# toolkit refuse a driver that is too old for the locked CUDA; NVIDIA's own bases say that in more detail, which is kept.
 ENV PATH=/opt/samebits/.venv/bin:$PATH \
     SAMEBITS_ROOT=/opt/samebits \
     NVIDIA_VISIBLE_DEVICES=all \
-    NVIDIA_DRIVER_CAPABILITIES=compute,utility
+    NVIDIA_DRIVER_CAPABILITIES=compute,utility \
+    NVIDIA_REQUIRE_CUDA="${NVIDIA_REQUIRE_CUDA:-cuda>=12.8}"
 ARG COMMIT
 # A manifest written in the image names the commit that it was built from.
 ENV SAMEBITS_COMMIT=$COMMIT
@@ -121,3 +137,25 @@ LABEL org.opencontainers.image.title=samebits \
 USER 1000:1000
 ENTRYPOINT ["/opt/samebits/entrypoint"]
 CMD ["train"]
+
+
+# --- `--target compile`: the image and what torch.compile and Triton need, a C++ compiler and Python's headers ---
+# conda's, as compiler-lock.yml has it; the headers came with conda's Python. Last on PATH: it serves no other name than its own.
+FROM image AS compile-conda
+COPY --from=compiler-conda /opt/compiler /opt/compiler
+ENV PATH=$PATH:/opt/compiler/bin
+
+# The base's own, as its headers must be. Which versions, its package mirror decides: NAME=VERSION pins one.
+FROM image AS compile-base
+ARG COMPILER="g++ libc6-dev python3.11-dev"
+USER root
+RUN apt-get update -qq \
+    && DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends $COMPILER \
+    && rm -rf /var/lib/apt/lists /var/cache/apt /var/cache/debconf /var/cache/ldconfig /var/log/*
+
+FROM compile-${INTERPRETER} AS compile
+USER 1000:1000
+
+
+# --- Without --target: the image ---
+FROM image

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""The image's commands, as `make` calls them: image.py build | run [ARG …] | size | test-base | doctor.
+"""The image's commands, as `make` calls them: image.py build | run [ARG …] | size | update-base | test-base |
+doctor.
 
 Needs Python and a container engine, and no environment. What can be chosen is read from variables, so that
 `make image BASE=…` and `BASE=… tools/image.py build` are the same:
@@ -9,6 +10,7 @@ Needs Python and a container engine, and no environment. What can be chosen is r
                       then podman)
     BASE              the base image (default: the Dockerfile's)
     INTERPRETER       conda (default) or base: where Python 3.11 comes from
+    TARGET            image (default) or compile: with a C++ compiler, for torch.compile and Triton
     CA                a CA bundle for the build's downloads (default: SSL_CERT_FILE); no layer keeps it
     UV_DEFAULT_INDEX  a PyPI mirror for the build; no layer keeps it
 """
@@ -26,6 +28,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "src"))  # on the host the project need not be installed
 from samebits import engine, host  # noqa: E402
 from samebits.engine import Engine, ask  # noqa: E402
+from samebits.errors import SamebitsError  # noqa: E402
 
 TEST_BASE = "samebits-base:bookworm"
 # What `entrypoint` and the commands behind it read: a container gets it as the caller's shell has it.
@@ -105,12 +108,15 @@ def build(options: Sequence[str]) -> int:
     interpreter = os.environ.get("INTERPRETER") or default("INTERPRETER")
     if interpreter not in ("conda", "base"):
         fail(f"INTERPRETER is {interpreter!r}; it must be conda or base", 2)
+    target = os.environ.get("TARGET") or "image"
+    if target not in ("image", "compile"):
+        fail(f"TARGET is {target!r}; it must be image or compile", 2)
     values = {name: os.environ.get(name) or default(name) for name in ("BASE", "MICROMAMBA")}
     for name in values if interpreter == "conda" else ["BASE"]:
         fetch(docker, values[name])
     values |= {"INTERPRETER": interpreter, "COMMIT": ask("git", "-C", ROOT, "rev-parse", "HEAD")[1]}
     values |= {label: locked(wheel) for label, wheel in LABELS.items()}
-    command = [docker, "build", "--tag", image_name()]
+    command = [docker, "build", "--target", target, "--tag", image_name()]
     for name, value in values.items():
         command += ["--build-arg", f"{name}={value}"]
     if bundle := os.environ.get("CA") or os.environ.get("SSL_CERT_FILE"):
@@ -184,6 +190,17 @@ def test_base() -> int:
     return 0
 
 
+def update_base() -> int:
+    """Say what the newest image of the base's tag would change; WRITE=1 writes its digest down."""
+    from update_base import update
+
+    try:
+        update(find_engine().command, ROOT / "Dockerfile", write=os.environ.get("WRITE") == "1")
+    except SamebitsError as error:
+        fail(str(error), error.status)
+    return 0
+
+
 def doctor() -> int:
     """`samebits doctor --host` for a machine that has no environment yet."""
     findings = host.report()
@@ -200,11 +217,13 @@ def main() -> int:
         return run(rest)
     if word == "size" and not rest:
         return size()
+    if word == "update-base" and not rest:
+        return update_base()
     if word == "test-base" and not rest:
         return test_base()
     if word == "doctor" and not rest:
         return doctor()
-    fail("usage: image.py build [BUILD OPTION …] | run [ARG …] | size | test-base | doctor", 2)
+    fail("usage: image.py build [BUILD OPTION …] | run [ARG …] | size | update-base | test-base | doctor", 2)
 
 
 if __name__ == "__main__":

@@ -94,6 +94,7 @@ def test_passes_every_argument_explicitly(tool: Tool, tmp_path: Path) -> None:
     done = tool("build", "--no-cache", **given)
     assert done.returncode == 0, done.stderr
     told = done.stdout
+    assert "--target image " in told
     for name in (
         "BASE=debian",
         "INTERPRETER=base",
@@ -112,5 +113,7 @@ def test_passes_every_argument_explicitly(tool: Tool, tmp_path: Path) -> None:
 def test_wrong_use(tool: Tool) -> None:
     assert "usage" in refusal(tool("bulid"), 2)
     assert "usage" in refusal(tool("size", "all"), 2)
+    assert "--target compile " in tool("build", TARGET="compile", INTERPRETER="base").stdout
+    assert "TARGET is 'all'" in refusal(tool("build", TARGET="all"), 2)
     assert "INTERPRETER is 'pyenv'" in refusal(tool("build", INTERPRETER="pyenv"), 2)
     assert "CA bundle /nonexistent" in refusal(tool("build", INTERPRETER="base", CA="/nonexistent"), 2)
