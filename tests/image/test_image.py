@@ -145,6 +145,106 @@ def test_a_stop_reaches_the_training(
     assert list((folder / "runs").iterdir()) == []
 
 
+# A first process without a handler of its own; the second is stopped while it imports torch.
+@pytest.mark.parametrize("command", [("python", "-c", "import time; time.sleep(99)"), ("train",)])
+def test_a_stop_reaches_what_has_no_handler_yet(
+    docker: str, container: Callable[..., str], command: tuple[str, ...]
+) -> None:
+    one = container(*command)
+    time.sleep(1)
+    begun = time.monotonic()
+    run(docker, "stop", "--time=60", one)
+    assert time.monotonic() - begun < 20
+    assert run(docker, "inspect", "--format", "{{.State.ExitCode}}", one).stdout.strip() == "143"
+
+
+def test_a_kill_is_told(docker: str, container: Callable[..., str]) -> None:
+    one = container("sleep", "99", options=("--init",))
+    run(docker, "kill", one)
+    assert run(docker, "wait", one).stdout.strip() == "137"
+
+
+@pytest.mark.parametrize(("init", "left"), [(("--init",), "0"), ((), "1")], ids=["init", "bare"])
+def test_init_leaves_no_zombie(contain: Callable[..., Done], init: tuple[str, ...], left: str) -> None:
+    """What a killed process had started: without --init it stays a zombie while the container lives."""
+    code = (
+        "import glob, subprocess, time\n"
+        "subprocess.run(['sh', '-c', 'sleep 0.2 & kill -KILL $$'])\n"
+        "time.sleep(1)\n"
+        "states = [open(name).read().rpartition(')')[2] for name in glob.glob('/proc/[0-9]*/stat')]\n"
+        "print(sum(state.startswith(' Z') for state in states))\n"
+    )
+    assert contain("python", "-c", code, options=init).stdout.strip() == left
+
+
+# ---------------------------------------------------------------- shared memory, compilers
+
+
+def test_too_little_shared_memory_is_one_line(contain: Callable[..., Done], folder: Path) -> None:
+    """In the starter, and in a script of one's own with torch's own loader, whose error nobody catches."""
+    options = ("--init", *as_caller(folder))
+    done = contain("train", "--workers", "2", "--batch-size", "512", options=("--shm-size=64k", *options))
+    assert "--shm-size" in refusal(done, 2)
+    assert list((folder / "runs").iterdir()) == []
+    (folder / "my.py").write_text(
+        "import torch, samebits.torch\n"
+        "samebits.torch.make_deterministic()\n"
+        "data = torch.utils.data.TensorDataset(torch.zeros(64, 100_000))\n"
+        "print(sum(len(x) for x, in torch.utils.data.DataLoader(data, batch_size=32, num_workers=2)))\n"
+    )
+    done = contain("python", "my.py", options=("--shm-size=4m", *options))
+    line = refusal(done, 1)
+    assert "/dev/shm holds 4 MiB" in line
+    assert "--shm-size" in line
+    assert "lack shared memory (there is no /dev/shm)" in refusal(
+        contain("python", "my.py", options=("--ipc=none", *options)), 1
+    )
+    enough = contain("python", "my.py", options=("--shm-size=64m", *options))
+    assert (enough.returncode, enough.stdout) == (0, "64\n"), enough.stderr
+
+
+def test_the_doctor_tells_the_shared_memory(contain: Callable[..., Done]) -> None:
+    for size, state in ("64m", "doubtful"), ("1g", "right"):
+        findings = json.loads(contain("doctor", "--json", options=(f"--shm-size={size}",)).stdout)
+        assert [one["state"] for one in findings if one["subject"] == "shared memory"] == [state]
+
+
+COMPILED = """
+import torch, samebits, samebits.torch
+samebits.torch.make_deterministic()
+samebits.seed_everything(0)
+model = torch.nn.Sequential(torch.nn.Linear(8, 8), torch.nn.ReLU(), torch.nn.Linear(8, 2))
+print(torch.compile(model)(torch.ones(4, 8)).detach().numpy().tobytes().hex())
+"""
+# What Triton builds before its first kernel, for a GPU that is not here: a module of Python in C.
+LAUNCHER = """
+import pathlib, samebits.torch
+samebits.torch.make_deterministic()
+from triton.runtime.build import _build
+pathlib.Path("/tmp/main.c").write_text("#include <Python.h>\\nint answer(void) { return PY_VERSION_HEX; }")
+print(_build("launcher", "/tmp/main.c", "/tmp", [], [], [], []))
+"""
+
+
+def test_without_a_compiler_it_is_one_line(contain: Callable[..., Done]) -> None:
+    for code in COMPILED, LAUNCHER:
+        assert "`make image TARGET=compile`" in refusal(contain("python", "-c", code), 1)
+
+
+def test_the_target_compile_compiles_and_repeats(docker: str, compiling: str) -> None:
+    """As the image's own user, in two containers, so that the second finds no cache of the first."""
+    # Or Inductor tries each instruction set out in a process of its own, each of which imports torch.
+    trusting = "--env=TORCHINDUCTOR_VEC_ISA_OK=1"
+    options = ("--rm", "--init", "--network=none", "--cap-drop=ALL", trusting, compiling)
+    command = ("run", *options, "python", "-c", COMPILED)
+    first, second = (run(docker, *command, timeout=900) for _ in range(2))
+    assert re.fullmatch(r"[0-9a-f]{64}\n", first.stdout), first.stderr  # 4 x 2 floats
+    assert first.stdout == second.stdout
+    launcher = run(docker, "run", *options, "python", "-c", LAUNCHER)
+    assert launcher.stdout.startswith("/tmp/launcher"), launcher.stderr
+    assert run(docker, "run", *options, "id", "-u").stdout == "1000\n"
+
+
 def test_exec_goes_through_the_entrypoint_or_is_told(docker: str, container: Callable[..., str]) -> None:
     one = container("sleep", "300", options=("--init",))
     seeded = ("python", "-c", "import samebits; samebits.seed_everything(0)")
@@ -165,6 +265,18 @@ def test_the_labels_are_what_is_installed(docker: str, image: str, contain: Call
     if commit := run("git", "-C", ROOT, "rev-parse", "HEAD").stdout.strip():
         assert re.fullmatch("[0-9a-f]{40}", commit)
         assert re.fullmatch("[0-9a-f]{40}", labels["org.opencontainers.image.revision"])
+
+
+def test_any_base_asks_for_the_gpu_and_a_driver_of_the_locked_cuda(docker: str, image: str) -> None:
+    """What NVIDIA's base would have set. Debian's has none of it."""
+    variables = json.loads(run(docker, "inspect", "--format", "{{json .Config.Env}}", image).stdout)
+    told = dict(one.split("=", 1) for one in variables)
+    cuda = re.search(r"^nvidia-cuda-runtime-cu12==(\d+\.\d+)", (ROOT / "requirements.lock").read_text(), re.M)
+    assert {name: value for name, value in told.items() if name.startswith("NVIDIA_")} == {
+        "NVIDIA_VISIBLE_DEVICES": "all",
+        "NVIDIA_DRIVER_CAPABILITIES": "compute,utility",
+        "NVIDIA_REQUIRE_CUDA": f"cuda>={cuda and cuda[1]}",
+    }
 
 
 def test_the_libraries_are_asked(contain: Callable[..., Done]) -> None:
