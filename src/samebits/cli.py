@@ -11,6 +11,7 @@ from samebits import __version__
 from samebits.errors import SamebitsError
 
 COMMANDS = {  # name: module
+    "attest": "samebits.attest",
     "doctor": "samebits.doctor",
     "exec": "samebits.process",
     "golden": "samebits.golden",

@@ -1,0 +1,52 @@
+"""`samebits attest`: hold every file of the environment against the locks."""
+
+import dataclasses
+import json
+import platform
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from samebits.errors import CheckFailed, WrongUse
+from samebits.findings import print_table
+from samebits.variables import find_root
+
+LOCK, DEV_LOCK, CONDA_LOCK = "requirements.lock", "requirements-dev.lock", "conda-lock.yml"
+FILE = click.Path(path_type=Path)
+
+
+@click.command()
+@click.option("--environment", "folder", type=FILE, help="A virtual environment.  [default: this one]")
+@click.option("--lock", "locks", type=FILE, multiple=True,
+              help="A lock of wheels, once or more.  [default: this project's]")  # fmt: skip
+@click.option("--conda-lock", type=FILE, help="The lock of conda's Python.  [default: this project's]")
+@click.option("--json", "json_", is_flag=True, help="Print a JSON list with every fault, not a table.")
+def command(folder: Path | None, locks: Sequence[Path], conda_lock: Path | None, json_: bool) -> None:
+    """Hold every installed file against locks, RECORDs and sources; exit with 1 when one differs."""
+    from samebits.attestation import attest, project, some  # packaging takes a tenth of a second
+    from samebits.environment import find
+
+    root = find_root()
+    if platform.python_version_tuple()[:2] != ("3", "11"):
+        raise WrongUse(f"this is Python {platform.python_version()}; bytecode of 3.11 needs 3.11")
+    environment = find(folder or Path(sys.prefix), root)
+    if not locks:
+        development = not environment.is_images and (environment.prefix / ".ready-dev").exists()
+        locks = [root / LOCK, root / DEV_LOCK] if development else [root / LOCK]
+    try:
+        checks = attest(environment, locks, conda_lock or root / CONDA_LOCK)
+        if folder is None:
+            checks.append(project(root))
+    except OSError as error:  # somebody else's file, or one that goes while it is looked at
+        raise CheckFailed(f"{error.filename} cannot be read: {error.strerror}") from None
+    if json_:
+        lines = (json.dumps({**dataclasses.asdict(check), "state": check.state}) for check in checks)
+        click.echo("[\n" + ",\n".join(lines) + "\n]")
+    else:
+        print_table([check.finding() for check in checks])
+    wrong = [check for check in checks if check.faults]
+    if wrong:
+        faults = [fault for check in wrong for fault in check.faults]
+        raise CheckFailed(f"{len(wrong)} of {len(checks)} checks failed: {some(faults)}")
