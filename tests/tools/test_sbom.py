@@ -1,0 +1,127 @@
+"""The bill of materials is valid, says what the locks say, and comes out the same again."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+from packageurl import PackageURL
+
+from tests.conftest import ROOT, one_line
+
+SBOM = "sbom.cdx.json"
+SOURCES = ("requirements.lock", "conda-lock.yml", "Dockerfile", "pyproject.toml")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name in (*SOURCES, SBOM):
+        shutil.copy(ROOT / name, tmp_path)
+    return tmp_path
+
+
+def sbom(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    words = [sys.executable, str(ROOT / "tools/sbom.py"), *arguments]
+    return subprocess.run(words, cwd=folder, env={**os.environ, **variables}, capture_output=True, text=True)
+
+
+def parts(text: str, kind: str) -> dict[str, dict[str, Any]]:
+    """The components whose package URL is of a kind, by name."""
+    components = json.loads(text)["components"]
+    return {one["name"]: one for one in components if PackageURL.from_string(one["purl"]).type == kind}
+
+
+def test_it_is_valid() -> None:
+    validator = JsonStrictValidator(SchemaVersion.V1_6)
+    text = (ROOT / SBOM).read_text()
+    assert validator.validate_str(text) is None
+    assert validator.validate_str(text.replace('"scope": "required"', '"scope": "perhaps"')) is not None
+
+
+def test_it_has_the_rows_of_the_locks() -> None:
+    text = (ROOT / SBOM).read_text()
+    row = r"^([\w.-]+)==(\S+) --hash=sha256:(\w{64})"
+    wheels = re.findall(row, (ROOT / "requirements.lock").read_text(), re.MULTILINE)
+    told = [
+        (one["name"], one["version"], one["hashes"][0]["content"]) for one in parts(text, "pypi").values()
+    ]
+    assert sorted(told) == sorted(wheels)
+    conda = yaml.safe_load((ROOT / "conda-lock.yml").read_text())["package"]
+    there = parts(text, "conda")
+    assert sorted(there) == sorted(one["name"] for one in conda)
+    for one in conda:
+        component = there[one["name"]]
+        assert component["hashes"][0]["content"] == one["hash"]["sha256"]
+        more = PackageURL.from_string(component["purl"]).qualifiers
+        name = f"{one['name']}-{component['version']}-{more['build']}.{more['type']}"
+        assert one["url"].endswith(f"/{more['channel']}/{more['subdir']}/{name}")
+        assert component["scope"] == ("excluded" if one["name"] == "uv" else "optional")
+    (base,) = parts(text, "oci").values()
+    assert f"@{base['version']}\n" in (ROOT / "Dockerfile").read_text()
+    assert len(json.loads(text)["components"]) == len(wheels) + len(conda) + 1
+
+
+def test_it_has_no_address_and_no_time() -> None:
+    content = json.loads((ROOT / SBOM).read_text())
+    del content["$schema"]
+    assert "://" not in json.dumps(content)
+    assert "timestamp" not in content["metadata"]
+
+
+def test_it_comes_out_the_same_again(folder: Path) -> None:
+    (folder / SBOM).unlink()
+    for seed in ("1", "2"):
+        done = sbom(folder, PYTHONHASHSEED=seed)
+        assert (done.returncode, done.stdout) == (0, f"{SBOM}: written\n"), done.stderr
+        assert (folder / SBOM).read_bytes() == (ROOT / SBOM).read_bytes()
+        (folder / SBOM).unlink()
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("requirements.lock", "\nsix==1.17.0 ", "\nsix==1.16.0 "),
+        ("conda-lock.yml", "  version: 1.0.8\n", "  version: 1.0.9\n"),
+        ("Dockerfile", "cuda:12.8.1-base", "cuda:12.8.2-base"),
+    ],
+)
+def test_a_changed_source_makes_it_stale(folder: Path, name: str, old: str, new: str) -> None:
+    text = (folder / name).read_text()
+    assert old in text
+    (folder / name).write_text(text.replace(old, new))
+    before = (folder / SBOM).read_text()
+    done = sbom(folder, "--check")
+    assert done.returncode == 1
+    assert f"{SBOM} is not what the locks say; run `make lock`" in one_line(done.stderr)
+    assert (folder / SBOM).read_text() == before
+    assert sbom(folder).returncode == 0
+    after = json.loads((folder / SBOM).read_text())
+    assert after["serialNumber"] != json.loads(before)["serialNumber"]
+    assert sbom(folder, "--check").stdout == f"{SBOM}: up to date\n"
+
+
+@pytest.mark.parametrize(
+    ("break_it", "said"),
+    [
+        (lambda folder: (folder / "conda-lock.yml").unlink(), "conda-lock.yml: No such file"),
+        (lambda folder: (folder / "conda-lock.yml").write_text("a: ["), "cannot be read"),
+        (lambda folder: (folder / "conda-lock.yml").write_text("a"), "cannot be read"),
+        (lambda folder: (folder / "pyproject.toml").write_text("[project]\n"), "cannot be read"),
+        (lambda folder: (folder / "Dockerfile").write_text("ARG BASE=debian\n"), "names no NAME:TAG@sha256"),
+    ],
+)
+def test_a_malformed_source_is_one_line(folder: Path, break_it: Callable[[Path], object], said: str) -> None:
+    break_it(folder)
+    done = sbom(folder)
+    assert done.returncode == 2
+    assert said in one_line(done.stderr)
+    assert (folder / SBOM).read_bytes() == (ROOT / SBOM).read_bytes()
