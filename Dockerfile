@@ -55,7 +55,7 @@ RUN --mount=type=secret,id=ca --mount=type=secret,id=index \
 # --- The project, with modes that do not depend on the umask of whoever checked it out ---
 FROM ${BASE} AS project
 WORKDIR /opt/samebits
-COPY LICENSE README.md pyproject.toml environment.yml conda-lock.yml requirements.lock ./
+COPY LICENSE README.md pyproject.toml environment.yml conda-lock.yml requirements.lock sbom.cdx.json ./
 COPY determinism.env golden.toml entrypoint ./
 COPY src src
 # The kernel drops signals for a first process that has no handler for them. So without --init (as in a Kubernetes pod) Python gets
@@ -86,6 +86,15 @@ RUN --mount=type=bind,source=requirements.lock,target=/opt/samebits/requirements
         grep -q "^$row " /opt/samebits/requirements.lock \
         || { echo "samebits: requirements.lock has no $row: build with \`make image\`, which passes CUDA and CUDNN as locked" >&2; exit 1; }; \
     done
+# The same for the locks' own labels; without conda's interpreter there is none of conda-lock.yml.
+ARG REQUIREMENTS_LOCK
+ARG CONDA_LOCK
+RUN --mount=type=bind,source=requirements.lock,target=/opt/samebits/requirements.lock \
+    --mount=type=bind,source=conda-lock.yml,target=/opt/samebits/conda-lock.yml \
+    digest() { echo "sha256:$(sha256sum < "/opt/samebits/$1" | cut -c-64)"; } \
+    && conda=$(if [ -d /opt/python/conda-meta ]; then digest conda-lock.yml; fi) \
+    && [ "$REQUIREMENTS_LOCK $CONDA_LOCK" = "$(digest requirements.lock) $conda" ] \
+    || { echo "samebits: a lock's sha256 is not REQUIREMENTS_LOCK or CONDA_LOCK: build with \`make image\`, which passes both" >&2; exit 1; }
 
 # The one big layer: every wheel as locked, and bytecode that is valid by its source's hash and not by its time. uv comes from
 # the stage that has it; it and the cache are mounted below /run, where an empty mount point, which BuildKit leaves, means nothing.
@@ -132,7 +141,9 @@ LABEL org.opencontainers.image.title=samebits \
       org.opencontainers.image.licenses=MIT \
       org.opencontainers.image.revision=$COMMIT \
       samebits.cuda=$CUDA \
-      samebits.cudnn=$CUDNN
+      samebits.cudnn=$CUDNN \
+      samebits.lock.requirements=$REQUIREMENTS_LOCK \
+      samebits.lock.conda=$CONDA_LOCK
 # Not root. A number, since an arbitrary --user has no name either; the first user of most desktops, whose volumes then fit.
 USER 1000:1000
 ENTRYPOINT ["/opt/samebits/entrypoint"]

@@ -37,6 +37,7 @@ $(READY_DEV): $(LOCKS) tools/create-env
 .PHONY: lock
 lock: $(READY_DEV)  ## solve environment.yml again and write the locks
 	@./entrypoint python tools/lock.py $(if $(CONDA),--conda $(CONDA)) $(ARGS)
+	@./entrypoint python tools/sbom.py
 
 .PHONY: lock-diff
 lock-diff: $(READY_DEV)  ## what `make lock` would change, and nothing written (ARGS=--upgrade, ARGS=--json)
@@ -45,6 +46,7 @@ lock-diff: $(READY_DEV)  ## what `make lock` would change, and nothing written (
 .PHONY: lock-check
 lock-check: $(READY_DEV)  ## fail when environment.yml has changed since the locks were written
 	@./entrypoint python tools/lock.py --check
+	@./entrypoint python tools/sbom.py --check
 
 # ---------------------------------------------------------------- a run
 .PHONY: train
@@ -74,6 +76,10 @@ golden: $(READY)  ## make the starters' hashes of today the golden ones
 	@FRAMEWORK=torch ./entrypoint train  # only: torch
 	@FRAMEWORK=keras ./entrypoint train  # only: keras
 	@./entrypoint samebits golden $(GOLDEN)
+
+.PHONY: attest
+attest: $(READY)  ## hold every installed file against the locks, its RECORD and its source
+	@./entrypoint samebits attest $(ARGS)
 
 .PHONY: doctor
 doctor:  ## what of Docker, driver and toolkit is there, and what to install

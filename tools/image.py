@@ -15,6 +15,7 @@ Needs Python and a container engine, and no environment. What can be chosen is r
     UV_DEFAULT_INDEX  a PyPI mirror for the build; no layer keeps it
 """
 
+import hashlib
 import os
 import re
 import subprocess
@@ -91,6 +92,14 @@ def locked(wheel: str) -> str:
     return row.group(1)
 
 
+def digest(lock: str) -> str:
+    """A lock's sha256, for the image's labels."""
+    try:
+        return f"sha256:{hashlib.sha256((ROOT / lock).read_bytes()).hexdigest()}"
+    except OSError as error:
+        fail(f"cannot read {lock} ({error.strerror}); `make lock` writes it")
+
+
 def fetch(docker: str, reference: str) -> None:
     """Have a base here before the build starts, so that a registry out of reach is told as such."""
     if ask(docker, "image", "inspect", reference)[0] == 0:
@@ -116,6 +125,8 @@ def build(options: Sequence[str]) -> int:
         fetch(docker, values[name])
     values |= {"INTERPRETER": interpreter, "COMMIT": ask("git", "-C", ROOT, "rev-parse", "HEAD")[1]}
     values |= {label: locked(wheel) for label, wheel in LABELS.items()}
+    values |= {"REQUIREMENTS_LOCK": digest("requirements.lock")}
+    values |= {"CONDA_LOCK": digest("conda-lock.yml") if interpreter == "conda" else ""}
     command = [docker, "build", "--target", target, "--tag", image_name()]
     for name, value in values.items():
         command += ["--build-arg", f"{name}={value}"]

@@ -262,6 +262,9 @@ def test_the_labels_are_what_is_installed(docker: str, image: str, contain: Call
     ask = "import sys, importlib.metadata as m; print(*map(m.version, sys.argv[1:]))"
     installed = contain("python", "-c", ask, *CUDA_ROWS.values()).stdout.split()
     assert [labels[name] for name in CUDA_ROWS] == installed
+    inside = contain("sha256sum", "/opt/samebits/requirements.lock").stdout
+    assert labels["samebits.lock.requirements"] == f"sha256:{inside[:64]}"
+    assert labels["samebits.lock.conda"] == ""  # its Python is the base's
     if commit := run("git", "-C", ROOT, "rev-parse", "HEAD").stdout.strip():
         assert re.fullmatch("[0-9a-f]{40}", commit)
         assert re.fullmatch("[0-9a-f]{40}", labels["org.opencontainers.image.revision"])
@@ -357,16 +360,18 @@ def test_ones_own_code_is_a_layer_of_kilobytes(
 
 
 @pytest.mark.parametrize(
-    ("told", "row"),
+    ("told", "said"),
     [
-        ("CUDA=12.4.127", "nvidia-cuda-runtime-cu12==12.4.127"),
-        ("CUDNN=9.8.0.87", "nvidia-cudnn-cu12==9.8.0.87"),
+        ("CUDA=12.4.127", "requirements.lock has no nvidia-cuda-runtime-cu12==12.4.127"),
+        ("CUDNN=9.8.0.87", "requirements.lock has no nvidia-cudnn-cu12==9.8.0.87"),
+        (f"REQUIREMENTS_LOCK=sha256:{'0' * 64}", "a lock's sha256 is not REQUIREMENTS_LOCK or CONDA_LOCK"),
+        (f"CONDA_LOCK=sha256:{'0' * 64}", "a lock's sha256 is not REQUIREMENTS_LOCK or CONDA_LOCK"),
     ],
 )
-def test_a_wrong_version_fails_the_build(image: str, build: Callable[..., Done], told: str, row: str) -> None:
+def test_a_wrong_label_fails_the_build(image: str, build: Callable[..., Done], told: str, said: str) -> None:
     done = build("--build-arg", told, IMAGE=f"{NAME}:wrong")
     assert done.returncode == 1
-    assert f"samebits: requirements.lock has no {row}" in done.stderr
+    assert f"samebits: {said}" in done.stderr
 
 
 def test_a_base_without_python_fails_the_build(

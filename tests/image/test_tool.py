@@ -1,5 +1,6 @@
 """tools/image.py where things are missing, and what it tells an engine, for which a stand-in stands."""
 
+import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -102,12 +103,21 @@ def test_passes_every_argument_explicitly(tool: Tool, tmp_path: Path) -> None:
         "COMMIT=",
         "CUDA=12.8.",
         "CUDNN=9.",
+        "REQUIREMENTS_LOCK=sha256:",
+        "CONDA_LOCK= ",  # the base's Python: no conda lock in it
     ):
         assert f"--build-arg {name}" in told
     assert f"--secret id=ca,src={bundle}" in told
     assert "--secret id=index,src=" in told
     assert "id=index,src=secret" not in told
     assert told.strip().endswith(f"--no-cache {ROOT}")
+
+
+def test_the_locks_become_labels(tool: Tool) -> None:
+    told = tool("build", BASE="debian", INTERPRETER="conda").stdout
+    for argument, name in (("REQUIREMENTS_LOCK", "requirements.lock"), ("CONDA_LOCK", "conda-lock.yml")):
+        sha256 = hashlib.sha256((ROOT / name).read_bytes()).hexdigest()
+        assert f"--build-arg {argument}=sha256:{sha256} " in told
 
 
 def test_wrong_use(tool: Tool) -> None:

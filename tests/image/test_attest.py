@@ -1,0 +1,71 @@
+"""`samebits attest` and the bill of materials in the image."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from samebits.attestation import project
+
+from .conftest import ROOT, Done, refusal
+
+pytestmark = [pytest.mark.image, pytest.mark.timeout(1800)]
+
+LOCKED_DOWN = ("--read-only", "--network=none", "--cap-drop=ALL", "--tmpfs=/tmp")
+SITE = "/opt/samebits/.venv/lib/python3.11/site-packages"
+
+
+def attest(contain: Callable[..., Done], *options: str) -> tuple[Done, dict[str, dict[str, object]]]:
+    """Run it read-only and without a network; its checks, by name."""
+    done = contain("samebits", "attest", "--json", options=(*LOCKED_DOWN, *options), timeout=1500)
+    return done, {check["check"]: check for check in json.loads(done.stdout)}
+
+
+def test_all_is_as_locked(contain: Callable[..., Done]) -> None:
+    done, checks = attest(contain)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [check["faults"] for check in checks.values()] == [[]] * len(checks)
+    number = checks["bytecode"]["looked_at"]
+    assert isinstance(number, int)
+    assert number > 10_000
+    assert str(checks["bytecode"]["what"]).endswith(f": {number:,} checked-hash")
+    locked = (ROOT / "requirements.lock").read_text().count("==")
+    assert checks["packages"]["looked_at"] == locked
+    # What an image cannot know by itself, it says: with the same digest as the tree that it was built from.
+    told = str(checks["project"]["what"])
+    assert checks["project"]["state"] == checks["interpreter"]["state"] == "doubtful"
+    here = project(ROOT).what
+    assert here[here.index("sha256:") :][:71] in told
+
+
+def test_what_is_not_is_named(contain: Callable[..., Done], tmp_path: Path) -> None:
+    """One file over another, one more, and one of our own."""
+    (tmp_path / "core.py").write_text("# changed\n")
+    (tmp_path / "more.py").touch()
+    for path in tmp_path.iterdir():
+        path.chmod(0o644)
+    # A mount needs a place that is there: the file that is one more hides behind one that is recorded.
+    done, checks = attest(contain, f"--volume={tmp_path}/core.py:{SITE}/click/core.py:ro",
+                          f"--volume={tmp_path}:{SITE}/click-8.5.1.dist-info/licenses:ro")  # fmt: skip
+    said = refusal(done, 1)
+    assert "click-8.5.1.dist-info/licenses/LICENSE.txt of click is missing; and " in said
+    faults = "\n".join(str(fault) for check in checks.values() for fault in check["faults"])  # type: ignore[attr-defined]
+    for fault in (
+        "click/core.py has 10 bytes, recorded are",
+        "core.cpython-311.pyc has another hash than its source",
+        "licenses/more.py is in no RECORD",
+    ):
+        assert fault in faults
+
+
+def test_the_bill_of_materials_is_the_locks(contain: Callable[..., Done]) -> None:
+    inside = contain("cat", "/opt/samebits/sbom.cdx.json").stdout
+    assert inside == (ROOT / "sbom.cdx.json").read_text()
+    installed = contain("python", "-c", (
+        "import importlib.metadata as m, json; from packaging.utils import canonicalize_name as name; "
+        "print(json.dumps(sorted([name(one.name), one.version] for one in m.distributions())))"
+    ))  # fmt: skip
+    parts = json.loads(inside)["components"]
+    wheels = sorted([one["name"], one["version"]] for one in parts if one["purl"].startswith("pkg:pypi/"))
+    assert json.loads(installed.stdout) == wheels
