@@ -21,7 +21,22 @@ from samebits.environment import PLACE, SITE, WRITTEN_BY_UV, find, walk
 from tests.conftest import ROOT, Started, one_line
 
 UV = Path(sys.executable).with_name("uv")
-WHEELS = ("click", "markdown-it-py", "mdurl", "packaging", "six", "wheel")
+# A lock of its own, so that the versions that the tests name stay when the project's lock moves on.
+LOCK = """\
+click==8.5.1 \\
+    --hash=sha256:8bb5376d2006950386f8c6427613334a2acadc5f559cb80e638d00b4df957e37
+markdown-it-py==4.3.0 \\
+    --hash=sha256:7aa1511a46c39138de78d9eba92ce47e63124d8003fc98b3a351909e04239efa
+mdurl==0.1.2 \\
+    --hash=sha256:84008a41e51615a49fc9966191ff91509e3c40b939176e643fd50a5c2196b8f8
+packaging==26.3 \\
+    --hash=sha256:d7193f7c8e4e93f444fde0262bf90af30e16fa0ad0ad44cb553c87339b23cd1c
+six==1.17.0 \\
+    --hash=sha256:4721f391ed90541fddacab5acf947aa0d3dc7d27b2e1e8eda2be8970586c3274
+wheel==0.48.0 \\
+    --hash=sha256:3217dcc807155e45db462d7ef2431f5ddda0d7273b700d05a67b271ceb1287ab
+"""
+WHEELS = LOCK.count("==")
 CORE = f"{SITE}/click/core.py"
 CORE_PYC = f"{SITE}/click/__pycache__/core.cpython-311.pyc"
 
@@ -53,8 +68,7 @@ def pristine(tmp_path_factory: pytest.TempPathFactory) -> Small:
     folder = tmp_path_factory.mktemp("attest")
     small = Small(folder / "project/.venv", folder / "requirements.lock", folder / "project")
     (small.root / "src").mkdir(parents=True)
-    rows = re.findall(r"^[\w.-]+==.*\n", (ROOT / "requirements.lock").read_text(), re.MULTILINE)
-    small.lock.write_text("".join(row for row in rows if row.partition("==")[0] in WHEELS))
+    small.lock.write_text(LOCK)
     uv("venv", "--python", sys.executable, small.prefix)
     options = ("--require-hashes", "--link-mode", "copy", "--compile-bytecode")
     python = ("--python", small.prefix / "bin/python")
@@ -77,14 +91,14 @@ def test_as_installed_all_is_right(small: Small) -> None:
     checks = attest(find(small.prefix, small.root), [small.lock], ROOT / "conda-lock.yml")
     assert [check.faults for check in checks] == [[]] * len(checks)
     told = {check.check: check for check in checks}
-    assert told["packages"].looked_at == len(WHEELS)
+    assert told["packages"].looked_at == WHEELS
     assert told["bytecode"].looked_at > 100
     assert told["bytecode"].what.endswith(f": {told['bytecode'].looked_at} checked-hash")
     assert told["requirements"].looked_at == 2  # markdown-it-py needs mdurl, wheel needs packaging
     assert told["interpreter"].state == "doubtful"
     # Nothing that is there escapes all of the checks.
     looked_at = sum(told[name].looked_at for name in ("recorded files", "other files", "bytecode"))
-    records = len(WHEELS)  # the RECORDs themselves
+    records = WHEELS  # the RECORDs themselves
     assert len(walk(small.prefix).files) == looked_at + records
 
 
@@ -292,7 +306,7 @@ def test_the_command(start: Callable[..., Started], small: Small) -> None:
     done = command(start, small)
     assert (done.returncode, done.stderr) == (0, "")
     assert re.search(r"bytecode +right .* \d+ checked-hash, \d+ timestamp", done.stdout), done.stdout
-    assert re.search(rf"^packages +right +{len(WHEELS)} as in requirements.lock", done.stdout, re.MULTILINE)
+    assert re.search(rf"^packages +right +{WHEELS} as in requirements.lock", done.stdout, re.MULTILINE)
 
 
 def test_the_command_names_the_first_and_counts_the_others(
