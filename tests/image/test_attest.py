@@ -1,6 +1,7 @@
 """`samebits attest` and the bill of materials in the image."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -40,20 +41,25 @@ def test_all_is_as_locked(contain: Callable[..., Done]) -> None:
 
 
 def test_what_is_not_is_named(contain: Callable[..., Done], tmp_path: Path) -> None:
-    """One file over another, one more, and one of our own."""
-    (tmp_path / "core.py").write_text("# changed\n")
+    """One file over another, one that is missing, and one that is more."""
+    version = re.findall(r"^termcolor==(\S+)", (ROOT / "requirements.lock").read_text(), re.MULTILINE)[0]
+    (tmp_path / "termcolor.py").write_text("# changed\n")
     (tmp_path / "more.py").touch()
+    tmp_path.chmod(0o755)
     for path in tmp_path.iterdir():
         path.chmod(0o644)
     # A mount needs a place that is there: the file that is one more hides behind one that is recorded.
-    done, checks = attest(contain, f"--volume={tmp_path}/core.py:{SITE}/click/core.py:ro",
-                          f"--volume={tmp_path}:{SITE}/click-8.5.1.dist-info/licenses:ro")  # fmt: skip
+    over = (
+        f"--volume={tmp_path}/termcolor.py:{SITE}/termcolor/termcolor.py:ro",
+        f"--volume={tmp_path}:{SITE}/termcolor-{version}.dist-info/licenses:ro",
+    )
+    done, checks = attest(contain, *over)
     said = refusal(done, 1)
-    assert "click-8.5.1.dist-info/licenses/LICENSE.txt of click is missing; and " in said
+    assert f"termcolor-{version}.dist-info/licenses/COPYING.txt of termcolor is missing; and " in said
     faults = "\n".join(str(fault) for check in checks.values() for fault in check["faults"])  # type: ignore[attr-defined]
     for fault in (
-        "click/core.py has 10 bytes, recorded are",
-        "core.cpython-311.pyc has another hash than its source",
+        "termcolor/termcolor.py has 10 bytes, recorded are",
+        "termcolor.cpython-311.pyc has another hash than its source",
         "licenses/more.py is in no RECORD",
     ):
         assert fault in faults
