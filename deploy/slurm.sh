@@ -24,7 +24,7 @@ set -eu
 cd "${SLURM_SUBMIT_DIR:-.}"
 sif=${SIF:-samebits.sif}
 if [ ! -e "$sif" ] && [ ! -e .venv/.ready ]; then
-    echo "samebits: there is no $sif and no environment in $PWD: build one as deploy/samebits.def says, or run \`make env\`" >&2
+    echo "samebits: there is no $sif and no environment in $PWD: build one as deploy/apptainer.def says, or run \`make env\`" >&2
     exit 2
 fi
 if [ ! -e "$sif" ]; then

@@ -8,6 +8,7 @@ import json
 import re
 import shutil
 import sys
+import uuid
 from pathlib import Path
 
 ANSWERS = json.loads(r"""{{ cookiecutter | tojson }}""")
@@ -26,10 +27,32 @@ STAYS_BEHIND = (
 # What may lie in a working copy and is in no commit.
 LEFTOVERS = ("**/__pycache__", "**/*.egg-info", "**/.ipynb_checkpoints")
 # Files and folders that are named for a framework belong to it.
-OF_FRAMEWORK = ("src/*/{0}", "src/*/controls/*_{0}.py", "src/starter/*_{0}.py", "tests/samebits/{0}")
+OF_FRAMEWORK = (
+    "notebooks/*_{0}.ipynb",
+    "src/*/controls/*_{0}.py",
+    "src/*/{0}",
+    "src/starter/*_{0}.py",
+    "tests/samebits/{0}",
+)
 
 # `starter` where it is a package or a folder, and not the English word.
 STARTER = re.compile(r"\bstarter(?=[./]\w)|(?<=[\"/])starter(?=[\"/])|(?<=from )starter\b")
+
+# `samebits` where it is the image's name, or of what is made of the image; in these files.
+IMAGE = re.compile(
+    r"(?<![\w.])samebits(?=\.sif|\.tar|-runs|-train|:latest|:compile)"
+    r"|(?<=[ \"=])samebits(?=\"?,?$| (?:train|python|sleep|samebits|\\|--)| \"\$)",
+    re.MULTILINE,
+)
+NAMES_IMAGE = (
+    ".devcontainer/devcontainer.json",
+    ".github/workflows/image.yml",
+    "CITATION.cff",
+    "deploy/*",
+    "docs/c*.md",
+    "tests/deploy/*.py",
+    "tests/image/test_devcontainer.py",
+)
 
 
 def remove(pattern: str, needed: bool = True) -> None:
@@ -63,8 +86,41 @@ def write_licence() -> None:
     shutil.rmtree("licences")
 
 
+def write_bill_of_materials() -> None:
+    """sbom.cdx.json as tools/sbom.py would write it: the project's name, and the wheels that are left."""
+    path = Path("sbom.cdx.json")
+    lock = Path("requirements.lock").read_text()
+    content = json.loads(path.read_text())
+    left = [f"pkg:pypi/{name}@{version}" for name, version in re.findall(r"^([\w.-]+)==(\S+)", lock, re.M)]
+
+    def is_left(purl: str) -> bool:
+        return not purl.startswith("pkg:pypi/") or purl in left
+
+    content["components"] = [part for part in content["components"] if is_left(part["purl"])]
+    root = content["metadata"]["component"]
+    content["dependencies"] = [
+        {**row, "ref": SLUG, "dependsOn": list(filter(is_left, row["dependsOn"]))}
+        if row["ref"] == root["name"]
+        else row
+        for row in content["dependencies"]
+        if is_left(row["ref"])
+    ]
+    root["bom-ref"] = root["name"] = SLUG
+    content["dependencies"].sort(key=lambda row: row["ref"])
+    del content["serialNumber"]
+    serial = uuid.uuid5(uuid.NAMESPACE_OID, json.dumps(content, sort_keys=True))
+    text = json.dumps({**content, "serialNumber": f"urn:uuid:{serial}"}, indent=1, sort_keys=True)
+    path.write_text(text + "\n")
+
+
 def write_names() -> None:
     """The places where the template's name is the project's."""
+    for pattern in NAMES_IMAGE:
+        for path in Path().glob(pattern):
+            path.write_text(IMAGE.sub(SLUG, path.read_text()))
+    write_bill_of_materials()
+    replace("CITATION.cff", "the samebits authors", json.dumps(AUTHOR, ensure_ascii=False))
+    replace("CITATION.cff", "license: MIT", f"license: {SPDX}")
     replace("README.md", "# samebits\n", f"# {NAME}\n")
     replace(
         "README.md",

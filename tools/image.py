@@ -5,7 +5,7 @@ doctor.
 Needs Python and a container engine, and no environment. What can be chosen is read from variables, so that
 `make image BASE=…` and `BASE=… tools/image.py build` are the same:
 
-    IMAGE             the image's name (default: samebits)
+    IMAGE             the image's name (default: the project's, as pyproject.toml has it)
     DOCKER            the client (default: the first docker on PATH whose engine answers and has BuildKit,
                       then podman)
     BASE              the base image (default: the Dockerfile's)
@@ -61,7 +61,8 @@ def find_engine() -> Engine:
 
 
 def image_name() -> str:
-    return os.environ.get("IMAGE") or "samebits"
+    project = re.search(r'^name = "(.+)"', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
+    return os.environ.get("IMAGE") or (project[1] if project else "samebits")
 
 
 def find_image(docker: str) -> str:

@@ -30,6 +30,7 @@ from packageurl import PackageURL
 from samebits.cli import run_command
 from samebits.errors import CheckFailed, WrongUse
 from samebits.files import write_whole
+from only import select
 
 SBOM = Path("sbom.cdx.json")
 PIP, CONDA, DOCKERFILE, PROJECT = map(
@@ -58,7 +59,7 @@ def component(purl: PackageURL, sha256: str, only: str = "", **more: Any) -> Com
 
 def wheels() -> Iterator[Component]:
     """The rows of requirements.lock; the hash is the wheel's."""
-    for name, version, sha256 in WHEEL.findall(PIP.read_text()):
+    for name, version, sha256 in WHEEL.findall(select(PIP.read_text(), "both")):
         yield component(PackageURL("pypi", name=name, version=version), sha256)
 
 

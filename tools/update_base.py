@@ -8,11 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from differences import changes, table
-
 from samebits.engine import ask
 from samebits.errors import CheckFailed
 from samebits.files import write_whole
+from differences import changes, table
 
 BASE = re.compile(r"^(ARG BASE=)((\S+)@(sha256:[0-9a-f]{64}))$", re.MULTILINE)
 TELLING = re.compile(r"CUDA|NVIDIA|^NV_|^LD_")  # variables of a base that reach the training

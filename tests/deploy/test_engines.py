@@ -44,12 +44,12 @@ def job() -> dict[str, Any]:
 
 
 def recipe() -> Any:
-    return get_parser("singularity")(str(ROOT / "deploy/samebits.def")).parse()["spython-base"]
+    return get_parser("singularity")(str(ROOT / "deploy/apptainer.def")).parse()["spython-base"]
 
 
 def sections() -> dict[str, str]:
-    """The scripts of samebits.def by name."""
-    parts = re.split(r"^%(\w+)\n", (ROOT / "deploy/samebits.def").read_text(), flags=re.MULTILINE)[1:]
+    """The scripts of apptainer.def by name."""
+    parts = re.split(r"^%(\w+)\n", (ROOT / "deploy/apptainer.def").read_text(), flags=re.MULTILINE)[1:]
     return dict(zip(parts[::2], parts[1::2], strict=True))
 
 

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from tests.conftest import ROOT, Started, one_line
 
 from samebits import bytecode
 from samebits.attestation import Check, attest, project
 from samebits.environment import PLACE, SITE, WRITTEN_BY_UV, find, walk
-from tests.conftest import ROOT, Started, one_line
 
 UV = Path(sys.executable).with_name("uv")
 # A lock of its own, so that the versions that the tests name stay when the project's lock moves on.

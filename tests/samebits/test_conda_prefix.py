@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 import rattler
 import yaml
+from tests.conftest import ROOT
 
 from samebits.attestation import interpreter
 from samebits.conda_prefix import locked
 from samebits.environment import Environment
-from tests.conftest import ROOT
 
 OLD = "/a/placeholder/" + "x" * 120
 FILES = {

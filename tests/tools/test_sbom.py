@@ -15,7 +15,6 @@ import yaml
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 from packageurl import PackageURL
-
 from tests.conftest import ROOT, one_line
 
 SBOM = "sbom.cdx.json"
