@@ -125,6 +125,22 @@ update-base:  ## what the newest image of the base's tag changes (WRITE=1 puts i
 image-size:  ## the image's size over what its wheels unpack to
 	@tools/image.py size
 
+.PHONY: image-reproduce
+image-reproduce:  ## build the image twice with buildah; fails and names the first file that differs
+	@tools/image_reproduce.py $(ARGS)
+
+.PHONY: image-save
+image-save:  ## write the image into one file, named by its digest (ARGS=folder)
+	@tools/image_keep.py save $(ARGS)
+
+.PHONY: image-load
+image-load:  ## check such a file and load it (FILE=…)
+	@tools/image_keep.py load "$(FILE)"
+
+.PHONY: mirror
+mirror:  ## push the image and its bases to a registry of your own (REGISTRY=host/path)
+	@tools/image_keep.py mirror "$(REGISTRY)"
+
 .PHONY: docker-train
 docker-train:  ## train in the image, on the GPU when the toolkit is there
 	@tools/image.py run train $(ARGS)

@@ -2,26 +2,31 @@
 """The image's commands, as `make` calls them: image.py build | run [ARG …] | size | update-base | test-base |
 doctor.
 
+Beside it: image_reproduce.py builds twice and compares, image_keep.py saves, loads and mirrors.
+
 Needs Python and a container engine, and no environment. What can be chosen is read from variables, so that
 `make image BASE=…` and `BASE=… tools/image.py build` are the same:
 
     IMAGE             the image's name (default: the project's, as pyproject.toml has it)
     DOCKER            the client (default: the first docker on PATH whose engine answers and has BuildKit,
-                      then podman)
+                      then podman; `buildah` builds, and does nothing else)
     BASE              the base image (default: the Dockerfile's)
     INTERPRETER       conda (default) or base: where Python 3.11 comes from
     TARGET            image (default) or compile: with a C++ compiler, for torch.compile and Triton
     CA                a CA bundle for the build's downloads (default: SSL_CERT_FILE); no layer keeps it
     UV_DEFAULT_INDEX  a PyPI mirror for the build; no layer keeps it
+    SOURCE_DATE_EPOCH the time that is written into the image (default: the commit's)
 """
 
+import argparse
 import hashlib
 import os
 import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
@@ -51,9 +56,20 @@ def fail(message: str, status: int = 1) -> NoReturn:
     raise SystemExit(status)
 
 
-def find_engine() -> Engine:
+class Parser(argparse.ArgumentParser):
+    """Options for the tools beside this one; wrong use is one line, too."""
+
+    def error(self, message: str) -> NoReturn:
+        fail(f"{message}; see `tools/{self.prog.split()[0]} --help`", 2)
+
+
+def find_engine(building: bool = False) -> Engine:
     """The engine to use, or one line that says what is missing and what works instead."""
     found, asked = engine.find()
+    if found is not None and found.kind == "buildah" and not building:
+        fail(
+            f"{found.command} only builds; `make image-reproduce` uses it, all else needs docker or podman", 2
+        )
     if found is None:
         why = "; ".join(f"{one.command}: {one.complaint}" for one in asked) or "no docker, no podman on PATH"
         fail(f"no container engine ({why}); `make doctor` says what to install, `make train` needs none")
@@ -101,11 +117,83 @@ def digest(lock: str) -> str:
         fail(f"cannot read {lock} ({error.strerror}); `make lock` writes it")
 
 
-def fetch(docker: str, reference: str) -> None:
+def commit() -> str:
+    """The commit that is built, with `-dirty` when the tree differs from it; empty where git knows none."""
+    status, sha, _ = ask("git", "-C", ROOT, "rev-parse", "HEAD")
+    if status != 0:
+        return ""
+    return sha + ("-dirty" if ask("git", "-C", ROOT, "status", "--porcelain")[1] else "")
+
+
+def epoch() -> str:
+    """The time of everything in the image, in seconds since 1970: SOURCE_DATE_EPOCH, else the commit's.
+
+    Without both it is 0: any constant repeats, and the clock does not.
+    """
+    given = os.environ.get("SOURCE_DATE_EPOCH")
+    if given and not re.fullmatch(r"[0-9]{1,11}", given):
+        fail(f"SOURCE_DATE_EPOCH is {given!r}; it must be whole seconds since 1970, such as 1700000000", 2)
+    return given or ask("git", "-C", ROOT, "log", "-1", "--format=%ct")[1] or "0"
+
+
+def arguments() -> dict[str, str]:
+    """Every argument of the Dockerfile, given explicitly, as buildah wants it."""
+    interpreter = os.environ.get("INTERPRETER") or default("INTERPRETER")
+    if interpreter not in ("conda", "base"):
+        fail(f"INTERPRETER is {interpreter!r}; it must be conda or base", 2)
+    values = {name: os.environ.get(name) or default(name) for name in ("BASE", "MICROMAMBA")}
+    values |= {"INTERPRETER": interpreter, "COMMIT": commit()}
+    values |= {"REQUIREMENTS_LOCK": digest("requirements.lock")}
+    values |= {"CONDA_LOCK": digest("conda-lock.yml") if interpreter == "conda" else ""}
+    return values | {label: locked(wheel) for label, wheel in LABELS.items()}
+
+
+def sources(values: dict[str, str]) -> list[str]:
+    """The arguments whose values are images that a build starts from."""
+    return ["BASE", "MICROMAMBA"] if values["INTERPRETER"] == "conda" else ["BASE"]
+
+
+@contextmanager
+def secrets() -> Iterator[list[str]]:
+    """The options that hand the CA bundle and the mirror's address to a build, and to no layer."""
+    options = []
+    if bundle := os.environ.get("CA") or os.environ.get("SSL_CERT_FILE"):
+        if not os.access(bundle, os.R_OK):
+            fail(f"the CA bundle {bundle} cannot be read; CA or SSL_CERT_FILE names it", 2)
+        options += ["--secret", f"id=ca,src={bundle}"]
+    with tempfile.NamedTemporaryFile("w") as index:  # readable by its owner only: it may hold a password
+        if mirror := os.environ.get("UV_DEFAULT_INDEX"):
+            index.write(mirror)
+            index.flush()
+            options += ["--secret", f"id=index,src={index.name}"]
+        yield options
+
+
+def build_options(kind: str, name: str, values: dict[str, str]) -> list[str]:
+    """What `build` is told: the name, every argument, and the one time of everything in the image.
+
+    BuildKit 0.13 and buildah fix times, each in its own words; Debian's engine knows no way and ignores them.
+    """
+    target = os.environ.get("TARGET") or "image"
+    if target not in ("image", "compile"):
+        fail(f"TARGET is {target!r}; it must be image or compile", 2)
+    options = ["--target", target, "--tag", name]
+    for argument, value in values.items():
+        options += ["--build-arg", f"{argument}={value}"]
+    if kind == "docker":
+        return [*options, "--build-arg", f"SOURCE_DATE_EPOCH={epoch()}"]
+    options += ["--layers", "--timestamp", epoch()]
+    if kind == "buildah":
+        options.append("--identity-label=false")  # it tells buildah's own version
+    return options
+
+
+def fetch(found: Engine, reference: str) -> None:
     """Have a base here before the build starts, so that a registry out of reach is told as such."""
-    if ask(docker, "image", "inspect", reference)[0] == 0:
+    look = ["inspect", "--type=image"] if found.kind == "buildah" else ["image", "inspect"]
+    if ask(found.command, *look, reference)[0] == 0:
         return
-    if subprocess.run([docker, "pull", reference]).returncode != 0:
+    if subprocess.run([found.command, "pull", reference]).returncode != 0:
         fail(
             f"cannot fetch {reference}; without a registry: `tools/image.py test-base`, then "
             f"`make image BASE={TEST_BASE} INTERPRETER=base`"
@@ -113,35 +201,15 @@ def fetch(docker: str, reference: str) -> None:
 
 
 def build(options: Sequence[str]) -> int:
-    """Build the image. Every argument is given explicitly, as buildah wants it; `options` come after them."""
-    docker = find_engine().command
-    interpreter = os.environ.get("INTERPRETER") or default("INTERPRETER")
-    if interpreter not in ("conda", "base"):
-        fail(f"INTERPRETER is {interpreter!r}; it must be conda or base", 2)
-    target = os.environ.get("TARGET") or "image"
-    if target not in ("image", "compile"):
-        fail(f"TARGET is {target!r}; it must be image or compile", 2)
-    values = {name: os.environ.get(name) or default(name) for name in ("BASE", "MICROMAMBA")}
-    for name in values if interpreter == "conda" else ["BASE"]:
-        fetch(docker, values[name])
-    values |= {"INTERPRETER": interpreter, "COMMIT": ask("git", "-C", ROOT, "rev-parse", "HEAD")[1]}
-    values |= {label: locked(wheel) for label, wheel in LABELS.items()}
-    values |= {"REQUIREMENTS_LOCK": digest("requirements.lock")}
-    values |= {"CONDA_LOCK": digest("conda-lock.yml") if interpreter == "conda" else ""}
-    command = [docker, "build", "--target", target, "--tag", image_name()]
-    for name, value in values.items():
-        command += ["--build-arg", f"{name}={value}"]
-    if bundle := os.environ.get("CA") or os.environ.get("SSL_CERT_FILE"):
-        if not os.access(bundle, os.R_OK):
-            fail(f"the CA bundle {bundle} cannot be read; CA or SSL_CERT_FILE names it", 2)
-        command += ["--secret", f"id=ca,src={bundle}"]
-    with tempfile.NamedTemporaryFile("w") as index:  # readable by its owner only: it may hold a password
-        if mirror := os.environ.get("UV_DEFAULT_INDEX"):
-            index.write(mirror)
-            index.flush()
-            command += ["--secret", f"id=index,src={index.name}"]
+    """Build the image; `options` come after those that this tool gives."""
+    found = find_engine(building=True)
+    values = arguments()
+    for name in sources(values):
+        fetch(found, values[name])
+    command = [found.command, "build", *build_options(found.kind, image_name(), values)]
+    with secrets() as handed_over:
         environment = {**os.environ, "DOCKER_BUILDKIT": "1"}
-        status = subprocess.run([*command, *options, str(ROOT)], env=environment).returncode
+        status = subprocess.run([*command, *handed_over, *options, str(ROOT)], env=environment).returncode
     if status != 0:
         fail("the image was not built; the reason stands above")
     return 0

@@ -48,6 +48,11 @@ PARTS = (
     Part("hazards-keras", HAZARDS, "make smoke RUNS=5 NET=hazards FRAMEWORK=keras"),  # only: keras
     Part("controls-torch", CONTROLS, "make smoke-controls FRAMEWORK=torch"),  # only: torch
     Part("controls-keras", CONTROLS, "make smoke-controls FRAMEWORK=keras"),  # only: keras
+    Part(
+        "image-reproduce",
+        "two builds by two people, one image digest",
+        "make image-reproduce BASE=$(tools/image.py test-base) INTERPRETER=base",
+    ),
     Part("bench", "what it costs", "make bench"),  # only: template
 )
 

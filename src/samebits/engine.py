@@ -21,7 +21,7 @@ class Engine:
 
     Attributes:
         command: the client's path.
-        kind: "docker" or "podman"; podman's stand-in named `docker` counts as podman.
+        kind: "docker", "podman" (its stand-in named `docker` too), or "buildah", which builds and cannot run.
         client: the client's version.
         server: the engine's version; empty when no engine answers. Podman is its own engine.
         buildkit: it builds Dockerfiles with mounts: BuildKit, or podman's buildah.
@@ -84,12 +84,13 @@ def probe(command: str) -> Engine:
     if status != 0:
         complaint = _last_line(complaint) or f"exit status {status}"
         return Engine(command, "docker", "", "", buildkit=False, complaint=complaint)
-    client = told.partition("version ")[2].partition(",")[0] or told
-    if "podman" in told.lower():
-        status, _, complaint = ask(command, "info")
-        if status != 0:
-            return Engine(command, "podman", client, "", buildkit=True, complaint=_last_line(complaint))
-        return Engine(command, "podman", client, client, buildkit=True)
+    client = told.partition("version ")[2].partition(",")[0].partition(" (")[0] or told
+    for kind in ("podman", "buildah"):
+        if kind in told.lower():
+            status, _, complaint = ask(command, "info")
+            if status != 0:
+                return Engine(command, kind, client, "", buildkit=True, complaint=_last_line(complaint))
+            return Engine(command, kind, client, client, buildkit=True)
     buildkit = _has_buildkit(command, client)
     _, answer, complaint = ask(command, "info", "--format", "{{json .}}")
     try:

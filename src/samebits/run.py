@@ -175,7 +175,8 @@ def git_state() -> dict[str, Any] | None:
     In the image, whose code cannot have been changed since, the commit that it was built from.
     """
     if commit_of_image := os.environ.get("SAMEBITS_COMMIT"):
-        return {"commit": commit_of_image, "dirty": False}
+        clean = commit_of_image.removesuffix("-dirty")  # as tools/image.py marks it
+        return {"commit": clean, "dirty": clean != commit_of_image}
     try:
         git = ["git", "-C", str(Path(__file__).parent)]
         commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True)

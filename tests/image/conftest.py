@@ -2,6 +2,8 @@
 
 import hashlib
 import os
+import re
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -46,6 +48,26 @@ def inputs() -> str:
         if path.is_file() and "__pycache__" not in path.parts:
             digest.update(f"{path.relative_to(ROOT)}\0{path.stat().st_mode}\0".encode() + path.read_bytes())
     return digest.hexdigest()[:12]
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    """A copy of the repository whose image has three wheels: its lock is cut down, and nobody asks for CUDA.
+
+    The two rows that the labels are checked against stay, for another Python: the real check reads them, and
+    nothing is installed.
+    """
+    copy = tmp_path / "small"
+    leave = shutil.ignore_patterns(".git", ".venv*", "runs", ".cache", ".proof", ".*_cache", "__pycache__")
+    shutil.copytree(ROOT, copy, ignore=leave)
+    lock = (ROOT / "requirements.lock").read_text()
+    wheels = re.findall(r"^(?:click|packaging|six)==.*\n", lock, re.MULTILINE)
+    rows = re.findall(r"^(nvidia-(?:cuda-runtime|cudnn)-cu12==\S+) (.*\n)", lock, re.MULTILINE)
+    assert (len(wheels), len(rows)) == (3, 2)
+    wheels += [f'{wheel} ; python_version < "3" {hash}' for wheel, hash in rows]
+    (copy / "requirements.lock").write_text("".join(wheels))
+    (copy / "tools" / "cuda_versions.py").write_text("")
+    return copy
 
 
 @pytest.fixture(scope="session")
