@@ -198,7 +198,7 @@ def _first_path(where: str, left: dict[str, Any], right: dict[str, Any]) -> Diff
     if not differing:
         for first, second in zip(left, right, strict=True):
             if first != second:
-                return Difference(where, first, f"order: the other build has {second} in its place", 1)
+                return Difference(where, _rooted(first), f"order: the other has {_rooted(second)} here", 1)
         return Difference(where, "its tar headers", "the paths and their contents are equal", 1)
     path = differing[0]
     if path not in left or path not in right:
@@ -207,7 +207,11 @@ def _first_path(where: str, left: dict[str, Any], right: dict[str, Any]) -> Diff
         fields = left[path].differs_in(right[path])
         shown = [f"{one} {_short(left[path], one)} and {_short(right[path], one)}" for one in fields]
         what = ", ".join(shown)
-    return Difference(where, f"/{path.removeprefix('./')}", what, len(differing))
+    return Difference(where, _rooted(path), what, len(differing))
+
+
+def _rooted(path: str) -> str:
+    return f"/{path.removeprefix('./')}"
 
 
 def _short(entry: Any, name: str) -> str:

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -118,6 +119,39 @@ def test_the_locks_become_labels(tool: Tool) -> None:
     for argument, name in (("REQUIREMENTS_LOCK", "requirements.lock"), ("CONDA_LOCK", "conda-lock.yml")):
         sha256 = hashlib.sha256((ROOT / name).read_bytes()).hexdigest()
         assert f"--build-arg {argument}=sha256:{sha256} " in told
+
+
+def test_the_time_is_the_commits_unless_it_is_given(tool: Tool) -> None:
+    given = {"BASE": "debian", "INTERPRETER": "base"}
+    of_the_commit = run("git", "-C", ROOT, "log", "-1", "--format=%ct").stdout.strip() or "0"
+    for told, time in ({}, of_the_commit), ({"SOURCE_DATE_EPOCH": "12345"}, "12345"):
+        assert f"--build-arg SOURCE_DATE_EPOCH={time} " in tool("build", **given, **told).stdout
+        done = tool("build", version="buildah version 1.28.2 (image-spec 1.1)", **given, **told)
+        assert done.stdout.split()[0] == "build", done.stderr
+        assert f"--layers --timestamp {time} --identity-label=false" in done.stdout
+        assert "SOURCE_DATE_EPOCH" not in done.stdout
+    assert "SOURCE_DATE_EPOCH is 'now'" in refusal(tool("build", SOURCE_DATE_EPOCH="now", **given), 2)
+
+
+def test_buildah_only_builds(tool: Tool) -> None:
+    for word in ("run", "size", "test-base"):
+        assert "only builds" in refusal(tool(word, version="buildah version 1.28.2 (image-spec 1.1)"), 2)
+
+
+def test_a_dirty_tree_says_so(tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    for folder in ("tools", "src/samebits"):
+        shutil.copytree(ROOT / folder, copy / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    git = ("git", "-C", copy, "-c", "user.name=a", "-c", "user.email=a@b")
+    ask = ("python3", "-B", "-c", "import image; print(image.commit())")
+    variables = {"PYTHONPATH": str(copy / "tools")}
+    assert run(*ask, **variables).stdout == "\n"  # no checkout
+    for step in (("init", "-q"), ("add", "."), ("commit", "-qm", "one")):
+        assert run(*git, *step).returncode == 0
+    sha = run(*git, "rev-parse", "HEAD").stdout.strip()
+    assert run(*ask, **variables).stdout.strip() == sha
+    (copy / "new").touch()
+    assert run(*ask, **variables).stdout.strip() == f"{sha}-dirty"
 
 
 def test_wrong_use(tool: Tool) -> None:

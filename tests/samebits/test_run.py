@@ -9,7 +9,7 @@ from tests.conftest import FRAMEWORKS
 
 import samebits
 from samebits import WrongUse
-from samebits.run import _choose_folder, _feed, _put_in_place, read_manifest
+from samebits.run import _choose_folder, _feed, _put_in_place, git_state, read_manifest
 from starter.settings import Settings
 
 
@@ -47,6 +47,12 @@ def test_the_folder_is_named_after_what_is_not_at_its_default(monkeypatch):
     assert str(_choose_folder(Settings(seed=7, epochs=5), "torch", None)) == "runs/torch-seed=7-epochs=5"
     monkeypatch.setenv("SAMEBITS_RUN_FOLDER", "/elsewhere/1")
     assert str(_choose_folder(Settings(seed=7), "torch", None)) == "/elsewhere/1"
+
+
+def test_an_image_says_whether_its_commit_was_clean(monkeypatch):
+    for given, dirty in (("c" * 40, False), ("c" * 40 + "-dirty", True)):
+        monkeypatch.setenv("SAMEBITS_COMMIT", given)
+        assert git_state() == {"commit": "c" * 40, "dirty": dirty}
 
 
 def digest(batch):
