@@ -5,7 +5,7 @@ Each build is what another person would do with the same commit: from a copy of 
 name, with other modes, file times and (as root) another owner, under another umask, with empty storage and
 caches. The same digest twice, or the first file that differs is named, and the exit status is 1.
 
-Reads the variables of tools/image.py. Needs buildah, and three times the image's size in TMPDIR (/var/tmp).
+Reads the variables of tools/image.py. Needs buildah, and four times the image's size in TMPDIR (/var/tmp).
 """
 
 import json
@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -102,11 +103,25 @@ class Storage:
 
     def run(self, *arguments: str, umask: int = 0o022) -> None:
         """Run buildah, all that it says on stderr."""
-        done = subprocess.run(
-            [*self.command, *arguments], env=self.environment, stdout=sys.stderr, umask=umask
-        )
-        if done.returncode != 0:
+        command = [*self.command, *arguments]
+        with subprocess.Popen(command, env=self.environment, stdout=sys.stderr, umask=umask) as running:
+            try:
+                while running.poll() is None:
+                    with suppress(subprocess.TimeoutExpired):
+                        running.wait(5)
+                    self.shed()
+            except BaseException:  # a signal
+                running.terminate()
+                raise
+        if running.returncode != 0:
             image.fail(f"buildah {arguments[0]} failed; the reason stands above")
+
+    def shed(self) -> None:
+        """Once the layer of the wheels is being stored, their cache is 9 GB that nobody needs."""
+        temporary = self.folder / "tmp"
+        with suppress(OSError):  # what buildah removes meanwhile
+            if any(blob.stat().st_size > 1 << 30 for blob in temporary.glob("storage*/*")):
+                shutil.rmtree(temporary / "buildah-cache", ignore_errors=True)
 
     def ask(self, *arguments: str) -> str:
         status, told, complaint = ask(*self.command, *arguments, patience=600)
@@ -139,7 +154,7 @@ class Storage:
     def remove(self) -> None:
         """Unmount what buildah left mounted, and delete everything."""
         if os.getuid() != 0:  # the files belong to numbers of a user namespace
-            ask(*self.command, "unshare", "rm", "-rf", f"{self.folder}/root", patience=600)
+            ask(self.command[0], "unshare", "rm", "-rf", str(self.folder), patience=600)
         ask(*self.command, "rmi", "--all", "--force", patience=600)
         mounts = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
         for mount in sorted(mounts, reverse=True):
