@@ -253,7 +253,7 @@ def main() -> int:
     if buildah is None:
         image.fail(INSTALL)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the storage is removed
-    values = image.arguments()
+    values, epoch = image.arguments(), image.epoch()
     parent = os.environ.get("TMPDIR") or "/var/tmp"
     built = []
     with tempfile.TemporaryDirectory(prefix="samebits-reproduce-", dir=parent) as folder:
@@ -262,7 +262,7 @@ def main() -> int:
     first = difference(*built)
     made = {"digest": [one.digest for one in built], "image": [one.archive.image for one in built]}
     if options.json:
-        told = {"same": first is None, "commit": values["COMMIT"], "epoch": int(image.epoch()), **made}
+        told = {"same": first is None, "commit": values["COMMIT"], "epoch": int(epoch), **made}
         print(json.dumps(told | {"first_difference": first and asdict(first)}, indent=2))
     elif first is None:
         print(f"the same image twice: {built[0].digest}, its ID {built[0].archive.image}")
