@@ -16,12 +16,11 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import image
-from image_archive import CHUNK, Archive, Damaged, read
-
 from samebits.engine import ask
 from samebits.errors import SamebitsError
 from samebits.files import cannot_write, write_whole
+import image
+from image_archive import CHUNK, Archive, Damaged, read
 
 
 def _saved(docker: str, name: str) -> Iterator[bytes]:

@@ -20,11 +20,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import image
-from image_archive import Archive, Damaged, read
-
 from samebits import engine
 from samebits.engine import ask
+import image
+from image_archive import Archive, Damaged, read
 
 INSTALL = "building twice needs buildah: apt-get install buildah"
 NAME = "localhost/samebits-reproduce"

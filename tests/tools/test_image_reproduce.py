@@ -9,7 +9,6 @@ import tarfile
 from typing import Any
 
 import pytest
-
 from tests.conftest import ROOT
 
 
