@@ -9,7 +9,8 @@ ARGS ?=
 export FRAMEWORK NET RUNS JOBS DEVICE KEEP JSON
 # Empty: the first docker on PATH whose engine answers, then podman.
 DOCKER ?=
-IMAGE ?= samebits$(if $(filter compile,$(TARGET)),:compile)
+# Empty: the project's name.
+IMAGE ?=
 export DOCKER IMAGE BASE INTERPRETER TARGET CA
 # The interpreter that the environment is built on; it must be Python 3.11.
 PYTHON ?=

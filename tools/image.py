@@ -15,7 +15,7 @@ Needs Python and a container engine, and no environment. What can be chosen is r
     TARGET            image (default) or compile: with a C++ compiler, for torch.compile and Triton
     CA                a CA bundle for the build's downloads (default: SSL_CERT_FILE); no layer keeps it
     UV_DEFAULT_INDEX  a PyPI mirror for the build; no layer keeps it
-    SOURCE_DATE_EPOCH the time that is written into the image (default: the commit's)
+    SOURCE_DATE_EPOCH the time that is written into the image (default: 1980)
 """
 
 import argparse
@@ -78,7 +78,8 @@ def find_engine(building: bool = False) -> Engine:
 
 def image_name() -> str:
     project = re.search(r'^name = "(.+)"', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
-    return os.environ.get("IMAGE") or (project[1] if project else "samebits")
+    name = project[1] if project else "samebits"
+    return os.environ.get("IMAGE") or name + (":compile" if os.environ.get("TARGET") == "compile" else "")
 
 
 def find_image(docker: str) -> str:
@@ -126,14 +127,15 @@ def commit() -> str:
 
 
 def epoch() -> str:
-    """The time of everything in the image, in seconds since 1970: SOURCE_DATE_EPOCH, else the commit's.
+    """The time of everything in the image, in seconds since 1970: SOURCE_DATE_EPOCH, else the start of 1980.
 
-    Without both it is 0: any constant repeats, and the clock does not.
+    Not the commit's: with a constant, a commit that changes code shares every layer but the last with the one
+    before it. 1980 is the first year that a zip archive can hold.
     """
     given = os.environ.get("SOURCE_DATE_EPOCH")
     if given and not re.fullmatch(r"[0-9]{1,11}", given):
         fail(f"SOURCE_DATE_EPOCH is {given!r}; it must be whole seconds since 1970, such as 1700000000", 2)
-    return given or ask("git", "-C", ROOT, "log", "-1", "--format=%ct")[1] or "0"
+    return given or "315532800"
 
 
 def arguments() -> dict[str, str]:
