@@ -21,12 +21,20 @@ SHORTER = {
     "make train": "",
     "make doctor": "",
     "make lock-check": "",
+    "make attest": "",
+    "cookiecutter .": "--no-input --output-dir made",  # only: template
     "make": "",
 }
 ELSEWHERE = {
     "make test": "is what runs this test",
     "make image-test": "tests/image is part of `make test`",
     "make image": "tests/image/test_image.py runs it, on a base that needs no registry",
+    "make image-reproduce": "tests/image/test_reproduce.py runs it, with a small lock",
+    "make image-save": "tests/image/test_keep.py runs it",
+    "make image-load": "tests/image/test_keep.py runs it",
+    "make mirror": "tests/image/test_keep.py runs it",
+    "make notebook": "tests/notebooks/test_server.py runs it",
+    "make update-base": "tests/image/test_update_base.py runs it",
     "make docker-train": "tests/image/test_image.py runs it",
     "make docker-smoke": "tests/image/test_image.py runs it",
     "make lock": "tests/tools/test_lock.py runs what it calls, where the package index is reachable",
@@ -73,6 +81,8 @@ def test_command(fresh, command):
         if os.getuid() != 0 or not shutil.which("apt-get"):
             pytest.skip("installing Debian's packages needs root and apt-get")
         command = command.removeprefix("sudo ")
+    elif command.startswith("cookiecutter"):  # only: template
+        command = f".venv/bin/{command}"  # only: template
     elif "my_script.py" in command:
         (fresh / "my_script.py").write_text("import os; print(os.environ['OMP_NUM_THREADS'])\n")
         command = f'PATH="$PWD/.venv/bin:$PATH" {command}' if command.startswith("samebits") else command
