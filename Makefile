@@ -55,8 +55,8 @@ train: $(READY)  ## train the starter (ARGS="--epochs 5 --seed 7")
 	@./entrypoint train $(ARGS)
 
 .PHONY: notebook
-notebook: $(READY_DEV)  ## JupyterLab on loopback with a token (PORT=8888 FRAMEWORK=torch|keras)
-	@./entrypoint python tools/notebooks.py lab --framework $(FRAMEWORK) $(if $(PORT),--port $(PORT))
+notebook: $(READY_DEV)  ## JupyterLab on loopback with a token (PORT=8888)
+	@./entrypoint python tools/notebooks.py lab $(if $(PORT),--port $(PORT))
 
 .PHONY: notebook-strip
 notebook-strip: $(READY_DEV)  ## remove outputs and counts from the notebooks, as they are committed

@@ -23,6 +23,10 @@ from samebits.files import write_whole
 ROOT = Path(__file__).parents[1]
 LOOPBACK = "127.0.0.1"
 NOTEBOOKS = ROOT / "notebooks"
+# Those that have a notebook; torch before Keras, as everywhere.
+FRAMEWORKS = sorted(
+    (path.stem.removeprefix("train_") for path in NOTEBOOKS.glob("train_*.ipynb")), reverse=True
+)
 # A folder of settings, a fixed token, a gateway to remote kernels, a server for everybody: there are dozens.
 FOREIGN = ("JUPYTER", "JPY_", "KERNEL_", "GATEWAY_")
 # What a user may have put where Jupyter and IPython look, and what is not looked at here.
@@ -42,7 +46,13 @@ def group() -> None:
 
 @group.command()
 @click.option("--port", type=click.IntRange(1, 65535), help="default: the first free one from 8888 on")
-@click.option("--framework", type=click.Choice(["torch", "keras"]), default="torch", help="which one to open")
+@click.option(
+    "--framework",
+    type=click.Choice(FRAMEWORKS),
+    default=FRAMEWORKS[0],
+    envvar="FRAMEWORK",
+    help="which one to open",
+)
 def lab(port: int | None, framework: str) -> None:
     """Start JupyterLab; Ctrl-C or SIGTERM ends it with its kernels."""
     if not os.environ.get("SAMEBITS_ENTRYPOINT"):

@@ -10,9 +10,8 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from tests.conftest import ROOT
+from tests.conftest import FRAMEWORKS, ROOT
 
-FRAMEWORKS = ["torch", "keras"]
 EXECUTE = Path(__file__).with_name("execute.py")
 
 
@@ -120,7 +119,7 @@ def test_a_kernel_that_bypassed_the_entrypoint_is_told_so_in_one_line(tmp_path):
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONHASHSEED"}
     copy = tmp_path / "notebooks" / "copy.ipynb"
     copy.parent.mkdir()
-    shutil.copy(notebook("torch"), copy)
+    shutil.copy(notebook(FRAMEWORKS[0]), copy)
     done = subprocess.run(
         [sys.executable, EXECUTE, copy, tmp_path / "runs", "1"],
         env=environment,
