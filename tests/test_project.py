@@ -19,7 +19,8 @@ def tracked() -> list[str]:
     """The files that git has or would have."""
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    return [name for name in filter(None, listed.split("\0")) if (ROOT / name).is_file()]
+    files = (ROOT / name for name in filter(None, listed.split("\0")))
+    return [str(path.relative_to(ROOT)) for path in files if path.is_file() and not path.is_symlink()]
 
 
 def with_comments(path: str) -> Any:

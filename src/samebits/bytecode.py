@@ -19,7 +19,8 @@ class Verdict:
 
     Attributes:
         path: the file.
-        kind: when Python takes it for valid: a value of KINDS, or "" when that cannot be read.
+        kind: when Python takes it for valid: a value of KINDS, "stale" if never (its source was edited
+            since), or "" when that cannot be read.
         fault: what is wrong with it; empty when it is what its source compiles to.
     """
 
@@ -74,7 +75,7 @@ def judge(path: Path) -> Verdict:
     except Exception as error:  # whatever a damaged file or a source that is not Python can raise
         return Verdict(path, kind, f"cannot be compared: {' '.join(str(error).split())}")
     if kind == "timestamp" and not same and _is_stale(found, source):
-        return Verdict(path, kind, "is older than its source: Python would compile it again")
+        return Verdict(path, "stale")  # left by an edit; Python compiles the source again
     return Verdict(path, kind, "" if same else "is not what its source compiles to")
 
 
