@@ -49,7 +49,7 @@ def group() -> None:
 @click.option(
     "--framework",
     type=click.Choice(FRAMEWORKS),
-    default=FRAMEWORKS[0],
+    default=next(iter(FRAMEWORKS), None),
     envvar="FRAMEWORK",
     help="which one to open",
 )

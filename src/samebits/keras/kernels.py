@@ -5,7 +5,8 @@ import os
 from typing import Any
 
 from samebits.errors import WrongUse
-from samebits.keras.refusals import explain_uncaught
+from samebits.keras.refusals import explain
+from samebits.uncaught import explain_uncaught
 
 INTRA, INTER = "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"
 
@@ -35,7 +36,7 @@ def make_deterministic(*, check: bool = False) -> None:
         )
     import tensorflow as tf
 
-    explain_uncaught()
+    explain_uncaught(explain)
     # Both may be called before or after TensorFlow has set itself up.
     tf.config.experimental.enable_op_determinism()
     tf.config.experimental.enable_tensor_float_32_execution(False)

@@ -1,8 +1,6 @@
 """What TensorFlow says about work that cannot be repeated, in one line."""
 
 import re
-import sys
-from types import TracebackType
 
 CPU = "run that part on the CPU (`with tf.device('/CPU:0')`)"
 
@@ -137,20 +135,3 @@ def explain(error: BaseException) -> str | None:
     operation = (found[1] or found[2]).rsplit("/", 1)[-1] if found else "an operation of TensorFlow"
     sentence = re.sub(r"\{\{.*?\}\}|\[Op:.*", "", refused[0]).strip().rstrip(".")
     return f"{operation} has no deterministic kernel here ({sentence}); use another operation, or {CPU}"
-
-
-def explain_uncaught() -> None:
-    """Let the last line on stderr be ours when nobody catches such an error. May be called twice."""
-    global _next_hook
-    if sys.excepthook is not _hook:
-        _next_hook, sys.excepthook = sys.excepthook, _hook
-
-
-_next_hook = sys.excepthook
-
-
-def _hook(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
-    """Python's handler of uncaught errors, followed by our line."""
-    _next_hook(kind, error, traceback)
-    if line := explain(error):
-        print(f"samebits: {line}", file=sys.stderr)

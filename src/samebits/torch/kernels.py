@@ -3,7 +3,6 @@
 import os
 import re
 import sys
-from types import TracebackType
 from typing import Any
 
 import torch
@@ -11,6 +10,7 @@ import torch.utils.deterministic
 
 from samebits import process
 from samebits.torch import surroundings
+from samebits.uncaught import explain_uncaught
 
 FULL = "ieee"  # float32 products in float32, not in TF32 or bfloat16
 
@@ -42,9 +42,8 @@ def make_deterministic(*, check: bool = False) -> None:
     backends.cuda.matmul.allow_tf32 = False
     backends.cudnn.allow_tf32 = False
     torch.set_float32_matmul_precision("highest")
-    if sys.excepthook is not _explaining_hook:
-        global _next_hook
-        _next_hook, sys.excepthook = sys.excepthook, _explaining_hook
+    explain_uncaught(surroundings.explain, alone=True)
+    explain_uncaught(explain)
 
 
 def determinism() -> dict[str, bool | str]:
@@ -142,16 +141,3 @@ def explain(error: BaseException) -> str | None:
         if re.fullmatch(pattern, operation):
             return f"{operation} has no deterministic kernel; use {instead}"
     return f"{operation} has no deterministic kernel; compute it on the CPU, or in another way"
-
-
-_next_hook = sys.excepthook
-
-
-def _explaining_hook(
-    kind: type[BaseException], error: BaseException, traceback: TracebackType | None
-) -> None:
-    """Python's handler of uncaught errors, followed by our line; alone where no line of code is at fault."""
-    if not surroundings.explain(error):
-        _next_hook(kind, error, traceback)
-    if line := explain(error):
-        print(f"samebits: {line}", file=sys.stderr)
