@@ -77,19 +77,20 @@ def test_the_readme_has_commands():
 def test_command(fresh, command):
     if command in ELSEWHERE:
         pytest.skip(ELSEWHERE[command])
+    shorter = SHORTER.get(command, "")
     if "apt-get" in command:
         if os.getuid() != 0 or not shutil.which("apt-get"):
             pytest.skip("installing Debian's packages needs root and apt-get")
         command = command.removeprefix("sudo ")
     elif command.startswith("cookiecutter"):  # only: template
-        command = f".venv/bin/{command}"  # only: template
+        command = f"{ROOT}/.venv/bin/{command}"  # only: template
     elif "my_script.py" in command:
         (fresh / "my_script.py").write_text("import os; print(os.environ['OMP_NUM_THREADS'])\n")
         command = f'PATH="$PWD/.venv/bin:$PATH" {command}' if command.startswith("samebits") else command
     elif command not in SHORTER and not re.fullmatch(r'make train (FRAMEWORK=\w+|ARGS="[-\w ]+")', command):
         pytest.fail(f"the README has a new command that no test executes: {command}")
     done = subprocess.run(
-        f"{command} {SHORTER.get(command, '')}",
+        f"{command} {shorter}",
         shell=True,
         cwd=fresh,
         capture_output=True,

@@ -16,10 +16,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import image  # first: it lets samebits be found
+
+# isort: split
 from samebits.engine import ask
 from samebits.errors import SamebitsError
 from samebits.files import cannot_write, write_whole
-import image
 from image_archive import CHUNK, Archive, Damaged, read
 
 

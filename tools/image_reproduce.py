@@ -20,9 +20,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import image  # first: it lets samebits be found
+
+# isort: split
 from samebits import engine
 from samebits.engine import ask
-import image
 from image_archive import Archive, Damaged, read
 
 INSTALL = "building twice needs buildah: apt-get install buildah"

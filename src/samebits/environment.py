@@ -34,8 +34,12 @@ WRITTEN_BY_UV = {
 PLACE = b"@PREFIX@"  # stands in those hashes for the environment's path
 SITE = "lib/python3.11/site-packages"
 SETTINGS = {"home", "implementation", "uv", "version_info", "include-system-site-packages", "prompt"}
-# tools/create-env's stamps, and uv's lock: in a clone, never in the image.
-STAMPS = (".ready", ".ready-dev", ".lock")
+# What tools/create-env leaves, and uv's lock: in a clone, never in the image.
+STAMPS = (".ready", ".ready-dev", "entrypoint.env", ".lock")
+FIRST_PROCESS = (
+    "import os, signal, sys; os.getpid() == 1"
+    " and signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))\n"
+)
 
 
 @dataclass(frozen=True)
@@ -62,9 +66,13 @@ class Environment:
 
     @property
     def ours(self) -> dict[str, str]:
-        """The two files that the Dockerfile writes in place of an editable install."""
+        """What the Dockerfile writes: an editable install's two files, and the handler of a first process."""
         script = f"#!{self.prefix}/bin/python\nfrom samebits.cli import main\nmain()\n"
-        return {f"{SITE}/samebits.pth": f"{self.root}/src\n", "bin/samebits": script}
+        return {
+            f"{SITE}/samebits.pth": f"{self.root}/src\n",
+            f"{SITE}/first_process.pth": FIRST_PROCESS,
+            "bin/samebits": script,
+        }
 
     @property
     def is_images(self) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests.conftest import FRAMEWORKS
 from tests.test_project import tracked, with_comments
 
 from .conftest import ROOT, Done, refusal, run
@@ -97,14 +98,14 @@ def test_it_is_the_image_itself(entered: Entered) -> None:
 
 
 def test_the_wheels_are_the_images_and_the_project_is_the_clones(ready: Entered) -> None:
-    ask = (
-        "import pytest, samebits, starter, torch; print(samebits.__file__, starter.__file__, torch.__file__)"
-    )
+    framework = FRAMEWORKS[0]
+    ask = f"import pytest, samebits, {framework}, starter.data as data; "
+    ask += f"print(samebits.__file__, data.__file__, {framework}.__file__)"
     done = ready.run("./entrypoint", "python", "-c", ask)
     assert done.stdout.split() == [
         f"{INSIDE}/src/samebits/__init__.py",
-        f"{INSIDE}/src/starter/__init__.py",
-        "/opt/samebits/.venv/lib/python3.11/site-packages/torch/__init__.py",
+        f"{INSIDE}/src/starter/data.py",
+        f"/opt/samebits/.venv/lib/python3.11/site-packages/{framework}/__init__.py",
     ], done.stderr
     # The host's own environment is as it was, and nothing is installed twice.
     assert list((ready.clone / ".venv").iterdir()) == []

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.timeout(3600)
 GOLDEN = tomllib.loads((ROOT / "golden.toml").read_text())
 
 
-@pytest.fixture(scope="module", params=["torch", "keras", "both"])
+@pytest.fixture(scope="module", params=["torch", "keras", pytest.param("both", marks=pytest.mark.slow)])
 def used(
     request: pytest.FixtureRequest, generate: Generate, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Path]:
@@ -72,14 +72,12 @@ def test_a_framework_that_was_not_asked_for_is_not_there(used: Path) -> None:
         assert {"torch": "torch", "keras": "tensorflow"}[other] not in packages
 
 
-def test_it_is_clean_and_locked(used: Path) -> None:
-    assert "clean" in succeed(make(used, "lint"))
-    succeed(make(used, "lock-check"))
-
-
-def test_its_own_tests_pass(used: Path) -> None:
-    """The part of `make test` that is about the owner's package."""
-    succeed(make(used, "test", "ARGS=tests/alpha tests/test_entrypoint.py -k 'words or learns or screen'"))
+def test_it_is_clean_and_locked_and_its_own_tests_pass(used: Path) -> None:
+    """`make test`, which begins with lint and lock-check, for a part of the tests of the owner's package."""
+    said = succeed(make(used, "test", "ARGS=tests/alpha -k learns"))
+    assert "style, types and shell scripts: clean" in said
+    assert "up to date" in said
+    assert f"{len(frameworks(used))} passed" in said
 
 
 @pytest.mark.slow
