@@ -2,7 +2,7 @@
 # Train on a Slurm cluster: sbatch deploy/slurm.sh [COMMAND [ARGUMENT]...], as for the image; from the repository's root.
 #
 #   sbatch deploy/slurm.sh train --epochs 5
-#   FRAMEWORK=keras sbatch --time=00:10:00 deploy/slurm.sh smoke
+#   RUNS=10 sbatch --time=00:10:00 deploy/slurm.sh smoke
 #
 # Runs in $SIF (samebits.sif) where there is one, otherwise in the clone's own environment. The job's exit status is the
 # command's.

@@ -11,6 +11,8 @@ import subprocess
 import pytest
 from tests.conftest import ROOT
 
+# What a `make test ARGS=…` above these tests hands down.
+FROM_MAKE = ("ARGS", "MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MFLAGS")
 SHORTER = {
     "make smoke": 'ARGS="--epochs 1"',
     "make smoke RUNS=10 JOBS=2": 'RUNS=3 ARGS="--epochs 1"',
@@ -22,7 +24,7 @@ SHORTER = {
     "make doctor": "",
     "make lock-check": "",
     "make attest": "",
-    "cookiecutter .": "--no-input --output-dir made",  # only: template
+    "cookiecutter .": "--no-input --output-dir ../made",  # only: template
     "make": "",
 }
 ELSEWHERE = {
@@ -93,6 +95,7 @@ def test_command(fresh, command):
         f"{command} {shorter}",
         shell=True,
         cwd=fresh,
+        env={name: value for name, value in os.environ.items() if name not in FROM_MAKE},
         capture_output=True,
         text=True,
         timeout=850,

@@ -38,7 +38,9 @@ SHORTENED = {"Makefile", "README.md", "requirements-dev.lock", "requirements.loc
 SHORTENED |= {"entrypoint", "tools/proof.py"}
 # In these a project of one framework lacks lines as well. Every other file has all its lines, but for names.
 SHORTENED_FOR_ONE = {
+    ".github/workflows/test.yml",
     "deploy/apptainer.def",
+    "docs/notebook.md",
     "environment.yml",
     "golden.toml",
     "tests/conftest.py",
@@ -133,7 +135,7 @@ def test_nothing_reminds_of_the_template(project: Path) -> None:
         text = path.read_text()
         assert not re.search(r"(#|//|<!--) only: (torch|keras|both|template|end)", text), name
         assert not re.search(r"\bstarter\.(train|data|model|settings)|src/starter", text), name
-        if other and name in ("README.md", "Makefile", "environment.yml"):
+        if other and name in ("README.md", "Makefile", "environment.yml", ".github/workflows/test.yml"):
             assert other not in re.sub(r"^ *#.*", "", text.lower(), flags=re.MULTILINE), name
 
 
