@@ -231,6 +231,7 @@ def test_without_a_compiler_it_is_one_line(contain: Callable[..., Done]) -> None
         assert "`make image TARGET=compile`" in refusal(contain("python", "-c", code), 1)
 
 
+@pytest.mark.slow
 def test_the_target_compile_compiles_and_repeats(docker: str, compiling: str) -> None:
     """As the image's own user, in two containers, so that the second finds no cache of the first."""
     # Or Inductor tries each instruction set out in a process of its own, each of which imports torch.

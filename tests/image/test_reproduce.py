@@ -43,6 +43,7 @@ def test_the_same_image_twice(reproduce, small: Path) -> None:
     assert len({*told["digest"], *told["image"]}) == 2
 
 
+@pytest.mark.slow
 def test_what_varies_is_named(reproduce, small: Path) -> None:
     """A file with the time of the build in it, in a layer of its own after the wheels."""
     dockerfile = small / "Dockerfile"
