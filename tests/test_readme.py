@@ -9,7 +9,7 @@ import shutil
 import subprocess
 
 import pytest
-from tests.conftest import ROOT
+from tests.conftest import ROOT, copy_repository
 
 # What a `make test ARGS=…` above these tests hands down.
 FROM_MAKE = ("ARGS", "MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MFLAGS")
@@ -54,18 +54,8 @@ def commands() -> list[str]:
 
 @pytest.fixture(scope="module")
 def fresh(tmp_path_factory):
-    """The files that git has or would have, and nothing else: no environment, no caches."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-    copy = tmp_path_factory.mktemp("newcomer") / "samebits"
-    for name in filter(None, listed.split("\0")):
-        (copy / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(ROOT / name, copy / name, follow_symlinks=False)
+    """The repository as a newcomer has it."""
+    copy = copy_repository(tmp_path_factory.mktemp("newcomer") / "samebits")
     subprocess.run(["git", "init", "--quiet"], cwd=copy, check=True)
     yield copy
     shutil.rmtree(copy)  # pytest keeps the folders of three sessions, and this one has an environment of 9 GB

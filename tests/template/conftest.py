@@ -1,13 +1,12 @@
 """Projects made from this template as their owners make them: by cookiecutter's and cruft's own commands."""
 
 import os
-import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.conftest import ROOT, Started
+from tests.conftest import ROOT, Started, copy_repository
 
 Generate = Callable[..., Started]
 
@@ -15,18 +14,7 @@ Generate = Callable[..., Started]
 @pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A clone of this repository with what is not committed yet: a template is what git has."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-    folder = tmp_path_factory.mktemp("template") / "samebits"
-    for name in filter(None, listed.split("\0")):
-        if os.path.lexists(ROOT / name):
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, folder / name, follow_symlinks=False)
+    folder = copy_repository(tmp_path_factory.mktemp("template") / "samebits")
     commit(folder, "The template")
     return folder
 
