@@ -1,11 +1,13 @@
 """What the tests share: the repository, its entrypoint, and processes started the way a user starts them."""
 
+import ast
 import os
 import re
 import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -50,14 +52,25 @@ def start() -> Callable[..., Started]:
     return start
 
 
-def copy_repository(folder: Path) -> Path:
-    """Copy the files that git has or would have, and nothing else: no environment, no caches."""
+def printed(start: Callable[..., Started], code: str, **variables: str | None) -> list[Any]:
+    """What a script prints, as Python values, one a line. Started as `make` does, so nothing warns."""
+    done = start("python", "-c", code, **variables)
+    assert done.returncode == 0, done.stderr
+    return [ast.literal_eval(line) for line in done.stdout.splitlines()]
+
+
+def tracked() -> list[str]:
+    """The files and links that git has or would have."""
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    for name in filter(None, listed.split("\0")):
-        if os.path.lexists(ROOT / name):
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, folder / name, follow_symlinks=False)
+    return [name for name in filter(None, listed.split("\0")) if os.path.lexists(ROOT / name)]
+
+
+def copy_repository(folder: Path) -> Path:
+    """Copy the files that git has or would have, and nothing else: no environment, no caches."""
+    for name in tracked():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, folder / name, follow_symlinks=False)
     return folder
 
 

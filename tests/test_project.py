@@ -2,25 +2,21 @@
 
 import json
 import re
-import subprocess
 import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from tests.conftest import ROOT
+from tests.conftest import ROOT, tracked
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
 
 
-def tracked() -> list[str]:
-    """The files that git has or would have."""
-    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    files = (ROOT / name for name in filter(None, listed.split("\0")))
-    return [str(path.relative_to(ROOT)) for path in files if path.is_file() and not path.is_symlink()]
+def files() -> list[str]:
+    """The files that git has or would have; links lead to them."""
+    return [name for name in tracked() if (ROOT / name).is_file() and not (ROOT / name).is_symlink()]
 
 
 def with_comments(path: str) -> Any:
@@ -46,7 +42,7 @@ def faults(name: str, content: bytes) -> list[str]:
 
 
 def test_every_file_is_as_editorconfig_has_it() -> None:
-    found = {name: faults(name, (ROOT / name).read_bytes()) for name in tracked()}
+    found = {name: faults(name, (ROOT / name).read_bytes()) for name in files()}
     assert {name: rules for name, rules in found.items() if rules} == {}
 
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.conftest import FRAMEWORKS
-from tests.test_project import tracked, with_comments
+from tests.conftest import FRAMEWORKS, copy_repository
+from tests.test_project import with_comments
 
 from .conftest import ROOT, Done, refusal, run
 
@@ -64,10 +64,7 @@ class Entered:
 @pytest.fixture(scope="module")
 def entered(docker: str, image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Entered]:
     """A clone, its dev container, and in it what postCreateCommand makes."""
-    clone = tmp_path_factory.mktemp("devcontainer") / "clone"
-    for name in tracked():
-        (clone / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(ROOT / name, clone / name, follow_symlinks=False)
+    clone = copy_repository(tmp_path_factory.mktemp("devcontainer") / "clone")
     for folder in clone.parents:  # pytest's folders are its user's only
         if folder.is_relative_to("/tmp") and folder != Path("/tmp") and folder.stat().st_uid == os.getuid():
             folder.chmod(0o755)

@@ -1,11 +1,11 @@
 """Derived seeds, and seed_everything in processes of their own."""
 
-import ast
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+from tests.conftest import printed
 
 from samebits import WrongUse, derive_seed, seed_everything
 
@@ -60,13 +60,6 @@ def test_a_seed_that_is_none_is_refused_in_one_line(root):
 def test_a_path_of_something_else_is_refused(element):
     with pytest.raises(WrongUse, match="derived from names and integers"):
         derive_seed(0, element)
-
-
-def printed(start, code, **variables):
-    """What a script prints, as Python values, one a line. Started as `make` does, so nothing warns."""
-    done = start("python", "-c", code, **variables)
-    assert done.returncode == 0, done.stderr
-    return [ast.literal_eval(line) for line in done.stdout.splitlines()]
 
 
 def test_importing_samebits_imports_no_framework():

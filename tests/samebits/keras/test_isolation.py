@@ -1,12 +1,6 @@
 """isolated_rng and stream: TensorFlow's and Keras's generators afterwards as before, and what cannot be."""
 
-import ast
-
-
-def printed(start, code, **variables):
-    done = start("python", "-c", code, **variables)
-    assert done.returncode == 0, done.stderr
-    return [ast.literal_eval(line) for line in done.stdout.splitlines()]
+from tests.conftest import printed
 
 
 def test_tensorflow_and_keras_go_on_as_if_nothing_had_been(start):

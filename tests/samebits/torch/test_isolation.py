@@ -1,8 +1,7 @@
 """isolated_rng and stream: torch's generators, and the others beside them, afterwards as before."""
 
-import ast
-
 import pytest
+from tests.conftest import printed
 
 from samebits import isolated_rng, stream
 
@@ -32,12 +31,6 @@ def test_python_numpy_and_torch_go_on_as_if_nothing_had_been():
     found.append(draw())
     assert found == expected
     assert inside == expected[1]  # the block itself goes on from where it is
-
-
-def printed(start, code, **variables):
-    done = start("python", "-c", code, **variables)
-    assert done.returncode == 0, done.stderr
-    return [ast.literal_eval(line) for line in done.stdout.splitlines()]
 
 
 def test_a_framework_imported_inside_is_as_if_it_had_been_there(start):
