@@ -472,7 +472,8 @@ def mark_rows(rows: dict[str, list[str]]) -> str:
     if len(rows) == 1:
         return "".join(f"{row}\n" for row in next(iter(rows.values())))
     text = ""
-    for row in sorted({row for some in rows.values() for row in some}):
+    every = {row for some in rows.values() for row in some}
+    for row in sorted(every, key=lambda row: row.split("==")):  # by name, as one project's rows are
         having = {project for project in rows if row in rows[project]}
         if having == set(rows):
             text += f"{row}\n"
