@@ -61,7 +61,7 @@ def small(tmp_path: Path) -> Path:
     leave = shutil.ignore_patterns(".git", ".venv*", "runs", ".cache", ".proof", ".*_cache", "__pycache__")
     shutil.copytree(ROOT, copy, ignore=leave)
     lock = (ROOT / "requirements.lock").read_text()
-    wheels = re.findall(r"^(?:click|packaging|six)==.*\n", lock, re.MULTILINE)
+    wheels = re.findall(r"^(?:click|joblib|packaging)==.*\n", lock, re.MULTILINE)
     rows = re.findall(r"^(nvidia-(?:cuda-runtime|cudnn)-cu12==\S+) (.*\n)", lock, re.MULTILINE)
     assert (len(wheels), len(rows)) == (3, 2)
     wheels += [f'{wheel} ; python_version < "3" {hash}' for wheel, hash in rows]

@@ -120,12 +120,12 @@ def test_tools_are_added_and_stay(project: Path) -> None:
 def test_a_changed_lock_is_installed(project: Path) -> None:
     create(project)
     row = next(
-        line for line in (ROOT / "requirements.lock").read_text().splitlines() if line.startswith("six==")
+        line for line in (ROOT / "requirements.lock").read_text().splitlines() if line.startswith("click==")
     )
     with (project / "requirements.lock").open("a") as file:
         file.write(f"{row}\n")
     create(project)
-    assert has(project, "six")
+    assert has(project, "click")
     assert has(project, "small")
 
 

@@ -88,7 +88,7 @@ def test_it_comes_out_the_same_again(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "old", "new"),
     [
-        ("requirements.lock", "\nsix==1.17.0 ", "\nsix==1.16.0 "),
+        ("requirements.lock", "\nclick==8.5.1 ", "\nclick==8.5.0 "),
         ("conda-lock.yml", "  version: 1.0.8\n", "  version: 1.0.9\n"),
         ("Dockerfile", "cuda:12.8.1-base", "cuda:12.8.2-base"),
     ],
