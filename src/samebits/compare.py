@@ -7,16 +7,17 @@ compared. Nothing here imports a framework: every number format is understood fr
 import dataclasses
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from samebits.errors import WrongUse
-from samebits.weights import ITEM_BYTES
+from samebits.weights import ITEM_BYTES, Stored, read_header
 
+Content = TypeVar("Content")
 CHUNK = 1 << 22  # elements compared at a time: at most 32 MiB of each file, and as much for the sums
 
 # The bits of infinity without their sign; what is above it is no number. Distances between floats are
@@ -141,7 +142,7 @@ def compare_weights(first: Path, second: Path) -> tuple[TensorDifference | None,
     Returns:
         The first difference by name, how many tensors differ, and how many there are in both together.
     """
-    here, there = _read_header(first), _read_header(second)
+    here, there = (_read(path, read_header) for path in (first, second))
     found: TensorDifference | None = None
     count = 0
     names = sorted({*here, *there}, key=_by_number)
@@ -160,7 +161,7 @@ def _by_number(name: str) -> list[tuple[int, int | str]]:
 
 def compare_metrics(first: Path, second: Path) -> tuple[MetricDifference | None, int | None]:
     """The first metric that differs, and the first line whose batches differ, as text."""
-    here, there = _read_lines(first), _read_lines(second)
+    here, there = (_read(path, _lines) for path in (first, second))
     metric: MetricDifference | None = None
     batches: int | None = None
     for line in range(max(len(here), len(there))):
@@ -177,46 +178,16 @@ def compare_metrics(first: Path, second: Path) -> tuple[MetricDifference | None,
     return metric, batches
 
 
-@dataclass(frozen=True)
-class _Stored:
-    """Where a tensor lies in a file."""
-
-    path: Path
-    dtype: str
-    shape: list[int]
-    start: int
-    size: int  # bytes
-
-    def chunks(self) -> Iterator[np.ndarray]:
-        """The tensor's bits as unsigned integers, CHUNK at a time; complex numbers as pairs."""
-        width = ITEM_BYTES.get(self.dtype, 1) // (2 if self.dtype == "C64" else 1)
-        bits = np.memmap(self.path, dtype=np.uint8, mode="r", offset=self.start, shape=(self.size,))
-        for at in range(0, self.size, CHUNK * width):
-            yield np.frombuffer(bits[at : at + CHUNK * width], dtype=f"<u{width}")
-
-
-def _read_header(path: Path) -> dict[str, _Stored]:
-    """Where every tensor lies."""
-    try:
-        with open(path, "rb") as file:
-            length = int.from_bytes(file.read(8), "little")
-            if not 0 < length < path.stat().st_size:
-                raise ValueError
-            header = json.loads(file.read(length))
-        header.pop("__metadata__", None)
-        tensors = {}
-        for name, entry in header.items():
-            start, stop = entry["data_offsets"]
-            tensors[name] = _Stored(path, entry["dtype"], entry["shape"], 8 + length + start, stop - start)
-        return tensors
-    except OSError as error:
-        raise WrongUse(f"cannot read {path}: {error.strerror}; only finished runs can be compared") from None
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise WrongUse(f"{path} is not a safetensors file") from None
+def _chunks(stored: Stored) -> Iterator[np.ndarray]:
+    """A tensor's bits as unsigned integers, CHUNK at a time; complex numbers as pairs."""
+    width = ITEM_BYTES.get(stored.dtype, 1) // (2 if stored.dtype == "C64" else 1)
+    bits = np.memmap(stored.path, dtype=np.uint8, mode="r", offset=stored.start, shape=(stored.size,))
+    for at in range(0, stored.size, CHUNK * width):
+        yield np.frombuffer(bits[at : at + CHUNK * width], dtype=f"<u{width}")
 
 
 def _compare_tensor(
-    name: str, here: _Stored | None, there: _Stored | None, count_elements: bool
+    name: str, here: Stored | None, there: Stored | None, count_elements: bool
 ) -> TensorDifference | None:
     if here is None or there is None:
         where = "first" if there is None else "second"
@@ -224,9 +195,9 @@ def _compare_tensor(
     if here.dtype != there.dtype:
         return TensorDifference(name, "dtype", f"dtype {here.dtype} and {there.dtype}")
     if here.shape != there.shape:
-        return TensorDifference(name, "shape", f"shape {tuple(here.shape)} and {tuple(there.shape)}")
+        return TensorDifference(name, "shape", f"shape {here.shape} and {there.shape}")
     elements = of = distance = not_numbers = 0
-    for a, b in zip(here.chunks(), there.chunks(), strict=True):
+    for a, b in zip(_chunks(here), _chunks(there), strict=True):
         of += a.size
         unequal = a != b
         if not unequal.any():
@@ -262,12 +233,17 @@ def _ordered(bits: np.ndarray, sign: np.ndarray) -> np.ndarray:
     return np.where(bits & sign, sign - magnitude, sign + magnitude)
 
 
-def _read_lines(path: Path) -> list[dict[str, Any]]:
+def _lines(path: Path) -> list[dict[str, Any]]:
     try:
         # Numbers stay text: NaN equals NaN, and what is shown is what the file says.
         lines = path.read_text(encoding="utf-8").splitlines()
         return [json.loads(line, parse_float=str, parse_constant=str) for line in lines]
-    except OSError as error:
-        raise WrongUse(f"cannot read {path}: {error.strerror}; only finished runs can be compared") from None
     except ValueError:
         raise WrongUse(f"{path} is not a file of JSON lines") from None
+
+
+def _read(path: Path, read: Callable[[Path], Content]) -> Content:
+    try:
+        return read(path)
+    except OSError as error:
+        raise WrongUse(f"cannot read {path}: {error.strerror}; only finished runs can be compared") from None

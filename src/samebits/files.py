@@ -60,6 +60,15 @@ def _write_whole(path: Path, content: str | bytes | Iterable[bytes | memoryview]
     return sha256.hexdigest()
 
 
+def flush_file(path: Path) -> None:
+    """Make sure that a file's content, or what was renamed or made in a folder, outlives a power cut."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
 def sha256_file(path: str | os.PathLike[str]) -> str:
     """The SHA-256 of a file's bytes, as `sha256sum` prints it."""
     sha256 = hashlib.sha256()

@@ -61,7 +61,7 @@ def read(path: Path) -> dict[str, Any]:
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
 def command(runs: tuple[Path, ...]) -> None:
     """Make the hashes of finished RUNS the golden ones of their settings."""
-    from samebits.run import read_manifest
+    from samebits.run_folder import read_manifest
 
     path = variables.find_root() / "golden.toml"
     golden = read(path)

@@ -4,9 +4,11 @@ import contextlib
 import datetime
 import hashlib
 import importlib
+import itertools
 import json
+import math
 import os
-import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
@@ -14,17 +16,22 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
 
-from samebits import curves, golden, process, progress
+from samebits import __version__, curves, golden, process, progress, resuming
+from samebits.batch_digest import NONE, batch_digest, chained
+from samebits.checkpoint import Checkpoint
 from samebits.errors import WrongUse
 from samebits.files import cannot_write, sha256_file, write_whole
-from samebits.fingerprint import fingerprint
+from samebits.fingerprint import fingerprint, flatten
+from samebits.held import Held
+from samebits.interruption import SAVED, Interruption, Stop
 from samebits.isolation import stream
+from samebits.run_folder import FORMAT, WorkingFolder, choose_folder, shown
+from samebits.saving import Saver
 from samebits.seeds import derive_seed, seed_step
-from samebits.settings import as_json, changed, deciding
+from samebits.settings import as_json, deciding
 
 Batch = TypeVar("Batch")
-
-FORMAT = 1  # of the manifest; a reader refuses what it does not know
+END: Any = object()  # of a loader
 
 
 @contextlib.contextmanager
@@ -33,8 +40,13 @@ def open_run(
 ) -> "Iterator[Run]":
     """Check the process, then collect a run's files beside their folder until `finish` puts them in place.
 
+    A run that calls `hold` can be interrupted anywhere: the same command goes on where it was.
+
     Args:
-        settings: a frozen dataclass with a `seed`; see `samebits.option`.
+        settings: a frozen dataclass with a `seed`; see `samebits.option`. Read besides, where there are such
+            fields: `run`, the folder; `checkpoint_every`, steps between checkpoints (0: each epoch's end);
+            `keep_checkpoints`, how many of the newest are kept (2); `keep_steps`, the steps whose checkpoints
+            are made and kept besides; `resume`, "auto", "previous", "never" or "force".
         framework: "torch" or "keras".
         device: the kind of device that trains, "cpu" or "cuda".
         folder: where the run goes. SAMEBITS_RUN_FOLDER (set by `samebits smoke`) comes before it, then
@@ -42,13 +54,17 @@ def open_run(
 
     Raises:
         WrongUse: the process was not started with the variables that decide bits, the folder cannot be
-            written or holds something else, or an operation has no deterministic kernel.
+            written, is used by another process or holds something else, an operation has no deterministic
+            kernel, or what an interrupted run left is damaged or was made otherwise.
     """
     process.check(strict=True)
     toolkit = importlib.import_module(f"samebits.{framework}")
-    run = Run(settings, framework, device, _choose_folder(settings, framework, folder), toolkit)
-    try:  # from here on, whatever ends the process by an exception leaves nothing behind
-        _make_working_folder(run.working, run.folder)
+    wanted = resuming.mode(settings)
+    working = WorkingFolder(choose_folder(settings, framework, folder))
+    run: Run | None = None
+    try:  # from here on, whatever ends the process leaves nothing behind but whole checkpoints
+        run = Run(settings, framework, device, working, toolkit)
+        run.found = resuming.find_checkpoint(working, wanted)
         print(f"{framework} on {device}, seed {run.seed}", flush=True)
         yield run
         if not run.finished:
@@ -59,55 +75,310 @@ def open_run(
             raise
         raise WrongUse(reason) from error
     finally:
-        shutil.rmtree(run.working, ignore_errors=True)
+        if run is None:
+            working.leave()
+        else:
+            run.close()
 
 
 class Run:
-    """An open run. Made by `open_run`."""
+    """An open run. Made by `open_run`.
 
-    def __init__(self, settings: Any, framework: str, device: str, folder: Path, toolkit: ModuleType) -> None:
-        self.settings, self.framework, self.device, self.folder = settings, framework, device, folder
+    Attributes:
+        epoch: the one that runs, counted from 1; 0 before the first.
+        step: how many steps have been taken, over all epochs.
+    """
+
+    def __init__(
+        self, settings: Any, framework: str, device: str, working: WorkingFolder, toolkit: ModuleType
+    ) -> None:
+        self.settings, self.framework, self.device = settings, framework, device
+        self.working, self.folder = working, working.folder
         self.seed: int = settings.seed
         self.finished = False
+        self.epoch = self.step = 0
+        self.found: Checkpoint | None = None  # what to go on from
+        self.interruption = Interruption(self._leave_if_saved)
         self._toolkit = toolkit
         self._started = datetime.datetime.now(datetime.UTC)
         self._metrics: list[dict[str, Any]] = []
-        self._batches: str | None = None
-        self._epochs_seen = 0
-        self.working = folder.parent / f".{folder.name}.partial-{os.getpid()}"
+        self._metrics_bytes, self._metrics_digest = 0, hashlib.sha256()
+        self._collected: dict[str, list[Any]] = {}  # of this epoch's steps
+        self._batch = 0  # of this epoch's batches, those that have been trained on
+        self._batches = NONE
+        self._batches_seen = False  # since the last line of metrics
+        self._held: Held | None = None
+        self._chain: list[dict[str, Any]] = []
+        self._announced = 0  # by `epochs`
+        self._cleanup = contextlib.ExitStack()
+        self._every = getattr(settings, "checkpoint_every", 0)
+        self._keep_steps = frozenset(getattr(settings, "keep_steps", ()))
+        self._stop_at = _stop_at()
+        self._saved_step = -1
+        self._done = False  # this epoch has no more batches
+        self._placeable = False  # the loader can begin within an epoch
+        self._known: dict[str, Any] | None = None
+        keep = getattr(settings, "keep_checkpoints", 2)
+        self.saver = Saver(working.checkpoints, keep, self._keep_steps, working.metrics)
 
     def stream(self, *path: str | int) -> contextlib.AbstractContextManager[None]:
         """Inside the block all generators run a stream of their own, derived from the seed and `path`."""
         return stream(self.seed, *path)
 
+    def hold(self, **objects: Any) -> None:
+        """Name everything that decides how the training goes on: checkpoints hold it, and give it back.
+
+        >>> run.hold(model=model, optimizer=optimizer, schedule=schedule, scaler=scaler, average=average)
+
+        Models, optimisers, schedules, generators, and whatever has `state_dict` and `load_state_dict`. The
+        loader that `batches` reads and the global generators on every device are held already. When an
+        interrupted run goes on, the objects get their state back in `batches`, where it stopped.
+
+        Raises:
+            WrongUse: something gives no state, or lacks what it changes; or the run goes on from a checkpoint
+                that another model or an environment made that differs from this one.
+        """
+        if self._held is not None:
+            raise WrongUse("run.hold was called before: name everything in one call, before the first batch")
+        self._held = Held(objects, importlib.import_module(f"samebits.{self.framework}.state"))
+        now = self._facts()
+        forced: list[str] = []
+        if self.found is not None:
+            forced = resuming.refuse_or_note(self.found, now, resuming.mode(self.settings))
+            self._held.check(self.found.content["state"], self.found.tensors)
+            self._chain = list(self.found.content["chain"])
+            self.epoch, self.step = self.found.content["epoch"], self.found.content["step"]
+            for line in forced:
+                print(f"samebits: goes on although {line}", file=sys.stderr)
+            print(f"goes on after step {self.step}, in epoch {self.epoch}", flush=True)
+        self._cleanup.enter_context(self.interruption.handled())
+        self._chain.append(
+            {
+                "from_step": self.step,
+                "started": self._started.isoformat(timespec="seconds"),
+                "git": git_state(),
+                "device": self.device,
+                "cpu": now["fingerprint"].get("cpu.model"),
+                "forced": forced,
+            }
+        )
+
+    def epochs(self, number: int) -> Iterator[int]:
+        """The epochs from 1 to `number`; in a run that goes on, from the one in which it stopped."""
+        for epoch in range(max(1, self.epoch), number + 1):
+            self._announced = epoch
+            yield epoch
+
     def batches(self, loader: Iterable[Batch]) -> Iterator[Batch]:
         """One epoch of a loader, shown as progress and hashed.
 
         Every step gets generators seeded by (seed, epoch, step): what happened between steps, be it an
-        evaluation or somebody's stray draw, cannot move the model's dropout.
+        evaluation or somebody's stray draw, cannot move the model's dropout. A run that goes on begins with
+        the batch at which it stopped.
+
+        Raises:
+            WrongUse: the run holds something and does not count its epochs by `epochs`, or the loader cannot
+                begin within an epoch.
+            SystemExit: the run was told to stop; it is saved.
         """
-        digest = hashlib.sha256()
-        for step, batch in enumerate(progress.bar(loader, f"epoch {self._epochs_seen + 1}")):
-            _feed(digest, batch)
-            epoch = getattr(loader, "epoch", self._epochs_seen)  # asked here: a loader counts when it starts
-            seed_step(derive_seed(self.seed, "step", epoch, step))
-            yield batch
-        self._epochs_seen += 1
-        self._batches = digest.hexdigest()
+        at, counted = self._begin_epoch(), self._announced > 0
+        placed = self._place(loader, at) if counted else loader
+        iterator = iter(progress.bar(placed, f"epoch {self.epoch}"))
+        while True:
+            try:
+                self.interruption.waiting = True
+                self._stop_if_told()
+                batch = next(iterator, END)
+            except Stop:
+                self._leave()
+            finally:
+                self.interruption.waiting = False
+            if batch is END:
+                break
+            # Asked here: a loader that counts for itself does so when it starts.
+            epoch = self.epoch - 1 if counted else getattr(loader, "epoch", self.epoch - 1)
+            self.begin_step(epoch, batch_digest(batch))
+            try:
+                yield batch
+            finally:
+                self.interruption.stepping = False
+            self.end_step()
+        self.end_of_batches()
+
+    def _begin_epoch(self) -> int:
+        """Count, or go on within the epoch in which the run stopped; returns the first batch."""
+        if self._held is not None and not self._announced:
+            raise WrongUse(
+                "run.hold needs `for epoch in run.epochs(…)`: else a run cannot go on where it was"
+            )
+        if self.found is not None and self._held is None:
+            raise WrongUse(
+                f"{shown(self.working.path)} holds an interrupted run, and this one holds nothing: call "
+                "run.hold(…) first, or --resume never begins anew"
+            )
+        self.epoch = self._announced or self.epoch + 1
+        self._collected, self._batch, self._batches, self._done = {}, 0, NONE, False
+        if self.found is not None:
+            found, self.found = self.found, None
+            self._go_on(found)
+        return self._batch
+
+    def _go_on(self, found: Checkpoint) -> None:
+        """Make everything as it was: what is held, the generators, what was seen and logged so far."""
+        assert self._held is not None
+        content = found.content
+        self._held.restore(content["state"], found.tensors)
+        self._batch, self._done = content["batch"], content["epoch_done"]
+        self._batches, self._batches_seen = bytes.fromhex(content["batches"]), content["batches_seen"]
+        self._collected = content["collected"]
+        self._saved_step = self.step
+        with open(self.working.metrics, "ab+") as file:
+            file.truncate(content["metrics"]["bytes"])
+            file.seek(0)
+            text = file.read()
+        self._metrics = [json.loads(line) for line in text.splitlines()]
+        self._metrics_bytes, self._metrics_digest = len(text), hashlib.sha256(text)
+
+    def _place(self, loader: Any, first: int) -> Any:
+        """The loader, or what is left of it, from batch `first` of this epoch on."""
+        begin_at = getattr(loader, "begin_at", None)
+        if self._done:
+            return ()
+        self._placeable = begin_at is not None or isinstance(loader, list | tuple | range)
+        if begin_at is not None:
+            begin_at(self.epoch - 1, first)
+            return loader
+        if hasattr(loader, "set_epoch"):
+            loader.set_epoch(self.epoch - 1)
+        if self._placeable:
+            return itertools.islice(loader, first, None)
+        if first or self._every or self._keep_steps:
+            raise WrongUse(
+                f"{type(loader).__name__} cannot begin within an epoch: give samebits.{self.framework}'s "
+                "loader, a list, or checkpoints at the ends of epochs only (checkpoint_every=0)"
+            )
+        return loader
+
+    def begin_step(self, epoch: int, digest: bytes) -> None:
+        """A step of an epoch (counted from 0) begins, on a batch of this digest. `batches` calls it."""
+        self.interruption.stepping = True
+        self._batches = chained(self._batches, digest)
+        self._batches_seen = True
+        if self._held is not None:
+            self._held.begin_step()
+        seed_step(derive_seed(self.seed, "step", epoch, self._batch))
+
+    def end_step(self) -> None:
+        """The step is complete: its state is what a checkpoint may hold."""
+        self.interruption.stepping = False
+        self._batch, self.step = self._batch + 1, self.step + 1
+        if self._held is None:
+            return
+        if (self._every and self.step % self._every == 0) or self.step in self._keep_steps:
+            self._save()
+
+    def end_of_batches(self) -> None:
+        """The epoch has no more batches."""
+        self._done = True
+        if self._held is not None and not self._every:
+            self._save()
+        self._stop_if_told()
+
+    def _stop_if_told(self) -> None:
+        if self.interruption.by is not None or (self._held is not None and self.step == self._stop_at):
+            self._leave()
+
+    def _leave_if_saved(self, number: signal.Signals) -> None:
+        """What a signal does outside of steps: an evaluation may be left when nothing is lost by it."""
+        if self.step == 0 or self.step == self._saved_step:
+            self._leave()
+
+    def _leave(self) -> None:
+        """Save and end the process, with a status that says: the same command goes on."""
+        if self.step and (self._placeable or self._done):
+            self._save()
+        self.saver.wait()
+        why = self.interruption.by.name if self.interruption.by else "SAMEBITS_STOP_AT"
+        saved = f"saved after step {self._saved_step}" if self._saved_step > 0 else "nothing to save yet"
+        print(f"samebits: {why}: {saved}; the same command goes on", file=sys.stderr)
+        raise SystemExit(SAVED)
+
+    def _save(self) -> None:
+        if self.step == self._saved_step:
+            return
+        assert self._held is not None
+        state, tensors = self._held.capture()
+        content = {
+            **self._facts(),
+            "run": self.working.run,
+            "chain": self._chain,
+            "epoch": self.epoch,
+            "batch": self._batch,
+            "epoch_done": self._done,
+            "batches": self._batches.hex(),
+            "batches_seen": self._batches_seen,
+            "collected": {name: list(map(float, values)) for name, values in self._collected.items()},
+            "metrics": {"bytes": self._metrics_bytes, "sha256": self._metrics_digest.hexdigest()},
+            "state": state,
+        }
+        self.saver.save(self.step, content, tensors)
+        self._saved_step = self.step
+
+    def _facts(self) -> dict[str, Any]:
+        """What must be the same when the run goes on elsewhere."""
+        if self._known is None:
+            facts = dict(flatten(fingerprint(self.framework, self.device)))
+            self._known = {
+                "samebits": __version__,
+                "framework": self.framework,
+                "device": self.device,
+                "settings": deciding(self.settings),
+                "fingerprint": facts,
+            }
+        return self._known
+
+    def close(self) -> None:
+        """Let go of the folder; an interrupted run's checkpoints stay in it."""
+        self._cleanup.close()
+        self.saver.close()
+        if not self.finished and self.working.leave() and sys.exc_info()[0] is not SystemExit:
+            print(f"samebits: kept {shown(self.working.path)}; the same command goes on", file=sys.stderr)
 
     def log(self, **values: Any) -> None:
-        """Add one line to metrics.jsonl, with the digest of the batches that were seen since the last one."""
-        if self._batches is not None:
-            values.setdefault("batches", self._batches)
-            self._batches = None
-        self._metrics.append(values)
+        """Within a step, collect values for the epoch's line; else add the line to metrics.jsonl.
+
+        The line has the epoch, the means of what the epoch's steps gave, `values`, and the digest of the
+        batches that were seen since the line before.
+
+        >>> for images, labels in run.batches(loader):
+        ...     run.log(loss=step(images, labels))
+        >>> run.log(val_accuracy=evaluate(model))
+
+        Args:
+            values: numbers; within a step also tensors of one element, which are read at the epoch's end.
+        """
+        if self.interruption.stepping:
+            for name, value in values.items():
+                value = value.detach() if hasattr(value, "detach") else value
+                self._collected.setdefault(name, []).append(value)
+            return
+        line: dict[str, Any] = {"epoch": self.epoch} if self._announced else {}
+        line |= {name: math.fsum(map(float, all_)) / len(all_) for name, all_ in self._collected.items()}
+        line |= values
+        self._collected = {}
+        if self._batches_seen:
+            line.setdefault("batches", self._batches.hex())
+            self._batches_seen = False
+        self._metrics.append(line)
+        text = (json.dumps(line) + "\n").encode()
         try:
-            with open(self.working / "metrics.jsonl", "a", encoding="utf-8") as file:
-                file.write(json.dumps(values) + "\n")
+            with open(self.working.metrics, "ab") as file:
+                file.write(text)
         except OSError as error:
             raise cannot_write(self.folder, error) from None
-        shown = {name: value for name, value in values.items() if name != "batches"}
-        print("  ".join(f"{name} {_short(value)}" for name, value in shown.items()), flush=True)
+        self._metrics_bytes += len(text)
+        self._metrics_digest.update(text)
+        print("  ".join(f"{n} {_short(v)}" for n, v in line.items() if n != "batches"), flush=True)
 
     def finish(self, model: Any) -> str:
         """Write the weights, close the manifest, put the folder in place, compare with the golden hash.
@@ -115,12 +386,14 @@ class Run:
         Returns:
             The weights' hash, which is `sha256sum weights.safetensors`.
         """
-        weights = self._toolkit.save_weights(model, self.working / "weights.safetensors")
-        metrics = self.working / "metrics.jsonl"
+        self._cleanup.close()  # from here on a signal ends the process at once: what is saved goes on
+        self.saver.wait()
+        folder = self.working.path
+        weights = self._toolkit.save_weights(model, folder / "weights.safetensors")
         if self._metrics:
-            write_whole(self.working / "curves.png", curves.draw(self._metrics))
+            write_whole(folder / "curves.png", curves.draw(self._metrics))
         else:
-            write_whole(metrics, "")
+            write_whole(self.working.metrics, "")
         manifest = {
             "format": FORMAT,
             "framework": self.framework,
@@ -136,37 +409,21 @@ class Run:
             "allowed": process.allowed(),
             "fingerprint": fingerprint(self.framework, self.device),
             "metrics": self._metrics[-1] if self._metrics else {},
-            "metrics_sha256": sha256_file(metrics),
+            "metrics_sha256": sha256_file(self.working.metrics),
+            "steps": self.step,
+            "chain": self._chain,
             "weights_sha256": weights,
         }
         verdict = golden.compare(manifest)
         manifest["golden"] = verdict
-        write_whole(self.working / "manifest.json", json.dumps(manifest, indent=2) + "\n")
-        former = _put_in_place(self.working, self.folder, weights)
+        write_whole(folder / "manifest.json", json.dumps(manifest, indent=2) + "\n")
+        former = self.working.put_in_place(weights)
         self.finished = True
-        print(f"sha256 {weights}  {_shown(self.folder / 'weights.safetensors')}")
+        print(f"sha256 {weights}  {shown(self.folder / 'weights.safetensors')}")
         for line in (former, verdict):
             if line:
                 print(line)
         return weights
-
-
-def read_manifest(folder: str | os.PathLike[str]) -> dict[str, Any]:
-    """The manifest of a finished run.
-
-    Raises:
-        WrongUse: the folder is no run, or one of a format that this version does not know.
-    """
-    path = Path(folder) / "manifest.json"
-    try:
-        manifest: dict[str, Any] = json.loads(path.read_text())
-    except (OSError, ValueError):
-        raise WrongUse(f"{folder} is not a finished run: it has no readable manifest.json") from None
-    if manifest.get("format") != FORMAT:
-        raise WrongUse(
-            f"{path} has format {manifest.get('format')!r}; this version of samebits reads {FORMAT}"
-        )
-    return manifest
 
 
 def git_state() -> dict[str, Any] | None:
@@ -186,85 +443,14 @@ def git_state() -> dict[str, Any] | None:
     return {"commit": commit.stdout.strip(), "dirty": bool(status.stdout.strip())}
 
 
-def _choose_folder(settings: Any, framework: str, folder: str | os.PathLike[str] | None) -> Path:
-    chosen = folder or getattr(settings, "run", None)
-    if given := os.environ.get("SAMEBITS_RUN_FOLDER"):
-        if chosen is not None and Path(chosen) != Path(given):
-            print(f"samebits: SAMEBITS_RUN_FOLDER={given} comes before {chosen}", file=sys.stderr)
-        chosen = given
-    if chosen is None:
-        others = {name: value for name, value in changed(settings).items() if name not in ("run", "data")}
-        chosen = Path("runs") / "-".join([framework, *(f"{name}={value}" for name, value in others.items())])
-    path = Path(chosen)
-    if path.exists() and not (path / "manifest.json").exists():
-        raise WrongUse(f"{path} exists and is not a run; name another folder with --run, or move it away")
-    return path
-
-
-def _make_working_folder(working: Path, folder: Path) -> None:
+def _stop_at() -> int:
+    """SAMEBITS_STOP_AT: after which step to stop as if SIGTERM had come; -1 for none. For tests."""
+    text = os.environ.get("SAMEBITS_STOP_AT", "-1")
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        for other in folder.parent.iterdir():
-            name, _, process_id = other.name.rpartition("-")
-            killed = other == working or not Path(f"/proc/{process_id}").exists()
-            if name == working.name.rpartition("-")[0] and killed:  # outright, so that it could not clean up
-                shutil.rmtree(other, ignore_errors=True)
-        working.mkdir()
-    except OSError as error:
-        raise cannot_write(folder, error) from None
-
-
-def _put_in_place(working: Path, folder: Path, weights: str) -> str | None:
-    """Rename the finished folder; a former run with other weights is kept, under its own hash."""
-    if not folder.exists():
-        os.rename(working, folder)
-        return None
-    former = read_manifest(folder)["weights_sha256"]
-    if former == weights:
-        aside = folder.parent / f".{folder.name}.former-{os.getpid()}"
-        os.rename(folder, aside)
-        os.rename(working, folder)
-        shutil.rmtree(aside, ignore_errors=True)
-        return "the same bits as the run that was here before"
-    kept = folder.parent / f"{folder.name}.{former[:8]}"
-    if kept.exists():
-        shutil.rmtree(folder)
-    else:
-        os.rename(folder, kept)
-    os.rename(working, folder)
-    return f"the run that was here before has other weights; it is kept as {_shown(kept)}"
-
-
-def _feed(digest: Any, value: Any) -> None:
-    """Add a batch to a hash: every tensor's type, shape and bytes, in the order of the batch."""
-    if isinstance(value, dict):
-        for name in value:
-            digest.update(repr(name).encode())
-            _feed(digest, value[name])
-    elif isinstance(value, list | tuple):
-        for part in value:
-            _feed(digest, part)
-    elif hasattr(value, "dtype") and hasattr(value, "shape"):
-        digest.update(f"{value.dtype}{tuple(value.shape)}".encode())
-        digest.update(_bytes(value))
-    else:
-        digest.update(repr(value).encode())
-
-
-def _bytes(tensor: Any) -> Any:
-    torch = sys.modules.get("torch")
-    if torch is not None and isinstance(tensor, torch.Tensor):
-        tensor = tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy()
-        return memoryview(tensor)
-    numpy = importlib.import_module("numpy")
-    return numpy.ascontiguousarray(tensor).tobytes()
+        return int(text)
+    except ValueError:
+        raise WrongUse(f"SAMEBITS_STOP_AT is {text!r}: give a number of steps") from None
 
 
 def _short(value: Any) -> str:
     return f"{value:.4f}" if isinstance(value, float) else str(value)
-
-
-def _shown(path: Path) -> str:
-    with contextlib.suppress(ValueError):
-        return str(path.resolve().relative_to(Path.cwd()))
-    return str(path)

@@ -11,6 +11,7 @@ import math
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from samebits.errors import WrongUse
@@ -36,6 +37,8 @@ DTYPES = {
     "float8_e4m3fn": "F8_E4M3", "float8_e5m2": "F8_E5M2", "int8": "I8", "uint8": "U8",
     "bool": "BOOL",
 }  # fmt: skip
+
+_NAMES = {stored: name for name, stored in DTYPES.items()}
 
 # The format has complex64 only. The others are stored as (…, 2) real numbers under the name and this suffix,
 # which no other tensor's name may end in; `torch.view_as_complex` turns them back.
@@ -150,3 +153,78 @@ def save_tensors(tensors: Mapping[str, Tensor], path: str | os.PathLike[str]) ->
         WrongUse: the file cannot be written.
     """
     return write_whole(path, chunks(tensors))
+
+
+@dataclass(frozen=True)
+class Stored:
+    """Where a tensor lies in a file.
+
+    Attributes:
+        dtype: the format's name of the type.
+        start: of its first byte in the file.
+        size: bytes.
+    """
+
+    path: Path
+    dtype: str
+    shape: tuple[int, ...]
+    start: int
+    size: int
+
+    def read(self) -> bytearray:
+        """Its bytes, as `Tensor.read` gave them; the memory is the caller's own."""
+        content = bytearray(self.size)
+        with open(self.path, "rb", buffering=0) as file:
+            file.seek(self.start)
+            view = memoryview(content)
+            while view and (count := file.readinto(view)):
+                view = view[count:]
+        if view:
+            raise ValueError(f"{self.path} ends within a tensor")
+        return content
+
+
+def read_header(path: Path) -> dict[str, Stored]:
+    """Where every tensor of a safetensors file lies.
+
+    Raises:
+        OSError: it cannot be read.
+        WrongUse: it is no such file.
+    """
+    try:
+        with open(path, "rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            if not 0 < length < path.stat().st_size:
+                raise ValueError
+            header = json.loads(file.read(length))
+        header.pop("__metadata__", None)
+        tensors = {}
+        for name, entry in header.items():
+            start, stop = entry["data_offsets"]
+            shape = tuple(entry["shape"])
+            tensors[name] = Stored(path, entry["dtype"], shape, 8 + length + start, stop - start)
+        return tensors
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise WrongUse(f"{path} is not a safetensors file") from None
+
+
+def stored_array(name: str, stored: Stored) -> Any:
+    """The NumPy array that `describe_array` described; its memory is the caller's own.
+
+    Args:
+        name: under which it is stored.
+        stored: where.
+    """
+    import numpy as np
+
+    dtype = _NAMES[stored.dtype]
+    if hasattr(np, dtype):
+        array = np.frombuffer(stored.read(), np.dtype(getattr(np, dtype)).newbyteorder("<"))
+    else:
+        import ml_dtypes  # TensorFlow's and NumPy's name for bfloat16 and the eight-bit floats
+
+        array = np.frombuffer(stored.read(), getattr(ml_dtypes, dtype))
+    kind = name.rpartition(":")[2]
+    if kind in COMPLEX:
+        return array.view(kind).reshape(stored.shape[:-1])
+    return array.reshape(stored.shape)

@@ -21,6 +21,12 @@ class Settings:
     device: Literal["auto", "cpu", "cuda"] = option(
         "auto", "where to train; auto: a GPU if there is one", innocent=True
     )
+    checkpoint_every: int = option(
+        0, "steps between checkpoints; 0: at each epoch's end", minimum=0, innocent=True
+    )
+    resume: Literal["auto", "previous", "never", "force"] = option(
+        "auto", "go on where an interrupted run was: see docs/resume.md", innocent=True
+    )
     data: Path | None = option(None, "the digits' file (default: scikit-learn's)", innocent=True)
     run: Path | None = option(None, "the run's folder (default: in runs/)", innocent=True)
 

@@ -52,21 +52,21 @@ def train(settings: Settings) -> None:
             model = Net(settings.dropout).to(device)
         optimizer = torch.optim.AdamW(model.parameters(), lr=settings.learning_rate)
 
-        for epoch in range(1, settings.epochs + 1):
+        run.hold(model=model, optimizer=optimizer)  # in checkpoints: an interrupted run goes on where it was
+        for epoch in run.epochs(settings.epochs):
             model.train()
-            losses = []
             for images, labels in run.batches(train_loader):
                 images, labels = images.to(device), labels.to(device)
                 optimizer.zero_grad()
                 loss = F.cross_entropy(model(images), labels)
                 loss.backward()
                 optimizer.step()
-                losses.append(loss.detach())
-            metrics = {"loss": torch.stack(losses).mean().item()}
+                run.log(loss=loss)
+            metrics = {}
             if epoch in settings.evaluated_epochs():
                 with samebits.isolated_rng():
                     metrics["val_accuracy"] = evaluate(model, test_loader, device)
-            run.log(epoch=epoch, **metrics)
+            run.log(**metrics)
         run.finish(model)
 
 

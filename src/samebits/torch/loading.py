@@ -1,6 +1,7 @@
 """A torch DataLoader whose batches depend on the seed, the epoch and the samples, and on nothing else."""
 
 import inspect
+import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -84,6 +85,7 @@ class Loader(QuietLoader):
         _refuse(dataset, name, options)
         self.seed, self.name = checked(seed), name
         self.epoch = self._next_epoch = 0  # `epoch`: the one being read, or the latest, or set_epoch's
+        self._first = 0  # batch of the next iteration
         # torch draws from this generator where it would draw from the global one.
         options["generator"] = torch.Generator()
         super().__init__(dataset, **options)
@@ -113,11 +115,19 @@ class Loader(QuietLoader):
         """
         if isinstance(epoch, bool) or not isinstance(epoch, int) or epoch < 0:
             raise WrongUse(f"epoch is {epoch!r}: give an integer from 0 on")
+        self.begin_at(epoch, 0)
+
+    def begin_at(self, epoch: int, batch: int) -> None:
+        """The next iteration is what is left of this epoch from this batch on, both counted from 0.
+
+        Nothing is read or drawn for the batches before: they are the ones that came before an interruption.
+        """
         self.epoch = self._next_epoch = epoch
+        self._first = batch
 
     def __iter__(self) -> Any:
         self.epoch, self._next_epoch = self._next_epoch, self._next_epoch + 1
-        self._keys.epoch = self.epoch
+        self._keys.epoch, self._keys.first, self._first = self.epoch, self._first, 0
         return iter(self._inner)
 
 
@@ -129,6 +139,7 @@ class Keys:
     """
 
     epoch = 0
+    first = 0  # batch that is asked for; an order of the user's has to be gone through up to there
     plain = False  # indices only, for a dataset that draws nothing
 
     def __init__(self, loader: Loader, chosen: bool) -> None:
@@ -144,7 +155,7 @@ class Keys:
         return self.length
 
     def __iter__(self) -> Iterator[Any]:
-        return self._keys(self.epoch, self._order())
+        return itertools.islice(self._keys(self.epoch, self._order()), self.first, None)
 
     def _order(self) -> list[Any]:
         """The epoch's indices, or its batches if the user has a sampler for them."""

@@ -51,7 +51,7 @@ def tensors(model: nn.Module | Mapping[str, torch.Tensor]) -> dict[str, weights.
         entries = dict(model)
     else:
         raise WrongUse(f"expected a torch model or a state dict, not {type(model).__name__}")
-    return dict(_describe(name, value) for name, value in entries.items())
+    return dict(describe_tensor(name, value) for name, value in entries.items())
 
 
 def _unwrapped_name(model: nn.Module, key: str) -> str:
@@ -79,7 +79,12 @@ def _inner(module: nn.Module | None) -> str | None:
     return None
 
 
-def _describe(name: str, value: Any) -> tuple[str, weights.Tensor]:
+def describe_tensor(name: str, value: Any) -> tuple[str, weights.Tensor]:
+    """The name and description under which a tensor is stored; `read` copies it if its memory is not plain.
+
+    Raises:
+        WrongUse: it is no tensor, has no values, or is of a kind that the format lacks.
+    """
     if not isinstance(name, str):
         raise WrongUse(f"the state dict has {name!r} where the name of a tensor is expected")
     if not isinstance(value, torch.Tensor):

@@ -1,6 +1,5 @@
 """What a run does with torch: digests of batches, and generators that belong to one step."""
 
-import hashlib
 import random
 
 import numpy as np
@@ -8,27 +7,23 @@ import torch
 
 import samebits.torch
 from samebits import derive_seed
-from samebits.run import Run, _feed
+from samebits.batch_digest import batch_digest
+from samebits.run import Run
+from samebits.run_folder import WorkingFolder
 from starter.settings import Settings
-
-
-def digest(batch):
-    sha256 = hashlib.sha256()
-    _feed(sha256, batch)
-    return sha256.hexdigest()
 
 
 def test_a_batchs_digest_takes_torch_tensors_of_every_type():
     values = torch.arange(6.0)
     kinds = [values, values.bfloat16(), values.half(), values.int(), values > 2, values.to(torch.complex64)]
-    assert len({digest(value) for value in kinds}) == len(kinds)
-    assert digest(values.reshape(2, 3).T) == digest(values.reshape(2, 3).T.contiguous())
+    assert len({batch_digest(value) for value in kinds}) == len(kinds)
+    assert batch_digest(values.reshape(2, 3).T) == batch_digest(values.reshape(2, 3).T.contiguous())
 
 
 def test_every_step_of_every_epoch_has_generators_of_its_own(tmp_path):
     samples = torch.utils.data.TensorDataset(torch.arange(8.0))
     loader = samebits.torch.loader(samples, seed=0, batch_size=2)
-    run = Run(Settings(), "torch", "cpu", tmp_path / "run", samebits.torch)
+    run = Run(Settings(), "torch", "cpu", WorkingFolder(tmp_path / "run"), samebits.torch)
     seeds, drawn = [], []
     for _ in range(3):
         for _batch in run.batches(loader):

@@ -1,0 +1,201 @@
+"""What decides how a training goes on, as plain state and back: objects, and every global generator.
+
+An object is held by the first `Kind` that takes it. A framework's own kinds (models, its generators) are in
+samebits.torch.state and samebits.keras.state; here are those that need none.
+"""
+
+import random
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+from samebits.errors import WrongUse
+from samebits.tree import TAG, decode, encode
+from samebits.weights import Stored, Tensor, describe_array, stored_array
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How objects of a kind give their state and take it back.
+
+    Attributes:
+        takes: whether an object is of this kind.
+        get: its state, of what `tree.encode` takes; tensors need not be copied.
+        put: give the object such a state back.
+        differs: what makes the object another one than the one that gave a state, or None. Asked before
+            anything is touched or read: the state has a `weights.Stored` for each tensor.
+    """
+
+    takes: Callable[[Any], bool]
+    get: Callable[[Any], Any]
+    put: Callable[[Any, Any], object]
+    differs: Callable[[Any, Any], str | None] = lambda held, state: None
+
+
+class Held:
+    """The objects of a run by name, and the global generators.
+
+    Raises:
+        WrongUse: one gives no state, or what it needs is not held, too.
+    """
+
+    def __init__(self, objects: Mapping[str, Any], toolkit: ModuleType) -> None:
+        self.objects = dict(objects)
+        self.toolkit = toolkit  # samebits.torch.state or samebits.keras.state
+        self._kinds = {name: self._kind(name, held) for name, held in objects.items()}
+        if lacking := toolkit.lacking(self.objects):
+            raise WrongUse(f"run.hold: {lacking}")
+        toolkit.watch(self.objects)
+
+    def begin_step(self) -> None:
+        """To be called before each step of the training."""
+        self.toolkit.begin_step(self.objects)
+
+    def capture(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        """The state now as JSON and as tensors, which are copies: the training may go on at once.
+
+        Raises:
+            WrongUse: something in the state cannot be stored.
+        """
+        tensors: dict[str, Tensor] = {}
+        snapshot = self.toolkit.snapshot()
+        leaf = _leaf(snapshot)
+        objects = {
+            name: {"class": _class(held), "state": encode(self._kinds[name].get(held), name, tensors, leaf)}
+            for name, held in self.objects.items()
+        }
+        generators = encode(self._generators(), "generators", tensors, leaf)
+        return {"objects": objects, "generators": generators}, tensors
+
+    def check(self, state: Mapping[str, Any], tensors: Mapping[str, Stored]) -> None:
+        """Compare what is held with what a checkpoint holds; nothing is touched.
+
+        Raises:
+            WrongUse: naming the first that is another.
+        """
+        there = state["objects"]
+        if missing := sorted(set(there) ^ set(self.objects)):
+            where = "run.hold" if missing[0] in self.objects else "the checkpoint"
+            raise WrongUse(f"only {where} has {missing[0]!r}: it must hold what the checkpoint holds")
+        for name, held in self.objects.items():
+            if _class(held) != there[name]["class"]:
+                raise WrongUse(f"{name} is a {_class(held)}, and was a {there[name]['class']}")
+            differs = self._kinds[name].differs(held, self._decode(there[name]["state"], tensors, read=False))
+            if differs:
+                raise WrongUse(f"{name} is another one: {differs}")
+
+    def restore(self, state: Mapping[str, Any], tensors: Mapping[str, Stored]) -> None:
+        """Give every object and every generator its state back, and look whether they took it.
+
+        Raises:
+            WrongUse: an object is now not as it was: its way of taking a state leaves something out.
+        """
+        for name, held in self.objects.items():
+            self._kinds[name].put(held, self._decode(state["objects"][name]["state"], tensors))
+        self.restore_generators(state, tensors)
+        now, copies = self.capture()
+        for name in self.objects:
+            if (path := _first_difference(state["objects"][name], now["objects"][name], name)) is not None:
+                raise WrongUse(f"{path} did not come back: {_class(self.objects[name])} does not restore it")
+        for name, tensor in copies.items():
+            if name.partition(".")[0] in self.objects and tensors[name].read() != tensor.read():
+                raise WrongUse(f"{name} did not come back bit by bit: its object does not restore it so")
+
+    def restore_generators(self, state: Mapping[str, Any], tensors: Mapping[str, Stored]) -> None:
+        """Put back the global generators of Python, NumPy and the framework on every device."""
+        generators = self._decode(state["generators"], tensors)
+        random.setstate(generators["python"])
+        if generators["numpy"] is not None:
+            import numpy
+
+            numpy.random.set_state(generators["numpy"])
+        self.toolkit.put_generators(generators["framework"])
+
+    def _generators(self) -> dict[str, Any]:
+        numpy = sys.modules.get("numpy.random")
+        return {
+            "python": random.getstate(),
+            "numpy": numpy.get_state(legacy=False) if numpy else None,
+            "framework": self.toolkit.get_generators(),
+        }
+
+    def _kind(self, name: str, held: Any) -> Kind:
+        if name == "generators" or not name.isidentifier():
+            raise WrongUse(f"run.hold cannot call something {name!r}: give it another name")
+        for kind in (*self.toolkit.KINDS, *KINDS):
+            if kind.takes(held):
+                return kind
+        raise WrongUse(
+            f"run.hold cannot hold {name}, a {_class(held)}: it has no state_dict and load_state_dict"
+        )
+
+    def _decode(self, node: Any, tensors: Mapping[str, Stored], read: bool = True) -> Any:
+        def make(node: dict[str, Any]) -> Any:
+            stored = tensors[node["tensor"]]
+            if not read:
+                return stored
+            if node[TAG] == "array":
+                array = stored_array(node["tensor"], stored)
+                return array[()] if node["scalar"] else array
+            return self.toolkit.make_tensor(node, stored)
+
+        return decode(node, make)
+
+
+def _leaf(snapshot: Any) -> Any:
+    def leaf(path: str, value: Any) -> Any:
+        numpy = sys.modules.get("numpy")
+        if numpy is not None and isinstance(value, numpy.ndarray | numpy.generic):
+            scalar = isinstance(value, numpy.generic)
+            return {TAG: "array", "scalar": scalar}, *describe_array(path, numpy.array(value))
+        return snapshot(path, value)
+
+    return leaf
+
+
+def _class(held: Any) -> str:
+    kind = type(held)
+    return f"{kind.__module__}.{kind.__qualname__}".removeprefix("__main__.").removeprefix("builtins.")
+
+
+def _first_difference(before: Any, now: Any, path: str) -> str | None:
+    """The place of the first difference between two values of JSON, None when they are equal."""
+    if type(before) is not type(now):
+        return path
+    if isinstance(before, dict):
+        pairs = [(f"{path}.{key}", before.get(key), now.get(key)) for key in {**before, **now}]
+    elif isinstance(before, list) and len(before) == len(now):
+        pairs = [(f"{path}.{index}", *pair) for index, pair in enumerate(zip(before, now, strict=True))]
+    else:
+        return None if before == now else path
+    return next((found for at, a, b in pairs if (found := _first_difference(a, b, at))), None)
+
+
+def _is_numpys(name: str) -> Callable[[Any], bool]:
+    def takes(held: Any) -> bool:
+        numpy = sys.modules.get("numpy.random")
+        return numpy is not None and isinstance(held, getattr(numpy, name))
+
+    return takes
+
+
+def _put_numpy(held: Any, state: Any) -> None:
+    held.bit_generator.state = state
+
+
+KINDS = (
+    Kind(lambda held: isinstance(held, random.Random), lambda h: h.getstate(), lambda h, s: h.setstate(s)),
+    Kind(_is_numpys("Generator"), lambda held: held.bit_generator.state, _put_numpy),
+    Kind(
+        _is_numpys("RandomState"),
+        lambda held: held.get_state(legacy=False),
+        lambda held, state: held.set_state(state),
+    ),
+    Kind(
+        lambda held: callable(getattr(held, "state_dict", None)) and hasattr(held, "load_state_dict"),
+        lambda held: held.state_dict(),
+        lambda held, state: held.load_state_dict(state),
+    ),
+)

@@ -1,0 +1,62 @@
+"""SIGTERM and SIGINT (docker stop, a scheduler, Ctrl-C) end a run between two steps, not within one."""
+
+import contextlib
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from types import FrameType
+
+SAVED = 75  # EX_TEMPFAIL of sysexits.h: not done, nothing is lost, the same command goes on
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class Stop(BaseException):
+    """Raised out of a wait for data, where the state is that between two steps."""
+
+
+class Interruption:
+    """What has been asked for, and what may be done about it at once.
+
+    Attributes:
+        by: the signal that came, None as long as none has.
+        waiting: between two steps, for data: `Stop` may be raised there.
+        leave: what to do about a signal that comes while nothing of the state changes (in an evaluation,
+            say). Returns where the state is not safe yet: then the next boundary between two steps acts.
+    """
+
+    def __init__(self, leave: Callable[[signal.Signals], None]) -> None:
+        self.by: signal.Signals | None = None
+        self.waiting = self.stepping = False
+        self.leave = leave
+
+    @contextlib.contextmanager
+    def handled(self) -> Iterator[None]:
+        """A block in which the signals come here. Only the main thread can have that."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        process = os.getpid()
+        former = {number: signal.getsignal(number) for number in SIGNALS}
+
+        def handle(number: int, frame: FrameType | None) -> None:
+            if os.getpid() != process:  # a data worker, which got this handler by fork
+                if number == signal.SIGTERM:
+                    signal.signal(number, signal.SIG_DFL)
+                    os.kill(os.getpid(), number)
+                return
+            if self.by is not None:  # asked twice: at once, with what was saved before
+                raise SystemExit(128 + number)
+            self.by = signal.Signals(number)
+            if self.waiting:
+                raise Stop
+            if not self.stepping:
+                self.leave(self.by)
+
+        for number in SIGNALS:
+            signal.signal(number, handle)
+        try:
+            yield
+        finally:
+            for number, handler in former.items():
+                signal.signal(number, handler)

@@ -1,0 +1,121 @@
+"""Which checkpoint an interrupted run goes on from, and whether it may."""
+
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from samebits import checkpoint
+from samebits.checkpoint import Checkpoint, Damaged
+from samebits.errors import WrongUse
+from samebits.golden import INNOCENT
+from samebits.run_folder import WorkingFolder, shown
+
+MODES = ("auto", "previous", "never", "force")
+SHOWN = 3  # differences in one line; the manifest has them all
+
+
+def mode(settings: Any) -> str:
+    """What the user wants: SAMEBITS_RESUME, or `settings.resume`, or "auto".
+
+    auto: from the newest checkpoint; previous: passing over damaged ones; never: from the beginning, what is
+    there set aside; force: although settings, locks or device have changed.
+    """
+    wanted = os.environ.get("SAMEBITS_RESUME") or getattr(settings, "resume", "auto")
+    if wanted not in MODES:
+        raise WrongUse(f"resume is {wanted!r}: it must be one of {', '.join(MODES)}")
+    return str(wanted)
+
+
+def find_checkpoint(working: WorkingFolder, wanted: str) -> Checkpoint | None:
+    """The checkpoint to go on from, None to begin at the beginning.
+
+    Raises:
+        Damaged: the newest one is, and "previous" was not asked for; or none is whole.
+        WrongUse: it belongs to another run.
+    """
+    there = checkpoint.find(working.checkpoints)
+    if there and wanted == "never":
+        print(f"samebits: the interrupted run is kept as {shown(working.set_aside())}", file=sys.stderr)
+        return None
+    damage: Damaged | None = None
+    for folder in there:
+        try:
+            found = checkpoint.read(folder)
+            check_metrics(working.metrics, found)
+        except Damaged as error:
+            if wanted != "previous":
+                raise
+            damage = error
+            aside = _set_aside(folder)
+            print(f"samebits: {error.what}; it is kept as {shown(aside)}", file=sys.stderr)
+            continue
+        if found.content["run"] != working.run:
+            raise WrongUse(
+                f"{folder} is of another run, begun {found.content['chain'][0]['started']}: take "
+                "it away, or --resume never begins anew and keeps what is here"
+            )
+        return found
+    if damage is not None:
+        raise WrongUse(f"no checkpoint in {working.checkpoints} is whole: --resume never begins anew")
+    working.clear()
+    return None
+
+
+def check_metrics(path: Path, found: Checkpoint) -> None:
+    """The metrics up to a checkpoint must be those that it was made with.
+
+    Raises:
+        Damaged: they are not.
+    """
+    expected = found.content["metrics"]
+    try:
+        with open(path, "rb") as file:
+            content = file.read(expected["bytes"])
+    except FileNotFoundError:
+        content = b""
+    if hashlib.sha256(content).hexdigest() != expected["sha256"]:
+        raise Damaged(path, f"is not what it was at {found.folder.name}: its sha256 differs")
+
+
+def differences(found: Checkpoint, now: Mapping[str, Any]) -> list[str]:
+    """What can change bits and is not as it was, in lines: framework, device, settings, then fingerprint."""
+    lines = []
+    for name in ("framework", "device"):
+        if found.content[name] != now[name]:
+            lines.append(f"{name} was {found.content[name]} and is {now[name]}")
+    for table, label in (("settings", "setting "), ("fingerprint", "")):
+        was, is_ = found.content[table], json.loads(json.dumps(now[table]))
+        for name in {**was, **is_}:
+            if name not in INNOCENT and was.get(name) != is_.get(name):
+                lines.append(f"{label}{name} was {was.get(name, 'absent')} and is {is_.get(name, 'absent')}")
+    return lines
+
+
+def refuse_or_note(found: Checkpoint, now: Mapping[str, Any], wanted: str) -> list[str]:
+    """The differences, when going on in spite of them was asked for.
+
+    Raises:
+        WrongUse: there are some, and it was not.
+    """
+    lines = differences(found, now)
+    if lines and wanted != "force":
+        more = f", and {len(lines) - SHOWN} more" if len(lines) > SHOWN else ""
+        raise WrongUse(
+            f"{found.folder} was made otherwise: {'; '.join(lines[:SHOWN])}{more}. --resume force goes on "
+            "nevertheless and records it, --resume never begins anew"
+        )
+    return lines
+
+
+def _set_aside(folder: Path) -> Path:
+    aside = folder.with_name(f"{folder.name}.damaged")
+    number = 1
+    while aside.exists():
+        number += 1
+        aside = folder.with_name(f"{folder.name}.damaged-{number}")
+    os.rename(folder, aside)
+    return aside

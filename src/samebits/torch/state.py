@@ -1,0 +1,185 @@
+"""What decides how a training in torch goes on: models, optimisers, schedules, generators on each device."""
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import nn
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+
+from samebits.errors import WrongUse
+from samebits.held import Kind
+from samebits.torch.weights import describe_tensor
+from samebits.tree import TAG
+from samebits.weights import COMPLEX, DTYPES, Stored, Tensor
+
+
+def snapshot() -> Any:
+    """What `Held.capture` asks about tensors: each is copied into the CPU's memory, strides included."""
+
+    def leaf(path: str, value: Any) -> tuple[dict[str, Any], str, Tensor] | None:
+        if isinstance(value, torch.dtype | torch.device):
+            raise WrongUse(f"{path} is {value}, which a checkpoint cannot hold: keep its name as text")
+        if not isinstance(value, torch.Tensor):
+            return None
+        describe_tensor(path, value)  # refuses what cannot be stored, before it is copied
+        source = value.detach()
+        copy = torch.empty_like(source, device="cpu").copy_(source)
+        node: dict[str, Any] = {TAG: "tensor", "device": str(value.device)}
+        if not copy.is_contiguous():
+            node["stride"] = list(copy.stride())
+        return node, *describe_tensor(path, copy)
+
+    return leaf
+
+
+def make_tensor(node: Mapping[str, Any], stored: Stored) -> torch.Tensor:
+    """The tensor that `snapshot` copied, on its device and with its strides."""
+    dtype = next(name for name, kind in DTYPES.items() if kind == stored.dtype)
+    content = stored.read()
+    flat = torch.frombuffer(content, dtype=getattr(torch, dtype)) if content else torch.empty(0)
+    tensor = flat.to(getattr(torch, dtype)).reshape(stored.shape)
+    if node["tensor"].rpartition(":")[2] in COMPLEX:
+        tensor = torch.view_as_complex(tensor)
+    if "stride" in node:  # kernels for contiguous and for other memory may round differently
+        tensor = torch.empty_strided(tensor.shape, node["stride"], dtype=tensor.dtype).copy_(tensor)
+    return tensor.to(node["device"])
+
+
+def get_generators() -> dict[str, Any]:
+    """The states of torch's global generators; CUDA's only when CUDA is in use."""
+    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
+    return {"cpu": torch.get_rng_state(), "cuda": cuda}
+
+
+def put_generators(state: Mapping[str, Any]) -> None:
+    """Give torch's global generators their states back."""
+    torch.set_rng_state(state["cpu"])
+    if state["cuda"]:
+        torch.cuda.set_rng_state_all(state["cuda"])
+
+
+def lacking(held: Mapping[str, Any]) -> str | None:
+    """What the held objects need and what is not held, too, in words; None when all is there."""
+    models = [one for one in held.values() if isinstance(one, nn.Module)]
+    known = {id(parameter) for model in models for parameter in model.parameters()}
+    optimizers = {name: one for name, one in held.items() if isinstance(one, torch.optim.Optimizer)}
+    schedules = [one for one in held.values() if isinstance(one, LRScheduler | ReduceLROnPlateau)]
+    scheduled = {id(schedule.optimizer) for schedule in schedules}
+    for name, optimizer in optimizers.items():
+        if any(id(one) not in known for group in optimizer.param_groups for one in group["params"]):
+            return f"{name} trains a tensor that no held model has: hold its model, too"
+        if hasattr(optimizer.step, "_wrapped_by_lr_sched") and id(optimizer) not in scheduled:
+            return f"{name} has a schedule that is not held: add schedule=…"
+    for schedule in schedules:
+        if all(schedule.optimizer is not optimizer for optimizer in optimizers.values()):
+            return f"{type(schedule).__name__} changes an optimizer that is not held: add optimizer=…"
+    return None
+
+
+def watch(held: Mapping[str, Any]) -> None:
+    """Note from now on when the held optimizers step: gradients that a step has used decide nothing more."""
+    for optimizer in held.values():
+        if isinstance(optimizer, torch.optim.Optimizer) and optimizer not in _stepped:
+            _stepped[optimizer] = True
+            optimizer.register_step_post_hook(_note_step)
+
+
+def begin_step(held: Mapping[str, Any]) -> None:
+    """A new step begins: gradients that it leaves without a step of their optimizer are being added up."""
+    for optimizer in held.values():
+        if optimizer in _stepped:
+            _stepped[optimizer] = False
+
+
+_stepped: "WeakKeyDictionary[Any, bool]" = WeakKeyDictionary()
+
+
+def _note_step(optimizer: torch.optim.Optimizer, *_: Any) -> None:
+    _stepped[optimizer] = True
+
+
+def _get_module(model: nn.Module) -> dict[str, Any]:
+    """The state dict, and what it leaves out: buffers that are not persistent, and the modules' switches."""
+    persistent = model.state_dict()
+    buffers = {name: buffer for name, buffer in model.named_buffers() if name not in persistent}
+    return {
+        "entries": dict(persistent),
+        "other_buffers": buffers,
+        "frozen": [name for name, one in model.named_parameters() if not one.requires_grad],
+        "evaluating": [name for name, module in model.named_modules() if not module.training],
+    }
+
+
+def _put_module(model: nn.Module, state: dict[str, Any]) -> None:
+    entries: Any = OrderedDict(state["entries"])
+    entries._metadata = getattr(model.state_dict(), "_metadata", {})  # each module's version of its format
+    model.load_state_dict(entries)
+    buffers = dict(model.named_buffers())
+    with torch.no_grad():
+        for name, content in state["other_buffers"].items():
+            buffers[name].copy_(content)
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(name not in state["frozen"])
+    for name, module in model.named_modules():
+        module.training = name not in state["evaluating"]
+
+
+def _module_differs(model: nn.Module, state: dict[str, Any]) -> str | None:
+    now = _get_module(model)
+    for part in ("entries", "other_buffers"):
+        for name in {**now[part], **state[part]}:
+            here, there = (_described(part_of.get(name)) for part_of in (now[part], state[part]))
+            if here != there:
+                return f"{name} is {here} here, and {there} in the checkpoint"
+    return None
+
+
+def _described(value: Any) -> str:
+    if value is None:
+        return "absent"
+    if isinstance(value, Stored):
+        return f"{value.dtype} {list(value.shape)}"
+    if isinstance(value, torch.Tensor):
+        _, tensor = describe_tensor("", value)
+        return f"{tensor.dtype} {list(tensor.shape)}"
+    return "no tensor"  # a module's own get_extra_state
+
+
+def _get_optimizer(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+    waiting = not _stepped.get(optimizer, True)
+    gradients = [one.grad for group in optimizer.param_groups for one in group["params"]] if waiting else None
+    return {"state": optimizer.state_dict(), "gradients": gradients}
+
+
+def _put_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
+    optimizer.load_state_dict(state["state"])
+    if state["gradients"] is not None:
+        parameters = (one for group in optimizer.param_groups for one in group["params"])
+        for parameter, gradient in zip(parameters, state["gradients"], strict=True):
+            parameter.grad = gradient
+        _stepped[optimizer] = False
+
+
+def _optimizer_differs(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> str | None:
+    here = [len(group["params"]) for group in optimizer.param_groups]
+    there = [len(group["params"]) for group in state["state"]["param_groups"]]
+    return None if here == there else f"it trains {here} tensors here, and {there} in the checkpoint"
+
+
+KINDS = (
+    Kind(lambda held: isinstance(held, nn.Module), _get_module, _put_module, _module_differs),
+    Kind(
+        lambda held: isinstance(held, torch.optim.Optimizer),
+        _get_optimizer,
+        _put_optimizer,
+        _optimizer_differs,
+    ),
+    Kind(
+        lambda held: isinstance(held, torch.Generator),
+        lambda held: held.get_state(),
+        lambda held, state: held.set_state(state),
+    ),
+)

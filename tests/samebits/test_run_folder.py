@@ -1,0 +1,92 @@
+"""The run folder: put in place whole, no former run is lost, and one process at a time writes it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from samebits import WrongUse
+from samebits.run_folder import WorkingFolder, choose_folder, put_in_place, read_manifest
+from starter.settings import Settings
+
+
+def finished(folder, weights):
+    folder.mkdir()
+    (folder / "manifest.json").write_text(json.dumps({"format": 1, "weights_sha256": weights}))
+    return folder
+
+
+def test_equal_weights_replace_the_former_run(tmp_path):
+    finished(tmp_path / "run", "a" * 64)
+    said = put_in_place(finished(tmp_path / ".work", "a" * 64), tmp_path / "run", "a" * 64)
+    assert said == "the same bits as the run that was here before"
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_other_weights_keep_the_former_run_under_its_hash(tmp_path):
+    finished(tmp_path / "run", "a" * 64)
+    said = put_in_place(finished(tmp_path / ".work", "b" * 64), tmp_path / "run", "b" * 64)
+    assert "run.aaaaaaaa" in said
+    assert read_manifest(tmp_path / "run")["weights_sha256"] == "b" * 64
+    assert read_manifest(tmp_path / "run.aaaaaaaa")["weights_sha256"] == "a" * 64
+
+
+@pytest.mark.parametrize("text", ["", "{}", '{"format": 99}'])
+def test_what_is_no_manifest_is_refused(tmp_path, text):
+    (tmp_path / "manifest.json").write_text(text)
+    with pytest.raises(WrongUse, match=r"manifest\.json"):
+        read_manifest(tmp_path)
+
+
+def test_the_folder_is_named_after_what_is_not_at_its_default(monkeypatch):
+    monkeypatch.delenv("SAMEBITS_RUN_FOLDER", raising=False)
+    assert str(choose_folder(Settings(), "torch", None)) == "runs/torch"
+    assert str(choose_folder(Settings(seed=7, epochs=5), "torch", None)) == "runs/torch-seed=7-epochs=5"
+    monkeypatch.setenv("SAMEBITS_RUN_FOLDER", "/elsewhere/1")
+    assert str(choose_folder(Settings(seed=7), "torch", None)) == "/elsewhere/1"
+    assert str(choose_folder(Settings(resume="force"), "torch", "runs/x")) == "/elsewhere/1"
+
+
+def test_an_interrupted_run_keeps_its_name_and_what_is_worth_it(tmp_path):
+    working = WorkingFolder(tmp_path / "run")
+    assert not working.leave()
+    assert list(tmp_path.iterdir()) == []  # no checkpoint: nothing to go on from
+
+    working = WorkingFolder(tmp_path / "run")
+    (working.checkpoints / "step-00000001").mkdir(parents=True)
+    assert working.leave()
+    again = WorkingFolder(tmp_path / "run")
+    assert again.run == working.run
+    aside = again.set_aside()
+    assert [path.name for path in aside.iterdir()] == ["checkpoints"]
+    assert again.run != working.run
+    assert list(again.checkpoints.parent.glob("[!.]*")) == []
+
+
+HOLD = """
+import os, sys, time
+from pathlib import Path
+from samebits.run_folder import WorkingFolder
+working = WorkingFolder(Path(sys.argv[1]))
+if os.fork() == 0:
+    time.sleep(60)  # a data worker, which outlives the process for a while
+print("mine", flush=True)
+time.sleep(60)
+"""
+
+
+def test_two_processes_never_write_one_folder(tmp_path):
+    command = [sys.executable, "-c", HOLD, str(tmp_path / "run")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as first:
+        assert first.stdout is not None
+        assert first.stdout.readline() == "mine\n"
+        second = subprocess.run(command, capture_output=True, text=True)
+        assert "run is being trained by another process" in second.stderr
+        first.kill()
+        first.wait()
+        third = WorkingFolder(tmp_path / "run")  # at once, though the worker is still there
+        os.killpg(first.pid, signal.SIGKILL)
+    assert not third.leave()
