@@ -1,12 +1,15 @@
 """A generated project is this repository under other names, less what was not asked for; and nothing else."""
 
 import difflib
+import json
 import re
 import subprocess
 import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
+from tests.conftest import ROOT
 from tests.template.conftest import Generate, git
 
 PACKAGE = "a_package_with_a_longish_name"
@@ -195,6 +198,8 @@ def test_every_question_has_a_default(generate: Generate, tmp_path: Path) -> Non
         ({"package_name": "samebits"}, "the package name samebits is taken"),
         ({"package_name": "random"}, "the package name random is taken"),
         ({"project_name": "!!!"}, 'the project name "!!!" has no letter or digit'),
+        ({"project_name": "PyTorch", "package_name": "torch"}, "the package name torch is taken"),
+        ({"project_name": "Keras", "package_name": "alpha"}, 'project name "Keras" is that of a package'),
         ({"project_name": "9 lives"}, 'the package name "9_lives" cannot be imported'),
     ],
 )
@@ -207,6 +212,14 @@ def test_a_wrong_answer_is_one_line_and_leaves_nothing(
     assert line.startswith("samebits: ")
     assert says in line
     assert [path.name for path in tmp_path.iterdir() if not path.name.startswith(".cookiecutter")] == []
+
+
+def test_no_project_takes_the_place_of_what_it_needs() -> None:
+    """Installed under the name of a library, a project removes the library."""
+    refused = json.loads((ROOT / "cookiecutter.json").read_text())["__refused"]
+    asked = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"][-1]["pip"]
+    names = [requirement.partition("==")[0] for requirement in asked if not requirement.startswith("nvidia")]
+    assert [name for name in names if f"'{name}'" not in refused.partition(" in [")[2]] == []
 
 
 def test_a_folder_that_exists_is_left_alone(generate: Generate, tmp_path: Path) -> None:
