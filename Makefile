@@ -66,6 +66,10 @@ notebook-strip: $(READY_DEV)  ## remove outputs and counts from the notebooks, a
 smoke: $(READY)  ## train twice, compare the bits (RUNS=10 JOBS=2 NET=hazards DEVICE=cuda)
 	@./entrypoint smoke $(ARGS)
 
+.PHONY: resume-proof
+resume-proof: $(READY)  ## stop, kill and damage a training; the same command must end in the same bits (KILLS=25)
+	@./entrypoint samebits resume-proof ./entrypoint train --epochs 3 $(ARGS)
+
 .PHONY: smoke-controls
 smoke-controls: $(READY)  ## show that smoke can fail: perturbations with the protection and without
 	@./entrypoint samebits smoke-controls $(ARGS)

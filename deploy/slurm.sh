@@ -5,7 +5,8 @@
 #   RUNS=10 sbatch --time=00:10:00 deploy/slurm.sh smoke
 #
 # Runs in $SIF (samebits.sif) where there is one, otherwise in the clone's own environment. The job's exit status is the
-# command's.
+# command's. A training that the time limit or a preemption interrupts is saved (status 75); the job goes back into the
+# queue and, as the same command, goes on where it was.
 #SBATCH --job-name=samebits
 #SBATCH --nodes=1
 #SBATCH --ntasks=1
@@ -14,8 +15,10 @@
 #SBATCH --mem=16G
 #SBATCH --time=01:00:00
 #SBATCH --output=slurm-%j.out
-# Two minutes before the time is over, to the training itself: it ends as after Ctrl-C, with nothing half-written.
+# Two minutes before the time is over, to the training itself: it saves a checkpoint and ends.
 #SBATCH --signal=TERM@120
+#SBATCH --requeue
+#SBATCH --open-mode=append
 set -eu
 
 # How many threads the training uses is no matter of the allocation: SAMEBITS_THREADS decides it, since it decides bits. An
@@ -27,8 +30,17 @@ if [ ! -e "$sif" ] && [ ! -e .venv/.ready ]; then
     echo "samebits: there is no $sif and no environment in $PWD: build one as deploy/apptainer.def says, or run \`make env\`" >&2
     exit 2
 fi
+
+run() {
+    status=0
+    srun "$@" || status=$?
+    if [ "$status" -eq 75 ] && [ -n "${SLURM_JOB_ID-}" ]; then
+        scontrol requeue "$SLURM_JOB_ID"
+    fi
+    exit "$status"
+}
 if [ ! -e "$sif" ]; then
-    exec srun ./entrypoint "$@"
+    run ./entrypoint "$@"
 fi
 
 # --containall lets no variable in: these are the ones that a run is told by, and the GPU that Slurm chose.
@@ -36,4 +48,4 @@ for name in FRAMEWORK DEVICE NET RUNS JOBS SAMEBITS_ALLOW SAMEBITS_THREADS CUDA_
     eval "value=\${$name-}"
     [ -z "$value" ] || export "APPTAINERENV_$name=$value"
 done
-exec srun apptainer run --nv --containall --bind "$PWD:/workspace" --pwd /workspace "$sif" "$@"
+run apptainer run --nv --containall --bind "$PWD:/workspace" --pwd /workspace "$sif" "$@"

@@ -15,6 +15,7 @@ COMMANDS = {  # name: module
     "doctor": "samebits.doctor",
     "exec": "samebits.process",
     "golden": "samebits.golden",
+    "resume-proof": "samebits.resume_proof",
     "smoke": "samebits.smoke",
     "smoke-controls": "samebits.controls",
 }

@@ -11,23 +11,19 @@ SAVED = 75  # EX_TEMPFAIL of sysexits.h: not done, nothing is lost, the same com
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
-class Stop(BaseException):
-    """Raised out of a wait for data, where the state is that between two steps."""
-
-
 class Interruption:
     """What has been asked for, and what may be done about it at once.
 
     Attributes:
         by: the signal that came, None as long as none has.
-        waiting: between two steps, for data: `Stop` may be raised there.
+        busy: within a step, or waiting for its data: the state is not one to be saved.
         leave: what to do about a signal that comes while nothing of the state changes (in an evaluation,
             say). Returns where the state is not safe yet: then the next boundary between two steps acts.
     """
 
     def __init__(self, leave: Callable[[signal.Signals], None]) -> None:
         self.by: signal.Signals | None = None
-        self.waiting = self.stepping = False
+        self.busy = False
         self.leave = leave
 
     @contextlib.contextmanager
@@ -48,9 +44,7 @@ class Interruption:
             if self.by is not None:  # asked twice: at once, with what was saved before
                 raise SystemExit(128 + number)
             self.by = signal.Signals(number)
-            if self.waiting:
-                raise Stop
-            if not self.stepping:
+            if not self.busy:
                 self.leave(self.by)
 
         for number in SIGNALS:

@@ -23,7 +23,7 @@ from samebits.errors import WrongUse
 from samebits.files import cannot_write, sha256_file, write_whole
 from samebits.fingerprint import fingerprint, flatten
 from samebits.held import Held
-from samebits.interruption import SAVED, Interruption, Stop
+from samebits.interruption import SAVED, Interruption
 from samebits.isolation import stream
 from samebits.run_folder import FORMAT, WorkingFolder, choose_folder, shown
 from samebits.saving import Saver
@@ -185,23 +185,20 @@ class Run:
         placed = self._place(loader, at) if counted else loader
         iterator = iter(progress.bar(placed, f"epoch {self.epoch}"))
         while True:
-            try:
-                self.interruption.waiting = True
-                self._stop_if_told()
-                batch = next(iterator, END)
-            except Stop:
-                self._leave()
-            finally:
-                self.interruption.waiting = False
+            self._stop_if_told()
+            self.interruption.busy = True  # an exception out of the handler would be lost in a fork's hooks
+            batch = next(iterator, END)
+            self.interruption.busy = False
             if batch is END:
                 break
+            self._stop_if_told()
             # Asked here: a loader that counts for itself does so when it starts.
             epoch = self.epoch - 1 if counted else getattr(loader, "epoch", self.epoch - 1)
             self.begin_step(epoch, batch_digest(batch))
             try:
                 yield batch
             finally:
-                self.interruption.stepping = False
+                self.interruption.busy = False
             self.end_step()
         self.end_of_batches()
 
@@ -261,7 +258,7 @@ class Run:
 
     def begin_step(self, epoch: int, digest: bytes) -> None:
         """A step of an epoch (counted from 0) begins, on a batch of this digest. `batches` calls it."""
-        self.interruption.stepping = True
+        self.interruption.busy = True
         self._batches = chained(self._batches, digest)
         self._batches_seen = True
         if self._held is not None:
@@ -270,7 +267,7 @@ class Run:
 
     def end_step(self) -> None:
         """The step is complete: its state is what a checkpoint may hold."""
-        self.interruption.stepping = False
+        self.interruption.busy = False
         self._batch, self.step = self._batch + 1, self.step + 1
         if self._held is None:
             return
@@ -341,7 +338,8 @@ class Run:
         """Let go of the folder; an interrupted run's checkpoints stay in it."""
         self._cleanup.close()
         self.saver.close()
-        if not self.finished and self.working.leave() and sys.exc_info()[0] is not SystemExit:
+        kept = not self.finished and self.working.leave()
+        if kept and self._announced and sys.exc_info()[0] is not SystemExit:  # it failed while it trained
             print(f"samebits: kept {shown(self.working.path)}; the same command goes on", file=sys.stderr)
 
     def log(self, **values: Any) -> None:
@@ -357,7 +355,7 @@ class Run:
         Args:
             values: numbers; within a step also tensors of one element, which are read at the epoch's end.
         """
-        if self.interruption.stepping:
+        if self.interruption.busy:
             for name, value in values.items():
                 value = value.detach() if hasattr(value, "detach") else value
                 self._collected.setdefault(name, []).append(value)

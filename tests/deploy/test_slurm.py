@@ -16,6 +16,7 @@ STAND_IN = """#!/bin/sh
 [ -z "$SLURM_TEST_STATUS" ] || exit "$SLURM_TEST_STATUS"
 case ${0##*/} in
     srun) exec "$@" ;;
+    scontrol) echo "scontrol $*" ;;
     *) printf '%s\\n' "$@"; env | grep '^APPTAINERENV_' | sort ;;
 esac
 """
@@ -25,7 +26,7 @@ esac
 def clone(tmp_path: Path) -> Path:
     """A folder that jobs are submitted from, with the stand-ins beside it."""
     (tmp_path / "bin").mkdir()
-    for name in ("srun", "apptainer"):
+    for name in ("srun", "apptainer", "scontrol"):
         (tmp_path / "bin" / name).write_text(STAND_IN)
         (tmp_path / "bin" / name).chmod(0o755)
     (tmp_path / "clone").mkdir()
@@ -77,6 +78,16 @@ def test_the_status_is_the_jobs(clone: Path) -> None:
     assert submit(clone, SLURM_TEST_STATUS="143").returncode == 143
 
 
+def test_a_training_that_was_saved_goes_back_into_the_queue(clone: Path) -> None:
+    (clone / ".venv").mkdir()
+    (clone / ".venv/.ready").touch()
+    (clone / "entrypoint").write_text('#!/bin/sh\nexit "$1"\n')
+    (clone / "entrypoint").chmod(0o755)
+    for status, said in ((75, "scontrol requeue 4711\n"), (1, ""), (143, "")):
+        done = submit(clone, str(status), SLURM_JOB_ID="4711")
+        assert (done.returncode, done.stdout) == (status, said)
+
+
 def test_nothing_to_run_is_one_line(clone: Path) -> None:
     done = submit(clone)
     assert done.returncode == 2
@@ -89,5 +100,5 @@ def test_slurm_reads_every_option() -> None:
     first = next(number for number, line in enumerate(lines) if line and not line.startswith("#"))
     options = [number for number, line in enumerate(lines) if line.startswith("#SBATCH")]
     assert options[-1] < first
-    assert all(re.fullmatch(r"#SBATCH --[a-z-]+=\S+", lines[number]) for number in options)
+    assert all(re.fullmatch(r"#SBATCH --[a-z-]+(=\S+)?", lines[number]) for number in options)
     assert "#SBATCH --signal=TERM@120" in lines

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.conftest import FRAMEWORKS
+from tests.conftest import FRAMEWORKS, one_line
 
 from .conftest import MARKER, NAME, ROOT, TOOL, Done, refusal, run
 
@@ -128,10 +128,17 @@ def test_the_entrypoint_refuses(contain: Callable[..., Done]) -> None:
 
 
 @pytest.mark.parametrize("init", [(), ("--init",)], ids=["bare", "init"])
-def test_a_stop_reaches_the_training(
-    docker: str, container: Callable[..., str], folder: Path, init: tuple[str, ...]
+def test_a_stop_saves_the_training_and_the_next_start_goes_on(
+    docker: str,
+    container: Callable[..., str],
+    contain: Callable[..., Done],
+    start: Callable[..., Done],
+    folder: Path,
+    tmp_path: Path,
+    init: tuple[str, ...],
 ) -> None:
-    one = container("train", "--epochs", "100000", options=(*init, *as_caller(folder)))
+    command = ("train", "--epochs", "40")
+    one = container(*command, options=(*init, *as_caller(folder)))
     deadline = time.monotonic() + 120
     while "accuracy" not in run(docker, "logs", one).stdout:
         assert time.monotonic() < deadline, run(docker, "logs", one).stderr
@@ -141,8 +148,13 @@ def test_a_stop_reaches_the_training(
     run(docker, "stop", "--time=60", one)
     assert time.monotonic() - begun < 20
     state = json.loads(run(docker, "inspect", "--format", "{{json .State}}", one).stdout)
-    assert state["ExitCode"] == 143
-    assert list((folder / "runs").iterdir()) == []
+    assert state["ExitCode"] == 75
+    assert "SIGTERM: saved after step" in one_line(run(docker, "logs", one).stderr)
+    # The next start goes on, to the bits of a training that nobody stopped.
+    again = contain(*command, options=(*init, *as_caller(folder)))
+    assert "goes on after step" in again.stdout, again.stderr
+    whole = start(*command, "--run", tmp_path / "whole" / "run")
+    assert weights(folder / "runs") == weights(tmp_path / "whole"), whole.stderr
 
 
 # A first process without a handler of its own; the second is stopped while it imports torch.

@@ -4,6 +4,7 @@ import hashlib
 import importlib.metadata
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -13,6 +14,8 @@ import time
 import pytest
 from tests.conftest import FRAMEWORKS, ROOT, one_line
 
+from samebits import checkpoint
+from samebits.interruption import SAVED
 from starter.data import shipped_file
 
 
@@ -42,6 +45,7 @@ def test_the_hash_on_the_screen_is_sha256sum_of_the_weights(trained):
 def test_the_run_folder_says_what_made_it(trained):
     framework, folder, _ = trained
     assert sorted(path.name for path in folder.iterdir()) == [
+        "checkpoints",
         "curves.png",
         "manifest.json",
         "metrics.jsonl",
@@ -144,16 +148,21 @@ def test_a_full_disk_is_one_line(start, tmp_path):
         subprocess.run(["umount", str(disk)], check=True)
 
 
-def test_sigterm_leaves_nothing_half_written(tmp_path):
-    command = [str(ROOT / "entrypoint"), "train", "--epochs", "1000"]
+def test_sigterm_saves_and_the_same_command_goes_on(tmp_path, start):
+    command = [str(ROOT / "entrypoint"), "train", "--epochs", "20"]
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline().endswith(" on cpu, seed 0\n")
         process.stdout.readline()  # the first epoch is done
         assert [path.name[0] for path in (tmp_path / "runs").iterdir()] == ["."]
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=60) == 128 + signal.SIGTERM
-    assert list((tmp_path / "runs").iterdir()) == []
+        assert process.wait(timeout=60) == SAVED
+    assert [path.name[0] for path in (tmp_path / "runs").iterdir()] == ["."]
+    went_on = start(*command[1:], cwd=tmp_path)
+    whole = start(*command[1:], "--run", tmp_path / "whole")
+    assert "goes on after step" in went_on.stdout
+    (sha256,) = set(re.findall("^sha256 ([0-9a-f]{64})", went_on.stdout + whole.stdout, re.MULTILINE))
+    assert len(sha256) == 64
 
 
 def test_sigterm_at_the_very_start_leaves_nothing_either(tmp_path):
@@ -162,8 +171,9 @@ def test_sigterm_at_the_very_start_leaves_nothing_either(tmp_path):
         assert process.stdout is not None
         process.stdout.readline()  # the run is open, and nothing has been trained
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=60) == 128 + signal.SIGTERM
-    assert list((tmp_path / "runs").iterdir()) == []
+        assert process.wait(timeout=60) in (SAVED, 128 + signal.SIGTERM)
+    for folder in (tmp_path / "runs").iterdir():  # none, unless the signal came after the first step
+        assert [checkpoint.read(path) for path in checkpoint.find(folder / "checkpoints")]
 
 
 def test_a_killed_run_is_cleared_away_by_the_next(tmp_path, start):

@@ -117,10 +117,11 @@ def _put_module(model: nn.Module, state: dict[str, Any]) -> None:
     entries: Any = OrderedDict(state["entries"])
     entries._metadata = getattr(model.state_dict(), "_metadata", {})  # each module's version of its format
     model.load_state_dict(entries)
-    buffers = dict(model.named_buffers())
-    with torch.no_grad():
-        for name, content in state["other_buffers"].items():
-            buffers[name].copy_(content)
+    kept = {**state["entries"], **state["other_buffers"]}
+    for name, buffer in list(model.named_buffers()):
+        if name in state["other_buffers"] or kept[name].stride() != buffer.stride():
+            owner, _, own_name = name.rpartition(".")  # assigned, as the training had assigned it
+            setattr(model.get_submodule(owner), own_name, kept[name])
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(name not in state["frozen"])
     for name, module in model.named_modules():

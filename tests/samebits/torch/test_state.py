@@ -1,0 +1,212 @@
+"""What a training in torch is held by, and what is refused before it could surprise anybody."""
+
+import random
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from samebits import WrongUse
+from samebits.checkpoint import read, write
+from samebits.held import Held
+from samebits.torch import state
+
+
+def kept(tmp_path, **objects):
+    """Write a checkpoint of the objects; returns what restores others from it."""
+    captured, tensors = Held(objects, state).capture()
+    found = read(write(tmp_path, 1, {"state": captured}, tensors))
+
+    def restore(**others):
+        held = Held(others, state)
+        held.check(found.content["state"], found.tensors)
+        held.restore(found.content["state"], found.tensors)
+
+    return restore
+
+
+class Odd(nn.Module):
+    """A model with all that a state dict may and may not hold."""
+
+    def __init__(self, value: float) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.full((3, 2), value))
+        self.frozen = nn.Parameter(torch.full((2,), value, dtype=torch.bfloat16))
+        self.complex = nn.Parameter(torch.full((2,), value, dtype=torch.complex128))
+        self.register_buffer("count", torch.tensor(int(value)))
+        self.register_buffer("hidden", torch.full((2, 3, 4, 4), value), persistent=False)
+        self.register_buffer("empty", torch.empty(0, 3))
+        self.inner = nn.Dropout()
+
+    def get_extra_state(self):
+        return {"seen": getattr(self, "seen", None)}
+
+    def set_extra_state(self, state):
+        self.seen = state["seen"]
+
+
+def test_a_model_comes_back_whole(tmp_path):
+    model, other = Odd(1.5), Odd(9.0)
+    model.hidden = model.hidden.to(memory_format=torch.channels_last) * torch.arange(96.0).reshape(2, 3, 4, 4)
+    model.seen = (1, "x")
+    model.frozen.requires_grad_(False)
+    model.inner.eval()
+    kept(tmp_path, model=model)(model=other)
+    for (name, one), (_, two) in zip(
+        [*model.named_parameters(), *model.named_buffers()],
+        [*other.named_parameters(), *other.named_buffers()],
+        strict=True,
+    ):
+        assert torch.equal(one, two), name
+        assert one.requires_grad == two.requires_grad
+    assert (other.seen, other.training, other.inner.training) == ((1, "x"), True, False)
+
+
+def test_generators_come_back(tmp_path):
+    own = {
+        "python": random.Random(1),
+        "new": np.random.default_rng(2),
+        "old": np.random.RandomState(3),
+        "torch": torch.Generator().manual_seed(4),
+    }
+    random.seed(5)
+    np.random.seed(6)
+    torch.manual_seed(7)
+
+    def draw(one):
+        return [
+            one["python"].random(), one["new"].random(), one["old"].normal(), random.gauss(0, 1),
+            np.random.normal(), torch.rand(2).tolist(), torch.rand(2, generator=one["torch"]).tolist(),
+        ]  # fmt: skip
+
+    draw(own)
+    restore = kept(tmp_path, **own)
+    expected = draw(own)
+    others = {
+        "python": random.Random(),
+        "new": np.random.default_rng(),
+        "old": np.random.RandomState(),
+        "torch": torch.Generator(),
+    }
+    restore(**others)
+    assert draw(others) == expected
+
+
+def test_strides_come_back(tmp_path):
+    """A kernel for contiguous memory and one for other memory may round differently."""
+    model = nn.Conv2d(3, 4, 3).to(memory_format=torch.channels_last)
+    optimizer = torch.optim.AdamW(model.parameters())
+    model(torch.ones(1, 3, 5, 5)).sum().backward()
+    optimizer.step()
+    other = nn.Conv2d(3, 4, 3).to(memory_format=torch.channels_last)
+    another = torch.optim.AdamW(other.parameters())
+    kept(tmp_path, model=model, optimizer=optimizer)(model=other, optimizer=another)
+    here, there = optimizer.state[model.weight]["exp_avg"], another.state[other.weight]["exp_avg"]
+    assert here.stride() == there.stride() != here.contiguous().stride()
+    assert torch.equal(here, there)
+
+
+def test_gradients_that_wait_come_back_and_used_ones_do_not(tmp_path):
+    model = nn.Linear(2, 1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    held = Held({"model": model, "optimizer": optimizer}, state)
+    model(torch.ones(1, 2)).sum().backward()
+    optimizer.step()
+    assert held.capture()[0]["objects"]["optimizer"]["state"]["gradients"] is None
+    held.begin_step()
+    model(torch.ones(1, 2)).sum().backward()
+    captured, tensors = held.capture()
+    found = read(write(tmp_path, 1, {"state": captured}, tensors))
+    expected = model.weight.grad.clone()
+    optimizer.zero_grad()
+    held.restore(found.content["state"], found.tensors)
+    assert torch.equal(model.weight.grad, expected)
+
+
+def test_a_copy_is_held_and_not_the_tensor(tmp_path):
+    model = nn.Linear(2, 1)
+    before = model.weight.detach().clone()
+    captured, tensors = Held({"model": model}, state).capture()
+    with torch.no_grad():
+        model.weight.zero_()  # the training goes on while the checkpoint is written
+    found = read(write(tmp_path, 1, {"state": captured}, tensors))
+    Held({"model": model}, state).restore(found.content["state"], found.tensors)
+    assert torch.equal(model.weight, before)
+
+
+class Forgetful:
+    """Gives a state and does not take all of it back."""
+
+    def __init__(self) -> None:
+        self.steps, self.moments = 0, torch.zeros(2)
+
+    def state_dict(self):
+        return {"steps": self.steps, "moments": self.moments}
+
+    def load_state_dict(self, given):
+        self.steps = given["steps"]
+        self.moments = given["moments"].half().float()
+
+
+@pytest.mark.parametrize(("value", "lost"), [(1.0, None), (0.1, "own.moments did not come back bit by bit")])
+def test_an_object_that_forgets_is_caught(tmp_path, value, lost):
+    own = Forgetful()
+    own.moments += value
+    restore = kept(tmp_path, own=own)
+    if lost is None:
+        restore(own=Forgetful())
+        return
+    with pytest.raises(WrongUse, match=lost):
+        restore(own=Forgetful())
+
+
+def linear(*shape, dtype=torch.float32):
+    return nn.Linear(*shape).to(dtype)
+
+
+@pytest.mark.parametrize(
+    ("other", "says"),
+    [
+        ({"model": linear(2, 3)}, r"model is another one: weight is F32 \[3, 2\] here, and F32 \[1, 2\]"),
+        ({"model": linear(2, 1, dtype=torch.half)}, "weight is F16"),
+        ({"model": nn.Linear(2, 1, bias=False)}, r"bias is absent here, and F32 \[1\] in the checkpoint"),
+        ({"model": nn.Bilinear(1, 2, 1)}, "model is a torch.nn.modules.linear.Bilinear, and was a"),
+        ({"net": linear(2, 1)}, "only the checkpoint has 'model'"),
+        ({"model": linear(2, 1), "more": linear(2, 1)}, r"only run\.hold has 'more'"),
+    ],
+)
+def test_another_model_is_named_before_anything_is_touched(tmp_path, other, says):
+    restore = kept(tmp_path, model=nn.Linear(2, 1))
+    before = [parameter.detach().clone() for one in other.values() for parameter in one.parameters()]
+    with pytest.raises(WrongUse, match=says):
+        restore(**other)
+    after = [parameter for one in other.values() for parameter in one.parameters()]
+    assert all(torch.equal(one, two) for one, two in zip(before, after, strict=True))
+
+
+def test_what_is_needed_and_not_held_is_refused():
+    model = nn.Linear(2, 1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with pytest.raises(WrongUse, match="optimizer trains a tensor that no held model has"):
+        Held({"optimizer": optimizer}, state)
+    schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.9)
+    with pytest.raises(WrongUse, match="optimizer has a schedule that is not held: add schedule="):
+        Held({"model": model, "optimizer": optimizer}, state)
+    with pytest.raises(WrongUse, match="changes an optimizer that is not held"):
+        Held({"model": model, "schedule": schedule}, state)
+    Held({"model": model, "optimizer": optimizer, "schedule": schedule}, state)
+
+
+@pytest.mark.parametrize("own", [3, "text", {"a": torch.zeros(1)}, object()])
+def test_what_has_no_state_is_refused(own):
+    with pytest.raises(WrongUse, match=r"run\.hold cannot hold own, a .*: it has no state_dict"):
+        Held({"own": own}, state)
+
+
+def test_a_state_that_cannot_be_stored_is_refused_when_saving():
+    model = nn.Linear(2, 1)
+    own = Forgetful()
+    own.moments = [model.forward]
+    with pytest.raises(WrongUse, match=r"own\.moments\.0 is of type builtins\.method, which a checkpoint"):
+        Held({"own": own}, state).capture()
