@@ -5,7 +5,9 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import BinaryIO
 
 from samebits.errors import WrongUse
 
@@ -43,13 +45,10 @@ def _write_whole(path: Path, content: str | bytes | Iterable[bytes | memoryview]
         content = content.encode()
     if isinstance(content, bytes):
         content = [content]
-    sha256 = hashlib.sha256()
     handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
-            for chunk in content:
-                file.write(chunk)
-                sha256.update(chunk)
+            sha256 = _write_and_hash(file, content)
             file.flush()
             os.fsync(file.fileno())
         os.chmod(beside, 0o666 & ~_umask())  # mkstemp makes files that only their owner can read
@@ -57,6 +56,20 @@ def _write_whole(path: Path, content: str | bytes | Iterable[bytes | memoryview]
     except BaseException:
         os.unlink(beside)
         raise
+    return sha256
+
+
+def _write_and_hash(file: BinaryIO, content: Iterable[bytes | memoryview]) -> str:
+    """Large chunks are hashed by a thread while they are written: each takes about as long as the other."""
+    sha256 = hashlib.sha256()
+    with ThreadPoolExecutor(1) as pool:  # starts no thread before it is used
+        for chunk in content:
+            hashing = pool.submit(sha256.update, chunk) if len(chunk) >= CHUNK else None
+            file.write(chunk)
+            if hashing is None:
+                sha256.update(chunk)
+            else:
+                hashing.result()
     return sha256.hexdigest()
 
 

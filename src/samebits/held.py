@@ -44,6 +44,7 @@ class Held:
     def __init__(self, objects: Mapping[str, Any], toolkit: ModuleType) -> None:
         self.objects = dict(objects)
         self.toolkit = toolkit  # samebits.torch.state or samebits.keras.state
+        self._copies: dict[str, Any] = {}
         self._kinds = {name: self._kind(name, held) for name, held in objects.items()}
         if lacking := toolkit.lacking(self.objects):
             raise WrongUse(f"run.hold: {lacking}")
@@ -56,12 +57,13 @@ class Held:
     def capture(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """The state now as JSON and as tensors, which are copies: the training may go on at once.
 
+        The copies are overwritten by the next call.
+
         Raises:
             WrongUse: something in the state cannot be stored.
         """
         tensors: dict[str, Tensor] = {}
-        snapshot = self.toolkit.snapshot()
-        leaf = _leaf(snapshot)
+        leaf = _leaf(self.toolkit.snapshot(self._copies))
         objects = {
             name: {"class": _class(held), "state": encode(self._kinds[name].get(held), name, tensors, leaf)}
             for name, held in self.objects.items()

@@ -304,6 +304,7 @@ class Run:
         if self.step == self._saved_step:
             return
         assert self._held is not None
+        self.saver.wait()  # what is being written are the copies that are made next
         state, tensors = self._held.capture()
         content = {
             **self._facts(),

@@ -26,7 +26,7 @@ class Saver:
         self._writing: Future[None] | None = None
 
     def save(self, step: int, content: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
-        """Begin to write; waits for the one before, so that two copies of the state are never held.
+        """Begin to write, when the one before is written: two copies of the state are never held.
 
         Raises:
             WrongUse: the one before could not be written.
