@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from rich.console import Console
 from rich.table import Table
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, IterableDataset, get_worker_info
 
 import samebits.torch
 from samebits import checkpoint
@@ -147,6 +147,17 @@ class Samples(Dataset[torch.Tensor]):
         return self.values[index]
 
 
+class Stream(IterableDataset[torch.Tensor]):
+    """Samples that cost nothing, shared among workers as torch's documentation says."""
+
+    def __init__(self, size: int) -> None:
+        self.values = torch.arange(size)
+
+    def __iter__(self) -> Iterator[torch.Tensor]:
+        info = get_worker_info()
+        yield from self.values[info.id :: info.num_workers] if info else self.values
+
+
 def loading(rounds: int) -> list[Result]:
     """An epoch of our loader against one of torch's, without and with workers."""
     results = []
@@ -163,11 +174,17 @@ def loading(rounds: int) -> list[Result]:
             elif cost:
                 results.append(ratio(name + f"{cost} µs a sample", "torch's", measured, 1.05))
             else:
-                scale = 1e6 / size
-                results.append(
-                    difference(name + "free samples", "torch's", measured, 15, "µs a sample", scale)
-                )
+                results.append(per_sample(name + "free samples", measured, size))
+        stream = Stream(20_000)
+        ours = samebits.torch.loader(stream, seed=0, shards=2, batch_size=64, num_workers=workers)
+        theirs = DataLoader(stream, batch_size=64, num_workers=workers)
+        measured = pairs(lambda o=ours: list(o), lambda t=theirs: list(t), rounds)  # type: ignore[misc]
+        results.append(per_sample(f"loader, {workers} workers, iterable", measured, len(stream.values)))
     return results
+
+
+def per_sample(subject: str, measured: list[tuple[float, float]], samples: int) -> Result:
+    return difference(subject, "torch's", measured, 15, "µs a sample", 1e6 / samples)
 
 
 def saving(rounds: int) -> list[Result]:

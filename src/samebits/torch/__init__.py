@@ -7,7 +7,8 @@ from samebits.lazy import lazy
 if TYPE_CHECKING:  # for type checkers and editors; at run time the table below serves
     from samebits.torch.device import choose_device, device_facts
     from samebits.torch.kernels import determinism, explain, make_deterministic
-    from samebits.torch.loading import Loader, loader
+    from samebits.torch.loading import loader
+    from samebits.torch.seeded import Loader
     from samebits.torch.weights import hash_weights, save_weights, tensors
 
 __all__ = [
@@ -26,7 +27,7 @@ __all__ = [
 __getattr__, __dir__ = lazy(
     __name__,
     {
-        "Loader": "loading",
+        "Loader": "seeded",
         "choose_device": "device",
         "determinism": "kernels",
         "device_facts": "device",

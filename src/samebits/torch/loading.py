@@ -1,34 +1,32 @@
 """A torch DataLoader whose batches depend on the seed, the epoch and the samples, and on nothing else."""
 
-import inspect
 import itertools
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-import torch
-from torch.utils.data import (
-    ConcatDataset,
-    DataLoader,
-    Dataset,
-    IterableDataset,
-    Subset,
-    TensorDataset,
-    default_collate,
-    default_convert,
-    get_worker_info,
-)
+from torch.utils.data import Dataset, IterableDataset, Subset, get_worker_info
 
-from samebits import process
 from samebits.errors import WrongUse
-from samebits.seeds import checked, derive_seed, encode, hasher
+from samebits.seeds import derive_seed, encode, hasher
 from samebits.torch.escaping import find_generator
 from samebits.torch.generators import own_generator, restored_globals, seed_globals
+from samebits.torch.seeded import (
+    Collation,
+    Loader,
+    QuietLoader,
+    as_it_is,
+    draws_nothing,
+    inner,
+    refuse,
+    takes_rng,
+)
+from samebits.torch.streaming import StreamLoader
 
 Key = tuple[int, int, Any, list[int] | None]
 
 
-def loader(dataset: Dataset, *, seed: int, name: str = "train", **options: Any) -> "Loader":
+def loader(dataset: Dataset, *, seed: int, name: str = "train", shards: int = 1, **options: Any) -> Loader:
     """A `torch.utils.data.DataLoader` that gives the same batches again.
 
     >>> for images, labels in loader(dataset, seed=7, batch_size=64, shuffle=True, num_workers=4):
@@ -45,11 +43,21 @@ def loader(dataset: Dataset, *, seed: int, name: str = "train", **options: Any) 
     - its `__getitem__(self, index, rng)` takes a `numpy.random.Generator`, which is the sample's own, or
     - it says `draws_nothing = True` (torch's TensorDataset need not say it).
 
+    An `IterableDataset` is read in `shards`: for each, `torch.utils.data.get_worker_info()` is what torch
+    would say to that one of `num_workers=shards` workers, without workers, too. Each batch comes from one
+    shard, and the shards take turns; one that has ended is passed over. The number of shards decides what
+    the batches are, the number of workers does not. A sample has seeds derived from the seed, the name, the
+    epoch, the shard and its position in the shard; `__iter__(self, rng)` gets a generator that is put to the
+    sample's own stream before each sample. Each shard is read by a shallow copy of the dataset, whose
+    `set_epoch(epoch)` is called if it has one.
+
     Args:
-        dataset: a map-style dataset. One with `__getitems__`, which reads a whole batch, is seeded once per
-            batch.
+        dataset: a map-style dataset or an IterableDataset. A map-style one with `__getitems__`, which reads a
+            whole batch, is seeded once per batch.
         seed: the seed of the run, an integer in [0, 2**63).
         name: the loader's stream; loaders with other names have other orders.
+        shards: how many parts an IterableDataset splits itself into; no more workers than that are started.
+            One that does not ask `get_worker_info` needs 1: it would give all its samples in every shard.
         options: those of `DataLoader`, with its defaults. A `sampler` or `batch_sampler` is asked for a whole
             epoch at once, under a seed of its own; an index that comes again in an epoch has another seed
             each time. A `collate_fn(samples, rng)` gets a generator too, or says `draws_nothing` as an
@@ -57,38 +65,30 @@ def loader(dataset: Dataset, *, seed: int, name: str = "train", **options: Any) 
 
     Returns:
         A `DataLoader` with the attributes that these options give it, and `seed`, `name`, `epoch`,
-        `set_epoch`.
+        `set_epoch`, `begin_at`. The `len` of an IterableDataset's is torch's estimate from the dataset's
+        `len`, exact with one shard.
 
     Raises:
         WrongUse: the batches would depend on something else, because of `generator`, `worker_init_fn`,
-            `in_order=False`, a generator that the dataset keeps, or an `IterableDataset`.
+            `in_order=False`, or a generator that the dataset keeps; or an option does not fit the dataset.
     """
-    return Loader(dataset, seed=seed, name=name, **options)
+    if isinstance(dataset, IterableDataset):
+        return StreamLoader(dataset, seed=seed, name=name, shards=shards, **options)
+    if shards != 1:
+        raise WrongUse(
+            f"{type(dataset).__name__} is a map-style dataset, which any number of workers share: leave "
+            "shards out"
+        )
+    return MapLoader(dataset, seed=seed, name=name, **options)
 
 
-class QuietLoader(DataLoader):
-    """A DataLoader without torch's remark about the number of workers, which depends on the machine."""
+class MapLoader(Loader):
+    """What `loader` returns for a map-style dataset."""
 
-    def check_worker_number_rationality(self) -> None:
-        pass
-
-
-class Loader(QuietLoader):
-    """What `loader` returns.
-
-    Its iterators are those of a second DataLoader inside, whose dataset seeds before it reads; so its own
-    attributes (`dataset`, `batch_size`, `sampler`, …) stay those that the user gave.
-    """
-
-    def __init__(self, dataset: Dataset, *, seed: int, name: str = "train", **options: Any) -> None:
-        process.check(strict=False)
-        _refuse(dataset, name, options)
-        self.seed, self.name = checked(seed), name
-        self.epoch = self._next_epoch = 0  # `epoch`: the one being read, or the latest, or set_epoch's
-        self._first = 0  # batch of the next iteration
-        # torch draws from this generator where it would draw from the global one.
-        options["generator"] = torch.Generator()
-        super().__init__(dataset, **options)
+    def __init__(self, dataset: Dataset, *, seed: int, name: str, **options: Any) -> None:
+        refuse(dataset, "__getitem__", name, options)
+        _refuse_samplers(options)
+        super().__init__(dataset, seed=seed, name=name, **options)
 
         chosen = options.get("sampler") is not None or options.get("batch_sampler") is not None
         self._keys = Keys(self, chosen)
@@ -104,30 +104,11 @@ class Loader(QuietLoader):
             self._inner = QuietLoader(dataset, collate_fn=self.collate_fn, **options)
         else:
             # One key asks for a batch, and the batch comes back collated: torch only carries it.
-            options.update(batch_size=None, sampler=self._keys, collate_fn=_as_it_is)
+            options.update(batch_size=None, sampler=self._keys, collate_fn=as_it_is)
             self._inner = QuietLoader(batches, **options)
 
-    def set_epoch(self, epoch: int) -> None:
-        """The next iteration is this epoch, counted from 0.
-
-        Raises:
-            WrongUse: it is no integer from 0 on.
-        """
-        if isinstance(epoch, bool) or not isinstance(epoch, int) or epoch < 0:
-            raise WrongUse(f"epoch is {epoch!r}: give an integer from 0 on")
-        self.begin_at(epoch, 0)
-
-    def begin_at(self, epoch: int, batch: int) -> None:
-        """The next iteration is what is left of this epoch from this batch on, both counted from 0.
-
-        Nothing is read or drawn for the batches before: they are the ones that came before an interruption.
-        """
-        self.epoch = self._next_epoch = epoch
-        self._first = batch
-
-    def __iter__(self) -> Any:
-        self.epoch, self._next_epoch = self._next_epoch, self._next_epoch + 1
-        self._keys.epoch, self._keys.first, self._first = self.epoch, self._first, 0
+    def _begin(self, epoch: int, first: int) -> Iterator[Any]:
+        self._keys.epoch, self._keys.first = epoch, first
         return iter(self._inner)
 
 
@@ -142,7 +123,7 @@ class Keys:
     first = 0  # batch that is asked for; an order of the user's has to be gone through up to there
     plain = False  # indices only, for a dataset that draws nothing
 
-    def __init__(self, loader: Loader, chosen: bool) -> None:
+    def __init__(self, loader: MapLoader, chosen: bool) -> None:
         self.seed, self.name, self.generator = loader.seed, loader.name, loader.generator
         self.batch_size, self.drop_last = loader.batch_size, loader.drop_last
         self.one_by_one = loader.batch_sampler is None
@@ -192,21 +173,18 @@ class Keys:
 class SeededBatches(Dataset):
     """A dataset of whole batches, collated: seeds, reads, and leaves the global generators as they were."""
 
-    def __init__(self, loader: Loader) -> None:
+    def __init__(self, loader: MapLoader) -> None:
         self.seed, self.name = loader.seed, loader.name
         self.dataset: Any = loader.dataset
-        self.collate: Any = loader.collate_fn
+        self.collation = Collation(loader.collate_fn)
         self.one_by_one = loader.batch_sampler is None
-        inner = _inner(self.dataset)
-        self.samples_draw = not _draws_nothing(self.dataset)
-        self.samples_take_rng = self.samples_draw and _takes_rng(type(inner).__getitem__)
-        self.whole_batches = hasattr(inner, "__getitems__") and not (self.samples_take_rng or self.one_by_one)
-        plain = self.collate in (default_collate, default_convert)
-        self.collation_draws = not (plain or _draws_nothing(self.collate))
-        self.collation_takes_rng = self.collation_draws and _takes_rng(self.collate)
-        self.draws = self.samples_draw or self.collation_draws
-        self.draws_globally = (self.samples_draw and not self.samples_take_rng) or (
-            self.collation_draws and not self.collation_takes_rng
+        read = inner(self.dataset)
+        self.samples_draw = not draws_nothing(self.dataset)
+        self.samples_take_rng = self.samples_draw and takes_rng(type(read).__getitem__)
+        self.whole_batches = hasattr(read, "__getitems__") and not (self.samples_take_rng or self.one_by_one)
+        self.draws = self.samples_draw or self.collation.draws
+        self.draws_globally = self.collation.draws_globally or (
+            self.samples_draw and not self.samples_take_rng
         )
 
     def __getitem__(self, key: Key) -> Any:
@@ -224,13 +202,8 @@ class SeededBatches(Dataset):
             samples = self._samples(epoch, [indices] if self.one_by_one else indices, again)
         if self.one_by_one:
             samples = samples[0]
-        if not self.collation_draws:
-            return self.collate(samples)
-        digest = hasher(self.seed, self.name, "collation", epoch, number).digest()
-        if self.collation_takes_rng:
-            return self.collate(samples, rng=own_generator(digest))
-        seed_globals(digest)
-        return self.collate(samples)
+        collation = (self.seed, self.name, "collation", epoch, number)
+        return self.collation(samples, lambda: hasher(*collation).digest())
 
     def _samples(self, epoch: int, indices: list[Any], again: list[int] | None) -> list[Any]:
         if not self.samples_draw:
@@ -250,54 +223,13 @@ class SeededBatches(Dataset):
         return samples
 
 
-def _refuse(dataset: Any, name: str, options: dict[str, Any]) -> None:
-    """Raise WrongUse for what would make the batches depend on more than the seed."""
-    if not isinstance(name, str):
-        raise WrongUse(f"the loader's name is {name!r}: give text, such as 'train'")
-    if isinstance(dataset, IterableDataset):
-        raise WrongUse(
-            f"{type(dataset).__name__} is an IterableDataset, whose samples depend on how workers share it: "
-            "give samebits.torch.loader a dataset with __getitem__ and __len__"
-        )
-    if options.get("generator") is not None:
-        raise WrongUse("samebits.torch.loader has a generator of its own: give seed= in place of generator=")
-    if options.get("worker_init_fn") is not None:
-        raise WrongUse(
-            "samebits.torch.loader seeds its workers itself, for every sample: leave worker_init_fn out, and "
-            "open files when the dataset first reads from them"
-        )
-    if options.get("in_order") is False:
-        raise WrongUse("in_order=False gives batches in the order in which workers are done: leave it out")
+def _refuse_samplers(options: Mapping[str, Any]) -> None:
     for option in ("sampler", "batch_sampler"):
         sampler = options.get(option)
         if sampler is not None and not hasattr(sampler, "__len__"):
             raise WrongUse(f"the {option} {type(sampler).__name__} has no length: give one whose epochs end")
         if sampler is not None and (where := find_generator(sampler, option)):
             raise WrongUse(f"{where}, which makes an epoch depend on those before it: leave it out")
-    if not _draws_nothing(dataset) and (where := find_generator(dataset, "dataset")):
-        raise WrongUse(
-            f"{where}, whose numbers depend on which worker reads which sample: take an argument `rng` in "
-            "__getitem__, or draw from a global generator, or set `draws_nothing = True` if no sample uses it"
-        )
-
-
-def _draws_nothing(what: Any) -> bool:
-    what = _inner(what)
-    if isinstance(what, ConcatDataset):
-        return all(map(_draws_nothing, what.datasets))
-    return type(what) is TensorDataset or bool(getattr(what, "draws_nothing", False))
-
-
-def _takes_rng(function: Callable[..., Any]) -> bool:
-    try:
-        return "rng" in inspect.signature(function).parameters
-    except (TypeError, ValueError):  # written in C
-        return False
-
-
-def _inner(dataset: Any) -> Any:
-    """The dataset under torch's subsets, which hand neither `rng` nor `draws_nothing` on."""
-    return _inner(dataset.dataset) if isinstance(dataset, Subset) else dataset
 
 
 def _read_with(rng: Any, dataset: Any, index: Any) -> Any:
@@ -311,7 +243,3 @@ def _encode(index: Any) -> bytes:
     if isinstance(index, list | tuple):
         return b"l%be" % b"".join(map(_encode, index))
     return encode(index)
-
-
-def _as_it_is(batch: Any) -> Any:
-    return batch
