@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
 
-from torch.utils.data import Dataset, IterableDataset, Sampler, get_worker_info
+from torch.utils.data import Dataset, IterableDataset, IterDataPipe, Sampler, get_worker_info
 from torch.utils.data._utils import worker as torch_worker
 
 from samebits.errors import WrongUse
@@ -35,6 +35,11 @@ class StreamLoader(Loader):
                 )
         if isinstance(shards, bool) or not isinstance(shards, int) or shards < 1:
             raise WrongUse(f"shards is {shards!r}: give an integer from 1 on")
+        if shards != 1 and isinstance(dataset, IterDataPipe):
+            raise WrongUse(
+                f"{type(dataset).__name__} is a DataPipe, which does not ask which shard it is: leave shards "
+                "out"
+            )
         refuse(dataset, "__iter__", name, options)
         super().__init__(dataset, seed=seed, name=name, **options)
         self.shards = shards

@@ -8,7 +8,7 @@ import random
 import numpy as np
 import pytest
 import torch
-from torch.utils.data import ChainDataset, IterableDataset, get_worker_info
+from torch.utils.data import ChainDataset, IterableDataset, IterDataPipe, get_worker_info
 
 from samebits import WrongUse
 from samebits.torch import Loader, loader
@@ -182,7 +182,7 @@ from multiprocessing import active_children
 for workers in 0, 2:
     batches = loader(Endless(), seed=0, shards=2, batch_size=3, num_workers=workers)
     print(digest(itertools.islice(batches, 7)), len(active_children()))
-batches = loader(Numbers(), seed=0, shards=2, num_workers=2, persistent_workers=True)
+batches = loader(Numbers(), seed=0, shards=2, num_workers=4, persistent_workers=True)
 print(digest(batches), len(active_children()))
 next(iter(batches))
 print(batches.set_epoch(0), digest(batches), len(active_children()))
@@ -398,6 +398,10 @@ class Keeps(Unaware):
         self.rng = np.random.default_rng(0)
 
 
+class Pipe(IterDataPipe):
+    pass
+
+
 REFUSED = {
     "Unaware is an IterableDataset, which decides about its order itself: leave shuffle out": {
         "shuffle": True
@@ -408,6 +412,7 @@ REFUSED = {
     "Unaware is an IterableDataset, which decides about its order itself: leave batch_sampler": {
         "batch_sampler": [[0]]
     },
+    "Pipe is a DataPipe, which does not ask which shard it is": {"dataset": Pipe(), "shards": 2},
     "shards is 0": {"shards": 0},
     "shards is True": {"shards": True},
     "seed is -1": {"seed": -1},
