@@ -22,6 +22,7 @@ from samebits.interruption import SAVED
 from samebits.run_folder import CHECKPOINTS, read_manifest
 from samebits.smoke import Watch, keep_runs, runs_folder
 
+KINDS = ("stop", "damage", "evaluation", "kill")
 HEX = 16  # digits of a hash that are shown
 DAMAGE = (checkpoint.STATE, checkpoint.TENSORS)
 
@@ -39,6 +40,7 @@ class Trial:
         metrics: whether its lines of metrics must be the same, too.
     """
 
+    kind: str
     what: str
     stop: int | None = None
     kill: float | None = None
@@ -62,10 +64,15 @@ class Result:
 @click.option(
     "--kills", type=click.IntRange(0), default=25, envvar="KILLS", help="How many kill -9 (25, or $KILLS)."
 )
+@click.option(
+    "--only", multiple=True, type=click.Choice(KINDS), help="Only these trials (may be given again)."
+)
 @click.option("--random-seed", default=0, show_default=True, help="Decides the instants of the kills.")
 @click.option("--json", "as_json", is_flag=True, envvar="JSON", help="Print the results as one JSON object.")
 @click.argument("arguments", metavar="COMMAND...", nargs=-1, required=True, type=click.UNPROCESSED)
-def command(kills: int, random_seed: int, as_json: bool, arguments: tuple[str, ...]) -> None:
+def command(
+    kills: int, only: tuple[str, ...], random_seed: int, as_json: bool, arguments: tuple[str, ...]
+) -> None:
     """Train by COMMAND without an interruption, then with all kinds of them: always the same bits.
 
     COMMAND trains inside `samebits.open_run`, calls `run.hold`, and knows the starter's options --workers,
@@ -82,7 +89,8 @@ def command(kills: int, random_seed: int, as_json: bool, arguments: tuple[str, .
             reference.sha256 = sha256_file(folder / "0" / "weights.safetensors")
             results = [reference]
             rng = random.Random(random_seed)
-            for number, trial in enumerate(trials(folder / "0", kills, rng), start=1):
+            chosen = [one for one in trials(folder / "0", kills, rng) if one.kind in (only or KINDS)]
+            for number, trial in enumerate(chosen, start=1):
                 results.append(attempt(trial, arguments, folder, number, reference.seconds))
                 watch.say(_line(results[-1], reference.sha256))
         failed = [result for result in results if result.fault or result.sha256 != reference.sha256]
@@ -114,19 +122,21 @@ def trials(reference: Path, kills: int, rng: random.Random) -> Iterator[Trial]:
     each = steps // epochs
     middle = each * (epochs // 2) + each // 2
     four = ("--workers", "4")
-    yield Trial("stopped before the first step", stop=0)
-    yield Trial("stopped mid-epoch", stop=middle)
-    yield Trial("stopped mid-epoch, 4 workers before", stop=middle, before=four)
-    yield Trial("stopped mid-epoch, 4 workers after", stop=middle, after=four)
-    yield Trial("stopped at an epoch's end", stop=each)
-    yield Trial("stopped after the last step", stop=steps)
+    yield Trial("stop", "stopped before the first step", stop=0)
+    yield Trial("stop", "stopped mid-epoch", stop=middle)
+    yield Trial("stop", "stopped mid-epoch, 4 workers before", stop=middle, before=four)
+    yield Trial("stop", "stopped mid-epoch, 4 workers after", stop=middle, after=four)
+    yield Trial("stop", "stopped at an epoch's end", stop=each)
+    yield Trial("stop", "stopped after the last step", stop=steps)
     for name in DAMAGE:
-        yield Trial(f"stopped, and a bit of {name} flips", stop=middle, damage=name)
-    yield Trial("evaluated at the end only", before=("--evaluate-every", "0"), metrics=False)
+        yield Trial("damage", f"stopped, and a bit of {name} flips", stop=middle, damage=name)
+    yield Trial("evaluation", "evaluated at the end only", before=("--evaluate-every", "0"), metrics=False)
     for number in range(1, kills + 1):
         share = rng.random()
         what = f"kill -9 number {number}, after {share:.0%} of its time"
-        yield Trial(what, kill=share, before=("--checkpoint-every", "1"), after=("--checkpoint-every", "1"))
+        yield Trial(
+            "kill", what, kill=share, before=("--checkpoint-every", "1"), after=("--checkpoint-every", "1")
+        )
 
 
 def attempt(trial: Trial, arguments: Sequence[str], folder: Path, number: int, seconds: float) -> Result:

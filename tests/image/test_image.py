@@ -192,6 +192,7 @@ def test_init_leaves_no_zombie(contain: Callable[..., Done], init: tuple[str, ..
 # ---------------------------------------------------------------- shared memory, compilers
 
 
+# only: torch
 def test_too_little_shared_memory_is_one_line(contain: Callable[..., Done], folder: Path) -> None:
     """In the starter, and in a script of one's own with torch's own loader, whose error nobody catches."""
     options = ("--init", *as_caller(folder))
@@ -215,12 +216,16 @@ def test_too_little_shared_memory_is_one_line(contain: Callable[..., Done], fold
     assert (enough.returncode, enough.stdout) == (0, "64\n"), enough.stderr
 
 
+# only: end
+
+
 def test_the_doctor_tells_the_shared_memory(contain: Callable[..., Done]) -> None:
     for size, state in ("64m", "doubtful"), ("1g", "right"):
         findings = json.loads(contain("doctor", "--json", options=(f"--shm-size={size}",)).stdout)
         assert [one["state"] for one in findings if one["subject"] == "shared memory"] == [state]
 
 
+# only: torch
 COMPILED = """
 import torch, samebits, samebits.torch
 samebits.torch.make_deterministic()
@@ -256,6 +261,9 @@ def test_the_target_compile_compiles_and_repeats(docker: str, compiling: str) ->
     launcher = run(docker, "run", *options, "python", "-c", LAUNCHER)
     assert launcher.stdout.startswith("/tmp/launcher"), launcher.stderr
     assert run(docker, "run", *options, "id", "-u").stdout == "1000\n"
+
+
+# only: end
 
 
 def test_exec_goes_through_the_entrypoint_or_is_told(docker: str, container: Callable[..., str]) -> None:

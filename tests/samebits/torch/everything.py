@@ -25,6 +25,7 @@ class Settings:
     epochs: int = samebits.option(4, "epochs")
     width: int = samebits.option(16, "neurons")
     evaluate: int = samebits.option(1, "epochs, or -1 for every step", innocent=True)
+    more: bool = samebits.option(False, "metrics, prints and another model, all of which draw", innocent=True)
     workers: int = samebits.option(0, "workers", innocent=True)
     checkpoint_every: int = samebits.option(0, "steps", innocent=True)
     resume: Literal["auto", "previous", "never", "force"] = samebits.option("auto", "resume", innocent=True)
@@ -59,6 +60,9 @@ def train(settings: Settings) -> None:
         loader = samebits.torch.loader(
             Samples(), seed=settings.seed, batch_size=8, shuffle=True, num_workers=settings.workers
         )
+        if settings.more:
+            print("another model:", sum(one.sum().item() for one in nn.Linear(50, 50).parameters()))
+            draw()
         with run.stream("initialisation"):
             model = nn.Sequential(
                 nn.Linear(8, settings.width),
@@ -89,6 +93,9 @@ def train(settings: Settings) -> None:
                     optimizer.zero_grad()
                     average.update_parameters(model)
                 run.log(loss=loss)
+                if settings.more:
+                    draw()
+                    run.log(noise=torch.rand(()), histogram=float(np.histogram(torch.randn(9))[0].max()))
                 if settings.evaluate == -1:
                     evaluate(average, loader)
                 taken += 1

@@ -78,12 +78,12 @@ def test_the_manifest_has_the_chain_of_what_ran_where(train: Start, whole: objec
     assert len(list((tmp_path / "run/checkpoints").iterdir())) == 2
 
 
-@pytest.mark.parametrize("evaluate", [0, -1])
-def test_evaluation_changes_nothing(
-    train: Start, whole: tuple[str, str], tmp_path: Path, evaluate: int
+@pytest.mark.parametrize("options", [("--evaluate", 0), ("--evaluate", -1), ("--more",)])
+def test_what_does_not_train_changes_nothing(
+    train: Start, whole: tuple[str, str], tmp_path: Path, options: tuple[object, ...]
 ) -> None:
-    """Never or every step, though it draws from every global generator."""
-    train("run", "--evaluate", evaluate)
+    """Evaluated never or every step, more metrics, another model before: all draw from global generators."""
+    train("run", *options)
     assert results(tmp_path / "run")[0] == whole[0]
 
 

@@ -1,0 +1,72 @@
+"""`samebits resume-proof`: what it shows, and that it can fail."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tests.conftest import FRAMEWORKS, ROOT, Started, one_line
+
+Start = Callable[..., Started]
+ENTRYPOINT = ROOT / "entrypoint"
+
+# A training that goes on from what a checkpoint cannot hold.
+LEAKY = """
+import os
+from dataclasses import dataclass
+import torch
+import samebits, samebits.torch
+
+@dataclass(frozen=True)
+class Settings:
+    seed: int = samebits.option(0, "seed")
+    workers: int = samebits.option(0, "workers", innocent=True)
+
+def train(settings):
+    samebits.torch.make_deterministic()
+    samebits.seed_everything(settings.seed)
+    with samebits.open_run(settings, framework="torch") as run:
+        model = torch.nn.Linear(2, 1)
+        run.hold(model=model)
+        memory = 0.0
+        for epoch in run.epochs(2):
+            for batch in run.batches([1.0, 2.0, 3.0, 4.0]):
+                memory += batch
+                with torch.no_grad():
+                    model.weight += memory
+            run.log()
+        run.finish(model)
+
+samebits.main(train, Settings)
+"""
+
+
+def test_a_training_that_keeps_something_for_itself_is_caught(start: Start, tmp_path: Path) -> None:
+    if "torch" not in FRAMEWORKS:
+        pytest.skip("its training is one in torch")
+    (tmp_path / "leaky.py").write_text(LEAKY)
+    command = [ENTRYPOINT, "python", tmp_path / "leaky.py"]
+    done = start("samebits", "resume-proof", "--only", "stop", "--json", *command, cwd=tmp_path)
+    assert done.returncode == 1
+    assert "not the same bits: 4 of 7, the first where stopped mid-epoch" in one_line(done.stderr)
+    told = json.loads(done.stdout)
+    assert told["same"] is False
+    assert len({trial["sha256"] for trial in told["trials"]}) > 1
+    assert Path(tmp_path, told["kept"]).is_dir()
+
+
+def test_a_training_that_holds_nothing_is_one_line(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "leaky.py").write_text(LEAKY.replace("        run.hold(model=model)\n", ""))
+    command = [ENTRYPOINT, "python", tmp_path / "leaky.py"]
+    done = start("samebits", "resume-proof", "--only", "stop", *command, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "ended with status 0 where 75 was expected" in one_line(done.stderr)
+
+
+def test_what_fails_by_itself_is_one_line(start: Start, tmp_path: Path) -> None:
+    done = start("samebits", "resume-proof", ENTRYPOINT, "train", "--epoch", "1", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "ended with status 2 where 0 was expected; it said: samebits: No such option" in one_line(
+        done.stderr
+    )
+    assert list(tmp_path.glob("runs/*")) == []
