@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / ".proof"
 # What `make proof ARGS=…` hands down: a part is always the command that its table says, and no other.
 FROM_MAKE = {"MAKEFLAGS", "MAKEOVERRIDES", "MFLAGS", "MAKELEVEL", "ARGS"}
-FROM_MAKE |= {"DEVICE", "FRAMEWORK", "JOBS", "JSON", "KEEP", "NET", "RUNS"}
+FROM_MAKE |= {"DEVICE", "FRAMEWORK", "JOBS", "JSON", "KEEP", "KILLS", "NET", "ONLY", "RUNS"}
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,7 @@ class Part:
 
 
 HAZARDS = "the operations that go wrong on GPUs repeat"
+RESUMED = "stopped, killed or damaged: the same bits"
 CONTROLS = "each protection is what protects"
 PARTS = (
     Part("lint", "style, types and shell scripts are clean", "make lint"),
@@ -46,6 +47,8 @@ PARTS = (
     Part("smoke-keras", "ten processes, one hash", "make smoke RUNS=10 FRAMEWORK=keras"),  # only: keras
     Part("hazards-torch", HAZARDS, "make smoke RUNS=5 NET=hazards FRAMEWORK=torch"),  # only: torch
     Part("hazards-keras", HAZARDS, "make smoke RUNS=5 NET=hazards FRAMEWORK=keras"),  # only: keras
+    Part("resume-torch", RESUMED, "make resume-proof KILLS=25 FRAMEWORK=torch"),  # only: torch
+    Part("resume-keras", RESUMED, "make resume-proof KILLS=25 FRAMEWORK=keras"),  # only: keras
     Part("controls-torch", CONTROLS, "make smoke-controls FRAMEWORK=torch"),  # only: torch
     Part("controls-keras", CONTROLS, "make smoke-controls FRAMEWORK=keras"),  # only: keras
     Part(
