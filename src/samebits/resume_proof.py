@@ -65,7 +65,7 @@ class Result:
     "--kills", type=click.IntRange(0), default=25, envvar="KILLS", help="How many kill -9 (25, or $KILLS)."
 )
 @click.option(
-    "--only", multiple=True, type=click.Choice(KINDS), help="Only these trials (may be given again)."
+    "--only", multiple=True, type=click.Choice(KINDS), envvar="ONLY", help="Only these (or $ONLY, by spaces)."
 )
 @click.option("--random-seed", default=0, show_default=True, help="Decides the instants of the kills.")
 @click.option("--json", "as_json", is_flag=True, envvar="JSON", help="Print the results as one JSON object.")

@@ -256,23 +256,34 @@ class Run:
             )
         return loader
 
-    def begin_step(self, epoch: int, digest: bytes) -> None:
+    def begin_epoch(self, number: int, loader: Any) -> Any:
+        """An epoch (counted from 1) whose steps are taken elsewhere; returns what is left of the loader."""
+        self._announced = number
+        return self._place(loader, self._begin_epoch())
+
+    def begin_step(self, epoch: int, digest: bytes | None = None) -> None:
         """A step of an epoch (counted from 0) begins, on a batch of this digest. `batches` calls it."""
+        self._stop_if_told()
         self.interruption.busy = True
-        self._batches = chained(self._batches, digest)
-        self._batches_seen = True
+        if digest is not None:
+            self._see(digest)
         if self._held is not None:
             self._held.begin_step()
         seed_step(derive_seed(self.seed, "step", epoch, self._batch))
 
-    def end_step(self) -> None:
-        """The step is complete: its state is what a checkpoint may hold."""
+    def end_step(self, digest: bytes | None = None) -> None:
+        """The step is complete: its state is what a checkpoint may hold. `digest`: if only known now."""
+        if digest is not None:
+            self._see(digest)
         self.interruption.busy = False
         self._batch, self.step = self._batch + 1, self.step + 1
         if self._held is None:
             return
         if (self._every and self.step % self._every == 0) or self.step in self._keep_steps:
             self._save()
+
+    def _see(self, digest: bytes) -> None:
+        self._batches, self._batches_seen = chained(self._batches, digest), True
 
     def end_of_batches(self) -> None:
         """The epoch has no more batches."""

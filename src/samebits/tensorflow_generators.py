@@ -3,7 +3,8 @@
 TensorFlow offers no way to read these, so this file, and no other, looks into `tensorflow.python`.
 """
 
-from collections.abc import Callable
+import random
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from tensorflow.python.eager import context
@@ -49,23 +50,55 @@ def seed_global_generator(seed: int) -> None:
 def save_eager_seeds() -> Callable[[], None]:
     """Remember from which seeds eager operations draw; returns the function that puts them back."""
     eager = context.context()
-    seed, random = eager._seed, getattr(eager, "_rng", None)
-    state = random.getstate() if random else None
+    seed, seeds = eager._seed, getattr(eager, "_rng", None)
+    state = seeds.getstate() if seeds else None
 
     def restore() -> None:
         now = getattr(eager, "_rng", None)
         if (eager._seed, now and now.getstate()) == (seed, state):
             return  # clearing the kernels would reset those of operations with a seed of their own
         eager._seed = seed
-        if random is None:
+        if seeds is None:
             del eager._rng
         else:
-            random.setstate(state)
-            eager._rng = random
+            seeds.setstate(state)
+            eager._rng = seeds
         # A kernel that drew inside would go on from there when its seed comes round again.
         eager.clear_kernel_cache()
 
     return restore
+
+
+def get_state() -> dict[str, Any]:
+    """The states of the global generator and of what gives eager operations their seeds, as plain data."""
+    eager, generator = context.context(), stateful_random_ops.global_generator
+    seeds = getattr(eager, "_rng", None)
+    state: dict[str, Any] = {"seed": eager._seed, "random": seeds.getstate() if seeds else None}
+    if generator is not None and is_made(generator):
+        state["generator"] = {"algorithm": int(generator.algorithm), "state": generator.state.numpy()}
+    else:
+        state["generator"] = None if generator is None else {"later_seed": generator._later_seed}
+    return state
+
+
+def put_state(state: Mapping[str, Any]) -> None:
+    """Give back what `get_state` told."""
+    eager, stored = context.context(), state["generator"]
+    eager._seed = state["seed"]
+    if state["random"] is not None:
+        eager._rng = random.Random()
+        eager._rng.setstate(state["random"])
+    eager.clear_kernel_cache()  # kernels draw from where they are, and would go on there
+    if stored is None:
+        stateful_random_ops.global_generator = None
+    elif "later_seed" in stored:
+        stateful_random_ops.set_global_generator(LaterGenerator(stored["later_seed"]))
+    else:
+        generator = stateful_random_ops.global_generator
+        if generator is None or int(generator.algorithm) != stored["algorithm"]:
+            generator = stateful_random_ops.Generator(state=stored["state"], alg=stored["algorithm"])
+            stateful_random_ops.set_global_generator(generator)
+        generator.reset(stored["state"])
 
 
 def save_generators() -> Callable[[], None]:

@@ -26,7 +26,14 @@ def test_every_public_name_is_there(package):
 # only: both
 def test_the_frameworks_offer_the_same_names_with_the_same_meaning():
     torch, keras = (set(importlib.import_module(f"samebits.{name}").__all__) for name in ("torch", "keras"))
-    own = {"Loader", "loader", "RunLog", "dataset", "require_keras3"}  # what their data and models call for
+    own = {
+        "Loader",
+        "loader",
+        "RunLog",
+        "build",
+        "dataset",
+        "require_keras3",
+    }  # what their data and models call for
     assert torch - own == keras - own
 
 

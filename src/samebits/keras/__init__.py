@@ -12,12 +12,14 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time the table below 
     from samebits.keras.kernels import determinism, make_deterministic
     from samebits.keras.legacy import require_keras3
     from samebits.keras.refusals import explain
+    from samebits.keras.state import build
     from samebits.keras.weights import hash_weights, save_weights, tensors
 
 load_cusolver()  # before TensorFlow looks for a GPU
 
 __all__ = [
     "RunLog",
+    "build",
     "choose_device",
     "dataset",
     "determinism",
@@ -34,6 +36,7 @@ __getattr__, __dir__ = lazy(
     __name__,
     {
         "RunLog": "callback",
+        "build": "state",
         "choose_device": "device",
         "dataset": "data",
         "determinism": "kernels",

@@ -1,36 +1,146 @@
-"""A run that `model.fit` writes into."""
+"""A run that `model.fit` writes into, and that goes on where it was interrupted."""
 
+import atexit
+import gc
+import sys
+from collections.abc import Mapping
+from types import FrameType
 from typing import Any
 
 import keras
 
+from samebits.errors import WrongUse
 from samebits.keras.data import Dataset
 from samebits.keras.legacy import require_keras3
+from samebits.keras.state import build, decides_nothing
 from samebits.run import Run
-from samebits.seeds import derive_seed, seed_step
 
 
 class RunLog(keras.callbacks.Callback):
-    """Logs each epoch into a run, with the digest of the batches that the epoch saw.
+    """Logs each epoch into a run, and makes the training one that can be interrupted anywhere.
 
-    It also gives every step generators of its own, as `Run.batches` does for a loop in PyTorch: a stray
-    draw between steps cannot move what comes after.
+    >>> model.fit(train_set, epochs=20, callbacks=[samebits.keras.RunLog(run, train_set)])
+
+    What `Run.batches` does for a loop of one's own: each epoch's line has the digest of its batches, every
+    step has generators of its own, checkpoints are made when due, SIGTERM and SIGINT save between two steps,
+    and the same command goes on. The run holds the model (weights, generators, optimizer, metrics) and what
+    the other callbacks remember: their numbers, texts, arrays, and lists and dictionaries of these, or their
+    `state_dict`. One that only watches says so by an attribute `decides_nothing = True`.
+
+    Args:
+        run: from `samebits.open_run`.
+        dataset: the one that `fit` trains on, from `samebits.keras.dataset`.
+        hold: more that decides how the training goes on, by name; see `Run.hold`.
+
+    Raises:
+        WrongUse: when the training begins: the model has no weights yet, a callback remembers what cannot be
+            stored, `fit` counts its steps otherwise, or as `Run.hold`.
     """
 
-    def __init__(self, run: Run, dataset: Dataset) -> None:
+    def __init__(self, run: Run, dataset: Dataset, hold: Mapping[str, Any] | None = None) -> None:
         super().__init__()
-        self.run, self.dataset = run, dataset
-        self.epoch = 0
+        self.run, self.dataset, self.hold = run, dataset, dict(hold or {})
+        self.logs: dict[str, Any] = {}  # of the latest step
+        self.stop = False  # somebody said in the latest step that it is the last
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         require_keras3(self.model, self.model.optimizer)
+        if self.model.steps_per_execution != 1:
+            raise WrongUse(
+                "compile(steps_per_execution=…) takes several steps at once, between which nothing can be "
+                "seeded or saved: leave it out"
+            )
+        if self.params.get("steps") != len(self.dataset):
+            raise WrongUse(
+                f"fit takes {self.params.get('steps')} steps in an epoch, and the dataset has "
+                f"{len(self.dataset)}: leave steps_per_epoch out, and give RunLog the dataset that fit gets"
+            )
+        callbacks = _callback_list()
+        build(self.model, self.dataset)
+        self.run.hold(**self._named(callbacks.callbacks))
+        if self.run.found is not None:
+            self.model._initial_epoch = self.run.epoch - 1
+        atexit.register(gc.collect)  # a pass that was left must end before TensorFlow does, or that complains
+        callbacks._async_train = False  # a step is saved when it is complete
+        steps = Steps(self)
+        steps.set_model(self.model)
+        callbacks.callbacks.append(steps)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self.run.log(**{name: float(value) for name, value in (logs or {}).items()})
+
+    def state_dict(self) -> dict[str, Any]:
+        """For checkpoints: what Keras keeps between steps in no object."""
+        return {"logs": self.logs, "stop": self.stop}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.logs, self.stop = state["logs"], state["stop"]
+
+    def _named(self, callbacks: list[keras.callbacks.Callback]) -> dict[str, Any]:
+        """Everything to hold: the model, the callbacks by their classes' names, and what was asked for."""
+        named = {"model": self.model}
+        for callback in callbacks:
+            if decides_nothing(callback):
+                continue
+            name, number = type(callback).__name__, 1
+            while name in named:
+                number += 1
+                name = f"{type(callback).__name__}_{number}"
+            named[name] = callback
+        if twice := sorted(set(named) & set(self.hold)):
+            raise WrongUse(
+                f"RunLog holds something called {twice[0]!r} already: give it another name in hold="
+            )
+        return {**named, **self.hold}
+
+
+class Steps(keras.callbacks.Callback):
+    """Tells a run of each epoch and step, after all other callbacks: what they did belongs to the step."""
+
+    def __init__(self, log: RunLog) -> None:
+        super().__init__()
+        self.log, self.run, self.dataset = log, log.run, log.dataset
+        self.epoch = 0
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self.epoch = epoch
+        self.model._initial_epoch = None
+        if self.run.found is not None:
+            self._keep_logs()
+        left = self.run.begin_epoch(epoch + 1, self.dataset)
+        if self.log.stop or left is not self.dataset:  # it was interrupted between its last step and its end
+            self.dataset.begin_at(epoch, len(self.dataset))
+        self.model.stop_training = self.log.stop
 
     def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        seed_step(derive_seed(self.run.seed, "step", self.epoch, batch))
+        self.run.begin_step(self.epoch)
 
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        metrics = {name: float(value) for name, value in (logs or {}).items()}
-        self.run.log(epoch=epoch + 1, **metrics, batches=self.dataset.digest(epoch))
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        digest = self.dataset.latest_digest
+        if digest is None:
+            raise WrongUse("fit trains on another dataset than the one that RunLog was given")
+        self.log.logs, self.log.stop = dict(logs or {}), self.model.stop_training
+        self.run.end_step(digest)
+        if self.log.stop or batch == len(self.dataset) - 1:
+            self.run.end_of_batches()
+
+    def _keep_logs(self) -> None:
+        """Where no step is left in an epoch, let Keras end it with the logs of the step before."""
+        ask = self.model._get_metrics_result_or_logs
+
+        def ask_once(logs: Any) -> Any:
+            self.model.__dict__.pop("_get_metrics_result_or_logs", None)
+            return ask(logs or self.log.logs)
+
+        self.model.__dict__["_get_metrics_result_or_logs"] = ask_once
+
+
+def _callback_list() -> keras.callbacks.CallbackList:
+    """The one that calls us: Keras tells a callback nothing of the others."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        caller = frame.f_locals.get("self")
+        if isinstance(caller, keras.callbacks.CallbackList):
+            return caller
+        frame = frame.f_back
+    raise WrongUse("RunLog is for model.fit: a loop of your own calls run.hold, run.epochs and run.batches")

@@ -1,11 +1,11 @@
 """A Keras dataset whose batches follow from (seed, name, epoch) alone, whoever prepares them."""
 
-import hashlib
 import math
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -14,6 +14,7 @@ import numpy as np
 from keras.src.trainers.data_adapters.data_adapter import DataAdapter
 
 from samebits import process
+from samebits.batch_digest import batch_digest
 from samebits.errors import WrongUse
 from samebits.seeds import checked, derive_seed, encode, first_63_bits, hasher
 
@@ -84,6 +85,7 @@ class Dataset(keras.utils.PyDataset, DataAdapter):
 
     Attributes:
         epoch: the epoch of the next pass.
+        latest_digest: of the batch that was handed out last (see `samebits.batch_digest`); None before.
     """
 
     def __init__(
@@ -99,9 +101,10 @@ class Dataset(keras.utils.PyDataset, DataAdapter):
     ) -> None:
         super().__init__(workers=workers, max_queue_size=max_queue_size)
         self.epoch = 0
+        self._first = 0  # batch of the next pass
+        self.latest_digest: bytes | None = None
         self.seed, self.name, self.shuffle, self.augment = seed, name, shuffle, augment
         self._arrays, self._batch_size = arrays, batch_size
-        self._digests: dict[int, str] = {}
 
     def __len__(self) -> int:
         """Batches in an epoch."""
@@ -115,19 +118,32 @@ class Dataset(keras.utils.PyDataset, DataAdapter):
 
     def __iter__(self) -> Iterator[Batch]:
         """One pass; when its last batch has been handed out, the next pass is the next epoch."""
-        epoch, digest = self.epoch, hashlib.sha256()
-        for index, (batch, batch_digest) in enumerate(self._prepared(epoch)):
-            digest.update(batch_digest)
+        epoch, first = self.epoch, self._first
+        if first == len(self):
+            self.begin_at(epoch + 1, 0)
+        for index, (batch, digest) in enumerate(self._prepared(epoch, first), first):
             if index == len(self) - 1:
-                self._digests[epoch] = digest.hexdigest()
-                self.epoch = epoch + 1
+                self.begin_at(epoch + 1, 0)
+            self.latest_digest = digest
             yield batch
 
     def set_epoch(self, epoch: int) -> None:
         """Make the next pass this epoch, counted from 0."""
+        self.begin_at(epoch, 0)
+
+    def begin_at(self, epoch: int, batch: int) -> None:
+        """Make the next pass what is left of this epoch from this batch on, both counted from 0.
+
+        Nothing is prepared for the batches before: they are the ones that came before an interruption.
+
+        Raises:
+            WrongUse: there is no such epoch or batch.
+        """
         if epoch < 0:
             raise WrongUse(f"dataset {self.name!r} was set to epoch {epoch}: epochs count from 0")
-        self.epoch = epoch
+        if not 0 <= batch <= len(self):
+            raise WrongUse(f"dataset {self.name!r} was set to batch {batch} of {len(self)}")
+        self.epoch, self._first = epoch, batch
 
     def _batch(self, epoch: int, order: np.ndarray, index: int) -> Batch:
         chosen = order[index * self._batch_size :][: self._batch_size]
@@ -138,18 +154,6 @@ class Dataset(keras.utils.PyDataset, DataAdapter):
             batch[0] = np.stack([self.augment(sample, _generator(stream, int(one))) for sample, one in pairs])
         return tuple(batch)
 
-    def digest(self, epoch: int) -> str:
-        """The SHA-256 over the SHA-256s of an epoch's batches, in order (types, shapes and values).
-
-        Of an epoch that was handed out it tells what was handed out. Others are prepared for it.
-        """
-        if epoch not in self._digests:
-            digest = hashlib.sha256()
-            for _, batch_digest in self._prepared(epoch):
-                digest.update(batch_digest)
-            self._digests[epoch] = digest.hexdigest()
-        return self._digests[epoch]
-
     def _order(self, epoch: int) -> np.ndarray:
         """The samples' indices in the order of an epoch."""
         order = np.arange(len(self._arrays[0]))
@@ -157,21 +161,20 @@ class Dataset(keras.utils.PyDataset, DataAdapter):
             np.random.default_rng(derive_seed(self.seed, self.name, "order", epoch)).shuffle(order)
         return order
 
-    def _prepared(self, epoch: int) -> Iterator[tuple[Batch, bytes]]:
-        """An epoch's batches and their digests in order, prepared by the worker threads."""
-
+    def _prepared(self, epoch: int, first: int) -> Iterator[tuple[Batch, bytes]]:
+        """An epoch's batches from `first` on, and their digests, in order, prepared by the worker threads."""
         order = self._order(epoch)
 
         def prepare(index: int) -> tuple[Batch, bytes]:
             batch = self._batch(epoch, order, index)
-            return batch, _digest(batch)
+            return batch, batch_digest(batch)
 
         if self.workers == 0:
-            yield from map(prepare, range(len(self)))
+            yield from map(prepare, range(first, len(self)))
             return
         pool = ThreadPoolExecutor(self.workers, thread_name_prefix=f"samebits-{self.name}")
         try:
-            waiting = iter(range(len(self)))
+            waiting = iter(range(first, len(self)))
             ahead: deque[Future[tuple[Batch, bytes]]] = deque()
             ahead.extend(pool.submit(prepare, index) for index in islice(waiting, self.max_queue_size))
             while ahead:
@@ -203,11 +206,28 @@ class Dataset(keras.utils.PyDataset, DataAdapter):
         if getattr(caller.get("distribute_strategy"), "num_replicas_in_sync", 1) > 1:
             # It reads ahead before the first epoch, which may count as a pass.
             raise WrongUse(f"dataset {self.name!r} feeds one device: train without a tf.distribute strategy")
+        if (passes := caller.get("self")) is not None:
+            passes._enumerate_iterator = partial(self._enumerate, passes, passes._enumerate_iterator)
         signature = tuple(tf.TensorSpec((None, *part.shape[1:]), part.dtype) for part in self[0])
         options = tf.data.Options()
         options.autotune.enabled = False  # nor does anything else read ahead here; our threads do
         options.threading.private_threadpool_size = 1
         return tf.data.Dataset.from_generator(self.__iter__, output_signature=signature).with_options(options)
+
+    def _enumerate(self, passes: Any, whole: Callable[[], Iterator[Any]]) -> Iterator[tuple[int, int, Any]]:
+        """The first and the last number of each step's batches, and where the steps get them from.
+
+        In place of Keras's own (`whole`), which would count the batches of a shortened pass from 0 and wait
+        for as many as a whole one has.
+        """
+        if self._first == 0:
+            yield from whole()
+            return
+        left, steps = iter(passes._get_iterator()), passes.steps_per_execution
+        for first in range(self._first, len(self), steps):
+            yield first, first + steps - 1, left
+        if self._first == len(self):
+            self.begin_at(self.epoch + 1, 0)
 
 
 def _generator(stream: Any, index: int) -> np.random.Generator:
@@ -215,11 +235,3 @@ def _generator(stream: Any, index: int) -> np.random.Generator:
     own = stream.copy()
     own.update(encode(index))
     return np.random.Generator(np.random.PCG64(first_63_bits(own.digest())))
-
-
-def _digest(batch: Batch) -> bytes:
-    digest = hashlib.sha256()
-    for part in batch:
-        digest.update(f"{part.dtype.str}{part.shape}".encode())
-        digest.update(np.ascontiguousarray(part).reshape(-1).view(np.uint8).data)
-    return digest.digest()

@@ -52,6 +52,15 @@ def tensors(model: keras.Layer) -> dict[str, weights.Tensor]:
     Raises:
         WrongUse: the model is not Keras 3, not built, or holds a type that the format lacks.
     """
+    return dict(_describe(name, variable) for name, variable in named_weights(model).items())
+
+
+def named_weights(model: keras.Layer) -> dict[str, Any]:
+    """Each weight's variable under its canonical name.
+
+    Raises:
+        WrongUse: the model is not Keras 3 or not built.
+    """
     require_keras3(model)
     if not isinstance(model, keras.Layer):
         raise WrongUse(f"expected a Keras model or layer, not {type(model).__name__}")
@@ -63,7 +72,7 @@ def tensors(model: keras.Layer) -> dict[str, weights.Tensor]:
         # Fail closed, should a name be found twice or Keras keep weights where none were looked for.
         lost = [variable.path for variable in model.weights if id(variable) in missing]
         raise WrongUse(f"weights {lost} have no name of their own: make their layers attributes of the model")
-    return dict(_describe(name, variable) for name, variable in named.items())
+    return named
 
 
 def _describe(name: str, variable: Any) -> tuple[str, weights.Tensor]:

@@ -12,6 +12,7 @@ import keras
 import numpy as np
 import pytest
 
+from samebits.batch_digest import batch_digest
 from samebits.errors import WrongUse
 from samebits.keras import dataset
 from samebits.keras.data import Batch, Dataset
@@ -130,27 +131,43 @@ def test_only_seed_name_epoch_and_index_matter(expected: list[list[list[float]]]
     assert make()[3][1].tolist() == [int(value) for value in expected[0][3]]
 
 
-def test_digest() -> None:
+def digests(data: Dataset) -> list[bytes | None]:
+    return [data.latest_digest for _ in data]
+
+
+def test_digests() -> None:
+    assert make().latest_digest is None
     data = make()
-    list(data)
-    assert data.digest(0) == make(workers=0).digest(0) != data.digest(1)
-    assert data.epoch == 1
-    assert dataset(X, Y, seed=7).digest(0) == dataset(X, Y, seed=8).digest(5)  # nothing is drawn
-    same_bytes = [X, X.view(np.int32), X[..., None]]
-    assert len({dataset(x, seed=7).digest(0) for x in same_bytes}) == 3
+    first, second = digests(data), digests(data)
+    assert first == digests(make(workers=0)) != second
+    plain = dataset(X, Y, seed=7, batch_size=25)
+    assert (
+        digests(plain) == digests(plain) == [batch_digest((X[:25], Y[:25])), batch_digest((X[25:], Y[25:]))]
+    )
 
 
-def test_digest_is_of_what_was_handed_out() -> None:
-    calls: list[int] = []
+@pytest.mark.parametrize("workers", [0, 4])
+@pytest.mark.parametrize("first", [0, 3, 6, 7])
+def test_a_pass_begins_within_an_epoch(
+    workers: int, first: int, expected: list[list[list[float]]], recwarn: pytest.WarningsRecorder
+) -> None:
+    asked: list[float] = []
 
-    def counted(sample: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        calls.append(1)
-        return sample
+    def noted(sample: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        asked.append(float(sample[0]))
+        return noise(sample, rng)
 
-    data = make(augment=counted)
-    list(data)
-    data.digest(0)
-    assert len(calls) == 50
+    data = make(augment=noted, workers=workers)
+    data.begin_at(1, first)
+    assert seen(data) == expected[1][first:]
+    assert len(asked) == sum(map(len, expected[1][first:]))  # nothing is prepared for the batches before
+    assert seen(data) == expected[2]
+    for epochs in (1, 2):
+        data.begin_at(1, first)
+        assert trained(data, epochs) == in_one(expected[1:])[first : epochs * 7]
+        assert data.epoch == 1 + epochs
+    # Keras does not say that it ran out of data.
+    assert [str(one.message) for one in recwarn if "ran out of data" in str(one.message)] == []
 
 
 def test_weights_inputs_only_evaluate_and_predict() -> None:
@@ -174,6 +191,7 @@ def test_weights_inputs_only_evaluate_and_predict() -> None:
         (lambda: make(workers=-1), "workers=-1: it must be at least 0"),
         (lambda: make(max_queue_size=0), "max_queue_size=0"),
         (lambda: make().set_epoch(-1), "set to epoch -1"),
+        (lambda: make().begin_at(0, 8), "set to batch 8 of 7"),
         (lambda: trained(make(), class_weight={0: 2.0}), "class_weight was given beside dataset 'train'"),
         (lambda: trained(make(), sample_weight=X), "sample_weight was given beside dataset"),
     ],
@@ -230,7 +248,7 @@ workers = int(sys.argv[1])
 ours = samebits.keras.dataset(x, y, seed=3, batch_size=8, shuffle=True, augment=flip, workers=workers)
 print(json.dumps({
     "ours": hash_after(ours),
-    "digests": [ours.digest(0), ours.digest(1)],
+    "digest": ours.latest_digest.hex(),
     "PyDataset": hash_after(Plain(workers=4), shuffle=True),
     "arrays": hash_after(x, y, batch_size=8, shuffle=True),
     "arrays in order": hash_after(x, y, batch_size=8, shuffle=False),

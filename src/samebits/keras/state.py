@@ -1,0 +1,294 @@
+"""What decides how a training in Keras goes on: models, optimisers, metrics, callbacks, generators.
+
+Not to be had, because TensorFlow keeps it inside kernels, where nothing can read it: what legacy random
+operations (`tf.random.normal` in a `tf.function`, or with a seed of its own) have drawn, and where a shuffled
+`tf.data` pipeline is. Use `keras.random`, `tf.random.stateless_*` or a `tf.random.Generator`, and
+`samebits.keras.dataset`. Two things cannot be seen from outside and have to be held by name: a `tf.Variable`
+and a generator that are kept anywhere but in an attribute of a layer.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras.src.backend.common import global_state
+from keras.src.random.seed_generator import GLOBAL_SEED_GENERATOR
+from keras.src.utils.rng_utils import GLOBAL_RANDOM_SEED
+
+from samebits import tensorflow_generators
+from samebits.held import Kind
+from samebits.keras.legacy import require_keras3
+from samebits.keras.weights import named_weights
+from samebits.tree import TAG
+from samebits.weights import DTYPES, Stored, Tensor, describe_array, stored_array
+
+
+def snapshot() -> Any:
+    """What `Held.capture` asks about tensors: each is copied into the CPU's memory."""
+
+    def leaf(path: str, value: Any) -> tuple[dict[str, Any], str, Tensor] | None:
+        if not isinstance(value, tf.Tensor | tf.Variable | keras.Variable):
+            return None
+        return {TAG: "tensor"}, *describe_array(path, np.array(value))
+
+    return leaf
+
+
+def make_tensor(node: Mapping[str, Any], stored: Stored) -> tf.Tensor:
+    """The tensor that `snapshot` copied."""
+    return tf.convert_to_tensor(stored_array(node["tensor"], stored))
+
+
+def get_generators() -> dict[str, Any]:
+    """The states of Keras's and TensorFlow's global generators."""
+    generator = global_state.get_global_attribute(GLOBAL_SEED_GENERATOR)
+    return {
+        "keras_seed": global_state.get_global_attribute(GLOBAL_RANDOM_SEED),
+        "keras": None if generator is None else generator.state.numpy(),
+        "tensorflow": tensorflow_generators.get_state(),
+    }
+
+
+def put_generators(state: Mapping[str, Any]) -> None:
+    """Give the global generators their states back."""
+    global_state.set_global_attribute(GLOBAL_RANDOM_SEED, state["keras_seed"])
+    generator = None
+    if state["keras"] is not None:
+        generator = global_state.get_global_attribute(GLOBAL_SEED_GENERATOR)
+        generator = generator or keras.random.SeedGenerator(
+            0
+        )  # without a seed it would draw one from Python's
+        generator.state.assign(state["keras"])
+    global_state.set_global_attribute(GLOBAL_SEED_GENERATOR, generator)
+    tensorflow_generators.put_state(state["tensorflow"])
+
+
+def lacking(held: Mapping[str, Any]) -> str | None:
+    """What the held objects need and do not have, in words; None when all is there."""
+    known = {id(one) for one in held.values()}
+    for name, one in held.items():
+        if isinstance(one, keras.Layer):
+            named_weights(one)  # refuses a model that is not built
+            if _lacks_metrics(one):
+                return (
+                    f"{name} has metrics whose variables are not made yet: call samebits.keras.build({name}, "
+                    "dataset) before"
+                )
+            for layer in one._flatten_layers():
+                for attribute, value in vars(layer).items():
+                    if isinstance(value, tf.Variable | tf.random.Generator) and id(value) not in known:
+                        return (
+                            f"{name} keeps a {type(value).__name__} in {layer.name}.{attribute}, which Keras "
+                            f"knows nothing of: hold it too, {attribute.strip('_')}=…"
+                        )
+        elif isinstance(one, keras.optimizers.Optimizer) and not one.built:
+            return f"{name} has no variables yet: call {name}.build(model.trainable_variables) before"
+        elif isinstance(one, keras.callbacks.BackupAndRestore):
+            return "BackupAndRestore puts back less, after us: leave it out of the callbacks"
+        elif isinstance(one, keras.callbacks.Callback) and not _gives_state(one):
+            for attribute, value in _attributes(one).items():
+                if not _is_plain(value):
+                    return (
+                        f"the callback {type(one).__name__} keeps a {type(value).__name__} in {attribute}: "
+                        "give it state_dict and load_state_dict, or `decides_nothing = True` if the training "
+                        "is the same without it"
+                    )
+    return None
+
+
+def watch(held: Mapping[str, Any]) -> None:
+    """Make the variables of the held models' optimizers, which Keras makes in the first step."""
+    for one in held.values():
+        optimizer = getattr(one, "optimizer", None) if isinstance(one, keras.Model) else None
+        if optimizer is not None and not optimizer.built:
+            require_keras3(optimizer)
+            optimizer.build(one.trainable_variables)
+
+
+def begin_step(held: Mapping[str, Any]) -> None:
+    """A new step begins. Keras keeps nothing between steps that is no variable."""
+
+
+DECIDE_NOTHING = (  # they show or write what the training does
+    keras.callbacks.CSVLogger,
+    keras.callbacks.ProgbarLogger,
+    keras.callbacks.RemoteMonitor,
+    keras.callbacks.TensorBoard,
+)
+
+
+def decides_nothing(callback: keras.callbacks.Callback) -> bool:
+    """Whether the training is the same without a callback: one of Keras's, or it says so."""
+    return bool(getattr(callback, "decides_nothing", isinstance(callback, DECIDE_NOTHING)))
+
+
+def build(model: keras.Model, dataset: Any) -> None:
+    """Make the variables that Keras would make in the first step: the optimizer's and the metrics'.
+
+    >>> samebits.keras.build(model, train_set)
+    >>> run.hold(model=model)
+
+    `RunLog` does it for `model.fit`.
+
+    Args:
+        model: compiled, and with weights (it has an Input, or was called on a batch).
+        dataset: of `samebits.keras.dataset`, or anything that gives a batch for an index; only the shapes and
+            types of its first batch are looked at, and nothing is drawn.
+    """
+    named_weights(model)
+    if _lacks_metrics(model):
+        model._symbolic_build(data_batch=dataset[0])
+    watch({"model": model})
+
+
+def _lacks_metrics(model: keras.Layer) -> bool:
+    """Whether it was compiled with metrics that have no variables yet."""
+    metrics = getattr(model, "_compile_metrics", None)
+    return metrics is not None and not metrics.built
+
+
+def _get_layer(layer: keras.Layer) -> dict[str, Any]:
+    parts = {name: _values(variables) for name, variables in _parts(layer).items()}
+    return {
+        "weights": {name: variable.numpy() for name, variable in named_weights(layer).items()},
+        **parts,
+        "optimizers": _optimizers(layer),
+        "trainable": [one.trainable for one in layer._flatten_layers()],
+    }
+
+
+def _parts(layer: keras.Layer) -> dict[str, list[Any]]:
+    """The variables that are no weights, in an order that the layer's structure gives."""
+    weights = {id(variable) for variable in named_weights(layer).values()}
+    optimizer = getattr(layer, "optimizer", None)
+    return {
+        "generators": [one for one in layer.variables if id(one) not in weights],
+        "metrics": list({id(one): one for one in layer.metrics_variables}.values()),
+        "optimizer": [] if optimizer is None else optimizer.variables,
+    }
+
+
+def _optimizers(layer: keras.Layer) -> list[str]:
+    """The classes of a model's optimizer and of those inside it."""
+    names, optimizer = [], getattr(layer, "optimizer", None)
+    while optimizer is not None:
+        names.append(type(optimizer).__name__)
+        optimizer = getattr(optimizer, "inner_optimizer", None)
+    return names
+
+
+def _put_layer(layer: keras.Layer, state: dict[str, Any]) -> None:
+    for one, trainable in zip(layer._flatten_layers(), state["trainable"], strict=True):
+        if one.trainable != trainable:
+            one.trainable = trainable
+    for name, variable in named_weights(layer).items():
+        variable.assign(state["weights"][name])
+    for name, variables in _parts(layer).items():
+        _assign(variables, state[name])
+
+
+def _layer_differs(layer: keras.Layer, state: dict[str, Any]) -> str | None:
+    here, there = named_weights(layer), state["weights"]
+    for name in {**here, **there}:
+        if differs := _differs(name, here.get(name), there.get(name)):
+            return differs
+    if _optimizers(layer) != state["optimizers"]:
+        names = [" of ".join(names) or "none" for names in (_optimizers(layer), state["optimizers"])]
+        return f"its optimizer is {names[0]} here, and {names[1]} in the checkpoint"
+    for name, variables in _parts(layer).items():
+        if differs := _list_differs(f"{name} variable", variables, state[name]):
+            return differs
+    layers = len(list(layer._flatten_layers()))
+    if layers == len(state["trainable"]):
+        return None
+    return f"it has {layers} layers here, and {len(state['trainable'])} in the checkpoint"
+
+
+def _values(variables: list[Any]) -> list[np.ndarray]:
+    return [variable.numpy() for variable in variables]
+
+
+def _assign(variables: list[Any], values: list[Any]) -> None:
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
+
+
+def _list_differs(what: str, variables: list[Any], state: list[Stored]) -> str | None:
+    for number, (variable, stored) in enumerate(zip(variables, state, strict=False)):
+        path = getattr(variable, "path", variable.name)
+        if differs := _differs(f"{what} {number} ({path})", variable, stored):
+            return differs
+    if len(variables) == len(state):
+        return None
+    return f"it has {len(variables)} {what}s here, and {len(state)} in the checkpoint"
+
+
+def _differs(name: str, variable: Any, stored: Stored | None) -> str | None:
+    here, there = _described(variable), _described(stored)
+    return None if here == there else f"{name} is {here} here, and {there} in the checkpoint"
+
+
+def _described(value: Any) -> str:
+    if value is None:
+        return "absent"
+    dtype = value.dtype if isinstance(value, Stored) else DTYPES[tf.as_dtype(value.dtype).name]
+    return f"{dtype} {list(value.shape)}"
+
+
+def _of_variables(kind: Any, variables: Callable[[Any], list[Any]]) -> Kind:
+    """The kind of objects whose state is a list of variables."""
+    return Kind(
+        lambda held: isinstance(held, kind),
+        lambda held: _values(variables(held)),
+        lambda held, state: _assign(variables(held), state),
+        lambda held, state: _list_differs("variable", variables(held), state),
+    )
+
+
+def _gives_state(held: Any) -> bool:
+    return hasattr(held, "state_dict") and hasattr(held, "load_state_dict")
+
+
+def _attributes(callback: keras.callbacks.Callback) -> dict[str, Any]:
+    """What a callback remembers: its attributes, less what Keras gave it and what can be called."""
+    return {
+        name: value
+        for name, value in vars(callback).items()
+        if name not in ("_model", "params") and not callable(value)
+    }
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, dict):
+        return all(type(key) is str and _is_plain(one) for key, one in value.items())
+    if type(value) in (list, tuple, set, frozenset):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, bool | int | float | str | bytes | np.ndarray | np.generic)
+
+
+def _get_callback(callback: keras.callbacks.Callback) -> dict[str, Any]:
+    # Keras's monitors find out in their first epoch which way is up, and turn min_delta's sign with it.
+    knows = getattr(callback, "monitor_op", None) is not None
+    return {"attributes": _attributes(callback), "monitors": knows}
+
+
+def _put_callback(callback: Any, state: dict[str, Any]) -> None:
+    if state["monitors"] and callback.monitor_op is None:
+        callback._set_monitor_op()
+    vars(callback).update(state["attributes"])
+
+
+KINDS = (
+    Kind(
+        lambda held: isinstance(held, keras.callbacks.Callback) and not _gives_state(held),
+        _get_callback,
+        _put_callback,
+    ),
+    Kind(lambda held: isinstance(held, keras.Layer), _get_layer, _put_layer, _layer_differs),
+    _of_variables(keras.optimizers.Optimizer | keras.metrics.Metric, lambda held: held.variables),
+    _of_variables(keras.random.SeedGenerator, lambda held: [held.state]),
+    _of_variables(tf.random.Generator, lambda held: [held.state]),
+    _of_variables(keras.Variable | tf.Variable, lambda held: [held]),
+)
