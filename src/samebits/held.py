@@ -54,6 +54,11 @@ class Held:
         """To be called before each step of the training."""
         self.toolkit.begin_step(self.objects)
 
+    def unplaceable(self, loader: Any) -> str | None:
+        """Why a loader cannot give the training's batches, None when it can."""
+        refuse: Callable[[Any], str | None] = getattr(self.toolkit, "unplaceable", lambda loader: None)
+        return refuse(loader)
+
     def capture(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """The state now as JSON and as tensors, which are copies: the training may go on at once.
 

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from samebits import __version__, curves, golden, process, progress, resuming
 from samebits.batch_digest import NONE, batch_digest, chained
@@ -184,14 +184,7 @@ class Run:
         at, counted = self._begin_epoch(), self._announced > 0
         placed = self._place(loader, at) if counted else loader
         iterator = iter(progress.bar(placed, f"epoch {self.epoch}"))
-        while True:
-            self._stop_if_told()
-            self.interruption.busy = True  # an exception out of the handler would be lost in a fork's hooks
-            batch = next(iterator, END)
-            self.interruption.busy = False
-            if batch is END:
-                break
-            self._stop_if_told()
+        while (batch := self._fetch(iterator)) is not END:
             # Asked here: a loader that counts for itself does so when it starts.
             epoch = self.epoch - 1 if counted else getattr(loader, "epoch", self.epoch - 1)
             self.begin_step(epoch, batch_digest(batch))
@@ -201,6 +194,47 @@ class Run:
                 self.interruption.busy = False
             self.end_step()
         self.end_of_batches()
+
+    def steps(self, loader: Iterable[Batch], size: int = 1) -> Iterator[Batch]:
+        """`batches` for a loop that is somebody else's: each iteration is the next epoch.
+
+        Such a loop asks for no batch after an epoch's last one, and does things of its own until it asks for
+        the next epoch's first. So a step lasts until the next one is asked for, and what other runs save at
+        an epoch's end is saved here when the next one begins.
+
+        Args:
+            loader: as for `batches`.
+            size: how many batches the loop fetches for a step.
+
+        Raises:
+            WrongUse: as `batches`.
+            SystemExit: the run was told to stop; it is saved.
+        """
+        self.end_of_steps()
+        self._announced = max(1, self.epoch) if self.found is not None else self.epoch + 1
+        first = self._begin_epoch()
+        iterator = iter(self._place(loader, first * size))
+        if self.step and not self._every:
+            self._save()
+        self._save_if_due()
+        while batches := self._fetch_several(iterator, size):
+            self.begin_step(self.epoch - 1, batch_digest(batches if size > 1 else batches[0]))
+            yield from batches
+            self.end_step()
+
+    def _fetch_several(self, iterator: Iterator[Batch], number: int) -> list[Batch]:
+        fetched = (self._fetch(iterator) for _ in range(number))
+        return list(itertools.takewhile(lambda batch: batch is not END, fetched))
+
+    def _fetch(self, iterator: Iterator[Batch]) -> Batch:
+        """The next batch, or END. A signal that comes meanwhile ends the run before the batch is used."""
+        self._stop_if_told()
+        self.interruption.busy = True  # an exception out of the handler would be lost in a fork's hooks
+        batch = next(iterator, END)
+        self.interruption.busy = False
+        if batch is not END:
+            self._stop_if_told()
+        return batch
 
     def _begin_epoch(self) -> int:
         """Count, or go on within the epoch in which the run stopped; returns the first batch."""
@@ -241,6 +275,8 @@ class Run:
         begin_at = getattr(loader, "begin_at", None)
         if self._done:
             return ()
+        if self._held is not None and (why := self._held.unplaceable(loader)):
+            raise WrongUse(f"run.batches: {why}")
         self._placeable = begin_at is not None or isinstance(loader, list | tuple | range)
         if begin_at is not None:
             begin_at(self.epoch - 1, first)
@@ -275,11 +311,21 @@ class Run:
         """The step is complete: its state is what a checkpoint may hold. `digest`: if only known now."""
         if digest is not None:
             self._see(digest)
+        self._count_step()
+        self._save_if_due()
+
+    def end_of_steps(self) -> None:
+        """The last step that `steps` gave is complete, the epoch may not be: `log` now adds its line."""
+        if self.interruption.busy:
+            self._count_step()
+
+    def _count_step(self) -> None:
         self.interruption.busy = False
         self._batch, self.step = self._batch + 1, self.step + 1
-        if self._held is None:
-            return
-        if (self._every and self.step % self._every == 0) or self.step in self._keep_steps:
+
+    def _save_if_due(self) -> None:
+        due = (self._every and self.step % self._every == 0) or self.step in self._keep_steps
+        if self._held is not None and self.step and due:
             self._save()
 
     def _see(self, digest: bytes) -> None:
@@ -292,6 +338,10 @@ class Run:
             self._save()
         self._stop_if_told()
 
+    def end_of_training(self) -> None:
+        """From here on a signal ends the process at once: what is saved goes on."""
+        self._cleanup.close()
+
     def _stop_if_told(self) -> None:
         if self.interruption.by is not None or (self._held is not None and self.step == self._stop_at):
             self._leave()
@@ -301,7 +351,7 @@ class Run:
         if self.step == 0 or self.step == self._saved_step:
             self._leave()
 
-    def _leave(self) -> None:
+    def _leave(self) -> NoReturn:
         """Save and end the process, with a status that says: the same command goes on."""
         if self.step and (self._placeable or self._done):
             self._save()
@@ -396,7 +446,7 @@ class Run:
         Returns:
             The weights' hash, which is `sha256sum weights.safetensors`.
         """
-        self._cleanup.close()  # from here on a signal ends the process at once: what is saved goes on
+        self.end_of_training()
         self.saver.wait()
         folder = self.working.path
         weights = self._toolkit.save_weights(model, folder / "weights.safetensors")

@@ -11,6 +11,7 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from samebits.errors import WrongUse
 from samebits.held import Kind
+from samebits.torch import accelerate
 from samebits.torch.weights import describe_tensor
 from samebits.tree import TAG
 from samebits.weights import COMPLEX, DTYPES, Stored, Tensor
@@ -75,18 +76,22 @@ def put_generators(state: Mapping[str, Any]) -> None:
 
 def lacking(held: Mapping[str, Any]) -> str | None:
     """What the held objects need and what is not held, too, in words; None when all is there."""
+    if lacks := accelerate.lacking(held):
+        return lacks
     models = [one for one in held.values() if isinstance(one, nn.Module)]
     known = {id(parameter) for model in models for parameter in model.parameters()}
     optimizers = {name: one for name, one in held.items() if isinstance(one, torch.optim.Optimizer)}
     schedules = [one for one in held.values() if isinstance(one, LRScheduler | ReduceLROnPlateau)]
-    scheduled = {id(schedule.optimizer) for schedule in schedules}
+    scheduled = {id(accelerate.unwrapped(schedule.optimizer)) for schedule in schedules}
     for name, optimizer in optimizers.items():
         if any(id(one) not in known for group in optimizer.param_groups for one in group["params"]):
             return f"{name} trains a tensor that no held model has: hold its model, too"
         if hasattr(optimizer.step, "_wrapped_by_lr_sched") and id(optimizer) not in scheduled:
             return f"{name} has a schedule that is not held: add schedule=…"
     for schedule in schedules:
-        if all(schedule.optimizer is not optimizer for optimizer in optimizers.values()):
+        if all(
+            accelerate.unwrapped(schedule.optimizer) is not optimizer for optimizer in optimizers.values()
+        ):
             return f"{type(schedule).__name__} changes an optimizer that is not held: add optimizer=…"
     return None
 
@@ -182,7 +187,13 @@ def _optimizer_differs(optimizer: torch.optim.Optimizer, state: dict[str, Any]) 
     return None if here == there else f"it trains {here} tensors here, and {there} in the checkpoint"
 
 
+def unplaceable(loader: Any) -> str | None:
+    """Why a loader cannot be one of a run that holds something, in words; None when it can."""
+    return accelerate.unplaceable(loader)
+
+
 KINDS = (
+    accelerate.KIND,
     Kind(lambda held: isinstance(held, nn.Module), _get_module, _put_module, _module_differs),
     Kind(
         lambda held: isinstance(held, torch.optim.Optimizer),

@@ -1,0 +1,48 @@
+"""Train in a loop of one's own with Hugging Face's Accelerate."""
+
+import torch
+import torch.nn.functional as F
+from accelerate import Accelerator
+from task import Killer, Points, Settings, network
+
+import samebits
+import samebits.torch
+
+
+def train(settings: Settings) -> None:
+    samebits.torch.make_deterministic()
+    samebits.seed_everything(settings.seed)
+    kill = Killer(settings.kill_at)
+    with samebits.open_run(settings, framework="torch", device="cpu") as run:
+        loader = samebits.torch.loader(
+            Points(100), seed=settings.seed, batch_size=settings.batch_size, shuffle=True
+        )
+        with run.stream("initialisation"):
+            model = network()
+        optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 20)
+        accelerator = Accelerator(cpu=True, mixed_precision="bf16", gradient_accumulation_steps=3)
+
+        run.hold(model=model, optimizer=optimizer, schedule=schedule, accelerator=accelerator)
+        model, optimizer, schedule = accelerator.prepare(model, optimizer, schedule)  # not the loader
+        for epoch in run.epochs(settings.epochs):
+            model.train()
+            for values, labels in run.batches(loader):
+                kill()
+                values, labels = values.to(accelerator.device), labels.to(accelerator.device)
+                with accelerator.accumulate(model):
+                    loss = F.cross_entropy(model(values), labels)
+                    accelerator.backward(loss)
+                    accelerator.clip_grad_norm_(model.parameters(), 1.0)
+                    optimizer.step()
+                    schedule.step()
+                    optimizer.zero_grad()
+                run.log(loss=loss)
+            if epoch % settings.evaluate_every == 0:
+                torch.rand(3)  # which the training must not notice
+            run.log()
+        run.finish(accelerator.unwrap_model(model))
+
+
+if __name__ == "__main__":
+    samebits.main(train, Settings)
