@@ -143,6 +143,8 @@ def main() -> None:
     for path in STAYS_BEHIND:
         remove(path)
     others = {"torch", "keras"} - {FRAMEWORK} if FRAMEWORK != "both" else set()
+    if "torch" in others:
+        remove("docs/resume_elsewhere.md")
     for other in others:
         for pattern in OF_FRAMEWORK:
             remove(pattern.format(other))

@@ -214,9 +214,7 @@ class Run:
         self._announced = max(1, self.epoch) if self.found is not None else self.epoch + 1
         first = self._begin_epoch()
         iterator = iter(self._place(loader, first * size))
-        if self.step and not self._every:
-            self._save()
-        self._save_if_due()
+        self._save_if_due(new_epoch=True)
         while batches := self._fetch_several(iterator, size):
             self.begin_step(self.epoch - 1, batch_digest(batches if size > 1 else batches[0]))
             yield from batches
@@ -323,9 +321,9 @@ class Run:
         self.interruption.busy = False
         self._batch, self.step = self._batch + 1, self.step + 1
 
-    def _save_if_due(self) -> None:
-        due = (self._every and self.step % self._every == 0) or self.step in self._keep_steps
-        if self._held is not None and self.step and due:
+    def _save_if_due(self, new_epoch: bool = False) -> None:
+        due = self.step % self._every == 0 if self._every else new_epoch
+        if self._held is not None and self.step and (due or self.step in self._keep_steps):
             self._save()
 
     def _see(self, digest: bytes) -> None:

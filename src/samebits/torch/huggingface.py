@@ -131,7 +131,9 @@ class Resumable:
     def evaluate(self, *args: Any, **options: Any) -> dict[str, float]:
         metrics: dict[str, float] = super().evaluate(*args, **options)  # type: ignore[misc]
         self.evaluated |= {
-            name: value for name, value in metrics.items() if name != "epoch" and not name.endswith(TIMES)
+            name: float(value)
+            for name, value in metrics.items()
+            if name != "epoch" and not name.endswith(TIMES) and hasattr(value, "__float__")
         }
         return metrics
 

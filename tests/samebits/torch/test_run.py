@@ -10,6 +10,7 @@ from samebits import derive_seed
 from samebits.batch_digest import batch_digest
 from samebits.run import Run
 from samebits.run_folder import WorkingFolder
+from samebits.torch.steps import Steps
 from starter.settings import Settings
 
 
@@ -32,3 +33,27 @@ def test_every_step_of_every_epoch_has_generators_of_its_own(tmp_path):
             torch.rand(3)  # stray draws, which the next step must not notice
     assert len(set(seeds)) == len(set(drawn)) == 12
     assert seeds == [derive_seed(0, "step", epoch, step) for epoch in range(3) for step in range(4)]
+
+
+def test_a_loop_that_never_asks_for_the_end_of_an_epoch_takes_the_same_steps(tmp_path):
+    samples = torch.utils.data.TensorDataset(torch.arange(10.0))
+    loader = samebits.torch.loader(samples, seed=0, batch_size=2, shuffle=True)
+    run = Run(Settings(), "torch", "cpu", WorkingFolder(tmp_path / "run"), samebits.torch)
+    steps, seen, counts = Steps(run, loader, size=2), [], []
+    for epoch in range(2):
+        batches = iter(steps)
+        for number in range(len(steps)):  # five batches: two steps of two, one of one
+            seen.append((epoch, next(batches)[0].tolist()))
+            counts.append(
+                (run.epoch, run.step, torch.initial_seed() == derive_seed(0, "step", epoch, number // 2))
+            )
+        run.end_of_steps()
+        run.log()
+    assert counts[:6] == [(1, 0, True), (1, 0, True), (1, 1, True), (1, 1, True), (1, 2, True), (2, 3, True)]
+    assert [batch for epoch, batch in seen if epoch == 1] == [b[0].tolist() for b in at_epoch(loader, 1)]
+    assert [line["epoch"] for line in run._metrics] == [1, 2]
+
+
+def at_epoch(loader, epoch):
+    loader.set_epoch(epoch)
+    return loader

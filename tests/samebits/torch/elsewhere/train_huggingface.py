@@ -53,7 +53,7 @@ def train(settings: Settings) -> None:
             lr_scheduler_type="cosine",
             logging_steps=3,
             eval_strategy="steps",
-            eval_steps=settings.evaluate_every,
+            eval_steps=settings.evaluate_every + 1,
             save_strategy="no",
             report_to="none",
             disable_tqdm=True,
