@@ -25,8 +25,8 @@ from samebits.tree import TAG
 from samebits.weights import DTYPES, Stored, Tensor, describe_array, stored_array
 
 
-def snapshot() -> Any:
-    """What `Held.capture` asks about tensors: each is copied into the CPU's memory."""
+def snapshot(copies: dict[str, Any]) -> Any:
+    """What `Held.capture` asks about tensors: each is copied into the CPU's memory, by TensorFlow: anew."""
 
     def leaf(path: str, value: Any) -> tuple[dict[str, Any], str, Tensor] | None:
         if not isinstance(value, tf.Tensor | tf.Variable | keras.Variable):
