@@ -28,6 +28,7 @@ STAYS_BEHIND = (
 LEFTOVERS = ("**/__pycache__", "**/*.egg-info", "**/.ipynb_checkpoints")
 # Files and folders that are named for a framework belong to it.
 OF_FRAMEWORK = (
+    "docs/*_{0}.md",
     "notebooks/*_{0}.ipynb",
     "src/*/controls/*_{0}.py",
     "src/*/{0}",
@@ -143,11 +144,9 @@ def main() -> None:
     for path in STAYS_BEHIND:
         remove(path)
     others = {"torch", "keras"} - {FRAMEWORK} if FRAMEWORK != "both" else set()
-    if "torch" in others:
-        remove("docs/resume_elsewhere.md")
     for other in others:
         for pattern in OF_FRAMEWORK:
-            remove(pattern.format(other))
+            remove(pattern.format(other), needed=not pattern.startswith("docs"))
         golden = re.sub(
             rf"^\[{other}-(.*\n)+?(?=^\[(?!{other}-)|\Z)", "", Path("golden.toml").read_text(), flags=re.M
         )

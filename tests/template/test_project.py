@@ -32,7 +32,7 @@ OF_FRAMEWORK = {
     framework: re.compile(
         rf"src/samebits/{framework}/.*|tests/samebits/{framework}/.*"
         rf"|src/samebits/controls/plain_{framework}\.py|src/starter/(model|train)_{framework}\.py"
-        rf"|notebooks/train_{framework}\.ipynb"
+        rf"|notebooks/train_{framework}\.ipynb|docs/resume_{framework}\.md"
     )
     for framework in ("torch", "keras")
 }
@@ -44,14 +44,16 @@ SHORTENED_FOR_ONE = {
     ".github/workflows/test.yml",
     "deploy/apptainer.def",
     "docs/notebook.md",
+    "docs/resume.md",
     "environment.yml",
     "golden.toml",
+    "pyproject.toml",
     "tests/conftest.py",
     "tests/image/test_image.py",
-    "tests/samebits/test_hazards.py",
     "tests/samebits/test_lazy.py",
     "tests/samebits/test_process.py",
     "tests/samebits/test_seeds.py",
+    "tests/samebits/test_variables.py",
     "tests/test_cuda_libraries.py",
     "tests/test_entrypoint.py",
 }

@@ -62,6 +62,14 @@ class Loader(QuietLoader):
         self.epoch = self._next_epoch = epoch
         self._first = batch
 
+    def state_dict(self) -> dict[str, int]:
+        """How often it was read: for `run.hold`, where a loader for evaluation draws."""
+        return {"epoch": self.epoch, "next_epoch": self._next_epoch}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Go on counting from there."""
+        self.epoch, self._next_epoch = state["epoch"], state["next_epoch"]
+
     def __iter__(self) -> Any:
         self.epoch, self._next_epoch = self._next_epoch, self._next_epoch + 1
         first, self._first = self._first, 0

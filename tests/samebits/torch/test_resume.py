@@ -153,8 +153,10 @@ def truncate(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-1])
 
 
-@pytest.mark.parametrize("damage", [flip, truncate, Path.unlink])
-@pytest.mark.parametrize("name", ["state.json", "tensors.safetensors"])
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [("state.json", flip), ("tensors.safetensors", truncate), ("tensors.safetensors", Path.unlink)],
+)
 def test_damage_is_named_and_the_one_before_is_used_when_asked(
     train: Start, whole: object, tmp_path: Path, left: Path, name: str, damage: Callable[[Path], object]
 ) -> None:

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+import samebits.torch
 from samebits import WrongUse
 from samebits.checkpoint import read, write
 from samebits.held import Held
@@ -91,6 +92,18 @@ def test_generators_come_back(tmp_path):
     }
     restore(**others)
     assert draw(others) == expected
+
+
+def test_a_loader_for_evaluation_goes_on_counting(tmp_path):
+    def loader():
+        return samebits.torch.loader(list(range(8)), seed=0, name="test", batch_size=4, shuffle=True)
+
+    first, second = loader(), loader()
+    list(first)
+    restore = kept(tmp_path, test_loader=first)
+    expected = [batch.tolist() for batch in first]
+    restore(test_loader=second)
+    assert [batch.tolist() for batch in second] == expected
 
 
 def test_strides_come_back(tmp_path):

@@ -1,4 +1,4 @@
-"""docs/resume_elsewhere.md shows what the tests run."""
+"""docs/resume_torch.md shows what the tests run."""
 
 import re
 
@@ -11,7 +11,7 @@ SCRIPTS = [
 
 
 def test_every_line_of_code_in_the_page_is_in_a_script_that_runs():
-    page = (ROOT / "docs/resume_elsewhere.md").read_text()
+    page = (ROOT / "docs/resume_torch.md").read_text()
     blocks = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     assert len(blocks) == 5
     scripts = [script.read_text() for script in SCRIPTS]
