@@ -19,7 +19,8 @@ HEADER = """\
 SHOWN = 4  # differing facts in one line; the manifest has them all
 
 # Facts that follow the host and cannot change bits.
-INNOCENT = ("effective.torch.interop_threads", "variables.PYTHONPATH")
+# (Which GPU it is decides nothing; of which model it is, another fact says.)
+INNOCENT = ("effective.torch.interop_threads", "variables.CUDA_VISIBLE_DEVICES", "variables.PYTHONPATH")
 
 
 def compare(manifest: dict[str, Any], path: Path | None = None) -> str:

@@ -226,7 +226,8 @@ class Run:
 
     def _fetch(self, iterator: Iterator[Batch]) -> Batch:
         """The next batch, or END. A signal that comes meanwhile ends the run before the batch is used."""
-        self._stop_if_told()
+        if self._placeable:  # else only after the last batch can the state be saved
+            self._stop_if_told()
         self.interruption.busy = True  # an exception out of the handler would be lost in a fork's hooks
         batch = next(iterator, END)
         self.interruption.busy = False

@@ -29,6 +29,7 @@ class Settings:
     workers: int = samebits.option(0, "workers", innocent=True)
     checkpoint_every: int = samebits.option(0, "steps", innocent=True)
     resume: Literal["auto", "previous", "never", "force"] = samebits.option("auto", "resume", innocent=True)
+    keep_steps = (5,)
     run: Path | None = samebits.option(None, "folder", innocent=True)
 
 

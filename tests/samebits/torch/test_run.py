@@ -1,12 +1,15 @@
 """What a run does with torch: digests of batches, and generators that belong to one step."""
 
+import dataclasses
+import json
 import random
 
 import numpy as np
+import pytest
 import torch
 
 import samebits.torch
-from samebits import derive_seed
+from samebits import WrongUse, derive_seed
 from samebits.batch_digest import batch_digest
 from samebits.run import Run
 from samebits.run_folder import WorkingFolder
@@ -57,3 +60,52 @@ def test_a_loop_that_never_asks_for_the_end_of_an_epoch_takes_the_same_steps(tmp
 def at_epoch(loader, epoch):
     loader.set_epoch(epoch)
     return loader
+
+
+@dataclasses.dataclass(frozen=True)
+class Own:
+    seed: int = 0
+    checkpoint_every: int = 0
+
+
+def train(folder, **settings):
+    """With torch's own loader, which draws its order from the global generator."""
+    samples = torch.utils.data.TensorDataset(torch.arange(12.0).reshape(6, 2))
+    with samebits.open_run(Own(**settings), framework="torch", folder=folder) as run:
+        with run.stream("initialisation"):
+            model = torch.nn.Linear(2, 1)
+        torch.manual_seed(3)
+        run.hold(model=model)
+        for _ in run.epochs(3):
+            for (values,) in run.batches(torch.utils.data.DataLoader(samples, batch_size=2, shuffle=True)):
+                with torch.no_grad():
+                    model.weight += values.sum(0) * model.weight.abs() * 0.1
+            run.log()
+        return run.finish(model)
+
+
+def test_torchs_own_loader_goes_on_at_an_epochs_end(tmp_path, monkeypatch):
+    monkeypatch.setattr("samebits.process.check", lambda strict: None)
+    whole = train(tmp_path / "whole")
+    for step, from_step in (
+        (3, 3),
+        (4, 3),
+        (9, 9),
+    ):  # within an epoch: from the one before
+        monkeypatch.setenv("SAMEBITS_STOP_AT", str(step))
+        with pytest.raises(SystemExit) as left:
+            train(tmp_path / f"run-{step}")
+        assert left.value.code == 75
+        monkeypatch.delenv("SAMEBITS_STOP_AT")
+        assert train(tmp_path / f"run-{step}") == whole
+        manifest = json.loads((tmp_path / f"run-{step}/manifest.json").read_text())
+        assert [part["from_step"] for part in manifest["chain"]] == [0, from_step]
+        metrics = [tmp_path / name / "metrics.jsonl" for name in ("whole", f"run-{step}")]
+        assert metrics[0].read_text() == metrics[1].read_text()
+
+
+def test_checkpoints_within_an_epoch_need_a_loader_with_a_place(tmp_path, monkeypatch):
+    monkeypatch.setattr("samebits.process.check", lambda strict: None)
+    with pytest.raises(WrongUse, match="DataLoader cannot begin within an epoch: give"):
+        train(tmp_path / "run", checkpoint_every=2)
+    assert list(tmp_path.iterdir()) == []
