@@ -6,7 +6,6 @@ installed; who rewrites a RECORD with its file is not found.
 
 import hashlib
 import os
-import subprocess
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from samebits import bytecode, conda_prefix, packages, parallel
 from samebits.environment import Environment, strange, strange_links_and_modes, walk
 from samebits.files import sha256_file
 from samebits.findings import Finding, State
+from samebits.git import git
 from samebits.packages import Recorded
 
 # What of the project decides what runs; all of it is in the image.
@@ -190,8 +190,8 @@ def project(root: Path) -> Check:
     paths = _project_files(root)
     lines = "".join(f"{sha256_file(root / path)}  {path}\n" for path in paths)
     digest = hashlib.sha256(lines.encode()).hexdigest()
-    commit = _git(root, "rev-parse", "HEAD") if (root / ".git").exists() else None
-    changes = _git(root, "status", "--porcelain", "--untracked-files=all", "--", *PROJECT)
+    commit = git(root, "rev-parse", "HEAD") if (root / ".git").exists() else None
+    changes = git(root, "status", "--porcelain", "--untracked-files=all", "--", *PROJECT)
     if commit is None or changes is None:
         built = os.environ.get("SAMEBITS_COMMIT")
         told = f"said to be commit {built}" if built else "of no known commit"
@@ -208,14 +208,6 @@ def _project_files(root: Path) -> list[str]:
     made = ("__pycache__/", ".egg-info/")  # by Python and by an editable install
     paths = [*(name for name in PROJECT if (root / name).is_file()), *below]
     return sorted(path for path in paths if not any(part in path for part in made))
-
-
-def _git(root: Path, *words: str) -> str | None:
-    try:
-        done = subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True)
-    except OSError:
-        return None
-    return done.stdout.rstrip("\n") if done.returncode == 0 else None
 
 
 def _in(folder: Path, path: Path) -> str:

@@ -2,17 +2,14 @@
 
 import contextlib
 import datetime
-import hashlib
 import importlib
 import itertools
 import json
 import math
 import os
 import signal
-import subprocess
 import sys
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn, TypeVar
 
@@ -20,11 +17,13 @@ from samebits import __version__, curves, golden, process, progress, resuming
 from samebits.batch_digest import NONE, batch_digest, chained
 from samebits.checkpoint import Checkpoint
 from samebits.errors import WrongUse
-from samebits.files import cannot_write, sha256_file, write_whole
+from samebits.files import sha256_file, write_whole
 from samebits.fingerprint import fingerprint, flatten
+from samebits.git import git_state
 from samebits.held import Held
 from samebits.interruption import SAVED, Interruption
 from samebits.isolation import stream
+from samebits.metrics import Metrics
 from samebits.run_folder import FORMAT, WorkingFolder, choose_folder, shown
 from samebits.saving import Saver
 from samebits.seeds import derive_seed, seed_step
@@ -101,8 +100,7 @@ class Run:
         self.interruption = Interruption(self._leave_if_saved)
         self._toolkit = toolkit
         self._started = datetime.datetime.now(datetime.UTC)
-        self._metrics: list[dict[str, Any]] = []
-        self._metrics_bytes, self._metrics_digest = 0, hashlib.sha256()
+        self._metrics = Metrics(working.metrics, working.folder)
         self._collected: dict[str, list[Any]] = {}  # of this epoch's steps
         self._batch = 0  # of this epoch's batches, those that have been trained on
         self._batches = NONE
@@ -262,12 +260,7 @@ class Run:
         self._batches, self._batches_seen = bytes.fromhex(content["batches"]), content["batches_seen"]
         self._collected = content["collected"]
         self._saved_step = self.step
-        with open(self.working.metrics, "ab+") as file:
-            file.truncate(content["metrics"]["bytes"])
-            file.seek(0)
-            text = file.read()
-        self._metrics = [json.loads(line) for line in text.splitlines()]
-        self._metrics_bytes, self._metrics_digest = len(text), hashlib.sha256(text)
+        self._metrics.go_back(content["metrics"])
 
     def _place(self, loader: Any, first: int) -> Any:
         """The loader, or what is left of it, from batch `first` of this epoch on."""
@@ -376,7 +369,7 @@ class Run:
             "batches": self._batches.hex(),
             "batches_seen": self._batches_seen,
             "collected": {name: list(map(float, values)) for name, values in self._collected.items()},
-            "metrics": {"bytes": self._metrics_bytes, "sha256": self._metrics_digest.hexdigest()},
+            "metrics": self._metrics.place(),
             "state": state,
         }
         self.saver.save(self.step, content, tensors)
@@ -429,14 +422,6 @@ class Run:
             line.setdefault("batches", self._batches.hex())
             self._batches_seen = False
         self._metrics.append(line)
-        text = (json.dumps(line) + "\n").encode()
-        try:
-            with open(self.working.metrics, "ab") as file:
-                file.write(text)
-        except OSError as error:
-            raise cannot_write(self.folder, error) from None
-        self._metrics_bytes += len(text)
-        self._metrics_digest.update(text)
         print("  ".join(f"{n} {_short(v)}" for n, v in line.items() if n != "batches"), flush=True)
 
     def finish(self, model: Any) -> str:
@@ -449,8 +434,8 @@ class Run:
         self.saver.wait()
         folder = self.working.path
         weights = self._toolkit.save_weights(model, folder / "weights.safetensors")
-        if self._metrics:
-            write_whole(folder / "curves.png", curves.draw(self._metrics))
+        if self._metrics.lines:
+            write_whole(folder / "curves.png", curves.draw(self._metrics.lines))
         else:
             write_whole(self.working.metrics, "")
         manifest = {
@@ -467,7 +452,7 @@ class Run:
             "replaced": process.replaced(),
             "allowed": process.allowed(),
             "fingerprint": fingerprint(self.framework, self.device),
-            "metrics": self._metrics[-1] if self._metrics else {},
+            "metrics": self._metrics.lines[-1] if self._metrics.lines else {},
             "metrics_sha256": sha256_file(self.working.metrics),
             "steps": self.step,
             "chain": self._chain,
@@ -483,23 +468,6 @@ class Run:
             if line:
                 print(line)
         return weights
-
-
-def git_state() -> dict[str, Any] | None:
-    """The commit and whether the tree differs from it; None outside a checkout or without git.
-
-    In the image, whose code cannot have been changed since, the commit that it was built from.
-    """
-    if commit_of_image := os.environ.get("SAMEBITS_COMMIT"):
-        clean = commit_of_image.removesuffix("-dirty")  # as tools/image.py marks it
-        return {"commit": clean, "dirty": clean != commit_of_image}
-    try:
-        git = ["git", "-C", str(Path(__file__).parent)]
-        commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True)
-        status = subprocess.run([*git, "status", "--porcelain"], capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return {"commit": commit.stdout.strip(), "dirty": bool(status.stdout.strip())}
 
 
 def _stop_at() -> int:

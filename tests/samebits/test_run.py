@@ -1,18 +1,11 @@
-"""An open run: what ends it, and what it says of the code."""
+"""An open run: what ends it."""
 
 import pytest
 from tests.conftest import FRAMEWORKS
 
 import samebits
 from samebits import WrongUse
-from samebits.run import git_state
 from starter.settings import Settings
-
-
-def test_an_image_says_whether_its_commit_was_clean(monkeypatch):
-    for given, dirty in (("c" * 40, False), ("c" * 40 + "-dirty", True)):
-        monkeypatch.setenv("SAMEBITS_COMMIT", given)
-        assert git_state() == {"commit": "c" * 40, "dirty": dirty}
 
 
 def test_somebody_elses_input_error_keeps_its_name(tmp_path, monkeypatch):

@@ -54,7 +54,7 @@ def test_a_loop_that_never_asks_for_the_end_of_an_epoch_takes_the_same_steps(tmp
         run.log()
     assert counts[:6] == [(1, 0, True), (1, 0, True), (1, 1, True), (1, 1, True), (1, 2, True), (2, 3, True)]
     assert [batch for epoch, batch in seen if epoch == 1] == [b[0].tolist() for b in at_epoch(loader, 1)]
-    assert [line["epoch"] for line in run._metrics] == [1, 2]
+    assert [line["epoch"] for line in run._metrics.lines] == [1, 2]
 
 
 def at_epoch(loader, epoch):
