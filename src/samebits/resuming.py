@@ -34,14 +34,13 @@ def find_checkpoint(working: WorkingFolder, wanted: str) -> Checkpoint | None:
     """The checkpoint to go on from, None to begin at the beginning.
 
     Raises:
-        Damaged: the newest one is, and "previous" was not asked for; or none is whole.
-        WrongUse: it belongs to another run.
+        Damaged: the newest one is, and "previous" was not asked for.
+        WrongUse: it belongs to another run, or none is whole.
     """
     there = checkpoint.find(working.checkpoints)
-    if there and wanted == "never":
+    if wanted == "never" and list(working.checkpoints.glob("[!.]*")):
         print(f"samebits: the interrupted run is kept as {shown(working.set_aside())}", file=sys.stderr)
         return None
-    damage: Damaged | None = None
     for folder in there:
         try:
             found = checkpoint.read(folder)
@@ -49,18 +48,17 @@ def find_checkpoint(working: WorkingFolder, wanted: str) -> Checkpoint | None:
         except Damaged as error:
             if wanted != "previous":
                 raise
-            damage = error
             aside = _set_aside(folder)
             print(f"samebits: {error.what}; it is kept as {shown(aside)}", file=sys.stderr)
             continue
+        if working.is_new:  # a power cut can take the name and leave the checkpoints
+            working.name(found.content["run"])
         if found.content["run"] != working.run:
             raise WrongUse(
                 f"{folder} is of another run, begun {found.content['chain'][0]['started']}: take "
                 "it away, or --resume never begins anew and keeps what is here"
             )
         return found
-    if damage is not None:
-        raise WrongUse(f"no checkpoint in {working.checkpoints} is whole: --resume never begins anew")
     working.clear()
     return None
 

@@ -49,6 +49,7 @@ class WorkingFolder:
     Attributes:
         path: where it lies.
         run: the run's own name, made when it begins and the same after every interruption.
+        is_new: it was made just now.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -71,7 +72,15 @@ class WorkingFolder:
         return self.path / METRICS
 
     def clear(self) -> None:
-        """Delete what a former process left that had no checkpoint."""
+        """Delete what a former process left that had no checkpoint.
+
+        Raises:
+            WrongUse: it has some, though none that is whole.
+        """
+        if list(self.checkpoints.glob("[!.]*")):
+            raise WrongUse(
+                f"no checkpoint in {self.checkpoints} is whole: --resume never begins anew and keeps them"
+            )
         for path in self.path.iterdir():
             if path.name != LOCK:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
@@ -102,10 +111,11 @@ class WorkingFolder:
         Returns:
             What became of the former run, None when there was none.
         """
-        with contextlib.suppress(OSError):  # empty: the run is not interrupted
+        with contextlib.suppress(OSError):  # an empty one
             self.checkpoints.rmdir()
-        (self.path / LOCK).unlink()
-        return put_in_place(self.path, self.folder, weights)
+        former = put_in_place(self.path, self.folder, weights)
+        (self.folder / LOCK).unlink()  # last: a folder without its name would be taken for another run's
+        return former
 
     def _own(self) -> TextIO:
         """Make the folder and lock a file in it. The system takes the lock away when the process ends.
@@ -134,12 +144,18 @@ class WorkingFolder:
         self._lock.seek(0)
         with contextlib.suppress(ValueError, KeyError, TypeError):
             name: str = json.load(self._lock)["run"]
+            self.is_new = False
             return name
+        self.is_new = True
+        return self.name(uuid.uuid4().hex)
+
+    def name(self, run: str) -> str:
+        """Keep the run's name in the folder."""
+        self.run = run
         self._lock.truncate(0)
-        name = uuid.uuid4().hex
-        json.dump({"run": name}, self._lock)
+        json.dump({"run": run}, self._lock)
         self._lock.flush()
-        return name
+        return run
 
 
 def put_in_place(working: Path, folder: Path, weights: str) -> str | None:

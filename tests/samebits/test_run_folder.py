@@ -9,7 +9,10 @@ import sys
 import pytest
 
 from samebits import WrongUse
-from samebits.run_folder import WorkingFolder, choose_folder, put_in_place, read_manifest
+from samebits.checkpoint import STATE, write
+from samebits.metrics import Metrics
+from samebits.resuming import find_checkpoint
+from samebits.run_folder import LOCK, WorkingFolder, choose_folder, put_in_place, read_manifest
 from starter.settings import Settings
 
 
@@ -64,6 +67,33 @@ def test_an_interrupted_run_keeps_its_name_and_what_is_worth_it(tmp_path):
     assert [path.name for path in aside.iterdir()] == ["checkpoints"]
     assert again.run != working.run
     assert list(again.checkpoints.parent.glob("[!.]*")) == []
+
+
+def test_a_name_that_was_lost_comes_back_with_the_checkpoints(tmp_path):
+    working = WorkingFolder(tmp_path / "run")
+    content = {"run": working.run, "metrics": Metrics(working.metrics, working.folder).place()}
+    write(working.checkpoints, 1, content, {})
+    lock = working.path / LOCK
+    working.leave()
+    lock.write_text("")
+    again = WorkingFolder(tmp_path / "run")
+    assert again.run != working.run
+    assert find_checkpoint(again, "auto").content["step"] == 1
+    assert again.run == working.run
+    again.leave()
+    third = WorkingFolder(tmp_path / "run")
+    assert third.run == working.run
+
+
+def test_what_is_damaged_is_never_deleted(tmp_path):
+    working = WorkingFolder(tmp_path / "run")
+    content = {"run": working.run, "metrics": Metrics(working.metrics, working.folder).place()}
+    (write(working.checkpoints, 1, content, {}) / STATE).write_text("{}")
+    for wanted in ("previous", "auto", "force"):
+        with pytest.raises(WrongUse, match=r"no checkpoint in .* is whole: --resume never begins anew"):
+            find_checkpoint(working, wanted)
+    assert find_checkpoint(working, "never") is None
+    assert (tmp_path / "run.interrupted-1/checkpoints/step-00000001.damaged" / STATE).read_text() == "{}"
 
 
 HOLD = """
