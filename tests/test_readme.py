@@ -17,7 +17,7 @@ SHORTER = {
     "make smoke": 'ARGS="--epochs 1"',
     "make smoke RUNS=10 JOBS=2": 'RUNS=3 ARGS="--epochs 1"',
     "make smoke NET=hazards": "",
-    "make resume-proof": 'KILLS=3 ONLY="damage kill"',
+    "make resume-proof": 'KILLS=3 ONLY="kill"',
     "make smoke-controls": 'ARGS="--only seed"',
     "make bench": 'ARGS="entrypoint --rounds 1"',
     "make proof": "ARGS=lint",

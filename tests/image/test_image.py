@@ -150,6 +150,8 @@ def test_a_stop_saves_the_training_and_the_next_start_goes_on(
     state = json.loads(run(docker, "inspect", "--format", "{{json .State}}", one).stdout)
     assert state["ExitCode"] == 75
     assert "SIGTERM: saved after step" in one_line(run(docker, "logs", one).stderr)
+    if init:  # once is enough
+        return
     # The next start goes on, to the bits of a training that nobody stopped.
     again = contain(*command, options=(*init, *as_caller(folder)))
     assert "goes on after step" in again.stdout, again.stderr

@@ -20,7 +20,7 @@ import samebits, samebits.torch
 @dataclass(frozen=True)
 class Settings:
     seed: int = samebits.option(0, "seed")
-    workers: int = samebits.option(0, "workers", innocent=True)
+    resume: str = samebits.option("auto", "resume", innocent=True)
 
 def train(settings):
     samebits.torch.make_deterministic()
@@ -46,9 +46,11 @@ def test_a_training_that_keeps_something_for_itself_is_caught(start: Start, tmp_
         pytest.skip("its training is one in torch")
     (tmp_path / "leaky.py").write_text(LEAKY)
     command = [ENTRYPOINT, "python", tmp_path / "leaky.py"]
-    done = start("samebits", "resume-proof", "--only", "stop", "--json", *command, cwd=tmp_path)
+    done = start("samebits", "resume-proof", "--only", "damage", "--json", *command, cwd=tmp_path)
     assert done.returncode == 1
-    assert "not the same bits: 4 of 7, the first where stopped mid-epoch" in one_line(done.stderr)
+    assert "not the same bits: 2 of 3, the first where stopped, and a bit of state.json flips" in one_line(
+        done.stderr
+    )
     told = json.loads(done.stdout)
     assert told["same"] is False
     assert len({trial["sha256"] for trial in told["trials"]}) > 1

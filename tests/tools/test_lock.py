@@ -376,14 +376,14 @@ def test_the_environment_is_what_the_locks_say_and_is_closed(project: str) -> No
     all_rows = {**base, **rows(DEV, project)}
     installed = {canonicalize_name(d.name): d for d in importlib.metadata.distributions()}
     assert {name: installed[name].version for name in all_rows if name in installed} == all_rows
-    reached: set[tuple[str, str]] = set()
-    ahead = [(name, "") for name in all_rows]
+    reached: set[tuple[str, str, bool]] = set()
+    ahead = [(name, "", name not in base) for name in all_rows]
     while ahead:
-        name, extra = ahead.pop()
-        if (name, extra) in reached:
+        name, extra, for_tools = one = ahead.pop()
+        if one in reached:
             continue
-        reached.add((name, extra))
-        allowed = base if name in base else all_rows  # what goes into the image needs no development tool
+        reached.add(one)
+        allowed = all_rows if for_tools else base  # what goes into the image needs no development tool
         for text in installed[name].requires or []:
             need = Requirement(text)
             if need.marker and not need.marker.evaluate({"extra": extra}):
@@ -391,4 +391,4 @@ def test_the_environment_is_what_the_locks_say_and_is_closed(project: str) -> No
             target = canonicalize_name(need.name)
             assert target in allowed, f"{name} needs {text}, which is not locked"
             assert need.specifier.contains(allowed[target], prereleases=True), f"{name} needs {text}"
-            ahead += [(target, e) for e in need.extras]
+            ahead += [(target, e, for_tools) for e in need.extras]
