@@ -10,6 +10,8 @@ from tests.conftest import FRAMEWORKS, ROOT, Started, one_line
 Start = Callable[..., Started]
 ENTRYPOINT = ROOT / "entrypoint"
 
+in_torch = pytest.mark.skipif("torch" not in FRAMEWORKS, reason="its training is one in torch")
+
 # A training that goes on from what a checkpoint cannot hold.
 LEAKY = """
 import os
@@ -41,9 +43,8 @@ samebits.main(train, Settings)
 """
 
 
+@in_torch
 def test_a_training_that_keeps_something_for_itself_is_caught(start: Start, tmp_path: Path) -> None:
-    if "torch" not in FRAMEWORKS:
-        pytest.skip("its training is one in torch")
     (tmp_path / "leaky.py").write_text(LEAKY)
     command = [ENTRYPOINT, "python", tmp_path / "leaky.py"]
     done = start("samebits", "resume-proof", "--only", "damage", "--json", *command, cwd=tmp_path)
@@ -57,6 +58,7 @@ def test_a_training_that_keeps_something_for_itself_is_caught(start: Start, tmp_
     assert Path(tmp_path, told["kept"]).is_dir()
 
 
+@in_torch
 def test_a_training_that_holds_nothing_is_one_line(start: Start, tmp_path: Path) -> None:
     (tmp_path / "leaky.py").write_text(LEAKY.replace("        run.hold(model=model)\n", ""))
     command = [ENTRYPOINT, "python", tmp_path / "leaky.py"]
