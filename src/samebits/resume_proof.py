@@ -59,6 +59,10 @@ class Result:
     fault: str = ""
     seconds: float = field(default=0.0)
 
+    def verdict(self, expected: str) -> str:
+        """What is said of it, where the weights must have the hash `expected`."""
+        return self.fault or ("the same" if self.sha256 == expected else "DIFFERS")
+
 
 @click.command("resume-proof", context_settings={"allow_interspersed_args": False})
 @click.option(
@@ -174,14 +178,12 @@ def print_table(results: Sequence[Result], expected: str) -> None:
 
     table = Table("the training", "sha256 of the weights", "")
     for result in results:
-        verdict = result.fault or ("the same" if result.sha256 == expected else "DIFFERS")
-        table.add_row(result.what, f"{result.sha256[:HEX]}…", verdict)
+        table.add_row(result.what, f"{result.sha256[:HEX]}…", result.verdict(expected))
     Console().print(table)
 
 
 def _line(result: Result, expected: str) -> str:
-    verdict = result.fault or ("the same" if result.sha256 == expected else "DIFFERS")
-    return f"{result.what}: {result.sha256[:HEX]}… {verdict}  {result.seconds:.1f} s"
+    return f"{result.what}: {result.sha256[:HEX]}… {result.verdict(expected)}  {result.seconds:.1f} s"
 
 
 def _run(

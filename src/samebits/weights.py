@@ -38,7 +38,7 @@ DTYPES = {
     "bool": "BOOL",
 }  # fmt: skip
 
-_NAMES = {stored: name for name, stored in DTYPES.items()}
+NAMES = {stored: name for name, stored in DTYPES.items()}
 
 # The format has complex64 only. The others are stored as (…, 2) real numbers under the name and this suffix,
 # which no other tensor's name may end in; `torch.view_as_complex` turns them back.
@@ -217,7 +217,7 @@ def stored_array(name: str, stored: Stored) -> Any:
     """
     import numpy as np
 
-    dtype = _NAMES[stored.dtype]
+    dtype = NAMES[stored.dtype]
     if hasattr(np, dtype):
         array = np.frombuffer(stored.read(), np.dtype(getattr(np, dtype)).newbyteorder("<"))
     else:

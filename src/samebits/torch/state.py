@@ -14,7 +14,7 @@ from samebits.held import Kind
 from samebits.torch import accelerate
 from samebits.torch.weights import describe_tensor
 from samebits.tree import TAG
-from samebits.weights import COMPLEX, DTYPES, Stored, Tensor
+from samebits.weights import COMPLEX, NAMES, Stored, Tensor
 
 
 def snapshot(copies: dict[str, Any]) -> Any:
@@ -50,10 +50,9 @@ def snapshot(copies: dict[str, Any]) -> Any:
 
 def make_tensor(node: Mapping[str, Any], stored: Stored) -> torch.Tensor:
     """The tensor that `snapshot` copied, on its device and with its strides."""
-    dtype = next(name for name, kind in DTYPES.items() if kind == stored.dtype)
-    content = stored.read()
-    flat = torch.frombuffer(content, dtype=getattr(torch, dtype)) if content else torch.empty(0)
-    tensor = flat.to(getattr(torch, dtype)).reshape(stored.shape)
+    dtype, content = getattr(torch, NAMES[stored.dtype]), stored.read()
+    flat = torch.frombuffer(content, dtype=dtype) if content else torch.empty(0, dtype=dtype)
+    tensor = flat.reshape(stored.shape)
     if node["tensor"].rpartition(":")[2] in COMPLEX:
         tensor = torch.view_as_complex(tensor)
     if "stride" in node:  # kernels for contiguous and for other memory may round differently

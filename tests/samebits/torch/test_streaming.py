@@ -49,35 +49,7 @@ class Unaware(IterableDataset):
 class Endless(IterableDataset):
     def __iter__(self):
         yield from (torch.rand(1) for _ in itertools.count())
-
-def noisy(samples):
-    return torch.stack(samples) + random.random() + numpy.random.rand() + torch.rand(1)
-
-def noisy_with(samples, rng):
-    return torch.stack(samples) + rng.random()
-
-def digest(batches):
-    sha256 = hashlib.sha256()
-    for batch in batches:
-        sha256.update(str(tuple(batch.shape)).encode() + batch.numpy().tobytes())
-    return sha256.hexdigest()
 """
-
-
-@pytest.fixture
-def lines(start, tmp_path):
-    """Run a script that begins with SCRIPT through the entrypoint; what it printed, line by line."""
-
-    def lines(code, quiet=True):
-        (tmp_path / "script.py").write_text(SCRIPT + code)
-        # torch sets this variable in the process of the tests, and the entrypoint would remark on it.
-        done = start("python", tmp_path / "script.py", cwd=tmp_path, TORCHINDUCTOR_CACHE_DIR=None)
-        assert done.returncode == 0, done.stderr
-        if quiet:  # not even torch's remark about the number of workers
-            assert done.stderr == ""
-        return done.stdout.splitlines()
-
-    return lines
 
 
 @pytest.mark.parametrize("dataset", ["Numbers", "WithRng", "Nothing", "Unaware"])

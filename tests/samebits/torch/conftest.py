@@ -1,0 +1,34 @@
+"""What the tests of loaders share: scripts in processes of their own, and ways to collate and to compare."""
+
+import pytest
+
+# Follows a module's own SCRIPT, which imports what it takes.
+COLLATION = """
+def noisy(samples):
+    return torch.stack(samples) + random.random() + numpy.random.rand() + torch.rand(1)
+
+def noisy_with(samples, rng):
+    return torch.stack(samples) + rng.random()
+
+def digest(batches):
+    sha256 = hashlib.sha256()
+    for batch in batches:
+        sha256.update(str(tuple(batch.shape)).encode() + batch.numpy().tobytes())
+    return sha256.hexdigest()
+"""
+
+
+@pytest.fixture
+def lines(request, start, tmp_path):
+    """Run a script that begins with the module's SCRIPT through the entrypoint; what it printed, by lines."""
+
+    def lines(code, quiet=True):
+        (tmp_path / "script.py").write_text(request.module.SCRIPT + COLLATION + code)
+        # torch sets this variable in the process of the tests, and the entrypoint would remark on it.
+        done = start("python", tmp_path / "script.py", cwd=tmp_path, TORCHINDUCTOR_CACHE_DIR=None)
+        assert done.returncode == 0, done.stderr
+        if quiet:  # not even torch's remark about the number of workers
+            assert done.stderr == ""
+        return done.stdout.splitlines()
+
+    return lines
