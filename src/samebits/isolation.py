@@ -45,6 +45,16 @@ def isolated_rng() -> Iterator[None]:
 
 
 @contextmanager
+def restored_generators() -> Iterator[None]:
+    """A block that leaves what `seed_step` seeds as it was: the generators of Python, NumPy and torch."""
+    with ExitStack() as stack:
+        for name in ("random", "numpy.random", "torch"):
+            if name in sys.modules:
+                stack.callback(SAVERS[name]())
+        yield
+
+
+@contextmanager
 def stream(seed: int, *path: str | int) -> Iterator[None]:
     """An `isolated_rng` block whose global generators start from `derive_seed(seed, *path)`.
 

@@ -5,6 +5,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -16,9 +17,13 @@ from keras.src.trainers.data_adapters.data_adapter import DataAdapter
 from samebits import process
 from samebits.batch_digest import batch_digest
 from samebits.errors import WrongUse
-from samebits.seeds import checked, derive_seed, encode, first_63_bits, hasher
+from samebits.escaping import find_generator
+from samebits.global_draws import moved_generators
+from samebits.isolation import restored_generators
+from samebits.seeds import checked, derive_seed, encode, first_63_bits, hasher, seed_step
 
 Batch = tuple[np.ndarray, ...]  # inputs, targets, weights: as far as there are any
+TRIED = 16  # samples, to find out where `augment` draws from
 Augment = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
 
@@ -51,14 +56,17 @@ def dataset(
         batch_size: samples in a batch; the last one may be smaller.
         shuffle: draw a new order in each epoch. `fit(shuffle=…)` has no effect.
         augment: called as `augment(sample, rng)` in each epoch for each sample (an array without batch axis),
-            from several threads. It must return an array, of one shape and dtype for all samples, and draw
-            from nothing but `rng`, which depends on seed, name, epoch and the sample's index in `x`.
+            from several threads. It must return an array, of one shape and dtype for all samples. `rng`
+            depends on seed, name, epoch and the sample's index in `x`. A function that draws from Python's,
+            NumPy's or torch's global generator gets these seeded for each sample; it is then called when its
+            batch is needed, not ahead in threads, which share the global generators with the training.
         sample_weight: one weight per sample.
         workers: threads that prepare batches ahead of the training; 0: prepared when they are needed.
         max_queue_size: how many batches they prepare ahead.
 
     Raises:
-        WrongUse: the arrays are empty or differ in length, or a number is out of range.
+        WrongUse: the arrays are empty or differ in length, a number is out of range, or `augment` draws from
+            a generator that cannot be seeded for a sample: one that it keeps, TensorFlow's or Keras's.
     """
     process.check(strict=False)
     arrays = [np.asarray(array) for array in (x, y, sample_weight) if array is not None]
@@ -72,7 +80,10 @@ def dataset(
     for what, (number, least) in limits.items():
         if number < least:
             raise WrongUse(f"dataset {name!r} got {what}={number}: it must be at least {least}")
-    return Dataset(arrays, seed, name, batch_size, shuffle, augment, workers, max_queue_size)
+    made = Dataset(arrays, seed, name, batch_size, shuffle, augment, workers, max_queue_size)
+    if augment is not None:
+        check_draws(made)
+    return made
 
 
 class Dataset(keras.utils.PyDataset, DataAdapter):
@@ -85,6 +96,7 @@ class Dataset(keras.utils.PyDataset, DataAdapter):
 
     Attributes:
         epoch: the epoch of the next pass.
+        draws_globally: `augment` does, from Python's, NumPy's or torch's generator.
         latest_digest: of the batch that was handed out last (see `samebits.batch_digest`); None before.
     """
 
@@ -102,6 +114,7 @@ class Dataset(keras.utils.PyDataset, DataAdapter):
         super().__init__(workers=workers, max_queue_size=max_queue_size)
         self.epoch = 0
         self._first = 0  # batch of the next pass
+        self.draws_globally = False
         self.latest_digest: bytes | None = None
         self.seed, self.name, self.shuffle, self.augment = seed, name, shuffle, augment
         self._arrays, self._batch_size = arrays, batch_size
@@ -150,9 +163,20 @@ class Dataset(keras.utils.PyDataset, DataAdapter):
         batch = [array[chosen] for array in self._arrays]
         if self.augment is not None:
             stream = hasher(self.seed, self.name, "sample", epoch)
-            pairs = zip(batch[0], chosen, strict=True)
-            batch[0] = np.stack([self.augment(sample, _generator(stream, int(one))) for sample, one in pairs])
+            with restored_generators() if self.draws_globally else nullcontext():
+                pairs = zip(batch[0], chosen, strict=True)
+                batch[0] = np.stack([self._augmented(sample, stream, int(one)) for sample, one in pairs])
         return tuple(batch)
+
+    def _augmented(self, sample: np.ndarray, stream: Any, index: int) -> np.ndarray:
+        """One sample, with a generator of its own. Seeding that takes 8 µs."""
+        assert self.augment is not None
+        own = stream.copy()
+        own.update(encode(index))
+        seed = first_63_bits(own.digest())
+        if self.draws_globally:
+            seed_step(seed)
+        return self.augment(sample, np.random.Generator(np.random.PCG64(seed)))
 
     def _order(self, epoch: int) -> np.ndarray:
         """The samples' indices in the order of an epoch."""
@@ -169,7 +193,7 @@ class Dataset(keras.utils.PyDataset, DataAdapter):
             batch = self._batch(epoch, order, index)
             return batch, batch_digest(batch)
 
-        if self.workers == 0:
+        if self.workers == 0 or self.draws_globally:
             yield from map(prepare, range(first, len(self)))
             return
         pool = ThreadPoolExecutor(self.workers, thread_name_prefix=f"samebits-{self.name}")
@@ -230,8 +254,20 @@ class Dataset(keras.utils.PyDataset, DataAdapter):
             self.begin_at(self.epoch + 1, 0)
 
 
-def _generator(stream: Any, index: int) -> np.random.Generator:
-    """The generator of one sample. Seeding it takes 8 µs."""
-    own = stream.copy()
-    own.update(encode(index))
-    return np.random.Generator(np.random.PCG64(first_63_bits(own.digest())))
+def check_draws(data: Dataset) -> None:
+    """Find out where `augment` draws from, by calling it for the first samples.
+
+    Raises:
+        WrongUse: from something that cannot be seeded for a sample.
+    """
+    if where := find_generator(data.augment, "augment"):
+        raise WrongUse(f"{where}, whose numbers depend on which thread is first: draw from its argument rng")
+    first = np.arange(min(TRIED, len(data._arrays[0])))
+    moved = moved_generators(lambda: data._batch(0, first, 0))
+    for owner in ("TensorFlow", "Keras"):
+        if owner in moved:
+            raise WrongUse(
+                f"dataset {data.name!r}: augment draws from {owner}'s global generator, which cannot be "
+                "seeded for a sample: draw from its argument rng, or from NumPy's"
+            )
+    data.draws_globally = bool(moved)

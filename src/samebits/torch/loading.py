@@ -8,8 +8,8 @@ from typing import Any
 from torch.utils.data import Dataset, IterableDataset, Subset, get_worker_info
 
 from samebits.errors import WrongUse
+from samebits.escaping import find_generator
 from samebits.seeds import derive_seed, encode, hasher
-from samebits.torch.escaping import find_generator
 from samebits.torch.generators import own_generator, restored_globals, seed_globals
 from samebits.torch.seeded import (
     Collation,

@@ -18,8 +18,8 @@ from torch.utils.data import (
 
 from samebits import process
 from samebits.errors import WrongUse
+from samebits.escaping import find_generator
 from samebits.seeds import checked
-from samebits.torch.escaping import find_generator
 from samebits.torch.generators import own_generator, seed_globals
 
 

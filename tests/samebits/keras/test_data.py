@@ -11,9 +11,11 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from samebits.batch_digest import batch_digest
 from samebits.errors import WrongUse
+from samebits.isolation import stream
 from samebits.keras import dataset
 from samebits.keras.data import Batch, Dataset
 
@@ -158,6 +160,7 @@ def test_a_pass_begins_within_an_epoch(
         return noise(sample, rng)
 
     data = make(augment=noted, workers=workers)
+    asked.clear()  # of what was tried when the dataset was made
     data.begin_at(1, first)
     assert seen(data) == expected[1][first:]
     assert len(asked) == sum(map(len, expected[1][first:]))  # nothing is prepared for the batches before
@@ -168,6 +171,46 @@ def test_a_pass_begins_within_an_epoch(
         assert data.epoch == 1 + epochs
     # Keras does not say that it ran out of data.
     assert [str(one.message) for one in recwarn if "ran out of data" in str(one.message)] == []
+
+
+def draws_from_globals(sample: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    global_numbers = random.random() + np.random.rand()
+    return sample + (global_numbers + rng.random()) / 8
+
+
+@pytest.mark.parametrize("epochs", [1, 2])
+def test_global_draws_follow_from_the_sample_whatever_the_number_of_threads(epochs: int) -> None:
+    def trained_by(workers: int) -> list[list[float]]:
+        data = make(augment=draws_from_globals, workers=workers)
+        assert data.draws_globally
+        return trained(data, epochs)
+
+    first = trained_by(0)
+    random.seed(5)
+    np.random.seed(5)
+    state = random.getstate()
+    assert trained_by(4) == first
+    assert random.getstate() == state  # the training's own generators do not notice
+    assert len({one for batch in first for one in batch}) == 50 * epochs
+    assert not make().draws_globally
+
+
+RNG = np.random.default_rng(0)
+
+
+def test_draws_that_cannot_be_seeded_for_a_sample_are_refused() -> None:
+    kept = random.Random(0)
+    unseedable = {
+        r"augment's kept is a random\.Random": lambda sample, rng: sample + kept.random(),
+        "augment's RNG is a numpy.random._generator.Generator": lambda sample, rng: sample + RNG.random(),
+        "augment draws from TensorFlow's global": lambda sample, rng: sample + tf.random.uniform(()).numpy(),
+        "augment draws from Keras's global": lambda sample, rng: sample + keras.random.uniform(()).numpy(),
+        r"augment\.generator is a keras": keras.layers.RandomFlip(),
+    }
+    for words, augment in unseedable.items():
+        with pytest.raises(WrongUse, match=words) as caught, stream(0, "TensorFlow draws only when seeded"):
+            make(augment=augment)
+        assert "\n" not in str(caught.value)
 
 
 def test_weights_inputs_only_evaluate_and_predict() -> None:

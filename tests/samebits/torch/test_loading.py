@@ -3,6 +3,7 @@
 Each fact is shown by scripts in processes of their own, which print one SHA-256 for each epoch.
 """
 
+import functools
 import random
 
 import numpy as np
@@ -11,8 +12,8 @@ import torch
 from torch.utils.data import ConcatDataset, Subset, TensorDataset, WeightedRandomSampler
 
 from samebits import WrongUse
+from samebits.escaping import find_generator
 from samebits.torch import Loader, loader
-from samebits.torch.escaping import find_generator
 
 SCRIPT = """
 import hashlib, random
@@ -300,7 +301,24 @@ class Keeps(Numbers):
             setattr(self, name, value)
 
 
+ELSEWHERE = random.Random(0)
+
+
+class Names(Numbers):
+    def __getitem__(self, index):
+        return ELSEWHERE.random()
+
+
+def closed_over(generator):
+    return lambda sample: sample + generator.random()
+
+
+PARTIAL = functools.partial(max, key=closed_over(random.Random(0)))
 KEPT = {
+    "dataset.transform's generator is a random.Random": Keeps(transform=closed_over(random.Random(0))),
+    "dataset.transform['key']'s generator is a": Keeps(transform=PARTIAL),
+    "dataset.__getitem__'s ELSEWHERE is a random.Random": Names(),
+    "dataset.choose is a random.Random": Keeps(choose=random.Random(0).choice),
     "dataset.rng is a numpy.random._generator.Generator": Keeps(rng=np.random.default_rng(0)),
     "dataset.rng is a torch._C.Generator": Keeps(rng=torch.Generator()),
     "dataset.rng is a random.Random": Keeps(rng=random.Random(0)),
