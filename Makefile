@@ -6,7 +6,7 @@ SHELL = /bin/sh
 # What a run may be told on make's command line: make train ARGS="--epochs 5 --seed 7"
 FRAMEWORK ?=
 ARGS ?=
-export FRAMEWORK NET RUNS JOBS DEVICE KEEP JSON
+export FRAMEWORK NET PROFILE RUNS JOBS DEVICE KEEP JSON
 # Empty: the first docker on PATH whose engine answers, then podman.
 DOCKER ?=
 # Empty: the project's name.

@@ -209,6 +209,51 @@ def test_merge_takes_flags_apart_in_any_row(enter, copy):
     assert environment["FLAGS"] == "--c --b=2 --a=1"
 
 
+@pytest.mark.parametrize("given", [{"PROFILE": "portable"}, {"SAMEBITS_PROFILE": "portable"}])
+def test_portable_pins_the_instructions(enter, given):
+    environment = seen(enter("env", "-0", **given))
+    assert environment["SAMEBITS_PROFILE"] == "portable"
+    for row in rows("portable"):
+        assert environment.get(row.name, "") == row.value
+    assert seen(enter("env", "-0"))["SAMEBITS_PROFILE"] == "run"
+
+
+@pytest.mark.parametrize("row", rows("portable"), ids=lambda row: row.name)
+def test_portable_refuses_another_choice_and_run_leaves_it(enter, row):
+    left = enter("env", "-0", **{row.name: "7x"})
+    assert (left.stderr, seen(left)[row.name]) == ("", "7x")
+    refused = enter("true", PROFILE="portable", **{row.name: "7x"})
+    assert refused.returncode == 2
+    must = f"must be '{row.value}'" if row.value else "must not be set"
+    assert f"{row.name} is '7x', {must}" in one_line(refused.stderr)
+    assert enter("true", PROFILE="portable", SAMEBITS_ALLOW=row.name, **{row.name: "7x"}).returncode == 0
+
+
+def test_the_profile_that_is_asked_for_comes_before_the_one_outside(enter):
+    assert seen(enter("env", "-0", PROFILE="run", SAMEBITS_PROFILE="portable"))["SAMEBITS_PROFILE"] == "run"
+
+
+def test_a_profile_that_is_none_is_refused(enter):
+    started = enter("true", PROFILE="fast")
+    assert started.returncode == 2
+    assert "PROFILE is 'fast', must be run or portable" in one_line(started.stderr)
+
+
+@pytest.mark.parametrize(
+    ("flags", "lacking"), [("fpu avx f16c", "avx2"), ("fpu avx2 fma4", "fma"), ("fpu fma avx2", "")]
+)
+def test_portable_needs_the_instructions_that_it_pins(enter, copy, flags, lacking):
+    """A machine without them: a copy of entrypoint that reads another file in place of /proc/cpuinfo."""
+    (copy / "cpuinfo").write_text(f"processor\t: 0\nmodel name\t: Old\nflags\t\t: {flags}\nbugs\t\t:\n")
+    script = (copy / "entrypoint").read_text().replace("/proc/cpuinfo", f'"{copy}/cpuinfo"')
+    (copy / "entrypoint").write_text(script)
+    started = enter("true", entrypoint=str(copy / "entrypoint"), PROFILE="portable")
+    assert started.returncode == (2 if lacking else 0)
+    if lacking:
+        assert f"this one has no {lacking}:" in one_line(started.stderr)
+    assert enter("true", entrypoint=str(copy / "entrypoint")).returncode == 0
+
+
 @pytest.mark.parametrize("row", rows("forbid"), ids=lambda row: row.name)
 def test_forbid_refuses(enter, row):
     started = enter("true", **{row.name: "1"})
@@ -249,7 +294,7 @@ def test_a_preloaded_library_reaches_no_command(enter, tmp_path):
 def test_an_empty_value_counts_as_none(enter):
     started = enter("env", "-0", **{row.name: "" for row in TABLE})
     assert started.stderr == ""
-    expected = {**seen(enter("env", "-0")), **{row.name: "" for row in rows("record")}}
+    expected = {**seen(enter("env", "-0")), **{row.name: "" for row in rows("record") + rows("portable")}}
     assert seen(started) == expected
 
 
@@ -696,6 +741,7 @@ def test_process_md_names_what_exists():
     text = (ROOT / "docs/process.md").read_text()
     ours = {
         "SAMEBITS_ALLOW",
+        "SAMEBITS_PROFILE",
         "SAMEBITS_THREADS",
         "SAMEBITS_CACHE",
         "SAMEBITS_ROOT",

@@ -38,7 +38,10 @@ from samebits.errors import SamebitsError  # noqa: E402
 
 TEST_BASE = "samebits-base:bookworm"
 # What `entrypoint` and the commands behind it read: a container gets it as the caller's shell has it.
-PASSED_ON = ("DEVICE", "FRAMEWORK", "JOBS", "JSON", "NET", "RUNS", "SAMEBITS_ALLOW", "SAMEBITS_THREADS")
+PASSED_ON = (
+    *("DEVICE", "FRAMEWORK", "JOBS", "JSON", "NET", "PROFILE", "RUNS"),
+    *("SAMEBITS_ALLOW", "SAMEBITS_THREADS"),
+)
 LABELS = {"CUDA": "nvidia-cuda-runtime-cu12", "CUDNN": "nvidia-cudnn-cu12"}
 
 # Runs inside the image. Each file of the wheels' RECORDs counts once, however many wheels list it.

@@ -10,7 +10,7 @@ import click
 from samebits import process, shared_memory
 from samebits.errors import CheckFailed
 from samebits.findings import Finding, as_json, print_table
-from samebits.variables import Row, find_root, read
+from samebits.variables import PROFILES, Row, find_root, read
 
 LOCK = "requirements.lock"
 ROW = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", re.MULTILINE)
@@ -18,7 +18,7 @@ ROW = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", re.MULTILINE)
 
 def report() -> list[Finding]:
     """Everything that can be known without importing a framework."""
-    return [_python(), *_packages(find_root() / LOCK), _shared_memory(), *_variables()]
+    return [_python(), *_packages(find_root() / LOCK), _shared_memory(), _profile(), *_variables()]
 
 
 def _python() -> Finding:
@@ -50,6 +50,13 @@ def _shared_memory() -> Finding:
     enough = (shared_memory.size() or 0) >= shared_memory.ENOUGH
     mend = "" if enough else f"where data workers hand large batches over, {shared_memory.MEND}"
     return Finding("shared memory", "right" if enough else "doubtful", shared_memory.described(), mend)
+
+
+def _profile() -> Finding:
+    profile = process.profile()
+    if profile in PROFILES:
+        return Finding("SAMEBITS_PROFILE", "right", profile)
+    return Finding("SAMEBITS_PROFILE", "wrong", profile, f"must be {' or '.join(PROFILES)}")
 
 
 def _variables() -> list[Finding]:

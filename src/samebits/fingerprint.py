@@ -33,6 +33,7 @@ def fingerprint(framework: str, device: str) -> dict[str, Any]:
     """
     root = variables.find_root()
     return {
+        "profile": process.profile(),
         "python": platform.python_version(),
         "libc": " ".join(platform.libc_ver()),
         "locks": {name: sha256_file(root / name) for name in LOCKS if (root / name).exists()},

@@ -70,7 +70,7 @@ def command(runs: tuple[Path, ...]) -> None:
         entry = _entry(read_manifest(folder))
         name = next(
             (n for n, e in golden.items() if _key(e) == _key(entry)),
-            f"{entry['framework']}-{entry['device']}",
+            _name(entry),
         )
         while name in golden and _key(golden[name]) != _key(entry):
             name += "-other"
@@ -85,6 +85,7 @@ def _entry(manifest: dict[str, Any]) -> dict[str, Any]:
     return {
         "framework": manifest["framework"],
         "device": manifest["device"],
+        "profile": manifest.get("profile", "run"),
         "weights_sha256": manifest["weights_sha256"],
         "settings": manifest["deciding_settings"],
         "fingerprint": {name: value for name, value in fingerprint.items() if name not in INNOCENT},
@@ -92,7 +93,13 @@ def _entry(manifest: dict[str, Any]) -> dict[str, Any]:
 
 
 def _key(entry: dict[str, Any]) -> tuple[Any, ...]:
-    return entry["framework"], entry["device"], sorted(entry["settings"].items())
+    profile = entry.get("profile", "run")  # older entries do not say
+    return entry["framework"], entry["device"], profile, sorted(entry["settings"].items())
+
+
+def _name(entry: dict[str, Any]) -> str:
+    name = f"{entry['framework']}-{entry['device']}"
+    return name if entry["profile"] == "run" else f"{name}-{entry['profile']}"
 
 
 def _table(name: str, entry: dict[str, Any]) -> str:

@@ -18,7 +18,7 @@ from typing import Any
 import click
 
 from samebits.errors import WrongUse
-from samebits.variables import Row, find_root, read
+from samebits.variables import PROFILES, Row, find_root, read
 
 SWITCHES = {"on": {"1", "true", "yes", "on"}, "off": {"0", "false", "no", "off"}}
 KERAS_DEFAULTS = {"floatx": "float32", "epsilon": 1e-07, "image_data_format": "channels_last"}
@@ -76,6 +76,11 @@ def faults() -> list[Fault]:
 def allowed() -> list[str]:
     """The variables that the user let pass with SAMEBITS_ALLOW."""
     return _names("SAMEBITS_ALLOW")
+
+
+def profile() -> str:
+    """What this process promises: "run", the same bits on this kind of CPU, or "portable", on every one."""
+    return started_with().get("SAMEBITS_PROFILE") or "run"
 
 
 def replaced() -> list[str]:
@@ -160,7 +165,10 @@ def must_be(row: Row, environment: Mapping[str, str]) -> str:
     """What a variable must be, when `environment` has it otherwise; empty when all is well."""
     now = environment.get(row.name, "")
     value = row.filled(started_with())
-    match row.policy:
+    policy = row.policy
+    if policy == "portable" and profile() == "portable":
+        policy = "pin" if value else "forbid"
+    match policy:
         case "pin" | "ambient":
             same = now == value or now.lower() in SWITCHES.get(row.kind, ())
             return "" if same else f"must be '{value}'"
@@ -220,6 +228,9 @@ def _effective_faults() -> list[Fault]:
             undo = f"remove the call that changed it, or SAMEBITS_ALLOW={name} says that you mean it"
             found.append(Fault(name, f"{what} is {now}, must be {must} ({name})", mend or undo))
 
+    if profile() not in PROFILES:
+        line = f"SAMEBITS_PROFILE is '{profile()}', must be {' or '.join(PROFILES)}"
+        found.append(Fault("SAMEBITS_PROFILE", line, f"start it with `{_right_command()}`"))
     if sys.flags.hash_randomization:
         line = "PYTHONHASHSEED is set, but Python does not heed it"
         found.append(Fault("PYTHONHASHSEED", line, "start Python without -E, -I and -R"))

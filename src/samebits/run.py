@@ -442,6 +442,7 @@ class Run:
             "format": FORMAT,
             "framework": self.framework,
             "device": self.device,
+            "profile": process.profile(),
             "command": [sys.executable, *sys.orig_argv[1:]],
             "seed": self.seed,
             "settings": as_json(self.settings),

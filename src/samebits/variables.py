@@ -17,7 +17,9 @@ POLICIES = {  # policy: its kinds
     "forbid": ("",),
     "remove": ("", "entries", "libraries"),
     "record": ("",),
+    "portable": ("",),
 }
+PROFILES = ("run", "portable")
 PLACEHOLDER = re.compile(r"\$\{(SAMEBITS_THREADS|SAMEBITS_CACHE|SAMEBITS_ROOT)\}")
 
 

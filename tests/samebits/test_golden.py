@@ -58,6 +58,21 @@ def test_writing_again_replaces_only_its_own_entry(committed):
     assert after["keras-cpu"] == before["keras-cpu"]
 
 
+def test_the_profiles_have_entries_of_their_own(committed):
+    portable = manifest("d" * 64) | {"profile": "portable"}
+    assert golden.compare(portable, committed).startswith("no golden hash")
+    (committed.parent / "one" / "manifest.json").write_text(json.dumps(portable))
+    CliRunner().invoke(golden.command, [str(committed.parent / "one")])
+    assert set(golden.read(committed)) == {"torch-cpu", "keras-cpu", "torch-cpu-portable"}
+    assert golden.compare(portable, committed) == "matches the golden hash"
+    assert golden.compare(manifest() | {"profile": "run"}, committed) == "matches the golden hash"
+
+
+def test_an_entry_that_names_no_profile_is_of_the_profile_run(committed):
+    committed.write_text(committed.read_text().replace('profile = "run"\n', ""))
+    assert golden.compare(manifest(), committed) == "matches the golden hash"
+
+
 def test_a_damaged_file_is_one_line(tmp_path):
     (tmp_path / "golden.toml").write_text("[")
     with pytest.raises(WrongUse, match="is not valid TOML"):

@@ -93,6 +93,26 @@ def test_what_was_replaced_is_known(python):
     assert started.stdout == "['OMP_NUM_THREADS']\n"
 
 
+def test_portable_is_told_what_is_missing_and_what_changed(python):
+    code = "from samebits import process; print([f.line for f in process.faults()], process.profile())"
+    environment = {row.name: row.value for row in ROWS.values() if row.policy in ("pin", "ambient", "merge")}
+    bare = python(code, through=False, **environment, SAMEBITS_PROFILE="portable").stdout
+    assert "MKL_CBWR is not set, must be 'COMPATIBLE'" in bare
+    changed = "import os; os.environ['MKL_CBWR'] = 'AVX2'; os.environ['GLIBC_TUNABLES'] = 'x'; "
+    lines = python(changed + code, PROFILE="portable").stdout
+    assert "MKL_CBWR is 'AVX2' since Python started, must be 'COMPATIBLE'" in lines
+    assert "GLIBC_TUNABLES is 'x' since Python started, must not be set" in lines
+    assert python(code, PROFILE="portable").stdout == "[] portable\n"
+    assert python(changed + code).stdout == "[] run\n"
+
+
+def test_a_profile_that_is_none_is_told(python):
+    environment = {row.name: row.value for row in ROWS.values() if row.policy in ("pin", "ambient", "merge")}
+    code = "from samebits import process; print(*process.faults())"
+    told = python(code, through=False, **environment, SAMEBITS_PROFILE="fast").stdout
+    assert "SAMEBITS_PROFILE is 'fast', must be run or portable" in told
+
+
 def test_variables_are_those_of_the_table_and_the_same_on_every_machine(python):
     code = "import json; from samebits import process; print(json.dumps(process.variables()))"
     started = python(code, MY_SECRET="hunter2", CUDA_VISIBLE_DEVICES="0", SAMEBITS_CACHE="/a/b")
