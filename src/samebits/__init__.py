@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from samebits.lazy import lazy
 
 if TYPE_CHECKING:  # for type checkers and editors; at run time the table below serves
+    from samebits.data_files import data_sha256
     from samebits.errors import CheckFailed, SamebitsError, WrongUse
     from samebits.isolation import isolated_rng, stream
     from samebits.run import open_run
@@ -16,6 +17,7 @@ __all__ = [
     "CheckFailed",
     "SamebitsError",
     "WrongUse",
+    "data_sha256",
     "derive_seed",
     "isolated_rng",
     "main",
@@ -31,6 +33,7 @@ __getattr__, __dir__ = lazy(
         "CheckFailed": "errors",
         "SamebitsError": "errors",
         "WrongUse": "errors",
+        "data_sha256": "data_files",
         "derive_seed": "seeds",
         "isolated_rng": "isolation",
         "main": "settings",

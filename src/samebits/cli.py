@@ -14,6 +14,7 @@ COMMANDS = {  # name: module
     "attest": "samebits.attest",
     "doctor": "samebits.doctor",
     "exec": "samebits.process",
+    "fingerprint": "samebits.fingerprint",
     "golden": "samebits.golden",
     "resume-proof": "samebits.resume_proof",
     "smoke": "samebits.smoke",

@@ -10,38 +10,52 @@ import click
 from samebits import variables
 from samebits.errors import WrongUse
 from samebits.files import write_whole
-from samebits.fingerprint import flatten
+from samebits.fingerprint import FOLLOWING_THE_HOST, flatten
+from samebits.fingerprint_diff import WORDS, differences
 
 HEADER = """\
 # The starters' hashes. A run with the same settings is compared with these: `make train` says whether it
 # matches, and if not, which lines of the fingerprint differ. Written by `make golden`, never by hand.
 """
 SHOWN = 4  # differing facts in one line; the manifest has them all
-
-# Facts that follow the host and cannot change bits.
-# (Which GPU it is decides nothing; of which model it is, another fact says.)
-INNOCENT = ("effective.torch.interop_threads", "variables.CUDA_VISIBLE_DEVICES", "variables.PYTHONPATH")
+# Not worth a line in a committed file: they follow the host.
+UNTOLD = set(FOLLOWING_THE_HOST) - {"code.commit"}
 
 
 def compare(manifest: dict[str, Any], path: Path | None = None) -> str:
     """One line: the run matches its golden hash, or differs and why, or there is none for its settings."""
     golden = read(path or variables.find_root() / "golden.toml")
     run = _entry(manifest)
-    entry = next((e for e in golden.values() if _key(e) == _key(run)), None)
+    name, entry = next(((n, e) for n, e in golden.items() if _key(e) == _key(run)), ("", None))
     if entry is None:
         return "no golden hash for these settings on this kind of device"
     if entry["weights_sha256"] == run["weights_sha256"]:
         return "matches the golden hash"
-    here, there = run["fingerprint"], entry["fingerprint"]
-    names = [name for name in sorted({*here, *there}) if here.get(name) != there.get(name)]
-    if not names:
+    found = [one for one in differences(entry["fingerprint"], run["fingerprint"]) if one.rank != "none"]
+    causes = [one for one in found if one.fact not in FOLLOWING_THE_HOST]
+    if not causes:
+        return f"differs from the golden hash {entry['weights_sha256'][:16]}… {_unexplained(entry, run)}"
+    certain = any(one.rank == "changes" for one in causes)
+    explained = "which was made elsewhere" if certain else "perhaps since that was made elsewhere"
+    facts = "; ".join(f"{one.fact}: {one.first} → {one.second}" for one in causes[:SHOWN])
+    more = f", and {len(causes) - SHOWN} more" if len(causes) > SHOWN else ""
+    ranked = f"`samebits fingerprint diff {name} RUN` has all"
+    return f"differs from the golden hash, {explained}: {facts}{more} ({ranked})"
+
+
+def _unexplained(entry: dict[str, Any], run: dict[str, Any]) -> str:
+    there, here = entry["fingerprint"], run["fingerprint"]
+    was, is_ = there.get("cpu.model"), here.get("cpu.model")
+    if entry.get("profile") == "portable" and was != is_:
         return (
-            f"differs from the golden hash {entry['weights_sha256'][:16]}… under the same fingerprint: "
-            "code or data changed, or something does not repeat; `make smoke` tells which"
+            f"on another CPU ({was} → {is_}), which PROFILE=portable promises not to happen: `make "
+            "portable-proof` looks for the operation"
         )
-    facts = [f"{name}: {there.get(name, 'absent')} → {here.get(name, 'absent')}" for name in names[:SHOWN]]
-    more = f", and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return "differs from the golden hash, which was made elsewhere: " + "; ".join(facts) + more
+    commit = there.get("code.commit", "")[:12]
+    return (
+        f"under the same fingerprint: the code changed{f' since commit {commit}' if commit else ''}, or "
+        "something does not repeat; `make smoke` tells which"
+    )
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -67,17 +81,45 @@ def command(runs: tuple[Path, ...]) -> None:
     path = variables.find_root() / "golden.toml"
     golden = read(path)
     for folder in runs:
-        entry = _entry(read_manifest(folder))
+        manifest = read_manifest(folder)
+        refuse_unknown_code(folder, manifest)
+        entry = _entry(manifest)
         name = next(
             (n for n, e in golden.items() if _key(e) == _key(entry)),
             _name(entry),
         )
         while name in golden and _key(golden[name]) != _key(entry):
             name += "-other"
-        before = golden.get(name, {}).get("weights_sha256", "none")
+        print("\n".join(changes(name, golden.get(name), entry)))
         golden[name] = entry
-        print(f"{name}: {before[:16]} → {entry['weights_sha256'][:16]}")
     write_whole(path, HEADER + "".join(_table(name, golden[name]) for name in sorted(golden)))
+
+
+def refuse_unknown_code(folder: Path, manifest: dict[str, Any]) -> None:
+    """A golden hash must be one that a commit gives.
+
+    Raises:
+        WrongUse: the run's code was changed after its commit, or is of none.
+    """
+    state = manifest.get("git")
+    if state is None:
+        raise WrongUse(f"{folder} was made outside of a git checkout: commit the code, then `make golden`")
+    if state["dirty"]:
+        commit = state["commit"][:12]
+        raise WrongUse(f"{folder}'s code differs from commit {commit}: commit or stash, then `make golden`")
+
+
+def changes(name: str, before: dict[str, Any] | None, after: dict[str, Any]) -> list[str]:
+    """What a new entry changes, in lines: the hash first, then what of its fingerprint can change bits."""
+    if before is None:
+        return [f"{name}: new, {after['weights_sha256'][:16]}…"]
+    if before["weights_sha256"] == after["weights_sha256"]:
+        return [f"{name}: the same hash, {after['weights_sha256'][:16]}…"]
+    lines = [f"{name}: {before['weights_sha256'][:16]}… → {after['weights_sha256'][:16]}…"]
+    for one in differences(before["fingerprint"], after["fingerprint"]):
+        if one.rank != "none":
+            lines.append(f"  {WORDS[one.rank]}: {one.fact}: {one.first} → {one.second}")
+    return lines
 
 
 def _entry(manifest: dict[str, Any]) -> dict[str, Any]:
@@ -88,7 +130,7 @@ def _entry(manifest: dict[str, Any]) -> dict[str, Any]:
         "profile": manifest.get("profile", "run"),
         "weights_sha256": manifest["weights_sha256"],
         "settings": manifest["deciding_settings"],
-        "fingerprint": {name: value for name, value in fingerprint.items() if name not in INNOCENT},
+        "fingerprint": {name: value for name, value in fingerprint.items() if name not in UNTOLD},
     }
 
 

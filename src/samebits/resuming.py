@@ -11,7 +11,7 @@ from typing import Any
 from samebits import checkpoint
 from samebits.checkpoint import Checkpoint, Damaged
 from samebits.errors import WrongUse
-from samebits.golden import INNOCENT
+from samebits.fingerprint import FOLLOWING_THE_HOST
 from samebits.run_folder import WorkingFolder, shown
 
 MODES = ("auto", "previous", "never", "force")
@@ -88,7 +88,7 @@ def differences(found: Checkpoint, now: Mapping[str, Any]) -> list[str]:
     for table, label in (("settings", "setting "), ("fingerprint", "")):
         was, is_ = found.content[table], json.loads(json.dumps(now[table]))
         for name in {**was, **is_}:
-            if name not in INNOCENT and was.get(name) != is_.get(name):
+            if name not in FOLLOWING_THE_HOST and was.get(name) != is_.get(name):
                 lines.append(f"{label}{name} was {was.get(name, 'absent')} and is {is_.get(name, 'absent')}")
     return lines
 

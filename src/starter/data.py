@@ -10,8 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from samebits import WrongUse
-from samebits.files import sha256_file
+import samebits
 
 SHA256 = "09f66e6debdee2cd2b5ae59e0d6abbb73fc2b0e0185d2e1957e9ebb51e23aa22"
 TEST_SAMPLES = 360
@@ -32,12 +31,9 @@ def load_digits(path: Path | None = None) -> tuple[Split, Split]:
         WrongUse: the file is missing, or its bytes are not the ones that the golden hashes were made with.
     """
     path = path or shipped_file()
-    try:
-        sha256 = sha256_file(path)
-    except OSError as error:
-        raise WrongUse(f"cannot read the data file {path}: {error.strerror}; see --data") from None
+    sha256 = samebits.data_sha256(path)
     if sha256 != SHA256:
-        raise WrongUse(
+        raise samebits.WrongUse(
             f"the data file {path} has changed: its sha256 is {sha256[:16]}…, expected {SHA256[:16]}…; "
             "restore it, or write the new hash into starter/data.py"
         )
@@ -52,7 +48,7 @@ def shipped_file() -> Path:
     """The file inside the installed scikit-learn, found without the second that importing it takes."""
     package = importlib.util.find_spec("sklearn")
     if package is None or package.origin is None:
-        raise WrongUse(
+        raise samebits.WrongUse(
             "scikit-learn is not installed, and the digits come with it; run `make env` or see --data"
         )
     return Path(package.origin).parent / "datasets" / "data" / "digits.csv.gz"
