@@ -238,6 +238,9 @@ def run(arguments: Sequence[str]) -> int:
     for variable in PASSED_ON:
         if os.environ.get(variable):
             command += ["--env", variable]
+    # An image cannot know its own id; the run's fingerprint has it from here.
+    identity = ask(found.command, "image", "inspect", "--format", "{{.Id}}", name)[1]
+    command += ["--env", f"SAMEBITS_IMAGE={identity}"]
     command += [*gpu, f"--volume={runs}:/workspace/runs", name, *arguments]
     os.execv(command[0], command)
 

@@ -3,13 +3,17 @@
 import importlib.metadata
 import re
 import sys
+import sysconfig
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
+from packaging.utils import canonicalize_name
 
-from samebits import process, shared_memory
+from samebits import process, shared_memory, traps
 from samebits.errors import CheckFailed
 from samebits.findings import Finding, as_json, print_table
+from samebits.packages import Package
 from samebits.variables import PROFILES, Row, find_root, read
 
 LOCK = "requirements.lock"
@@ -18,7 +22,14 @@ ROW = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", re.MULTILINE)
 
 def report() -> list[Finding]:
     """Everything that can be known without importing a framework."""
-    return [_python(), *_packages(find_root() / LOCK), _shared_memory(), _profile(), *_variables()]
+    return [
+        _python(),
+        *_packages(find_root() / LOCK),
+        _shared_memory(),
+        _profile(),
+        *_variables(),
+        *traps.report(),
+    ]
 
 
 def _python() -> Finding:
@@ -43,7 +54,25 @@ def _packages(lock: Path) -> list[Finding]:
             installed = "not installed"
         if installed != version:
             findings.append(Finding(name, "wrong", f"{installed}, locked is {version}", mend))
-    return findings or [Finding(LOCK, "right", f"{len(locked)} packages are installed as locked")]
+    findings = findings or [Finding(LOCK, "right", f"{len(locked)} packages are installed as locked")]
+    return findings + _unlocked(lock.parent, locked)
+
+
+def _unlocked(root: Path, locked: Mapping[str, str]) -> list[Finding]:
+    """Packages that no lock has: harmless perhaps, but they can be imported in place of others."""
+    development = root / "requirements-dev.lock"
+    known = {canonicalize_name(name) for name in locked}
+    if development.is_file():
+        known |= {canonicalize_name(name) for name, _ in ROW.findall(development.read_text(encoding="utf-8"))}
+    folders = Path(sysconfig.get_path("purelib")).glob("*.dist-info")
+    there = {canonicalize_name(folder.name.partition("-")[0]): folder for folder in folders}
+    strange = sorted(name for name in there.keys() - known if not _is_project(there[name], root))
+    mend = "rm -r .venv, then `make env`; or add it to environment.yml and `make lock`"
+    return [Finding(name, "doubtful", "installed, and in no lock", mend) for name in strange]
+
+
+def _is_project(folder: Path, root: Path) -> bool:
+    return Package(importlib.metadata.PathDistribution(folder)).is_editable(root)
 
 
 def _shared_memory() -> Finding:
@@ -65,6 +94,8 @@ def _variables() -> list[Finding]:
     seen = process.variables()
 
     def judge(row: Row) -> Finding:
+        if row.policy == "placebo":
+            return traps.placebo(row)
         found = seen[row.name] or "not set"
         if row.name in allowed:
             return Finding(row.name, "doubtful", found, "let pass by SAMEBITS_ALLOW")
@@ -72,15 +103,24 @@ def _variables() -> list[Finding]:
             return Finding(row.name, "wrong", faults[row.name].line, faults[row.name].mend)
         return Finding(row.name, "right", found)
 
-    return [judge(row) for row in read()]
+    findings = [judge(row) for row in read()]
+    known = {finding.subject for finding in findings}
+    others = [fault for name, fault in faults.items() if name not in known | {"SAMEBITS_PROFILE"}]
+    return findings + [Finding(fault.name, "wrong", fault.line, fault.mend) for fault in others]
 
 
 @click.command()
 @click.option("--json", "json_", is_flag=True, help="Print a JSON list instead of a table.")
+@click.option("--deep", is_flag=True, help="Import the frameworks and check every installed file: seconds.")
 @click.option("--host", is_flag=True, help="Look at Docker, the driver and the container toolkit too.")
-def command(json_: bool, host: bool) -> None:
+def command(json_: bool, deep: bool, host: bool) -> None:
     """Show what is right and wrong with this process; exit with 1 when something is wrong."""
-    findings = report()
+    findings = []
+    if deep:
+        from samebits import doctor_deep
+
+        findings += doctor_deep.report()  # first: what it imports has effective values to be read back
+    findings += report()
     if host:
         from samebits import host as host_module
 

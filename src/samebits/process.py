@@ -89,13 +89,15 @@ def replaced() -> list[str]:
 
 
 def variables() -> dict[str, str | None]:
-    """Every variable of determinism.env as this process sees it; None where it is not set.
+    """Every variable of determinism.env that is read by something, as it is here; None where it is not set.
 
     A value that lies in our own folders is given as the file has it, so that it is the same on every
     machine: `${SAMEBITS_CACHE}/keras`.
     """
     seen: dict[str, str | None] = {}
     for row in read():
+        if row.policy == "placebo":
+            continue
         now = os.environ.get(row.name)
         ours = re.search(r"SAMEBITS_(CACHE|ROOT)", row.value) and now == row.filled(started_with())
         seen[row.name] = row.value if ours else now

@@ -17,6 +17,7 @@ POLICIES = {  # policy: its kinds
     "forbid": ("",),
     "remove": ("", "entries", "libraries"),
     "record": ("",),
+    "placebo": ("",),
     "portable": ("",),
 }
 PROFILES = ("run", "portable")

@@ -85,6 +85,45 @@ def test_little_shared_memory_is_doubtful(
     assert ("--shm-size" in finding.mend) == (state == "doubtful")
 
 
+def test_placebos_and_traps_are_told():
+    started = doctor(
+        "--json",
+        TF_CUDNN_DETERMINISTIC="1",
+        PYTHONHASSEED="0",
+        ONEDNN_MAX_CPU_ISA="AVX2",
+        DNNL_MAX_CPU_ISA="AVX512_CORE",
+    )
+    assert started.returncode == 1
+    assert "1 of" in one_line(started.stderr)
+    findings = {finding["subject"]: finding for finding in json.loads(started.stdout)}
+    assert findings["TF_CUDNN_DETERMINISTIC"]["found"].startswith("1: has no effect. TensorFlow 1.14 to 2.0")
+    assert findings["PYTHONHASSEED"]["mend"] == "did you mean PYTHONHASHSEED?"
+    assert findings["DNNL_MAX_CPU_ISA"]["state"] == "wrong"
+    assert "ONEDNN_MAX_CPU_ISA is 'AVX2'" in findings["DNNL_MAX_CPU_ISA"]["found"]
+    assert findings["NCCL_DETERMINISTIC"]["found"] == "not set"
+
+
+def test_a_package_in_no_lock_is_doubtful(tmp_path):
+    (tmp_path / "surplus-1.0.dist-info").mkdir()
+    (tmp_path / "surplus-1.0.dist-info" / "METADATA").write_text("Name: surplus\nVersion: 1.0\n")
+    code = (
+        "import sys, sysconfig; sysconfig.get_path = lambda name: sys.argv[1]\n"
+        "from samebits.doctor import report; print([f for f in report() if f.subject == 'surplus'])"
+    )
+    started = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, text=True)
+    assert "'doubtful'" in started.stdout, started.stderr
+    assert "in no lock" in started.stdout
+
+
+def test_it_takes_less_than_two_seconds():
+    """Of this process's own time: other work on the machine does not count."""
+    before = os.times()
+    assert doctor().returncode == 0
+    after = os.times()
+    spent = after.children_user + after.children_system - before.children_user - before.children_system
+    assert spent < 2
+
+
 def test_no_framework_is_imported():
     code = "import sys; from samebits import doctor; doctor.report()"
     code += "; print({'torch', 'numpy', 'keras'} & set(sys.modules))"
