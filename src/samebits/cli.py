@@ -16,6 +16,7 @@ COMMANDS = {  # name: module
     "exec": "samebits.process",
     "fingerprint": "samebits.fingerprint",
     "golden": "samebits.golden",
+    "portable-proof": "samebits.portable",
     "resume-proof": "samebits.resume_proof",
     "smoke": "samebits.smoke",
     "smoke-controls": "samebits.controls",

@@ -17,6 +17,7 @@ from typing import Any
 
 import click
 
+from samebits import instructions
 from samebits.errors import WrongUse
 from samebits.variables import PROFILES, Row, find_root, read
 
@@ -249,6 +250,10 @@ def _effective_faults() -> list[Fault]:
             if pool["internal_api"] == "openblas":
                 must = environment.get("OPENBLAS_NUM_THREADS")
                 expect("OPENBLAS_NUM_THREADS", "OpenBLAS's number of threads", pool["num_threads"], must, "")
+    if profile() == "portable":
+        imported = _imported("torch", "get_num_threads"), _imported("numpy", "_core")
+        for name, (what, now) in instructions.chosen(*imported).items():
+            expect(name, what, now, instructions.PORTABLE[name], "set it before Python starts, not inside")
     if tensorflow := _imported("tensorflow", "config"):
         for kind in ("intra", "inter"):
             name = f"TF_NUM_{kind.upper()}OP_THREADS"

@@ -58,6 +58,8 @@ def open_run(
     """
     process.check(strict=True)
     toolkit = importlib.import_module(f"samebits.{framework}")
+    if process.profile() == "portable":
+        importlib.import_module(f"samebits.{framework}.portable").route()
     wanted = resuming.mode(settings)
     working = WorkingFolder(choose_folder(settings, framework, folder))
     run: Run | None = None

@@ -9,7 +9,7 @@ import torch
 import torch.utils.deterministic
 
 from samebits import process
-from samebits.torch import surroundings
+from samebits.torch import portable, surroundings
 from samebits.uncaught import explain_uncaught
 
 FULL = "ieee"  # float32 products in float32, not in TF32 or bfloat16
@@ -28,6 +28,7 @@ def make_deterministic(*, check: bool = False) -> None:
             runs; so it is off while training and on while checking.
     """
     process.check(strict=False)
+    portable.route()
     torch.use_deterministic_algorithms(True)
     backends: Any = torch.backends  # of modules, which torch makes at run time
     memory: Any = torch.utils.deterministic

@@ -1,0 +1,188 @@
+"""The portable profile, shown: one table of operations and some trainings on emulated CPUs, hashed."""
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import click
+
+from samebits.errors import CheckFailed, WrongUse
+from samebits.files import sha256_file
+from samebits.variables import find_root, read
+
+QEMU = "qemu-x86_64-static"
+CPUS = ("Haswell", "Skylake-Client", "EPYC", "EPYC-Milan")  # two of Intel's, two of AMD's
+NATIVE = "native"
+HEX = 8  # digits of a hash that are shown
+KERAS = "samebits.portable.keras_on_torch"
+
+
+@dataclass
+class Machine:
+    """A CPU and what was computed on it: row → digest, or in words why there is none."""
+
+    name: str
+    digests: dict[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    def command(self, *arguments: str) -> list[str]:
+        """Python with `arguments` on this CPU. The emulator does not follow a shell into another program."""
+        emulator = [] if self.name == NATIVE else [QEMU, "-cpu", self.name]
+        return [str(find_root() / "entrypoint"), *emulator, sys.executable, *arguments]
+
+
+@click.command("portable-proof")
+@click.option("--profile", type=click.Choice(["portable", "run"]), default="portable", show_default=True)
+@click.option("--cpu", "cpus", multiple=True, help=f"A CPU that qemu emulates ({', '.join(CPUS)}).")
+@click.option("--part", default="", help="Only rows whose name holds this.")
+@click.option("--train", "trainings", multiple=True, help='A training: "MODULE [ARGUMENT]…", as a row.')
+@click.option("--all", "all_", is_flag=True, help="Print every row, not only those that differ.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object in place of the table.")
+def command(
+    profile: str, cpus: tuple[str, ...], part: str, trainings: tuple[str, ...], all_: bool, as_json: bool
+) -> None:
+    """Compute a table of operations and train on this CPU and on emulated ones, and compare the bits.
+
+    Exit status 0: the same bits on all of them; 1: the rows that differ are printed.
+    """
+    if shutil.which(QEMU) is None:
+        raise WrongUse(f"there is no {QEMU}, which emulates other CPUs: apt-get install qemu-user-static")
+    environment = _environment(profile)
+    machines = [Machine(name) for name in (NATIVE, *(cpus or CPUS))]
+    for machine in machines:
+        began = time.monotonic()
+        with _shown(machine.name) as tell:
+            for row, digest in _rows(machine, environment, part, trainings):
+                machine.digests[row] = digest
+                tell(f"{machine.name}: {len(machine.digests)} rows, {row}")
+        machine.seconds = time.monotonic() - began
+        print(f"{machine.name}: {len(machine.digests)} rows, {machine.seconds:.0f} s", file=sys.stderr)
+    different = differing(machines)
+    rows = list(dict.fromkeys(row for machine in machines for row in machine.digests))
+    if as_json:
+        print(json.dumps(_as_json(profile, machines, different), indent=2))
+    elif shown := rows if all_ else different:
+        _print_table(machines, shown)
+    verdict = f"{len(different)} of {len(rows)} rows differ between {len(machines)} CPUs, profile {profile}"
+    if different:
+        raise CheckFailed(verdict)
+    if not as_json:
+        print(f"same bits: {len(rows)} rows on {len(machines)} CPUs, profile {profile}")
+
+
+def differing(machines: Sequence[Machine]) -> list[str]:
+    """The rows that are not the same on every machine, in order; one that a machine lacks is not the same."""
+    rows = dict.fromkeys(row for machine in machines for row in machine.digests)
+    return [row for row in rows if len({machine.digests.get(row) for machine in machines}) > 1]
+
+
+def _environment(profile: str) -> dict[str, str]:
+    """Ours, as it was before entrypoint pinned the CPU's instructions."""
+    pinned = {row.name for row in read() if row.policy == "portable"} | {"SAMEBITS_PROFILE"}
+    ours = {name: value for name, value in os.environ.items() if name not in pinned}
+    return {**ours, "PROFILE": profile}
+
+
+def _rows(
+    machine: Machine, environment: dict[str, str], part: str, trainings: Sequence[str]
+) -> Iterator[tuple[str, str]]:
+    for line in _lines(machine, environment, "-m", "samebits.portable.operations", part):
+        row, digest = json.loads(line)
+        yield row, digest
+    for training in trainings:
+        if part in training:
+            yield training, _train(machine, environment, training.split())
+    if part in KERAS and find_spec("keras") and find_spec("torch"):
+        allow = {"SAMEBITS_ALLOW": "KERAS_BACKEND", "KERAS_BACKEND": "torch"}
+        for line in _lines(machine, {**environment, **allow}, "-m", KERAS):
+            yield KERAS, line.strip()
+
+
+def _lines(machine: Machine, environment: dict[str, str], *arguments: str) -> Iterator[str]:
+    """What a Python process on that machine prints, line by line.
+
+    Raises:
+        CheckFailed: it failed; with the last thing that it said.
+    """
+    with tempfile.TemporaryFile() as errors:
+        command = machine.command(*arguments)
+        process = subprocess.Popen(
+            command, env=environment, stdout=subprocess.PIPE, stderr=errors, text=True, start_new_session=True
+        )
+        try:
+            assert process.stdout is not None
+            yield from process.stdout
+            status = process.wait()
+        finally:
+            process.kill()
+            process.wait()
+        if status:
+            errors.seek(0)
+            said = errors.read().decode(errors="replace").strip().splitlines() or ["nothing"]
+            how = f"signal {-status}" if status < 0 else f"status {status}"
+            raise CheckFailed(f"{machine.name}: `python {' '.join(arguments)}` ended with {how}: {said[-1]}")
+
+
+def _train(machine: Machine, environment: dict[str, str], module: Sequence[str]) -> str:
+    """Train in a folder of its own; the weights' sha256."""
+    with tempfile.TemporaryDirectory(prefix="samebits-portable-") as folder:
+        run = Path(folder) / "run"
+        for _ in _lines(machine, {**environment, "SAMEBITS_RUN_FOLDER": str(run)}, "-m", *module):
+            pass
+        return sha256_file(run / "weights.safetensors")
+
+
+@contextlib.contextmanager
+def _shown(name: str) -> Iterator[Any]:
+    """A line that changes, where somebody watches."""
+    if not sys.stderr.isatty():
+        yield lambda text: None
+        return
+    from rich.console import Console
+    from rich.markup import escape
+
+    with Console(stderr=True).status(f"{name}: starts") as status:
+        yield lambda text: status.update(escape(text[:100]))
+
+
+def _print_table(machines: Sequence[Machine], rows: Sequence[str]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("", *(machine.name for machine in machines), box=None)
+    for row in rows:
+        first = machines[0].digests.get(row, "")
+        digests = [machine.digests.get(row, "missing") for machine in machines]
+        cells = [_short(first), *("same" if digest == first else _short(digest) for digest in digests[1:])]
+        table.add_row(row, *cells)
+    console = Console()
+    if not console.is_terminal:
+        console.width = 200
+    console.print(table)
+
+
+def _short(digest: str) -> str:
+    is_hash = len(digest) == 64 and set(digest) <= set("0123456789abcdef")
+    return digest[:HEX] if is_hash else digest[:40]
+
+
+def _as_json(profile: str, machines: Sequence[Machine], different: Sequence[str]) -> dict[str, Any]:
+    return {
+        "profile": profile,
+        "same": not different,
+        "different": list(different),
+        "machines": {
+            machine.name: {"seconds": round(machine.seconds, 1), "digests": machine.digests}
+            for machine in machines
+        },
+    }

@@ -1,0 +1,178 @@
+"""The portable profile in torch: operations whose kernels differ by CPU, computed by others that do not.
+
+MKL's vector mathematics begins some functions with the CPU's own approximation of a reciprocal or of a
+reciprocal square root (`rcpps`, `rsqrtps`), which Intel and AMD do not make alike; its Cholesky factorisation
+of float32 does, too. Those functions are routed here: the square root to NumPy's, which is correctly rounded
+as IEEE 754 asks, the others to the C library's in float64, the factorisation to that in float64.
+"""
+
+import functools
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+from samebits import process
+
+ROUTED = {
+    "sqrt": np.sqrt,
+    "asin": np.arcsin,
+    "acos": np.arccos,
+    "atan": np.arctan,
+    "tan": np.tan,
+    "log": np.log,
+    "log2": np.log2,
+    "log10": np.log10,
+}
+UNAFFECTED = {("log", torch.float32)}  # begins with no approximation
+REAL = (torch.float32, torch.float64)
+
+_library: torch.library.Library | None = None  # what is registered lasts as long as this object
+
+
+def route() -> None:
+    """Register the kernels that do not differ by CPU, once; autograd, in-place and `out=` go on working.
+
+    Does nothing in the profile `run`.
+    """
+    global _library
+    if _library is not None or process.profile() != "portable":
+        return
+    _library = torch.library.Library("aten", "IMPL")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=r"(?s).*[Oo]verriding a previously registered kernel")
+        for name, ufunc in ROUTED.items():
+            _register(name, functools.partial(_function, name, ufunc))
+            _register(f"{name}_", functools.partial(_in_place, name, ufunc))
+            _register(f"{name}.out", functools.partial(_out, name, ufunc))
+        _register("pow.Tensor_Scalar", _pow)
+        _register("pow_.Scalar", _pow_in_place)
+        _register("pow.Tensor_Scalar_out", _pow_out)
+        _register("linalg_cholesky_ex", _factor)
+        _register("linalg_cholesky_ex.L", _factor_out)
+        _register("cholesky", _old_cholesky)
+        _register("cholesky.out", _old_cholesky_out)
+
+
+def routed() -> bool:
+    """Whether `route` has registered its kernels."""
+    return _library is not None
+
+
+def _register(name: str, function: Callable[..., Any]) -> None:
+    assert _library is not None
+    original = torch.library.get_kernel(f"aten::{name}", "CPU")
+
+    def kernel(keys: torch._C.DispatchKeySet, *args: Any, **named: Any) -> Any:
+        return function(functools.partial(original.call_boxed, keys), *args, **named)
+
+    _library.impl(name, kernel, "CPU", with_keyset=True, allow_override=True)
+
+
+# ---------------------------------------------------------------- functions of one number
+
+
+def _is_routed(name: str, dtype: torch.dtype) -> bool:
+    return dtype in REAL and (name, dtype) not in UNAFFECTED
+
+
+def _promoted(self: torch.Tensor) -> torch.Tensor:
+    """Whole numbers become floating-point ones, as in every such function of torch."""
+    whole = not (self.is_floating_point() or self.is_complex())
+    return self.to(torch.get_default_dtype()) if whole else self
+
+
+def _compute(ufunc: Any, source: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """Put the function of each element of `source` into `target`; both of one type and one shape."""
+    # float32 is computed in float64 and rounded once: right in all but one of some hundred million numbers,
+    # whichever version of the C library it is. A square root is right by itself.
+    wide = {} if ufunc is np.sqrt else {"dtype": np.float64, "casting": "same_kind"}
+    with np.errstate(all="ignore"):
+        ufunc(source.detach().numpy(), out=target.detach().numpy(), **wide)
+    return target
+
+
+def _function(name: str, ufunc: Any, original: Callable[..., Any], self: torch.Tensor) -> torch.Tensor:
+    number = _promoted(self)
+    if not _is_routed(name, number.dtype):
+        return original(self)
+    return _compute(ufunc, number, torch.empty_like(number))
+
+
+def _in_place(name: str, ufunc: Any, original: Callable[..., Any], self: torch.Tensor) -> torch.Tensor:
+    if not _is_routed(name, self.dtype):
+        return original(self)
+    return _compute(ufunc, self, self)
+
+
+def _out(
+    name: str, ufunc: Any, original: Callable[..., Any], self: torch.Tensor, *, out: torch.Tensor
+) -> torch.Tensor:
+    number = _promoted(self)
+    if not _is_routed(name, number.dtype):
+        return original(self, out=out)
+    result = _function(name, ufunc, original, self)  # before `out` is written: it may be `self`
+    original(self, out=out)  # checks and resizes it
+    return out.copy_(result)
+
+
+# ---------------------------------------------------------------- x ** 0.5, to torch a square root
+
+
+def _is_root(self: torch.Tensor, exponent: Any) -> bool:
+    return exponent == 0.5 and _is_routed("sqrt", torch.result_type(self, exponent))
+
+
+def _pow(original: Callable[..., Any], self: torch.Tensor, exponent: Any) -> torch.Tensor:
+    if _is_root(self, exponent):
+        return _function("sqrt", np.sqrt, original, self)
+    return original(self, exponent)
+
+
+def _pow_in_place(original: Callable[..., Any], self: torch.Tensor, exponent: Any) -> torch.Tensor:
+    if _is_root(self, exponent) and self.dtype in REAL:
+        return _compute(np.sqrt, self, self)
+    return original(self, exponent)
+
+
+def _pow_out(
+    original: Callable[..., Any], self: torch.Tensor, exponent: Any, *, out: torch.Tensor
+) -> torch.Tensor:
+    result = _pow(original, self, exponent) if _is_root(self, exponent) else None
+    original(self, exponent, out=out)
+    return out if result is None else out.copy_(result)
+
+
+# ---------------------------------------------------------------- the Cholesky factorisation
+
+
+def _factor(original: Callable[..., Any], self: torch.Tensor, **named: Any) -> Any:
+    if self.dtype != torch.float32:
+        return original(self, **named)
+    factor, info = torch.ops.aten.linalg_cholesky_ex(self.double(), **named)
+    return factor.float(), info
+
+
+def _factor_out(original: Callable[..., Any], self: torch.Tensor, *, info: torch.Tensor, **named: Any) -> Any:
+    out: torch.Tensor = named.pop("L")
+    if self.dtype != torch.float32:
+        return original(self, L=out, info=info, **named)
+    factor, codes = torch.ops.aten.linalg_cholesky_ex(self.double(), **named)
+    original(self, L=out, info=info)  # checks and resizes them
+    return out.copy_(factor), info.copy_(codes)
+
+
+def _old_cholesky(original: Callable[..., Any], self: torch.Tensor, upper: bool = False) -> Any:
+    narrow = self.dtype == torch.float32
+    return torch.ops.aten.cholesky(self.double(), upper).float() if narrow else original(self, upper)
+
+
+def _old_cholesky_out(
+    original: Callable[..., Any], self: torch.Tensor, upper: bool = False, *, out: torch.Tensor
+) -> Any:
+    narrow = self.dtype == torch.float32
+    return (
+        out.copy_(torch.ops.aten.cholesky(self.double(), upper)) if narrow else original(self, upper, out=out)
+    )
