@@ -17,6 +17,7 @@ COMMANDS = {  # name: module
     "fingerprint": "samebits.fingerprint",
     "golden": "samebits.golden",
     "portable-proof": "samebits.portable",
+    "lint": "samebits.lint.command",
     "resume-proof": "samebits.resume_proof",
     "smoke": "samebits.smoke",
     "smoke-controls": "samebits.controls",

@@ -1,0 +1,15 @@
+"""`samebits lint`: what in a user's code will not repeat, found by reading it and without running it.
+
+    sources.py    the files and notebooks below the paths
+    names.py      what a name in a file stands for, through imports and aliases
+    module.py     one parsed file, as rules see it
+    seeding.py    which generators a file seeds, or the script that imports it
+    order.py      whether anything depends on the order of a set or of a listing
+    rules/        the rules, by subject; each gives places and messages
+    ignores.py    `# samebits: ignore[SB101]`
+    check.py      all of it together
+    output.py     lines, JSON, the rules' pages
+    command.py    the command
+
+Nothing here imports a framework, and nothing runs what it reads.
+"""

@@ -1,0 +1,184 @@
+"""One parsed file, as the rules see it."""
+
+import ast
+import functools
+from collections.abc import Iterator
+
+from samebits.lint import names
+
+# What a script calls at its top level, where it has no main guard.
+WORKS = ("fit", "fit_generator", "train", "backward")
+
+
+class Module:
+    """A file's syntax tree with what rules ask of it: parents, scopes, resolved names, calls.
+
+    Attributes:
+        tree: the syntax tree.
+        notebook: whether it is a notebook's code, which is always run from the top.
+        calls: every call, in the order of the text.
+        seeded: the families of generators that this file seeds, or a linted script that imports it
+            (`samebits.lint.seeding` fills it in).
+    """
+
+    def __init__(self, tree: ast.Module, *, notebook: bool = False) -> None:
+        self.tree = tree
+        self.notebook = notebook
+        self.aliases = names.aliases(tree)
+        self.nodes = list(ast.walk(tree))
+        self.parents = {child: node for node in self.nodes for child in ast.iter_child_nodes(node)}
+        calls = [node for node in self.nodes if isinstance(node, ast.Call)]
+        self.calls = sorted(calls, key=lambda call: (call.lineno, call.col_offset))
+        self.functions = {node.name: node for node in self.nodes if isinstance(node, ast.FunctionDef)}
+        self.classes = {node.name: node for node in self.nodes if isinstance(node, ast.ClassDef)}
+        self.seeded: frozenset[str] = frozenset()
+        self._bound: dict[ast.AST, set[str]] = {}
+        self._names: dict[ast.AST, str] = {}
+
+    def name(self, node: ast.AST) -> str:
+        """The dotted name that an expression stands for; empty when it is not known.
+
+        A builtin is its bare name. What the file itself defines or assigns is not known.
+        """
+        if node not in self._names:
+            self._names[node] = self._resolve(node)
+        return self._names[node]
+
+    def _resolve(self, node: ast.AST) -> str:
+        if isinstance(node, ast.Attribute):
+            base = self.name(node.value)
+            return names.canonical(f"{base}.{node.attr}") if base else ""
+        if not isinstance(node, ast.Name):
+            return ""
+        for scope in self.scopes(node):
+            if not isinstance(scope, ast.Module) and node.id in self._bound_in(scope):
+                return ""
+        if node.id in self.aliases:
+            return names.canonical(self.aliases[node.id])
+        known = names.is_builtin(node.id) and node.id not in self._top
+        return node.id if known else ""
+
+    def called(self, node: ast.AST) -> str:
+        """The dotted name that a call calls; empty when it is not known, or when `node` is no call."""
+        return self.name(node.func) if isinstance(node, ast.Call) else ""
+
+    def scopes(self, node: ast.AST) -> Iterator[ast.AST]:
+        """The functions around a node, innermost first, and the file."""
+        while (parent := self.parents.get(node)) is not None:
+            node = parent
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.Module):
+                yield node
+
+    def scope(self, node: ast.AST) -> ast.AST:
+        """The innermost function around a node, or the file."""
+        return next(self.scopes(node), self.tree)
+
+    def around(self, node: ast.AST) -> Iterator[ast.AST]:
+        """Every node around a node, innermost first."""
+        while (parent := self.parents.get(node)) is not None:
+            node = parent
+            yield node
+
+    def class_of(self, node: ast.AST) -> ast.ClassDef | None:
+        return next((outer for outer in self.around(node) if isinstance(outer, ast.ClassDef)), None)
+
+    def bases(self, cls: ast.ClassDef, seen: frozenset[str] = frozenset()) -> set[str]:
+        """The dotted names of a class's bases, through classes of this file; as written where not known."""
+        found: set[str] = set()
+        for base in cls.bases:
+            written = names.spelled(base) or ""
+            found.add(self.name(base) or written)
+            if written in self.classes and written not in seen:
+                found |= self.bases(self.classes[written], seen | {written})
+        return found
+
+    @functools.cached_property
+    def is_script(self) -> bool:
+        """Whether the file is started itself: a notebook, with a main guard, or working at its top level."""
+        return self.notebook or any(self._works(statement) for statement in self.tree.body)
+
+    @functools.cached_property
+    def trains(self) -> bool:
+        """Whether a file trains something, as far as the names of what it calls tell."""
+        methods = {attribute(call) for call in self.calls}
+        return {"backward", "step"} <= methods or bool(
+            methods & {"fit", "fit_generator", "GradientTape", "minimize"}
+        )
+
+    @functools.cached_property
+    def is_test(self) -> bool:
+        """Whether it holds tests, whose draws and trainings nobody compares."""
+        roots = {dotted.partition(".")[0] for dotted in self.aliases.values()}
+        cases = any("TestCase" in base for cls in self.classes.values() for base in self.bases(cls))
+        return bool(roots & {"unittest", "pytest", "absltest"}) or cases
+
+    def _works(self, statement: ast.stmt) -> bool:
+        if isinstance(statement, ast.If):
+            return any(
+                isinstance(node, ast.Name) and node.id == "__name__" for node in ast.walk(statement.test)
+            )
+        inside = [statement, *names.own(statement)]
+        if isinstance(statement, ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef):
+            return False
+        return any(isinstance(node, ast.Call) and attribute(node) in WORKS for node in inside) or (
+            isinstance(statement, ast.Expr)
+            and isinstance(statement.value, ast.Call)
+            and isinstance(statement.value.func, ast.Name)
+            and statement.value.func.id in self.functions
+        )
+
+    @functools.cached_property
+    def _top(self) -> set[str]:
+        stored = {
+            node.id
+            for node in names.own(self.tree)
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+        }
+        return stored | set(self.functions) | set(self.classes)
+
+    def _bound_in(self, scope: ast.AST) -> set[str]:
+        if scope not in self._bound:
+            assert isinstance(scope, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+            self._bound[scope] = names.bound_in(scope)
+        return self._bound[scope]
+
+
+def argument(call: ast.Call, name: str, position: int | None = None) -> ast.expr | None:
+    """What a call gives for a parameter, by name or by position (from 0); None when it gives nothing."""
+    for keyword in call.keywords:
+        if keyword.arg == name:
+            return keyword.value
+    if position is not None and position < len(call.args):
+        return call.args[position]
+    return None
+
+
+def gives(call: ast.Call, name: str, position: int | None = None) -> bool:
+    """Whether a call may give a parameter a value other than None: `**options` may."""
+    if any(keyword.arg is None for keyword in call.keywords):
+        return True
+    if position is not None and any(isinstance(given, ast.Starred) for given in call.args):
+        return True
+    found = argument(call, name, position)
+    return found is not None and not is_constant(found, None)
+
+
+def is_constant(node: ast.AST | None, *values: object) -> bool:
+    """Whether a node is one of these literal values; True is not 1."""
+    if not isinstance(node, ast.Constant):
+        return False
+    return any(
+        node.value is value or (type(node.value) is type(value) and node.value == value) for value in values
+    )
+
+
+def last(dotted: str) -> str:
+    """`c` of `a.b.c`."""
+    return dotted.rpartition(".")[2]
+
+
+def attribute(call: ast.Call) -> str:
+    """The last part of what is called: `fit` of `model.fit(…)` and of `fit(…)`."""
+    if isinstance(call.func, ast.Attribute):
+        return call.func.attr
+    return call.func.id if isinstance(call.func, ast.Name) else ""

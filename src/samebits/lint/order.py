@@ -1,0 +1,382 @@
+"""Whether anything depends on the order of something that has none: a set, or what a folder holds."""
+
+import ast
+import re
+from collections.abc import Iterator
+
+from samebits.lint import names
+from samebits.lint.module import Module, attribute, last
+
+# Their result is the same in whichever order they are given things; or nobody computes with it.
+FREE = {"sorted", "len", "set", "frozenset", "any", "all", "sum", "min", "max", "bool", "print", "isinstance"}
+FREE |= {"repr", "str", "Counter", "rmtree"}
+# Their result has the order that they are given.
+PASSED_ON = {
+    "list",
+    "tuple",
+    "iter",
+    "map",
+    "filter",
+    "enumerate",
+    "reversed",
+    "zip",
+    "tqdm",
+    "chain",
+    "array",
+}
+PASSED_ON |= {"asarray", "Series", "cycle", "islice"}
+# Their result depends on the order, and feeds something.
+FED = {
+    "random.choice",
+    "random.choices",
+    "random.sample",
+    "random.shuffle",
+    "numpy.random.choice",
+    "numpy.random.permutation",
+    "numpy.random.shuffle",
+    "sklearn.model_selection.train_test_split",
+    "sklearn.utils.shuffle",
+    "torch.utils.data.random_split",
+}
+TAKES_DATA = re.compile(
+    r"dataset|load|read|split|concat|stack|from_(tensor_slices|list|generator|iterable)", re.I
+)
+WRITES = ("write", "writelines", "writerow", "writerows")
+Scope = ast.AST
+
+
+class Order:
+    """Answers for one file. A sequence whose order is another in another run is called unordered."""
+
+    def __init__(self, module: Module, *, of_set: bool = False) -> None:
+        self.module = module
+        self.of_set = of_set  # which several loops go through in the same order, in one process
+        self._asked: set[tuple[str, Scope]] = set()
+
+    def matters(self, node: ast.expr, *, sequence: bool) -> bool:
+        """Whether anything depends on the order of an expression.
+
+        Args:
+            node: the expression.
+            sequence: it is a list or an iterator already, and no set, which need not be gone through.
+        """
+        self._asked = set()
+        return self._matters(node, sequence, numbered=False)
+
+    def _matters(self, node: ast.AST, sequence: bool, numbered: bool) -> bool:
+        parent = self.module.parents[node]
+        match parent:
+            case ast.Call():
+                return self._given(parent, node, sequence, numbered)
+            case ast.keyword():
+                call = self.module.parents[parent]
+                assert isinstance(call, ast.Call)
+                return parent.arg not in ("choices", "key") and self._given(call, parent, sequence, numbered)
+            case (
+                ast.Starred()
+                | ast.BinOp()
+                | ast.IfExp()
+                | ast.BoolOp()
+                | ast.List()
+                | ast.Tuple()
+                | ast.Await()
+            ):
+                if isinstance(parent, ast.IfExp) and parent.test is node:
+                    return False
+                sequence = sequence or isinstance(parent, ast.Starred)
+                return self._matters(parent, sequence, numbered)
+            case ast.Subscript():
+                # `[0]` mostly takes the only one there is
+                sliced = isinstance(parent.slice, ast.Slice) or not (self.of_set or _is_number(parent.slice))
+                return parent.value is node and sequence and sliced
+            case ast.comprehension():
+                return self._comprehension(parent, numbered)
+            case ast.For() | ast.AsyncFor():
+                return parent.iter is node and self._loop(parent, numbered)
+            case ast.Assign() | ast.AnnAssign():
+                targets = parent.targets if isinstance(parent, ast.Assign) else [parent.target]
+                return any(self._named(target, sequence, numbered) for target in targets)
+            case ast.AugAssign():
+                return self._named(parent.target, sequence, numbered)
+            case ast.NamedExpr():
+                return self._named(parent.target, sequence, numbered) or self._matters(
+                    parent, sequence, numbered
+                )
+            case ast.Return():
+                return self._returned(parent, sequence, numbered)
+            case ast.Yield():
+                return sequence
+            case ast.YieldFrom():
+                return False  # whoever takes it may sort it
+        return False
+
+    def _given(self, call: ast.Call, node: ast.AST, sequence: bool, numbered: bool) -> bool:
+        """Whether the order matters to a call that is given an unordered thing."""
+        if call.func is node:
+            return False
+        name, dotted = attribute(call), self.module.name(call.func)
+        if name in FREE or "sort" in name.lower():
+            return False
+        if dotted in FED:
+            return True
+        if name in PASSED_ON:
+            return self._matters(call, True, numbered or name in ("enumerate", "zip"))
+        if name == "join" and isinstance(call.func, ast.Attribute) and dotted != "os.path.join":
+            return self._joined(call)
+        if name in ("append", "extend") and isinstance(call.func, ast.Attribute):
+            return (sequence or name == "extend") and self._named(call.func.value, True, numbered)
+        if name == "DataFrame":
+            return self._matters(call, True, numbered)  # which may be sorted by its rows
+        takes_data = (name[:1].isupper() and not self.of_set) or TAKES_DATA.search(name) is not None
+        return (
+            sequence and takes_data and not name.endswith(("Error", "Exception", "Warning", "Text", "Path"))
+        )
+
+    def _joined(self, call: ast.Call) -> bool:
+        """A text made of an unordered thing: what is seen by people only may be in any order."""
+        for outer in self.module.around(call):
+            if isinstance(outer, ast.Raise | ast.Assert | ast.JoinedStr):
+                return False
+            if isinstance(outer, ast.Call) and attribute(outer) in WRITES:
+                return True
+            if isinstance(outer, ast.stmt):
+                break
+        return False
+
+    def _comprehension(self, clause: ast.comprehension, numbered: bool) -> bool:
+        made = self.module.parents[clause]
+        if isinstance(made, ast.SetComp):
+            return False
+        if isinstance(made, ast.DictComp):
+            return (
+                numbered
+                and isinstance(made.value, ast.Name | ast.BinOp)
+                and self._numbers(clause.target, made.value)
+            )
+        return self._matters(made, True, numbered)
+
+    def _numbers(self, target: ast.expr, value: ast.expr) -> bool:
+        """Whether a value is the number that `enumerate` gave, or that was counted along."""
+        if not isinstance(target, ast.Tuple):
+            return False
+        counted = {element.id for element in target.elts if isinstance(element, ast.Name)}
+        return any(isinstance(node, ast.Name) and node.id in counted for node in ast.walk(value))
+
+    def _loop(self, loop: ast.For | ast.AsyncFor, numbered: bool) -> bool:
+        """Whether the turns of a loop leave something behind that depends on their order."""
+        inside = [node for statement in loop.body for node in ast.walk(statement)]
+        if any(self._sorts(node, loop.target) for node in inside):
+            return False
+        made_inside = {
+            written
+            for node in inside
+            if isinstance(node, ast.Assign)
+            for target in node.targets
+            if (written := names.spelled(target))
+        }
+        for node in inside:
+            match node:
+                case ast.Yield() | ast.YieldFrom():
+                    return not self.of_set
+                case ast.Call(func=ast.Attribute(value=receiver, attr="append" | "extend" | "insert")):
+                    written = names.spelled(receiver)
+                    if written and written not in made_inside and self._named(receiver, True, False):
+                        return True
+                case ast.Call(func=ast.Attribute(attr=attr)) if attr in WRITES:
+                    return True
+                case ast.AugAssign(op=ast.Add(), target=target, value=value) if not isinstance(
+                    value, ast.Constant
+                ):
+                    if isinstance(value, ast.List | ast.ListComp) and self._named(target, True, False):
+                        return True
+                case ast.Assign(targets=[ast.Subscript(value=held)], value=value):
+                    if self._counts(value, names.spelled(held)) or (
+                        numbered and self._numbers(loop.target, value)
+                    ):
+                        return True
+        return False
+
+    def _sorts(self, node: ast.AST, target: ast.expr) -> bool:
+        """`dirs.sort()` or `sorted(files)` in a loop over os.walk: somebody has thought of it."""
+        if not isinstance(node, ast.Call) or not isinstance(target, ast.Tuple):
+            return False
+        written = {names.spelled(element) for element in target.elts}
+        if isinstance(node.func, ast.Attribute) and node.func.attr == "sort":
+            return names.spelled(node.func.value) in written
+        return "sort" in attribute(node) and bool(node.args) and names.spelled(node.args[0]) in written
+
+    def _counts(self, value: ast.expr, held: str | None) -> bool:
+        """`ids[word] = len(ids)`"""
+        return any(
+            isinstance(node, ast.Call)
+            and self.module.called(node) == "len"
+            and node.args
+            and names.spelled(node.args[0]) == held
+            for node in ast.walk(value)
+        )
+
+    def _named(self, target: ast.expr, sequence: bool, numbered: bool) -> bool:
+        """Whether the order of what a name or `self.name` holds matters where it is used."""
+        written = names.spelled(target)
+        if written is None:
+            return False
+        scope: ast.AST = self.module.scope(target)
+        if "." in written:
+            scope = self.module.class_of(target) or self.module.tree
+        if (written, scope) in self._asked:
+            return False
+        self._asked.add((written, scope))
+        nodes = list(ast.walk(scope))
+        if any(self._is_sorted(node, written) for node in nodes):
+            return False
+        return any(
+            self._matters(use, sequence, numbered)
+            for use in nodes
+            if isinstance(use, ast.Name | ast.Attribute)
+            and isinstance(use.ctx, ast.Load)
+            and names.spelled(use) == written
+            and (use.lineno >= target.lineno or "." in written)
+        )
+
+    def _is_sorted(self, node: ast.AST, written: str) -> bool:
+        """`files.sort()`, or `files = sorted(…)` somewhere beside."""
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and "sort" in node.func.attr:
+            return names.spelled(node.func.value) == written
+        if isinstance(node, ast.Call) and attribute(node).startswith("sort") and node.args:
+            # the sorted copy is what is used
+            held = self.module.parents.get(node)
+            if isinstance(held, ast.Assign) and names.spelled(node.args[0]) == written:
+                return True
+        if isinstance(node, ast.Assign) and any(names.spelled(target) == written for target in node.targets):
+            return any(
+                isinstance(call, ast.Call) and "sort" in attribute(call) for call in ast.walk(node.value)
+            )
+        return False
+
+    def _returned(self, statement: ast.Return, sequence: bool, numbered: bool) -> bool:
+        """Where the function is called in this file, that decides; elsewhere it may be sorted."""
+        function = self.module.scope(statement)
+        if not isinstance(function, ast.FunctionDef):
+            return False
+        if (function.name, function) in self._asked:
+            return False
+        self._asked.add((function.name, function))
+        calls = [call for call in self.module.calls if attribute(call) == function.name]
+        return any(self._matters(call, sequence, numbered) for call in calls)
+
+
+# Words in names of whole numbers, whose sets have the same order in every process.
+NUMBERS = {
+    "ind",
+    "inds",
+    "idx",
+    "idxs",
+    "index",
+    "indices",
+    "indexes",
+    "id",
+    "ids",
+    "num",
+    "nums",
+    "number",
+    "numbers",
+    "count",
+}
+NUMBERS |= {
+    "counts",
+    "pos",
+    "position",
+    "positions",
+    "epoch",
+    "epochs",
+    "step",
+    "steps",
+    "int",
+    "layer",
+    "layers",
+    "rank",
+    "ranks",
+    "gpu",
+}
+NUMBERS |= {
+    "gpus",
+    "dim",
+    "dims",
+    "axis",
+    "axes",
+    "shape",
+    "shapes",
+    "size",
+    "sizes",
+    "offset",
+    "offsets",
+    "y",
+    "target",
+    "targets",
+}
+NUMBERS |= {
+    "range",
+    "arange",
+    "where",
+    "cpu",
+    "numpy",
+    "nonzero",
+    "length",
+    "lengths",
+    "row",
+    "rows",
+    "col",
+    "cols",
+    "node",
+    "nodes",
+}
+
+
+def _of_numbers(node: ast.expr) -> bool:
+    """Whether what a set is made of seems to be whole numbers, as far as names tell."""
+    words: set[str] = set()
+    for part in ast.walk(node):
+        written = (
+            part.id if isinstance(part, ast.Name) else part.attr if isinstance(part, ast.Attribute) else ""
+        )
+        words.update(written.lower().split("_"))
+        if isinstance(part, ast.Constant) and isinstance(part.value, str):
+            words.update(part.value.lower().split("_"))
+    return bool(words & NUMBERS)
+
+
+def _is_number(node: ast.expr) -> bool:
+    """`0` and `-1`"""
+    if isinstance(node, ast.UnaryOp):
+        node = node.operand
+    return isinstance(node, ast.Constant) and isinstance(node.value, int)
+
+
+def sets(module: Module) -> Iterator[ast.expr]:
+    """Every expression that makes a set whose members may be other than whole numbers."""
+    for node in module.nodes:
+        if isinstance(node, ast.Set):
+            if not all(
+                isinstance(element, ast.Constant) and isinstance(element.value, int) for element in node.elts
+            ):
+                yield node
+        elif isinstance(node, ast.SetComp):
+            if not _of_numbers(node.elt):
+                yield node
+        elif isinstance(node, ast.Call) and module.called(node) in ("set", "frozenset"):
+            literal = any(isinstance(given, ast.Constant) for given in node.args)  # characters to look for
+            if node.args and not literal and not _of_numbers(node.args[0]):
+                yield node
+
+
+def listings(module: Module) -> Iterator[tuple[ast.Call, str]]:
+    """Every call that lists a folder in the file system's order, and what it is called."""
+    functions = {"os.listdir", "os.scandir", "os.walk", "glob.glob", "glob.iglob", "os.fwalk"}
+    for call in module.calls:
+        called = module.called(call)
+        if called in functions:
+            yield call, called
+        elif not called and isinstance(call.func, ast.Attribute) and not called:
+            root = module.name(call.func.value)
+            if call.func.attr in ("iterdir", "rglob") or (call.func.attr == "glob" and not root):
+                yield call, f"Path.{last(call.func.attr)}"

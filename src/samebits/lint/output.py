@@ -1,0 +1,53 @@
+"""Problems as lines or as JSON, and the pages that explain rules."""
+
+import dataclasses
+import json
+from collections.abc import Iterable, Mapping
+
+from samebits import variables
+from samebits.errors import WrongUse
+from samebits.lint.check import Problem
+from samebits.lint.rules import Rule
+
+
+def as_line(problem: Problem) -> str:
+    """`train.py:12:5: SB101 …`; in a notebook `train.ipynb:cell 3:2:5: SB101 …`, as ruff writes it."""
+    cell = f"cell {problem.cell}:" if problem.cell is not None else ""
+    return f"{problem.file}:{cell}{problem.line}:{problem.column}: {problem.rule} {problem.message}"
+
+
+def as_json(problems: Iterable[Problem], rules: Mapping[str, Rule]) -> str:
+    """A JSON list, one object a line: the fields of `Problem`, and the rule's name and page."""
+    lines = [
+        json.dumps(
+            {
+                **dataclasses.asdict(problem),
+                "name": rules[problem.rule].name,
+                "page": rules[problem.rule].page,
+            },
+            ensure_ascii=False,
+        )
+        for problem in problems
+    ]
+    return "[\n" + ",\n".join(lines) + "\n]" if lines else "[]"
+
+
+def summary(number: int) -> str:
+    if number == 0:
+        return "All checks passed!"
+    return f"Found {number} problem{'s' * (number != 1)}."
+
+
+def explanation(rule: Rule) -> str:
+    """A rule's page.
+
+    Raises:
+        WrongUse: the pages are not here, as in the image, which has no docs.
+    """
+    page = variables.find_root() / rule.page
+    try:
+        return page.read_text(encoding="utf-8").rstrip()
+    except OSError:
+        raise WrongUse(
+            f"{rule.code} is {rule.name}; its page {rule.page} is in the repository, not here"
+        ) from None

@@ -1,0 +1,161 @@
+"""Draws from the global generators of Python, NumPy and torch, where nobody can say what drew before."""
+
+import ast
+from collections import defaultdict
+from collections.abc import Iterator
+
+from samebits.lint import names
+from samebits.lint.module import Module, argument, last
+from samebits.lint.rules import rule
+from samebits.lint.seeding import NUMPY, PYTHON, TORCH
+
+_PYTHON = (
+    "random randint randrange choice choices sample shuffle uniform gauss normalvariate triangular "
+    "betavariate expovariate gammavariate lognormvariate getrandbits randbytes"
+)
+_NUMPY = (
+    "rand randn randint random random_sample ranf sample choice shuffle permutation uniform normal "
+    "standard_normal beta binomial multinomial multivariate_normal poisson exponential gamma dirichlet "
+    "laplace lognormal geometric triangular vonmises random_integers"
+)
+_TORCH = "rand randn randint randperm normal bernoulli multinomial rand_like randn_like"
+DRAWS = {
+    **{f"random.{name}": PYTHON for name in _PYTHON.split()},
+    **{f"numpy.random.{name}": NUMPY for name in _NUMPY.split()},
+    **{f"torch.{name}": TORCH for name in _TORCH.split()},
+}
+# Their workers, order and augmentation must not depend on what else draws.
+DATASETS = (
+    "Dataset",
+    "IterableDataset",
+    "Dataset2",
+    "VisionDataset",
+    "ImageFolder",
+    "DatasetFolder",
+    "Sequence",
+)
+ENTRIES = ("__getitem__", "__iter__", "__next__", "__call__", "__getitems__", "forward")
+# A draw for one of these decides no bit of a training.
+INNOCENT = (
+    "port",
+    "sleep",
+    "delay",
+    "wait",
+    "jitter",
+    "timeout",
+    "backoff",
+    "name",
+    "suffix",
+    "id",
+    "addr",
+    "uuid",
+)
+
+
+def family_of(dotted: str) -> str:
+    return DRAWS[dotted]
+
+
+@rule("SB202", "draw-in-dataset")
+def draw_in_dataset(module: Module) -> Iterator[tuple[ast.AST, str]]:
+    for function, where in _data_functions(module):
+        for node in names.own(function):
+            family = DRAWS.get(module.called(node)) if isinstance(node, ast.Call) else None
+            if family in (PYTHON, NUMPY):
+                called = module.called(node)
+                yield (
+                    node,
+                    f"{called} in {where} draws from {family}'s global generator: a sample depends on "
+                    "the workers and on what drew before",
+                )
+                break
+
+
+def _data_functions(module: Module) -> Iterator[tuple[ast.FunctionDef, str]]:
+    """What is called for each sample: a dataset's methods, a transform's, a collate function."""
+    seen = set()
+    for cls in module.classes.values():
+        bases = {last(base) for base in module.bases(cls)}
+        is_dataset = any(base in DATASETS or base.endswith("Dataset") for base in bases)
+        is_transform = not is_dataset and _is_transform(module, cls, bases)
+        if not is_dataset and not is_transform:
+            continue
+        methods = {node.name: node for node in cls.body if isinstance(node, ast.FunctionDef)}
+        entries = ENTRIES if is_dataset else ("__call__",)
+        waiting = [methods[name] for name in entries if name in methods]
+        while waiting:
+            method = waiting.pop(0)
+            if method in seen:
+                continue
+            seen.add(method)
+            yield method, f"{cls.name}.{method.name}"
+            used = {names.spelled(node) or "" for node in ast.walk(method)}
+            waiting += [methods[name] for name in methods if f"self.{name}" in used and name != "__init__"]
+    given = {
+        names.spelled(value) for call in module.calls if (value := argument(call, "collate_fn")) is not None
+    }
+    for function in module.functions.values():
+        if function not in seen and (function.name in given or "collate" in function.name):
+            yield function, function.name
+
+
+def _is_transform(module: Module, cls: ast.ClassDef, bases: set[str]) -> bool:
+    """A class that is no network, and is called with one sample."""
+    roots = {dotted.partition(".")[0] for dotted in module.aliases.values()}
+    if not roots & {"torch", "torchvision", "tensorflow", "keras"} or bases & {"Module", "Layer", "Model"}:
+        return False
+    words = (
+        "Random",
+        "Transform",
+        "Augment",
+        "Crop",
+        "Flip",
+        "Jitter",
+        "Blur",
+        "Erasing",
+        "Cutout",
+        "Collat",
+    )
+    return any(word in cls.name for word in words)
+
+
+@rule("SB305", "draw-without-seed")
+def draw_without_seed(module: Module) -> Iterator[tuple[ast.AST, str]]:
+    if not module.is_script or not module.trains or module.is_test:
+        return
+    found = defaultdict(list)
+    in_data = {function for function, _ in _data_functions(module)}
+    for call in module.calls:
+        family = DRAWS.get(module.called(call))
+        if family is None or family in module.seeded or _is_innocent(module, call):
+            continue
+        if argument(call, "generator") is not None or in_data & set(module.around(call)):
+            continue
+        found[family].append(call)
+    for family, calls in found.items():
+        more = f" (and {len(calls) - 1} more below)" if len(calls) > 1 else ""
+        called = module.called(calls[0])
+        yield (
+            calls[0],
+            f"{called} draws from {family}'s global generator, which this script does not seed{more}",
+        )
+
+
+def _is_innocent(module: Module, call: ast.Call) -> bool:
+    """A draw for a port, a pause or a name, for a picture or a message; or for a seed, which is SB304's."""
+    written = []
+    for outer in module.around(call):
+        if isinstance(outer, ast.Assign):
+            written += [names.spelled(target) or "" for target in outer.targets]
+        elif isinstance(outer, ast.Call):
+            written.append(names.spelled(outer.func) or "")
+            written += [keyword.arg or "" for keyword in outer.keywords if call in ast.walk(keyword.value)]
+        elif isinstance(outer, ast.FunctionDef):
+            written.append(outer.name)
+            break
+        elif isinstance(outer, ast.stmt):
+            break
+    parts = {part for name in written for part in name.lower().replace(".", "_").split("_")}
+    return bool(
+        parts & {*INNOCENT, "print", "seed", "manualseed", "onnx", "export", "trace", "summary", "dummy"}
+    )

@@ -1,0 +1,68 @@
+"""Loaders, samplers and pipelines whose order is drawn, or left to chance."""
+
+import ast
+from collections.abc import Iterator
+
+from samebits.lint.module import Module, argument, gives, is_constant, last
+from samebits.lint.rules import rule
+from samebits.lint.seeding import TENSORFLOW, TORCH
+
+# What draws, and the position of its generator.
+DRAWING = {
+    "torch.utils.data.random_split": 2,
+    "torch.utils.data.RandomSampler": 3,
+    "torch.utils.data.WeightedRandomSampler": 3,
+    "torch.utils.data.SubsetRandomSampler": 1,
+}
+LOADER = "torch.utils.data.DataLoader"
+UNSEEDED = "torch's global generator, which nothing here seeds"
+
+
+@rule("SB201", "loader-without-generator")
+def loader_without_generator(module: Module) -> Iterator[tuple[ast.AST, str]]:
+    if TORCH in module.seeded:
+        return
+    for call in module.calls:
+        called = module.called(call)
+        if called == LOADER:
+            shuffles = is_constant(argument(call, "shuffle", 2), True) and not gives(call, "generator")
+            if shuffles:
+                yield call, f"DataLoader(shuffle=True) without generator draws its order from {UNSEEDED}"
+        elif called in DRAWING and not gives(call, "generator", DRAWING[called]):
+            yield call, f"{last(called)} without generator draws from {UNSEEDED}"
+
+
+@rule("SB203", "unordered-pipeline")
+def unordered_pipeline(module: Module) -> Iterator[tuple[ast.AST, str]]:
+    if not any(
+        dotted.partition(".")[0] in ("tensorflow", "tensorflow_datasets")
+        for dotted in module.aliases.values()
+    ):
+        return
+    line = "lets a dataset give whichever element is ready first: another order in every run"
+    for node in module.nodes:
+        if isinstance(node, ast.Assign):
+            for target in node.targets:
+                written = isinstance(target, ast.Attribute) and target.attr
+                if written in ("deterministic", "experimental_deterministic") and is_constant(
+                    node.value, False
+                ):
+                    yield node, f"{written} = False {line}"
+        elif isinstance(node, ast.Call):
+            called = module.called(node)
+            method = node.func.attr if isinstance(node.func, ast.Attribute) else ""
+            if method in ("map", "interleave") and is_constant(argument(node, "deterministic"), False):
+                yield node, f"deterministic=False {line}"
+            elif last(called) == "parallel_interleave" and is_constant(argument(node, "sloppy"), True):
+                yield node, f"sloppy=True {line}"
+
+
+@rule("SB204", "shuffle-without-seed")
+def shuffle_without_seed(module: Module) -> Iterator[tuple[ast.AST, str]]:
+    if TENSORFLOW in module.seeded or not module.is_script:
+        return
+    for call in module.calls:
+        if module.called(call) == "tensorflow.data.Dataset.list_files":
+            shuffles = not is_constant(argument(call, "shuffle", 1), False)
+            if shuffles and not gives(call, "seed", 2):
+                yield call, "Dataset.list_files shuffles, with a seed that nothing here sets"

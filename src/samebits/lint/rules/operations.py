@@ -1,0 +1,84 @@
+"""Operations without a deterministic kernel on a GPU, as far as reading the code can tell."""
+
+import ast
+from collections.abc import Iterator
+
+from samebits.lint.module import Module, argument, attribute, is_constant, last
+from samebits.lint.operations import INTERPOLATED, PADDED, TENSORFLOW, TORCH
+from samebits.lint.rules import rule
+from samebits.lint.rules.switches import deterministic_mode
+
+
+@rule("SB601", "nondeterministic-operation")
+def nondeterministic_operation(module: Module) -> Iterator[tuple[ast.AST, str]]:
+    handled = deterministic_mode(module)
+    for call in module.calls:
+        called = module.called(call)
+        if called in TORCH:
+            operation = last(called)
+        elif called in INTERPOLATED and not handled:
+            mode = argument(call, "mode", INTERPOLATED[called])
+            if not is_constant(mode, "bilinear", "bicubic", "trilinear", "linear"):
+                continue
+            assert isinstance(mode, ast.Constant)
+            operation = f"{last(called)}(mode={mode.value!r})"
+        elif called in PADDED and is_constant(argument(call, "mode", 2), "reflect"):
+            operation = f"{last(called)}(mode='reflect')"
+        elif called == "torch.nn.EmbeddingBag" and is_constant(argument(call, "mode"), "max"):
+            operation = "EmbeddingBag(mode='max')"
+        else:
+            continue
+        if _is_trained_through(module, call):
+            yield call, f"{operation} adds up its gradient in no fixed order on a GPU"
+
+
+@rule("SB602", "nondeterministic-tf-operation")
+def nondeterministic_tf_operation(module: Module) -> Iterator[tuple[ast.AST, str]]:
+    for call in module.calls:
+        called = module.called(call)
+        if called in TENSORFLOW and _is_trained_through(module, call):
+            name = called.replace("tensorflow.", "tf.", 1)
+            yield call, f"{name} or its gradient adds up in no fixed order on a GPU"
+
+
+def _is_trained_through(module: Module, call: ast.Call) -> bool:
+    """Whether a gradient flows through a call: a layer, a forward pass or a loss."""
+    if "Loss" in attribute(call) or "loss" in attribute(call):
+        return True
+    cls = module.class_of(call)
+    function = module.scope(call)
+    if cls is None or not isinstance(function, ast.FunctionDef) or not _is_network(module, cls):
+        return False
+    if any(
+        "no_grad" in ast.dump(line) or "inference_mode" in ast.dump(line) for line in _guards(module, call)
+    ):
+        return False
+    is_layer = attribute(call)[:1].isupper()
+    return is_layer or "forward" in function.name or function.name in ("call", "__call__", "loss")
+
+
+# Words in names of what is given, and not computed with weights.
+INPUTS = frozenset(
+    ("mask", "masks", "img", "image", "images", "input", "inputs", "label", "labels", "gt", "target")
+)
+
+
+def _is_input(node: ast.expr) -> bool:
+    words = {
+        word for part in ast.walk(node) if isinstance(part, ast.Name) for word in part.id.lower().split("_")
+    }
+    return bool(words & INPUTS)
+
+
+def _is_network(module: Module, cls: ast.ClassDef) -> bool:
+    kinds = ("Module", "Layer", "Model", "Head", "Block", "Net")
+    return any(last(base).endswith(kinds) for base in module.bases(cls))
+
+
+def _guards(module: Module, call: ast.Call) -> Iterator[ast.expr]:
+    """The `with` clauses and decorators around a call."""
+    for outer in module.around(call):
+        if isinstance(outer, ast.With):
+            yield from (item.context_expr for item in outer.items)
+        elif isinstance(outer, ast.FunctionDef):
+            yield from outer.decorator_list

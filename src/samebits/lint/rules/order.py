@@ -1,0 +1,82 @@
+"""Order that is another one in another process or on another disk: sets, listings, hashes of strings."""
+
+import ast
+from collections.abc import Iterator
+
+from samebits.lint import names
+from samebits.lint.module import Module, attribute, last
+from samebits.lint.order import Order, listings, sets
+from samebits.lint.rules import rule
+
+
+@rule("SB103", "listing-order")
+def listing_order(module: Module) -> Iterator[tuple[ast.AST, str]]:
+    order = Order(module)
+    for call, called in listings(module):
+        if order.matters(call, sequence=True):
+            if called == "os.walk":
+                yield (
+                    call,
+                    "os.walk gives files in the file system's order: sort `dirs` in place, and `files`",
+                )
+            else:
+                yield call, f"{called} gives files in the file system's order: wrap it in sorted(…)"
+
+
+@rule("SB104", "set-order")
+def set_order(module: Module) -> Iterator[tuple[ast.AST, str]]:
+    order = Order(module, of_set=True)
+    seen: set[int] = set()
+    for made in sets(module):
+        if order.matters(made, sequence=False) and made.lineno not in seen:
+            seen.add(made.lineno)
+            yield (
+                made,
+                "a set of strings has another order in every process: sort it before anything depends on it",
+            )
+
+
+@rule("SB105", "string-hash")
+def string_hash(module: Module) -> Iterator[tuple[ast.AST, str]]:
+    for call in module.calls:
+        if module.called(call) != "hash" or _is_number(call):
+            continue
+        if any(
+            isinstance(scope, ast.FunctionDef) and scope.name == "__hash__" for scope in module.scopes(call)
+        ):
+            continue
+        if _decides(module, call):
+            yield call, "hash() of a string is another number in every process: use zlib.crc32 or hashlib"
+
+
+def _is_number(call: ast.Call) -> bool:
+    if len(call.args) != 1:
+        return True
+    given = call.args[0]
+    if any(
+        isinstance(node, ast.Attribute) and node.attr in ("shape", "size", "ndim") for node in ast.walk(given)
+    ):
+        return True
+    if isinstance(given, ast.Call) and attribute(given) in ("tuple", "int", "float", "frozenset"):
+        return True
+    return isinstance(given, ast.Constant) and not isinstance(given.value, str | bytes)
+
+
+def _decides(module: Module, call: ast.Call) -> bool:
+    """Whether a hash becomes a bucket (`%`, `&`, a comparison by size) or a seed."""
+    decides = False
+    for outer in module.around(call):
+        if isinstance(outer, ast.BinOp) and isinstance(outer.op, ast.Mod | ast.BitAnd | ast.BitXor):
+            if isinstance(outer.left, ast.Constant | ast.JoinedStr):
+                return False  # a text with %
+            decides = True
+        if isinstance(outer, ast.Call) and "seed" in attribute(outer).lower():
+            return True
+        if isinstance(outer, ast.keyword) and (outer.arg == "random_state" or "seed" in (outer.arg or "")):
+            return True
+        if isinstance(outer, ast.Assign):
+            written = [last(names.spelled(target) or "").lower() for target in outer.targets]
+            return any("seed" in name or (decides and "cache" not in name) for name in written)
+        if isinstance(outer, ast.stmt):
+            break
+    return decides

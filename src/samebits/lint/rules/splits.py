@@ -1,0 +1,66 @@
+"""Splits, shuffles and estimators of scikit-learn and pandas that draw from NumPy's global generator."""
+
+import ast
+from collections.abc import Iterator
+
+from samebits.lint.module import Module, argument, gives, is_constant, last
+from samebits.lint.rules import rule
+from samebits.lint.seeding import NUMPY
+
+SPLITS = {"train_test_split", "ShuffleSplit", "StratifiedShuffleSplit", "GroupShuffleSplit"}
+SPLITS |= {"RepeatedKFold", "RepeatedStratifiedKFold"}
+FOLDS = {"KFold", "StratifiedKFold", "StratifiedGroupKFold", "GroupKFold"}  # they draw with shuffle=True only
+RESAMPLED = {"sklearn.utils.shuffle", "sklearn.utils.resample"}
+ESTIMATORS = {
+    f"sklearn.{module}.{name}"
+    for module, classes in {
+        "ensemble": "RandomForestClassifier RandomForestRegressor ExtraTreesClassifier ExtraTreesRegressor "
+        "BaggingClassifier BaggingRegressor IsolationForest RandomTreesEmbedding",
+        "cluster": "KMeans MiniBatchKMeans BisectingKMeans SpectralClustering",
+        "mixture": "GaussianMixture BayesianGaussianMixture",
+        "neural_network": "MLPClassifier MLPRegressor BernoulliRBM",
+        "linear_model": "SGDClassifier SGDRegressor",
+        "manifold": "TSNE MDS",
+        "decomposition": "FastICA TruncatedSVD LatentDirichletAllocation MiniBatchDictionaryLearning",
+        "model_selection": "RandomizedSearchCV",
+        "random_projection": "GaussianRandomProjection SparseRandomProjection",
+        "kernel_approximation": "RBFSampler Nystroem",
+        "svm": "LinearSVC",
+    }.items()
+    for name in classes.split()
+}
+ESTIMATORS.remove("sklearn.svm.LinearSVC")  # draws with dual=True only
+UNSEEDED = "NumPy's global generator, which nothing here seeds"
+
+
+@rule("SB101", "split-without-seed")
+def split_without_seed(module: Module) -> Iterator[tuple[ast.AST, str]]:
+    if NUMPY in module.seeded:
+        return
+    for call in module.calls:
+        called = module.called(call)
+        if called in RESAMPLED or (called.startswith("sklearn.model_selection.") and last(called) in SPLITS):
+            draws = not is_constant(argument(call, "shuffle"), False)
+        elif called.startswith("sklearn.model_selection.") and last(called) in FOLDS:
+            draws = is_constant(argument(call, "shuffle"), True)
+        elif not called and isinstance(call.func, ast.Attribute) and call.func.attr == "sample":
+            draws = argument(call, "frac") is not None  # pandas alone calls it so
+            called = "DataFrame.sample"
+        else:
+            continue
+        if draws and not gives(call, "random_state"):
+            yield call, f"{last(called)} without random_state draws from {UNSEEDED}"
+
+
+@rule("SB102", "estimator-without-seed")
+def estimator_without_seed(module: Module) -> Iterator[tuple[ast.AST, str]]:
+    if NUMPY in module.seeded:
+        return
+    for call in module.calls:
+        called = module.called(call)
+        if called not in ESTIMATORS or gives(call, "random_state"):
+            continue
+        start = argument(call, "init")
+        started = start is not None and not isinstance(start, ast.Constant)
+        if not started and argument(call, "means_init") is None:  # which leave nothing to draw
+            yield call, f"{last(called)} without random_state draws from {UNSEEDED}"
