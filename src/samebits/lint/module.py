@@ -106,6 +106,17 @@ class Module:
         )
 
     @functools.cached_property
+    def mentions_seed(self) -> bool:
+        """Whether any name, parameter or short text has `seed` in it: something else may seed."""
+        for node in self.nodes:
+            written = getattr(node, "id", None) or getattr(node, "attr", None) or getattr(node, "arg", None)
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and len(node.value) < 40:
+                written = node.value
+            if isinstance(written, str) and ("seed" in written.lower() or written == "random_state"):
+                return True
+        return any("seed" in dotted.lower() for dotted in self.aliases.values())
+
+    @functools.cached_property
     def is_test(self) -> bool:
         """Whether it holds tests, whose draws and trainings nobody compares."""
         roots = {dotted.partition(".")[0] for dotted in self.aliases.values()}

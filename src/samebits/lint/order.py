@@ -38,10 +38,8 @@ FED = {
     "sklearn.utils.shuffle",
     "torch.utils.data.random_split",
 }
-TAKES_DATA = re.compile(
-    r"dataset|load|read|split|concat|stack|from_(tensor_slices|list|generator|iterable)", re.I
-)
-WRITES = ("write", "writelines", "writerow", "writerows")
+TAKES_DATA = re.compile(r"dataset|split|concat|from_(tensor_slices|list|generator|iterable)", re.I)
+WRITES = ("writelines", "writerow", "writerows")
 Scope = ast.AST
 
 
@@ -120,7 +118,7 @@ class Order:
         if dotted in FED:
             return True
         if name in PASSED_ON:
-            return self._matters(call, True, numbered or name in ("enumerate", "zip"))
+            return self._matters(call, True, numbered or name == "enumerate")
         if name == "join" and isinstance(call.func, ast.Attribute) and dotted != "os.path.join":
             return self._joined(call)
         if name in ("append", "extend") and isinstance(call.func, ast.Attribute):
@@ -157,10 +155,10 @@ class Order:
 
     def _numbers(self, target: ast.expr, value: ast.expr) -> bool:
         """Whether a value is the number that `enumerate` gave, or that was counted along."""
-        if not isinstance(target, ast.Tuple):
-            return False
-        counted = {element.id for element in target.elts if isinstance(element, ast.Name)}
-        return any(isinstance(node, ast.Name) and node.id in counted for node in ast.walk(value))
+        number = target.elts[0] if isinstance(target, ast.Tuple) else None
+        return isinstance(number, ast.Name) and number.id in {
+            node.id for node in ast.walk(value) if isinstance(node, ast.Name)
+        }
 
     def _loop(self, loop: ast.For | ast.AsyncFor, numbered: bool) -> bool:
         """Whether the turns of a loop leave something behind that depends on their order."""

@@ -61,7 +61,7 @@ def own(module: Module) -> frozenset[str]:
 
 
 def spread(modules: Mapping[Path, Module]) -> None:
-    """Fill in `seeded`: a file's own, and that of linted files which import it, directly or not."""
+    """Fill in `seeded`: a file's own, that of files which import it, and for a module its package's."""
     by_name: dict[str, list[Path]] = {}
     for path, module in modules.items():
         if not module.is_script:
@@ -76,8 +76,36 @@ def spread(modules: Mapping[Path, Module]) -> None:
                 if not seeded[path] <= seeded[target]:
                     seeded[target] |= seeded[path]
                     changed = True
+    in_package: dict[Path, frozenset[str]] = {}
+    for path in modules:
+        package = _package(path)
+        in_package[package] = in_package.get(package, frozenset()) | seeded[path]
     for path, module in modules.items():
-        module.seeded = seeded[path]
+        if not module.is_script and _is_given_one(module):
+            seeded[path] = ALL  # somebody hands a seed in
+        module.seeded = seeded[path] if module.is_script else seeded[path] | in_package[_package(path)]
+
+
+def _is_given_one(module: Module) -> bool:
+    """Whether a file has a parameter `seed`, or reads `settings.seed`."""
+    return any(
+        (isinstance(node, ast.arg) and node.arg == "seed")
+        or (isinstance(node, ast.Attribute) and node.attr == "seed" and not _is_called(module, node))
+        for node in module.nodes
+    )
+
+
+def _is_called(module: Module, node: ast.AST) -> bool:
+    call = module.parents.get(node)
+    return isinstance(call, ast.Call) and call.func is node
+
+
+def _package(path: Path) -> Path:
+    """The outermost folder around a file that is a package; the file itself where there is none."""
+    found, folder = path, path.absolute().parent
+    while (folder / "__init__.py").exists():
+        found, folder = folder, folder.parent
+    return found
 
 
 def _imported(path: Path, module: Module, by_name: Mapping[str, list[Path]]) -> set[Path]:

@@ -4,10 +4,13 @@ import ast
 from collections.abc import Iterator
 
 from samebits.lint import names
-from samebits.lint.module import Module
+from samebits.lint.module import Module, last
 from samebits.lint.rules import rule
 
 PRIVATE = "tensorflow.python.keras"
+KINDS = ("keras", "tensorflow.keras", "tf_keras")
+# What of it has weights, draws or keeps a state.
+STATEFUL = ("backend", "initializers", "keras", "layers", "models", "optimizers", "Sequential")
 
 
 def _imports(module: Module) -> Iterator[tuple[ast.stmt, str]]:
@@ -22,41 +25,35 @@ def _imports(module: Module) -> Iterator[tuple[ast.stmt, str]]:
 @rule("SB501", "private-keras")
 def private_keras(module: Module) -> Iterator[tuple[ast.AST, str]]:
     line = "is a copy of Keras 2 that keras.utils.set_random_seed does not seed: import keras"
-    seen: set[ast.AST] = set()
     for node, dotted in _imports(module):
-        if f"{dotted}.".startswith(f"{PRIVATE}.") and node not in seen:
-            seen.add(node)
+        if _is_choice(module, node):
+            continue
+        name = dotted.removeprefix(PRIVATE).split(".")
+        if f"{dotted}.".startswith(f"{PRIVATE}.") and (name[-1] in ("", *STATEFUL) or name[-1][:1].isupper()):
             yield node, f"{PRIVATE} {line}"
     for used in module.nodes:
-        inner = module.parents.get(used)
-        if isinstance(used, ast.Attribute) and module.name(used) == PRIVATE and inner not in seen:
+        if isinstance(used, ast.Attribute) and module.name(used) == PRIVATE:
             yield used, f"{PRIVATE} {line}"
+
+
+def _is_choice(module: Module, node: ast.AST) -> bool:
+    """Whether an import is made where there is that version only: below `try` or `if`."""
+    return any(isinstance(outer, ast.Try | ast.If) for outer in module.around(node))
 
 
 @rule("SB502", "mixed-keras")
 def mixed_keras(module: Module) -> Iterator[tuple[ast.AST, str]]:
-    kinds: dict[str, ast.stmt | ast.expr] = {}
-    for node, dotted in _imports(module):
-        if any(isinstance(outer, ast.Try) for outer in module.around(node)):
-            continue  # whichever there is
-        for kind in ("keras", "tensorflow.keras", "tf_keras"):
-            if f"{dotted}.".startswith(f"{kind}."):
-                kinds.setdefault(kind, node)
-    if "keras" not in kinds and "tf_keras" not in kinds:
-        return
-    if "tensorflow.keras" not in kinds:
-        for used in module.nodes:
-            package, _, rest = (names.spelled(used) or "").partition(".")
-            if (
-                isinstance(used, ast.Attribute)
-                and rest == "keras"
-                and module.aliases.get(package) == "tensorflow"
-            ):
-                kinds["tensorflow.keras"] = used
-                break
+    choices = {names for node, dotted in _imports(module) if _is_choice(module, node) for names in [dotted]}
+    kinds: dict[str, ast.Call] = {}
+    for call in module.calls:
+        written = names.spelled(call.func) or ""
+        first, _, rest = written.partition(".")
+        dotted = f"{module.aliases.get(first, '')}.{rest}".rstrip(".")
+        kind = next((kind for kind in KINDS if dotted.startswith(f"{kind}.")), None)
+        chosen = any(dotted.startswith(choice) for choice in choices)
+        if kind and not chosen and last(dotted)[:1].isupper():
+            kinds.setdefault(kind, call)
     if len(kinds) > 1:
-        first, second = sorted(kinds.items(), key=lambda item: item[1].lineno)[:2]
-        yield (
-            second[1],
-            f"{second[0]} beside {first[0]} (line {first[1].lineno}) may be two Keras with two states",
-        )
+        (one, first_call), (other, second_call) = list(kinds.items())[:2]
+        line = f"{other} beside {one} (line {first_call.lineno}) may be two Keras with two states"
+        yield second_call, line

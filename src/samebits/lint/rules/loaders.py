@@ -57,8 +57,8 @@ def unordered_pipeline(module: Module) -> Iterator[tuple[ast.AST, str]]:
                 yield node, f"sloppy=True {line}"
 
 
-@rule("SB204", "shuffle-without-seed")
-def shuffle_without_seed(module: Module) -> Iterator[tuple[ast.AST, str]]:
+@rule("SB204", "list-files-without-seed")
+def list_files_without_seed(module: Module) -> Iterator[tuple[ast.AST, str]]:
     if TENSORFLOW in module.seeded or not module.is_script:
         return
     for call in module.calls:

@@ -1,8 +1,10 @@
 """Operations without a deterministic kernel on a GPU, as far as reading the code can tell."""
 
 import ast
+import re
 from collections.abc import Iterator
 
+from samebits.lint import names
 from samebits.lint.module import Module, argument, attribute, is_constant, last
 from samebits.lint.operations import INTERPOLATED, PADDED, TENSORFLOW, TORCH
 from samebits.lint.rules import rule
@@ -49,25 +51,24 @@ def _is_trained_through(module: Module, call: ast.Call) -> bool:
     function = module.scope(call)
     if cls is None or not isinstance(function, ast.FunctionDef) or not _is_network(module, cls):
         return False
-    if any(
-        "no_grad" in ast.dump(line) or "inference_mode" in ast.dump(line) for line in _guards(module, call)
-    ):
+    guards = "".join(ast.dump(line) for line in _guards(module, call))
+    if "no_grad" in guards or "inference_mode" in guards or any(_is_input(given) for given in call.args[:1]):
         return False
-    is_layer = attribute(call)[:1].isupper()
-    return is_layer or "forward" in function.name or function.name in ("call", "__call__", "loss")
+    if attribute(call)[:1].isupper():
+        return not isinstance(module.parents[call], ast.Call) or "Sequential" in ast.dump(
+            module.parents[call]
+        )
+    return "forward" in function.name or function.name in ("call", "__call__", "loss")
 
 
 # Words in names of what is given, and not computed with weights.
-INPUTS = frozenset(
-    ("mask", "masks", "img", "image", "images", "input", "inputs", "label", "labels", "gt", "target")
-)
+INPUTS = {"mask", "masks", "img", "image", "images", "input", "inputs", "label", "labels", "gt", "target"}
+INPUTS |= {"map", "rir"}
 
 
 def _is_input(node: ast.expr) -> bool:
-    words = {
-        word for part in ast.walk(node) if isinstance(part, ast.Name) for word in part.id.lower().split("_")
-    }
-    return bool(words & INPUTS)
+    written = [names.spelled(part) or "" for part in ast.walk(node)]
+    return "detach" in ast.dump(node) or bool(set(re.split(r"[._]", ".".join(written).lower())) & INPUTS)
 
 
 def _is_network(module: Module, cls: ast.ClassDef) -> bool:

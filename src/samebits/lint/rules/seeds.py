@@ -64,7 +64,7 @@ BASES = {
 
 @rule("SB301", "no-seed")
 def no_seed(module: Module) -> Iterator[tuple[ast.AST, str]]:
-    if not module.is_script or module.is_test or module.seeded or _mentions_seed(module):
+    if not module.is_script or module.is_test or module.seeded or module.mentions_seed:
         return
     roots = {dotted.partition(".")[0] for dotted in module.aliases.values()}
     if not roots & FRAMEWORKS:
@@ -94,17 +94,6 @@ def _trains(module: Module, call: ast.Call, roots: set[str]) -> bool:
         lightning = bool(roots & {"lightning", "pytorch_lightning"}) and "trainer" in receiver
         return lightning or bool(roots & {"keras", "tensorflow"})
     return module.called(call) == "tensorflow.GradientTape"
-
-
-def _mentions_seed(module: Module) -> bool:
-    """Whether any name, parameter or text in a file has `seed` in it: something else may do it."""
-    for node in module.nodes:
-        written = getattr(node, "id", None) or getattr(node, "attr", None) or getattr(node, "arg", None)
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and len(node.value) < 40:
-            written = node.value
-        if isinstance(written, str) and ("seed" in written.lower() or written == "random_state"):
-            return True
-    return any("seed" in dotted.lower() for dotted in module.aliases.values())
 
 
 @rule("SB302", "seed-too-late")

@@ -1,0 +1,28 @@
+"""The names that `samebits lint` looks for, and the kernels that torch has no deterministic version of."""
+
+import re
+
+import torch
+
+from samebits.lint import operations
+from samebits.torch.kernels import INSTEAD
+
+
+def test_every_kernel_has_a_name_or_a_reason():
+    named = {
+        pattern
+        for pattern in INSTEAD
+        for kernel in operations.TORCH.values()
+        if re.fullmatch(pattern, kernel)
+    }
+    by_mode = {r"upsample_(linear|bilinear|bicubic|trilinear).*", r"embedding_bag.*"}
+    assert named | by_mode | set(operations.TORCH_UNTOLD) == set(INSTEAD)
+    assert not named & set(operations.TORCH_UNTOLD)
+
+
+def test_the_names_are_torchs():
+    for dotted in [*operations.TORCH, *operations.INTERPOLATED, *operations.PADDED]:
+        found = torch
+        for part in dotted.split(".")[1:]:
+            found = getattr(found, part)
+        assert callable(found)
