@@ -48,6 +48,7 @@ class Order:
 
     def __init__(self, module: Module, *, of_set: bool = False) -> None:
         self.module = module
+        self.feeds = of_set  # what is read where is data, see `matters`
         self.of_set = of_set  # which several loops go through in the same order, in one process
         self._asked: set[tuple[str, Scope]] = set()
 
@@ -59,7 +60,16 @@ class Order:
             sequence: it is a list or an iterator already, and no set, which need not be gone through.
         """
         self._asked = set()
+        self.feeds = self.of_set or self._is_data(node)
         return self._matters(node, sequence, numbered=False)
+
+    def _is_data(self, node: ast.expr) -> bool:
+        """Whether it is read where samples are: in a dataset, or in a script that trains."""
+        cls = self.module.class_of(node)
+        if cls is None:
+            return self.module.trains
+        methods = {inner.name for inner in cls.body if isinstance(inner, ast.FunctionDef)}
+        return "__getitem__" in methods or any("Dataset" in base for base in self.module.bases(cls))
 
     def _matters(self, node: ast.AST, sequence: bool, numbered: bool) -> bool:
         parent = self.module.parents[node]
@@ -86,7 +96,7 @@ class Order:
             case ast.Subscript():
                 # `[0]` mostly takes the only one there is
                 sliced = isinstance(parent.slice, ast.Slice) or not (self.of_set or _is_number(parent.slice))
-                return parent.value is node and sequence and sliced
+                return parent.value is node and sequence and sliced and (self.feeds or _is_slice(parent))
             case ast.comprehension():
                 return self._comprehension(parent, numbered)
             case ast.For() | ast.AsyncFor():
@@ -103,7 +113,7 @@ class Order:
             case ast.Return():
                 return self._returned(parent, sequence, numbered)
             case ast.Yield():
-                return sequence
+                return sequence and self.feeds
             case ast.YieldFrom():
                 return False  # whoever takes it may sort it
         return False
@@ -125,7 +135,7 @@ class Order:
             return (sequence or name == "extend") and self._named(call.func.value, True, numbered)
         if name == "DataFrame":
             return self._matters(call, True, numbered)  # which may be sorted by its rows
-        takes_data = (name[:1].isupper() and not self.of_set) or TAKES_DATA.search(name) is not None
+        takes_data = TAKES_DATA.search(name) is not None
         return (
             sequence and takes_data and not name.endswith(("Error", "Exception", "Warning", "Text", "Path"))
         )
@@ -175,7 +185,7 @@ class Order:
         for node in inside:
             match node:
                 case ast.Yield() | ast.YieldFrom():
-                    return not self.of_set
+                    return self.feeds and not self.of_set
                 case ast.Call(func=ast.Attribute(value=receiver, attr="append" | "extend" | "insert")):
                     written = names.spelled(receiver)
                     if written and written not in made_inside and self._named(receiver, True, False):
@@ -343,6 +353,19 @@ def _of_numbers(node: ast.expr) -> bool:
     return bool(words & NUMBERS)
 
 
+# Parts of names of texts.
+TEXTS = re.compile(
+    r"word|token|char|text|vocab|name|file|path|stem|string|symbol|split|read|letter|line", re.I
+)
+
+
+def _of_texts(node: ast.expr) -> bool:
+    """Whether what a set is made of seems to be strings, as far as names tell; or its members get numbers."""
+    written = [names.spelled(part) or "" for part in ast.walk(node)]
+    written += [attribute(part) for part in ast.walk(node) if isinstance(part, ast.Call)]
+    return any(TEXTS.search(name) for name in written)
+
+
 def _is_number(node: ast.expr) -> bool:
     """`0` and `-1`"""
     if isinstance(node, ast.UnaryOp):
@@ -350,8 +373,12 @@ def _is_number(node: ast.expr) -> bool:
     return isinstance(node, ast.Constant) and isinstance(node.value, int)
 
 
+def _is_slice(node: ast.Subscript) -> bool:
+    return isinstance(node.slice, ast.Slice)
+
+
 def sets(module: Module) -> Iterator[ast.expr]:
-    """Every expression that makes a set whose members may be other than whole numbers."""
+    """Every expression that makes a set whose members seem to be strings."""
     for node in module.nodes:
         if isinstance(node, ast.Set):
             if not all(
@@ -359,11 +386,15 @@ def sets(module: Module) -> Iterator[ast.expr]:
             ):
                 yield node
         elif isinstance(node, ast.SetComp):
-            if not _of_numbers(node.elt):
+            if not _of_numbers(node.elt) and _of_texts(node):
                 yield node
         elif isinstance(node, ast.Call) and module.called(node) in ("set", "frozenset"):
             literal = any(isinstance(given, ast.Constant) for given in node.args)  # characters to look for
-            if node.args and not literal and not _of_numbers(node.args[0]):
+            holder = module.parents[node]
+            numbered = isinstance(holder, ast.Call) and module.called(holder) == "enumerate"
+            if not node.args or literal or _of_numbers(node.args[0]):
+                continue
+            if numbered or _of_texts(node.args[0]):
                 yield node
 
 

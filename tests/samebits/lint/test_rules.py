@@ -9,7 +9,7 @@ from samebits.lint.check import check
 
 SCRIPT = '\nif __name__ == "__main__":\n    loss.backward()\n    optimizer.step()\n'
 DATASET = "from torch.utils.data import Dataset\nclass Images(Dataset):\n    def __getitem__(self, index):\n        "
-NETWORK = "import torch\nimport torch.nn.functional as F\nclass Net(torch.nn.Module):\n    def forward(self, x):\n        "
+NETWORK = "import torch\nimport torch.nn.functional as F\nclass Net(torch.nn.Module):\n    def forward(self, x):\n        x = self.conv(x)\n        "
 LAYER = "import keras\nimport tensorflow as tf\nclass Pool(keras.layers.Layer):\n    def call(self, x, ids):\n        "
 
 FLAGGED = [
@@ -29,7 +29,7 @@ FLAGGED = [
     ("SB103", "import os\nfiles = os.listdir('d')\nrest = files[100:]"),
     (
         "SB103",
-        "import glob\nclass Images:\n    def __init__(self):\n        self.files = glob.glob('*')\n    def get(self, i):\n        return self.files[i]",
+        "import glob\nclass Images:\n    def __init__(self):\n        self.files = glob.glob('*')\n    def __getitem__(self, i):\n        return self.files[i]",
     ),
     (
         "SB103",

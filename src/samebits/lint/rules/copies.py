@@ -10,7 +10,7 @@ from samebits.lint.rules import rule
 PRIVATE = "tensorflow.python.keras"
 KINDS = ("keras", "tensorflow.keras", "tf_keras")
 # What of it has weights, draws or keeps a state.
-STATEFUL = ("backend", "initializers", "keras", "layers", "models", "optimizers", "Sequential")
+STATEFUL = {"backend", "initializers", "engine", "layers", "models", "optimizers", "Model", "Sequential"}
 
 
 def _imports(module: Module) -> Iterator[tuple[ast.stmt, str]]:
@@ -28,8 +28,8 @@ def private_keras(module: Module) -> Iterator[tuple[ast.AST, str]]:
     for node, dotted in _imports(module):
         if _is_choice(module, node):
             continue
-        name = dotted.removeprefix(PRIVATE).split(".")
-        if f"{dotted}.".startswith(f"{PRIVATE}.") and (name[-1] in ("", *STATEFUL) or name[-1][:1].isupper()):
+        parts = set(dotted.removeprefix(PRIVATE).split("."))
+        if f"{dotted}.".startswith(f"{PRIVATE}.") and (dotted == PRIVATE or parts & STATEFUL):
             yield node, f"{PRIVATE} {line}"
     for used in module.nodes:
         if isinstance(used, ast.Attribute) and module.name(used) == PRIVATE:

@@ -52,7 +52,7 @@ def _is_trained_through(module: Module, call: ast.Call) -> bool:
     if cls is None or not isinstance(function, ast.FunctionDef) or not _is_network(module, cls):
         return False
     guards = "".join(ast.dump(line) for line in _guards(module, call))
-    if "no_grad" in guards or "inference_mode" in guards or any(_is_input(given) for given in call.args[:1]):
+    if "no_grad" in guards or "inference_mode" in guards or _is_given(module, function, call):
         return False
     if attribute(call)[:1].isupper():
         return not isinstance(module.parents[call], ast.Call) or "Sequential" in ast.dump(
@@ -64,6 +64,21 @@ def _is_trained_through(module: Module, call: ast.Call) -> bool:
 # Words in names of what is given, and not computed with weights.
 INPUTS = {"mask", "masks", "img", "image", "images", "input", "inputs", "label", "labels", "gt", "target"}
 INPUTS |= {"map", "rir"}
+
+
+def _is_given(module: Module, function: ast.FunctionDef, call: ast.Call) -> bool:
+    """Whether it is called with what the function was given, with which nothing was computed so far."""
+    first = argument(call, "input", 0)
+    if first is None or attribute(call)[:1].isupper() or not module.called(call).startswith("torch."):
+        return False
+    stored = {
+        node.id
+        for node in ast.walk(function)
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and node.lineno < call.lineno
+    }
+    parameters = {given.arg for given in function.args.args} - {"self"} - stored
+    used = {node.id for node in ast.walk(first) if isinstance(node, ast.Name)}
+    return bool(used & parameters) or _is_input(first)
 
 
 def _is_input(node: ast.expr) -> bool:

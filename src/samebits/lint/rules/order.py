@@ -1,6 +1,7 @@
 """Order that is another one in another process or on another disk: sets, listings, hashes of strings."""
 
 import ast
+import re
 from collections.abc import Iterator
 
 from samebits.lint import names
@@ -76,7 +77,7 @@ def _decides(module: Module, call: ast.Call) -> bool:
             return True
         if isinstance(outer, ast.Assign):
             written = [last(names.spelled(target) or "").lower() for target in outer.targets]
-            return any("seed" in name or (decides and "cache" not in name) for name in written)
+            return any("seed" in name or (decides and not re.search("cache|port", name)) for name in written)
         if isinstance(outer, ast.stmt):
             break
     return decides
