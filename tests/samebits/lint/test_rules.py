@@ -8,16 +8,16 @@ from samebits.lint import rules
 from samebits.lint.check import check
 
 SCRIPT = '\nif __name__ == "__main__":\n    loss.backward()\n    optimizer.step()\n'
-DATASET = "from torch.utils.data import Dataset\nclass Images(Dataset):\n    def __getitem__(self, index):\n        "
-NETWORK = "import torch\nimport torch.nn.functional as F\nclass Net(torch.nn.Module):\n    def forward(self, x):\n        x = self.conv(x)\n        "
-LAYER = "import keras\nimport tensorflow as tf\nclass Pool(keras.layers.Layer):\n    def call(self, x, ids):\n        "
+DATASET = "from torch.utils.data import Dataset\nclass Images(Dataset):\n    def __getitem__(self, index):\n        "  # noqa: E501
+NETWORK = "import torch\nimport torch.nn.functional as F\nclass Net(torch.nn.Module):\n    def forward(self, x):\n        x = self.conv(x)\n        "  # noqa: E501
+LAYER = "import keras\nimport tensorflow as tf\nclass Pool(keras.layers.Layer):\n    def call(self, x, ids):\n        "  # noqa: E501
 
 FLAGGED = [
     ("SB101", "from sklearn.model_selection import train_test_split as tts\ntts(x, y)"),
     ("SB101", "from sklearn import model_selection\nmodel_selection.KFold(5, shuffle=True)"),
     (
         "SB101",
-        "from sklearn.model_selection import StratifiedKFold\nStratifiedKFold(shuffle=True, random_state=None)",
+        "from sklearn.model_selection import StratifiedKFold\nStratifiedKFold(shuffle=True, random_state=None)",  # noqa: E501
     ),
     ("SB101", "from sklearn.model_selection import ShuffleSplit\nShuffleSplit()"),
     ("SB101", "import sklearn.utils\nsklearn.utils.shuffle(x)"),
@@ -29,16 +29,16 @@ FLAGGED = [
     ("SB103", "import os\nfiles = os.listdir('d')\nrest = files[100:]"),
     (
         "SB103",
-        "import glob\nclass Images:\n    def __init__(self):\n        self.files = glob.glob('*')\n    def __getitem__(self, i):\n        return self.files[i]",
+        "import glob\nclass Images:\n    def __init__(self):\n        self.files = glob.glob('*')\n    def __getitem__(self, i):\n        return self.files[i]",  # noqa: E501
     ),
     (
         "SB103",
-        "from pathlib import Path\nout = []\nfor f in Path('.').iterdir():\n    out.append(f)\nfirst = out[:5]",
+        "from pathlib import Path\nout = []\nfor f in Path('.').iterdir():\n    out.append(f)\nfirst = out[:5]",  # noqa: E501
     ),
     ("SB103", "import os\nimport random\nrandom.shuffle(os.listdir('d'))"),
     (
         "SB103",
-        "import os\nout = []\nfor root, dirs, files in os.walk('d'):\n    for f in files:\n        out.append(f)\ntrain = out[:9]",
+        "import os\nout = []\nfor root, dirs, files in os.walk('d'):\n    for f in files:\n        out.append(f)\ntrain = out[:9]",  # noqa: E501
     ),
     ("SB104", "ids = {w: i for i, w in enumerate(set(words))}"),
     ("SB104", "ids = {}\nfor w in {w for w in words}:\n    ids[w] = len(ids)"),
@@ -60,7 +60,7 @@ FLAGGED = [
     ),
     (
         "SB202",
-        "import random\nimport torch\nclass RandomCrop:\n    def __call__(self, x):\n        return random.random()",
+        "import random\nimport torch\nclass RandomCrop:\n    def __call__(self, x):\n        return random.random()",  # noqa: E501
     ),
     ("SB202", "import random\ndef my_collate(batch):\n    random.shuffle(batch)"),
     ("SB203", "import tensorflow as tf\no = tf.data.Options()\no.deterministic = False"),
@@ -86,7 +86,7 @@ FLAGGED = [
     ("SB304", "import uuid\nfrom sklearn.utils import shuffle\nshuffle(x, random_state=uuid.uuid4().int)"),
     (
         "SB304",
-        "import random\nopt.manualSeed = random.randint(1, 9)\nrandom.seed(opt.manualSeed)\nif __name__ == '__main__':\n    pass",
+        "import random\nopt.manualSeed = random.randint(1, 9)\nrandom.seed(opt.manualSeed)\nif __name__ == '__main__':\n    pass",  # noqa: E501
     ),
     ("SB305", "import random\nimport torch\ntorch.manual_seed(0)\nrandom.shuffle(x)" + SCRIPT),
     ("SB305", "import numpy as np\norder = np.random.permutation(9)" + SCRIPT),
@@ -115,7 +115,7 @@ FLAGGED = [
     ("SB601", "import torch\nloss = torch.nn.CTCLoss()"),
     (
         "SB601",
-        "from torch import nn\nclass N(nn.Module):\n    def __init__(self):\n        self.up = nn.Upsample(2, None, 'bicubic')",
+        "from torch import nn\nclass N(nn.Module):\n    def __init__(self):\n        self.up = nn.Upsample(2, None, 'bicubic')",  # noqa: E501
     ),
     ("SB602", LAYER + "return tf.math.segment_sum(x, ids)"),
 ]
@@ -125,7 +125,7 @@ CLEAN = [
     ("SB101", "from utils import set_seed\nfrom sklearn.utils import shuffle\nset_seed(0)\nshuffle(x)"),
     (
         "SB101",
-        "from sklearn.model_selection import KFold, train_test_split\nKFold(5)\ntrain_test_split(x, shuffle=False)",
+        "from sklearn.model_selection import KFold, train_test_split\nKFold(5)\ntrain_test_split(x, shuffle=False)",  # noqa: E501
     ),
     ("SB101", "from sklearn.utils import shuffle\nshuffle(x, **options)"),
     ("SB101", "from mine import train_test_split\ntrain_test_split(x)"),
@@ -140,11 +140,11 @@ CLEAN = [
     ("SB103", "import glob\nimport os\nfor f in glob.glob('*.tmp'):\n    os.remove(f)\n    print(f)"),
     (
         "SB103",
-        "import os\nfor root, dirs, files in os.walk('d'):\n    dirs.sort()\n    for f in sorted(files):\n        out.append(f)\ntrain = out[:9]",
+        "import os\nfor root, dirs, files in os.walk('d'):\n    dirs.sort()\n    for f in sorted(files):\n        out.append(f)\ntrain = out[:9]",  # noqa: E501
     ),
     (
         "SB103",
-        "import os\nnames = {f for f in os.listdir('d')}\nif any(f.endswith('x') for f in os.listdir('d')):\n    pass",
+        "import os\nnames = {f for f in os.listdir('d')}\nif any(f.endswith('x') for f in os.listdir('d')):\n    pass",  # noqa: E501
     ),
     ("SB103", "from pathlib import Path\nconfiguration = list(Path('.').glob('*.yaml'))[0]"),
     (
@@ -158,11 +158,11 @@ CLEAN = [
     ("SB105", "def hash(x):\n    return 1\nbucket = hash(name) % 10"),
     (
         "SB201",
-        "import torch\nfrom torch.utils.data import DataLoader\ntorch.manual_seed(0)\nDataLoader(d, shuffle=True)",
+        "import torch\nfrom torch.utils.data import DataLoader\ntorch.manual_seed(0)\nDataLoader(d, shuffle=True)",  # noqa: E501
     ),
     (
         "SB201",
-        "from torch.utils.data import DataLoader\nDataLoader(d)\nDataLoader(d, shuffle=True, generator=g)\nDataLoader(d, **o)",
+        "from torch.utils.data import DataLoader\nDataLoader(d)\nDataLoader(d, shuffle=True, generator=g)\nDataLoader(d, **o)",  # noqa: E501
     ),
     ("SB201", "from torch.utils.data import random_split\nrandom_split(d, [1, 2], g)"),
     (
@@ -174,7 +174,7 @@ CLEAN = [
     ("SB203", "import tensorflow as tf\nd.map(f, deterministic=True)\nd.map(g)"),
     (
         "SB204",
-        "import tensorflow as tf\ntf.random.set_seed(0)\ntf.data.Dataset.list_files('*')\nif __name__ == '__main__':\n    pass",
+        "import tensorflow as tf\ntf.random.set_seed(0)\ntf.data.Dataset.list_files('*')\nif __name__ == '__main__':\n    pass",  # noqa: E501
     ),
     ("SB301", "import torch\ntorch.manual_seed(0)" + SCRIPT),
     ("SB301", "import torch\nfrom mine import train\ndef main(args):\n    train(args.seed)" + SCRIPT),
@@ -210,7 +210,7 @@ CLEAN = [
     ),
     (
         "SB403",
-        "import torch\ntorch.set_float32_matmul_precision('highest')\ntorch.backends.cudnn.allow_tf32 = False",
+        "import torch\ntorch.set_float32_matmul_precision('highest')\ntorch.backends.cudnn.allow_tf32 = False",  # noqa: E501
     ),
     ("SB501", "from keras.layers import Dense\nfrom tensorflow.python.framework import ops"),
     ("SB501", "try:\n    import keras\nexcept ImportError:\n    from tensorflow.python import keras"),
@@ -221,7 +221,7 @@ CLEAN = [
     ("SB601", NETWORK + "return F.interpolate(image, size=8, mode='bilinear')"),
     (
         "SB601",
-        "import torch.nn.functional as F\ndef resize(x):\n    return F.interpolate(x, size=8, mode='bilinear')",
+        "import torch.nn.functional as F\ndef resize(x):\n    return F.interpolate(x, size=8, mode='bilinear')",  # noqa: E501
     ),
     (
         "SB601",
