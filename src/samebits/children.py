@@ -20,12 +20,16 @@ SHOWN = 20  # lines of a failed child's output
 
 @dataclass(frozen=True, eq=False)
 class Child:
-    """A training to be started: `environment` comes on top of our own; None removes a variable."""
+    """A training to be started: `environment` comes on top of our own; None removes a variable.
+
+    Its `folder` is where its run goes, `place` where it is started; None: here.
+    """
 
     name: str
     command: Sequence[str]
     folder: Path
     environment: Mapping[str, str | None] = field(default_factory=dict)
+    place: Path | None = None
 
     @property
     def log(self) -> Path:
@@ -98,6 +102,7 @@ def _start(child: Child) -> "subprocess.Popen[bytes]":
             return subprocess.Popen(
                 list(child.command),
                 env={name: value for name, value in environment.items() if value is not None},
+                cwd=child.place,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -21,6 +21,7 @@ COMMANDS = {  # name: module
     "resume-proof": "samebits.resume_proof",
     "smoke": "samebits.smoke",
     "smoke-controls": "samebits.controls",
+    "verify": "samebits.verify",
 }
 
 

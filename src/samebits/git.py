@@ -8,6 +8,8 @@ from typing import Any
 
 from samebits.files import sha256_file
 
+LARGE = 1 << 24  # bytes; of a larger file that differs, name and size stand for its content
+
 
 def git(folder: Path, *words: str) -> str | None:
     """What a git command prints, None where it fails or there is no git."""
@@ -31,17 +33,27 @@ def git_state() -> dict[str, Any] | None:
     commit, changes = git(here, "rev-parse", "HEAD"), git(here, "status", "--porcelain")
     if commit is None or changes is None:
         return None
-    return {"commit": commit, "dirty": bool(changes), "diff": _diff(here) if changes else None}
+    return {"commit": commit, "dirty": bool(changes), "diff": hash_of_changes(here) if changes else None}
 
 
-def _diff(here: Path) -> str | None:
-    """The SHA-256 of `git diff HEAD --binary`, and of the names and contents that git does not know."""
-    root, changed = git(here, "rev-parse", "--show-toplevel"), git(here, "diff", "HEAD", "--binary")
-    if root is None or changed is None:
-        return None
-    new = git(Path(root), "ls-files", "--others", "--exclude-standard", "-z") or ""
-    digest = hashlib.sha256(changed.encode(errors="surrogateescape"))
-    for name in sorted(filter(None, new.split("\0"))):
-        content = sha256_file(Path(root, name)) if Path(root, name).is_file() else ""
-        digest.update(f"\0{name}\0{content}".encode(errors="surrogateescape"))
-    return digest.hexdigest()
+def hash_of_changes(here: Path) -> str:
+    """A hash of every file that differs from the commit or that git has not: name, mode and content."""
+    root = Path(git(here, "rev-parse", "--show-toplevel") or here)
+    changed = git(root, "diff", "-z", "--name-only", "--no-renames", "HEAD") or ""
+    untracked = git(root, "ls-files", "-z", "--others", "--exclude-standard") or ""
+    sha256 = hashlib.sha256()
+    for name in sorted({*changed.split("\0"), *untracked.split("\0")} - {""}):
+        sha256.update(f"{name}\0{_content(root / name)}\0".encode(errors="surrogateescape"))
+    return sha256.hexdigest()
+
+
+def _content(path: Path) -> str:
+    try:
+        if path.is_symlink():
+            return f"-> {os.readlink(path)}"
+        status = path.stat()
+        mode = "x" if status.st_mode & 0o100 else "-"
+        large = not path.is_file() or status.st_size > LARGE  # a folder is a repository within this one
+        return f"{mode} {status.st_size if large else sha256_file(path)}"
+    except OSError:
+        return "absent"

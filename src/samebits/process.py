@@ -18,6 +18,7 @@ from typing import Any
 import click
 
 from samebits import instructions
+from samebits.command_line import typed
 from samebits.errors import WrongUse
 from samebits.variables import PROFILES, Row, find_root, read
 
@@ -321,12 +322,7 @@ def _right_command() -> str:
     words = list(sys.orig_argv)
     if sys.argv[:1] == ["-c"] and "-c" in words:
         return f"{through} python {shlex.join(words[1 : words.index('-c') + 1])} …"
-    script = Path(words[1]) if len(words) > 1 else Path()
-    if script.parent == Path(sys.executable).parent:  # a console script: its first line named this Python
-        words = [script.name, *words[2:]]
-    elif words and Path(words[0]).name.startswith("python"):
-        words[0] = "python"
-    return f"{through} {shlex.join(words)}"
+    return f"{through} {shlex.join(typed(words, sys.executable))}"
 
 
 @click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})

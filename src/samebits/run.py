@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from types import ModuleType
 from typing import Any, NoReturn, TypeVar
 
-from samebits import __version__, curves, golden, process, progress, resuming
+from samebits import __version__, command_line, curves, golden, process, progress, resuming
 from samebits.batch_digest import NONE, batch_digest, chained
 from samebits.checkpoint import Checkpoint
 from samebits.errors import WrongUse
@@ -445,7 +445,9 @@ class Run:
             "framework": self.framework,
             "device": self.device,
             "profile": process.profile(),
-            "command": [sys.executable, *sys.orig_argv[1:]],
+            "command": command_line.recorded(),
+            "working_folder": command_line.working_folder(),
+            "threads": os.environ.get("SAMEBITS_THREADS", "1"),
             "seed": self.seed,
             "settings": as_json(self.settings),
             "deciding_settings": deciding(self.settings),

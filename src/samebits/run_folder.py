@@ -180,16 +180,18 @@ def put_in_place(working: Path, folder: Path, weights: str) -> str | None:
 
 
 def read_manifest(folder: str | os.PathLike[str]) -> dict[str, Any]:
-    """The manifest of a finished run.
+    """The manifest of a finished run: of its folder, or a manifest.json that came alone.
 
     Raises:
         WrongUse: the folder is no run, or one of a format that this version does not know.
     """
-    path = Path(folder) / "manifest.json"
+    path = Path(folder) if Path(folder).is_file() else Path(folder) / "manifest.json"
     try:
         manifest: dict[str, Any] = json.loads(path.read_text())
     except (OSError, ValueError):
         raise WrongUse(f"{folder} is not a finished run: it has no readable manifest.json") from None
+    if not isinstance(manifest, dict):
+        raise WrongUse(f"{path} is not a run's manifest")
     if manifest.get("format") != FORMAT:
         raise WrongUse(
             f"{path} has format {manifest.get('format')!r}; this version of samebits reads {FORMAT}"

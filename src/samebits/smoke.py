@@ -108,14 +108,14 @@ def show(trainings: Generator[Finished, None, None], watch: Watch) -> Iterator[F
 
 
 @contextlib.contextmanager
-def runs_folder() -> Iterator[Path]:
+def runs_folder(name: str = "smoke") -> Iterator[Path]:
     """A folder in runs/, where there is room for weights; a temporary one when that cannot be written."""
     try:
         Path("runs").mkdir(exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=".smoke-", dir="runs"))
+        folder = Path(tempfile.mkdtemp(prefix=f".{name}-", dir="runs"))
     except OSError:
         try:
-            folder = Path(tempfile.mkdtemp(prefix=".samebits-smoke-"))
+            folder = Path(tempfile.mkdtemp(prefix=f".samebits-{name}-"))
         except OSError as error:
             raise cannot_write(Path(tempfile.gettempdir()), error) from None
     try:

@@ -1,8 +1,6 @@
 """What git says of the code, and what stands for it where there is none."""
 
-import subprocess
-
-from samebits.git import git, git_state
+from samebits.git import git, git_state, hash_of_changes
 
 
 def test_an_image_says_whether_its_commit_was_clean(monkeypatch):
@@ -19,25 +17,23 @@ def test_no_checkout_is_no_error(tmp_path, monkeypatch):
     assert git_state() is None
 
 
-def test_the_diff_tells_one_change_from_another(tmp_path, monkeypatch):
-    def run(*words):
-        subprocess.run(["git", "-C", tmp_path, *words], check=True, capture_output=True)
-
-    package = tmp_path / "package"
-    package.mkdir()
-    (package / "code.py").write_text("1\n")
-    run("init", "-q")
-    run("add", ".")
-    run("-c", "user.name=a", "-c", "user.email=a@b", "commit", "-q", "-m", "first")
-    monkeypatch.setattr("samebits.git.__file__", str(package / "git.py"))
-    monkeypatch.delenv("SAMEBITS_COMMIT", raising=False)
-    assert git_state()["diff"] is None
-    seen = set()
-    for name, text in {"code.py": "2\n", "new.py": "a\n", "other.py": "a\n", "new file\n": "ü"}.items():
-        (package / name).write_text(text)
-        state = git_state()
-        assert state["dirty"]
-        seen.add(state["diff"])
-    (package / "new.py").write_text("b\n")
-    assert len(seen | {git_state()["diff"]}) == 5
-    assert git_state() == git_state()
+def test_the_hash_of_what_differs_from_the_commit(tmp_path):
+    user = ("-c", "user.name=a", "-c", "user.email=a@b")
+    assert git(tmp_path, "init", "-q") is not None
+    (tmp_path / "code.py").write_text("1\n")
+    git(tmp_path, "add", "code.py")
+    git(tmp_path, *user, "commit", "-q", "-m", "first")
+    clean = hash_of_changes(tmp_path)
+    seen = {clean}
+    (tmp_path / "code.py").write_text("2\n")
+    seen.add(hash_of_changes(tmp_path))
+    (tmp_path / "new.py").write_text("3\n")
+    seen.add(hash_of_changes(tmp_path))
+    (tmp_path / "new.py").write_text("4\n")
+    seen.add(hash_of_changes(tmp_path))
+    (tmp_path / "code.py").unlink()
+    seen.add(hash_of_changes(tmp_path))
+    assert len(seen) == 5
+    (tmp_path / "code.py").write_text("1\n")
+    (tmp_path / "new.py").unlink()
+    assert hash_of_changes(tmp_path) == clean

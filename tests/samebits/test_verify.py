@@ -1,0 +1,177 @@
+"""`samebits verify`: a run repeated from its manifest, and each way in which that can fail."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.conftest import FRAMEWORKS, Started, one_line
+
+from samebits import engine
+
+pytestmark = pytest.mark.skipif("torch" not in FRAMEWORKS, reason="its training is one in torch")
+
+Start = Callable[..., Started]
+GIT = {"commit": "c" * 40, "dirty": False}
+
+# Where it is started, a file named `clock` makes it draw from the time, one named `more` from other data.
+TRAINING = """
+import time
+from dataclasses import dataclass
+from pathlib import Path
+import torch
+import samebits, samebits.torch
+
+@dataclass(frozen=True)
+class Settings:
+    seed: int = samebits.option(0, "seed")
+    epochs: int = samebits.option(3, "epochs")
+    device: str = samebits.option("auto", "device", innocent=True)
+
+def train(settings):
+    samebits.torch.make_deterministic()
+    samebits.seed_everything(settings.seed)
+    batches = [1.0, 2.0, 4.0] if Path("more").exists() else [1.0, 2.0, 3.0]
+    with samebits.open_run(settings, framework="torch") as run:
+        with run.stream("initialisation"):
+            model = torch.nn.Linear(2, 1)
+        run.hold(model=model)
+        for epoch in run.epochs(settings.epochs):
+            for batch in run.batches(batches):
+                with torch.no_grad():
+                    model.weight += batch + torch.rand(())
+                    if Path("clock").exists() and epoch == 2:
+                        model.bias += time.time_ns() % 1000003
+            run.log(sum=float(model.weight.sum() + model.bias))
+        run.finish(model)
+
+samebits.main(train, Settings)
+"""
+
+
+@pytest.fixture(scope="module")
+def made(start: Start, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the training and a run of it, made under choices that a manifest must tell of."""
+    folder = tmp_path_factory.mktemp("verify")
+    (folder / "training.py").write_text(TRAINING)
+    command = ("python", folder / "training.py", "--seed", "5")
+    choices = {"SAMEBITS_RUN_FOLDER": "run", "SAMEBITS_THREADS": "2", "ATEN_CPU_CAPABILITY": "avx2"}
+    stopped = start(*command, cwd=folder, SAMEBITS_STOP_AT="4", **choices)
+    assert stopped.returncode == 75, stopped.stderr
+    done = start(*command, cwd=folder, **choices)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture
+def folder(made: Path, tmp_path: Path) -> Path:
+    """The same, for one test."""
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
+    return tmp_path
+
+
+def edit(path: Path, **values: Any) -> None:
+    path.write_text(json.dumps(json.loads(path.read_text()) | values))
+
+
+def test_the_manifest_tells_what_a_repetition_needs_and_no_folder(made: Path) -> None:
+    manifest = json.loads((made / "run" / "manifest.json").read_text())
+    assert manifest["command"] == ["python", "training.py", "--seed", "5"]
+    assert (manifest["threads"], manifest["working_folder"]) == ("2", None)
+    assert str(made) not in (made / "run" / "manifest.json").read_text()
+
+
+def test_an_interrupted_run_is_repeated_as_one(start: Start, folder: Path) -> None:
+    done = start("samebits", "verify", "run", cwd=folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    verdict = done.stdout.splitlines()[-1]
+    assert verdict.startswith("same bits: sha256 ")
+    assert verdict.endswith("; the environment is the same"), "threads and instructions are the run's"
+    assert list((folder / "runs").iterdir()) == []
+
+
+def test_a_manifest_alone_from_elsewhere(start: Start, folder: Path) -> None:
+    alone = folder / "manifest.json"
+    shutil.copy(folder / "run" / "manifest.json", alone)
+    fingerprint = json.loads(alone.read_text())["fingerprint"]
+    edit(alone, git=GIT, chain=[], fingerprint=fingerprint | {"libc": "glibc 1.0"})
+    refused = start("samebits", "verify", alone, cwd=folder)
+    assert refused.returncode == 2
+    assert "--anyway" in one_line(refused.stderr)
+    done = start("samebits", "verify", "--anyway", alone, cwd=folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "environment  libc: glibc 1.0 → glibc" in done.stdout
+    assert done.stdout.splitlines()[-1].endswith("; 1 fact of the environment differs")
+
+
+def test_a_training_that_asks_for_the_time_is_caught(start: Start, folder: Path) -> None:
+    (folder / "clock").touch()
+    done = start("samebits", "verify", "--json", "run", cwd=folder)
+    assert done.returncode == 1
+    says = one_line(done.stderr)
+    assert "not the same bits: other weights; the environment is the same: the code or the data" in says
+    result = json.loads(done.stdout)
+    assert result["same"] is False
+    assert result["sha256"]["run"] != result["sha256"]["repetition"]
+    assert result["difference"]["tensor"]["name"] == "bias"
+    assert (result["difference"]["metric"]["line"], result["difference"]["batches"]) == (2, None)
+    assert (folder / result["kept"] / "repetition" / "weights.safetensors").exists()
+
+
+def test_a_manifest_alone_tells_that_the_data_are_others(start: Start, folder: Path) -> None:
+    (folder / "more").touch()
+    shutil.copy(folder / "run" / "manifest.json", folder)
+    done = start("samebits", "verify", "manifest.json", cwd=folder)
+    assert done.returncode == 1
+    weights, metrics, batches = done.stdout.splitlines()[-3:]
+    assert (weights, batches) == ("weights  another hash", "batches  other data in the last line")
+    assert metrics.startswith("metrics  another hash; the last line has sum: ")
+
+
+def test_metrics_that_were_edited_by_hand(start: Start, folder: Path) -> None:
+    lines = (folder / "run" / "metrics.jsonl").read_text().splitlines()
+    lines[1] = json.dumps(json.loads(lines[1]) | {"sum": 0.5})
+    (folder / "run" / "metrics.jsonl").write_text("\n".join(lines) + "\n")
+    done = start("samebits", "verify", "run", cwd=folder)
+    assert done.returncode == 1
+    fault, weights, metrics, batches = done.stdout.splitlines()[-4:]
+    assert fault == "run/metrics.jsonl is not what its manifest tells of: its sha256 differs"
+    assert (weights, batches) == ("weights  the same", "batches  the same")
+    assert metrics.startswith("metrics  first difference in line 2, sum: 0.5 and ")
+    assert "the same weights, but not the same run" in one_line(done.stderr)
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({"format": 99}, "has format 99; this version of samebits reads 1"),
+        ({"git": GIT, "chain": []}, "was made on commit cccc"),
+        pytest.param(
+            {"git": None, "chain": [], "device": "cuda"},
+            "was trained on a GPU and no NVIDIA driver",
+            marks=pytest.mark.skipif(bool(engine.driver()), reason="a GPU is there"),
+        ),
+        ({"git": GIT, "chain": [{"git": GIT | {"commit": "d" * 40}}]}, "went on on another commit"),
+        ({"git": None, "chain": [], "command": None}, "does not say which command"),
+        ({"git": None, "chain": [], "command": ["python", "-m", "ipykernel_launcher"]}, "in a notebook"),
+        ({"git": None, "chain": [], "command": ["/opt/bin/python3", "-"]}, "typed in or piped in"),
+    ],
+)
+def test_what_cannot_be_repeated_is_one_line(
+    start: Start, folder: Path, values: dict[str, Any], says: str
+) -> None:
+    edit(folder / "run" / "manifest.json", **values)
+    done = start("samebits", "verify", "run", cwd=folder, PATH="/usr/bin:/bin")
+    assert done.returncode == 2
+    assert says in one_line(done.stderr)
+    assert not (folder / "runs").exists()
+
+
+def test_what_is_no_run_is_one_line(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "list.json").write_text("[]")
+    for name, says in (("nothing", "is not a finished run"), ("list.json", "is not a run's manifest")):
+        done = start("samebits", "verify", name, cwd=tmp_path)
+        assert done.returncode == 2
+        assert says in one_line(done.stderr)
