@@ -6,7 +6,7 @@ SHELL = /bin/sh
 # What a run may be told on make's command line: make train ARGS="--epochs 5 --seed 7"
 FRAMEWORK ?=
 ARGS ?=
-export FRAMEWORK NET PROFILE RUNS JOBS DEVICE KEEP JSON
+export FRAMEWORK NET PROFILE RUNS SEEDS JOBS DEVICE KEEP JSON
 # Empty: the first docker on PATH whose engine answers, then podman.
 DOCKER ?=
 # Empty: the project's name.
@@ -51,8 +51,8 @@ lock-check: $(READY_DEV)  ## fail when environment.yml has changed since the loc
 
 # ---------------------------------------------------------------- a run
 .PHONY: train
-train: $(READY)  ## train the starter (ARGS="--epochs 5 --seed 7")
-	@./entrypoint train $(ARGS)
+train: $(READY)  ## train the starter (ARGS="--epochs 5 --seed 7"); SEEDS=5: with five seeds, and how far they scatter
+	@./entrypoint $(if $(SEEDS),seeds,train) $(ARGS)
 
 .PHONY: notebook
 notebook: $(READY_DEV)  ## JupyterLab on loopback with a token (PORT=8888)

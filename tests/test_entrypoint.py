@@ -648,6 +648,8 @@ TRAIN = f"starter.train_{FRAMEWORKS[0]}"  # what a project trains when it is tol
         (["train"], {"FRAMEWORK": "keras", "NET": "hazards"}, "-m samebits.keras.hazards"),  # only: keras
         (["train"], {"FRAMEWORK": "", "NET": "", "DEVICE": ""}, f"-m {TRAIN}"),
         (["smoke"], {}, f"-m samebits smoke python -m {TRAIN}"),
+        (["seeds", "--epochs", "3"], {}, f"-m samebits seeds python -m {TRAIN} --epochs 3"),
+        (["matrix"], {"DEVICE": "cpu"}, f"-m samebits matrix python -m {TRAIN} --device cpu"),
         (["smoke", "--seed", "3"], {"DEVICE": "cpu", "NET": "hazards"},
          f"-m samebits smoke python -m samebits.{FRAMEWORKS[0]}.hazards --device cpu --seed 3"),
         (["doctor", "--json"], {}, "-m samebits doctor --json"),

@@ -47,7 +47,10 @@ class Finished:
 
 
 def train(
-    children: Iterable[Child], at_once: int = 1, watch: Callable[[Sequence[Child]], None] | None = None
+    children: Iterable[Child],
+    at_once: int = 1,
+    watch: Callable[[Sequence[Child]], None] | None = None,
+    failed: Callable[[Child, SamebitsError], None] | None = None,
 ) -> Generator[Finished, None, None]:
     """Start the children, `at_once` at a time, and yield each when it has ended well.
 
@@ -57,6 +60,7 @@ def train(
         children: started in this order.
         at_once: how many run side by side.
         watch: called twenty times a second with the children that are running.
+        failed: called with a child that failed and what would be raised; the others go on.
 
     Raises:
         SamebitsError: a child failed: its own line `samebits: …`, with its own status, when it ended with
@@ -76,7 +80,14 @@ def train(
                     del running[child]
                     _stop([process])  # what it started and left
                     seconds = time.monotonic() - started
-                    yield Finished(child, _weights(child, process.returncode), seconds)
+                    try:
+                        sha256 = _weights(child, process.returncode, quiet=failed is not None)
+                    except SamebitsError as error:
+                        if failed is None:
+                            raise
+                        failed(child, error)
+                    else:
+                        yield Finished(child, sha256, seconds)
             if watch is not None:
                 watch(list(running))
             time.sleep(POLL)
@@ -133,9 +144,9 @@ def _terminated(number: int, frame: FrameType | None) -> None:
     raise SystemExit(128 + number)
 
 
-def _weights(child: Child, status: int) -> str:
+def _weights(child: Child, status: int, quiet: bool) -> str:
     if status:
-        raise _failure(child, status)
+        raise _failure(child, status, quiet)
     try:
         return sha256_file(child.folder / "weights.safetensors")
     except FileNotFoundError:
@@ -145,13 +156,15 @@ def _weights(child: Child, status: int) -> str:
         ) from None
 
 
-def _failure(child: Child, status: int) -> SamebitsError:
+def _failure(child: Child, status: int, quiet: bool) -> SamebitsError:
     lines = child.log.read_text(errors="replace").rstrip().splitlines()
     if status > 0 and lines and lines[-1].startswith("samebits: "):
         error = SamebitsError(f"{child.name}: {lines[-1].removeprefix('samebits: ')}")
         error.status = status
         return error
+    ended = f"ended with status {status}" if status > 0 else f"was killed by {signal.Signals(-status).name}"
+    if quiet:
+        return WrongUse(f"{child.name} {ended}; what it wrote is in {child.log}")
     shown = "\n".join(f"  {line}" for line in lines[-SHOWN:])
     print(f"the end of what {child.name} wrote:\n{shown}", flush=True)
-    ended = f"ended with status {status}" if status > 0 else f"was killed by {signal.Signals(-status).name}"
     return WrongUse(f"{child.name} {ended}, so there is nothing to compare")

@@ -19,6 +19,7 @@ COMMANDS = {  # name: module
     "portable-proof": "samebits.portable",
     "lint": "samebits.lint.command",
     "resume-proof": "samebits.resume_proof",
+    "seeds": "samebits.several_seeds",
     "smoke": "samebits.smoke",
     "smoke-controls": "samebits.controls",
     "verify": "samebits.verify",

@@ -21,6 +21,7 @@ from samebits.files import sha256_file
 from samebits.interruption import SAVED
 from samebits.run_folder import CHECKPOINTS, read_manifest
 from samebits.smoke import Watch, keep_runs, runs_folder
+from samebits.tables import Cell, print_table
 
 KINDS = ("stop", "damage", "evaluation", "kill")
 HEX = 16  # digits of a hash that are shown
@@ -103,7 +104,8 @@ def command(
         rows = [dataclasses.asdict(result) for result in results]
         print(json.dumps({"same": not failed, "trials": rows, "kept": kept and str(kept)}, indent=2))
     else:
-        print_table(results, reference.sha256)
+        table = [_row(result, reference.sha256) for result in results]
+        print_table(("the training", "sha256 of the weights", ""), table)
     if failed:
         raise CheckFailed(
             f"not the same bits: {len(failed)} of {len(results)}, the first where {failed[0].what}: "
@@ -171,15 +173,9 @@ def attempt(trial: Trial, arguments: Sequence[str], folder: Path, number: int, s
     return result
 
 
-def print_table(results: Sequence[Result], expected: str) -> None:
-    """A table of hashes for people."""
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table("the training", "sha256 of the weights", "")
-    for result in results:
-        table.add_row(result.what, f"{result.sha256[:HEX]}…", result.verdict(expected))
-    Console().print(table)
+def _row(result: Result, expected: str) -> tuple[str, str, Cell]:
+    verdict = result.verdict(expected)
+    return result.what, f"{result.sha256[:HEX]}…", (verdict, "good" if verdict == "the same" else "bad")
 
 
 def _line(result: Result, expected: str) -> str:

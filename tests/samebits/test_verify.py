@@ -10,6 +10,7 @@ import pytest
 from tests.conftest import FRAMEWORKS, Started, one_line
 
 from samebits import engine
+from samebits.git import git_state
 
 pytestmark = pytest.mark.skipif("torch" not in FRAMEWORKS, reason="its training is one in torch")
 
@@ -147,7 +148,7 @@ def test_metrics_that_were_edited_by_hand(start: Start, folder: Path) -> None:
     ("values", "says"),
     [
         ({"format": 99}, "has format 99; this version of samebits reads 1"),
-        ({"git": GIT, "chain": []}, "was made on commit cccc"),
+        ({"git": GIT, "chain": []}, f"was made on commit {'c' * 40}, "),
         pytest.param(
             {"git": None, "chain": [], "device": "cuda"},
             "was trained on a GPU and no NVIDIA driver",
@@ -167,6 +168,16 @@ def test_what_cannot_be_repeated_is_one_line(
     assert done.returncode == 2
     assert says in one_line(done.stderr)
     assert not (folder / "runs").exists()
+
+
+@pytest.mark.skipif(git_state() is None, reason="no git checkout")
+def test_changes_that_no_commit_has_must_be_those_of_today(start: Start, folder: Path) -> None:
+    now = git_state()
+    assert now is not None
+    edit(folder / "run" / "manifest.json", git=now | {"dirty": True, "changes": "e" * 64}, chain=[])
+    done = start("samebits", "verify", "run", cwd=folder)
+    assert done.returncode == 2
+    assert "was made with changes that no commit has (eeeeeeee" in one_line(done.stderr)
 
 
 def test_what_is_no_run_is_one_line(start: Start, tmp_path: Path) -> None:

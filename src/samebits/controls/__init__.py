@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import os
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,6 +22,7 @@ from samebits.controls.table import (
 )
 from samebits.errors import CheckFailed, WrongUse
 from samebits.smoke import Watch, keep_runs, runs_folder, show
+from samebits.tables import Cell, print_table
 
 HEX = 8  # digits of a hash that are shown
 
@@ -88,7 +88,7 @@ def command(
         rows = [dataclasses.asdict(result) for result in results]
         print(json.dumps({"framework": framework, "device": trainings.device, "controls": rows}, indent=2))
     else:
-        print_table(framework, trainings.device, results)
+        show_table(framework, trainings.device, results)
         count = Counter(result.verdict for result in results)
         print(", ".join(f"{number} {verdict}" for verdict, number in count.items()))
     if failed:
@@ -173,16 +173,9 @@ def _judge(control: Control, trainings: Trainings) -> Result:
     return Result(control.name, control.what, "failed" if reason else "shown", reason or "", *hashes)
 
 
-def print_table(framework: str, device: str, results: Sequence[Result]) -> None:
+def show_table(framework: str, device: str, results: Sequence[Result]) -> None:
     """One row a control, one hash a cell; the cells that are not their baseline's are marked."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(
-        title=f"{framework} on {device}: ≠ marks bits that are not the baseline's", title_justify="left"
-    )
-    for column in (
+    headings = (
         "control",
         "perturbed by",
         "baseline",
@@ -190,16 +183,17 @@ def print_table(framework: str, device: str, results: Sequence[Result]) -> None:
         "plain baseline",
         "without",
         "verdict",
-    ):
-        table.add_column(column, no_wrap=column != "verdict")
+    )
+    rows: list[list[Cell]] = []
     for result in results:
         cells = [result.baseline[:HEX], _cell(result.protected, result.baseline)]
         cells += [result.plain_baseline[:HEX], _cell(result.unprotected, result.plain_baseline)]
-        colour = {"shown": "green", "failed": "red"}.get(result.verdict, "yellow")
+        colour = {"shown": "good", "failed": "bad"}.get(result.verdict, "open")
         verdict = f"{result.verdict}: {result.reason}" if result.reason else result.verdict
-        table.add_row(result.name, result.what, *cells, Text(verdict, style=colour))
-    console = Console()
-    console.print(table) if sys.stdout.isatty() else Console(width=160).print(table)
+        rows.append([result.name, result.what, *cells, (verdict, colour)])
+    print_table(
+        (*headings, "verdict"), rows, f"{framework} on {device}: ≠ marks bits that are not the baseline's"
+    )
 
 
 def _cell(sha256: str, baseline: str) -> str:
