@@ -75,6 +75,10 @@ TRAININGS += --train "starter.train_torch --epochs 1"  # only: torch
 portable-proof: $(READY)  ## some hundred operations and a training on four emulated CPUs: one hash each
 	@./entrypoint samebits portable-proof $(TRAININGS) $(ARGS)
 
+.PHONY: matrix
+matrix: $(READY)  ## vary a training along all that must not matter, and what must (ONLY="workers cores" STRESS=1)
+	@./entrypoint matrix --epochs 2 $(ARGS)
+
 .PHONY: smoke-controls
 smoke-controls: $(READY)  ## show that smoke can fail: perturbations with the protection and without
 	@./entrypoint samebits smoke-controls $(ARGS)

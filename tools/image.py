@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""The image's commands, as `make` calls them: image.py build | run [ARG …] | size | update-base | test-base |
-doctor.
+"""The image's commands, as `make` calls them: image.py build | run [ARG …] | commit | size | update-base |
+test-base | doctor.
 
 Beside it: image_reproduce.py builds twice and compares, image_keep.py saves, loads and mirrors.
 
@@ -245,6 +245,19 @@ def run(arguments: Sequence[str]) -> int:
     os.execv(command[0], command)
 
 
+def commit_of_image() -> int:
+    """Print the commit that the image was built from; one line where it is not the tree's."""
+    docker = find_engine().command
+    name = find_image(docker)
+    variables = ask(docker, "image", "inspect", "--format", '{{join .Config.Env "\\n"}}', name)[1]
+    found = re.search(r"^SAMEBITS_COMMIT=(.*)$", variables, re.MULTILINE)
+    built, here = found[1] if found else "", commit()
+    if built != here:
+        fail(f"{name} was built from commit {built or 'unknown'}, here is {here or 'none'}: `make image`")
+    print(built)
+    return 0
+
+
 def size() -> int:
     """Print the image's size, its wheels' unpacked size, and the one over the other."""
     docker = find_engine().command
@@ -303,6 +316,8 @@ def main() -> int:
         return build(rest)
     if word == "run":
         return run(rest)
+    if word == "commit" and not rest:
+        return commit_of_image()
     if word == "size" and not rest:
         return size()
     if word == "update-base" and not rest:
@@ -311,7 +326,8 @@ def main() -> int:
         return test_base()
     if word == "doctor" and not rest:
         return doctor()
-    fail("usage: image.py build [BUILD OPTION …] | run [ARG …] | size | update-base | test-base | doctor", 2)
+    words = "build [BUILD OPTION …] | run [ARG …] | commit | size | update-base | test-base | doctor"
+    fail(f"usage: image.py {words}", 2)
 
 
 if __name__ == "__main__":

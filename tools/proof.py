@@ -24,7 +24,20 @@ ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / ".proof"
 # What `make proof ARGS=…` hands down: a part is always the command that its table says, and no other.
 FROM_MAKE = {"MAKEFLAGS", "MAKEOVERRIDES", "MFLAGS", "MAKELEVEL", "ARGS"}
-FROM_MAKE |= {"DEVICE", "FRAMEWORK", "JOBS", "JSON", "KEEP", "KILLS", "NET", "ONLY", "RUNS"}
+FROM_MAKE |= {
+    "DEVICE",
+    "FRAMEWORK",
+    "JOBS",
+    "JSON",
+    "KEEP",
+    "KILLS",
+    "NET",
+    "ONLY",
+    "PROFILE",
+    "REPEATS",
+    "RUNS",
+}
+FROM_MAKE |= {"SEEDS", "STRESS"}
 
 
 @dataclass(frozen=True)
@@ -38,6 +51,8 @@ class Part:
 
 HAZARDS = "the operations that go wrong on GPUs repeat"
 RESUMED = "stopped, killed or damaged: the same bits"
+MATRIX = "nothing that must not matter does, and what must does"
+STRESS = "twenty processes under load and jitter, one hash"
 CONTROLS = "each protection is what protects"
 PARTS = (
     Part("lint", "style, types and shell scripts are clean", "make lint"),
@@ -49,6 +64,10 @@ PARTS = (
     Part("hazards-keras", HAZARDS, "make smoke RUNS=5 NET=hazards FRAMEWORK=keras"),  # only: keras
     Part("resume-torch", RESUMED, "make resume-proof KILLS=25 FRAMEWORK=torch"),  # only: torch
     Part("resume-keras", RESUMED, "make resume-proof KILLS=25 FRAMEWORK=keras"),  # only: keras
+    Part("matrix-torch", MATRIX, "make matrix FRAMEWORK=torch"),  # only: torch
+    Part("matrix-keras", MATRIX, "make matrix FRAMEWORK=keras"),  # only: keras
+    Part("stress-torch", STRESS, "make matrix ONLY=stress FRAMEWORK=torch"),  # only: torch
+    Part("stress-keras", STRESS, "make matrix ONLY=stress FRAMEWORK=keras"),  # only: keras
     Part("controls-torch", CONTROLS, "make smoke-controls FRAMEWORK=torch"),  # only: torch
     Part("controls-keras", CONTROLS, "make smoke-controls FRAMEWORK=keras"),  # only: keras
     Part(

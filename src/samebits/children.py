@@ -164,7 +164,7 @@ def _failure(child: Child, status: int, quiet: bool) -> SamebitsError:
         return error
     ended = f"ended with status {status}" if status > 0 else f"was killed by {signal.Signals(-status).name}"
     if quiet:
-        return WrongUse(f"{child.name} {ended}; what it wrote is in {child.log}")
+        return WrongUse(f"{child.name} {ended}; what it wrote is in {child.log.name}")
     shown = "\n".join(f"  {line}" for line in lines[-SHOWN:])
     print(f"the end of what {child.name} wrote:\n{shown}", flush=True)
     return WrongUse(f"{child.name} {ended}, so there is nothing to compare")

@@ -97,7 +97,10 @@ def test_only_a_run_of_the_same_kind_is_reused(seeds: Start, tmp_path: Path) -> 
 
 @pytest.mark.parametrize(
     ("what", "says"),
-    [("bad", "--rate is 7, must be at most 1"), ("broken", "ended with status 1; what it wrote is in ")],
+    [
+        ("bad", "--rate is 7, must be at most 1"),
+        ("broken", "ended with status 1; what it wrote is in training.py-broken-"),
+    ],
 )
 def test_one_that_fails_is_named_and_the_others_go_on(
     seeds: Start, tmp_path: Path, what: str, says: str

@@ -144,6 +144,52 @@ def take_order_from_set(framework: str) -> None:
         patch(toolkit, dataset=ordered_dataset)
 
 
+def leave_one_out(framework: str) -> None:
+    """Take the last sample from every dataset, before samebits gets it."""
+    toolkit = importlib.import_module(f"samebits.{framework}")
+    if framework == "torch":
+        from torch.utils.data import Subset
+
+        loader = toolkit.loader
+
+        def shorter_loader(dataset: Any, **options: Any) -> Any:
+            return loader(Subset(dataset, range(len(dataset) - 1)), **options)
+
+        patch(toolkit, loader=shorter_loader)
+    else:
+        make = toolkit.dataset
+
+        def shorter_dataset(x: np.ndarray, y: np.ndarray, **options: Any) -> Any:
+            return make(x[:-1], y[:-1], **options)
+
+        patch(toolkit, dataset=shorter_dataset)
+
+
+def prefetch_batches(framework: str, number: int) -> None:
+    """Let workers prepare another number of batches ahead."""
+    toolkit = importlib.import_module(f"samebits.{framework}")
+    name, option = {"torch": ("loader", "prefetch_factor"), "keras": ("dataset", "max_queue_size")}[framework]
+    make = getattr(toolkit, name)
+    patch(toolkit, **{name: lambda *data, **options: make(*data, **options, **{option: number})})
+
+
+def log_steps() -> None:
+    """Read and print what a step logs, and that it has ended."""
+    from samebits.run import Run
+
+    log, end = Run.log, Run.end_step
+
+    def log_and_print(run: Run, **values: Any) -> None:
+        print({name: float(value) for name, value in values.items()}, flush=True)
+        log(run, **values)
+
+    def end_and_print(run: Run, *digest: bytes | None) -> None:
+        end(run, *digest)
+        print(f"step {run.step}", flush=True)
+
+    patch(Run, log=log_and_print, end_step=end_and_print)
+
+
 @click.command(context_settings={"allow_interspersed_args": False})
 @click.option(
     "--framework", type=click.Choice(["torch", "keras"]), required=True, help="What MODULE trains with."
@@ -151,6 +197,9 @@ def take_order_from_set(framework: str) -> None:
 @click.option("--draw", type=click.Choice(list(DRAWS)), help="Draw from this global generator now and then.")
 @click.option("--evaluate", is_flag=True, help="Evaluate after every epoch (Keras).")
 @click.option("--order-from-set", "from_set", is_flag=True, help="Order the samples by a set of names.")
+@click.option("--leave-out", is_flag=True, help="Leave the last sample out.")
+@click.option("--prefetch", type=click.IntRange(1), help="Prepare so many batches ahead.")
+@click.option("--log-steps", "steps", is_flag=True, help="Print what every step logs.")
 @click.option("--unprotected", is_flag=True, help="Without samebits' seeding and loading.")
 @click.option("--any-kernel", is_flag=True, help="Without deterministic kernels.")
 @click.argument("module")
@@ -160,6 +209,9 @@ def command(
     draw: str | None,
     evaluate: bool,
     from_set: bool,
+    leave_out: bool,
+    prefetch: int | None,
+    steps: bool,
     unprotected: bool,
     any_kernel: bool,
     module: str,
@@ -180,6 +232,12 @@ def command(
         allow_any_kernel(framework)
     if from_set:
         take_order_from_set(framework)
+    if leave_out:
+        leave_one_out(framework)
+    if prefetch:
+        prefetch_batches(framework, prefetch)
+    if steps:
+        log_steps()
     if evaluate:
         add_evaluation()
     if draw:
