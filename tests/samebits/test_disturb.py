@@ -23,9 +23,9 @@ while last < began + 2:
     time.sleep(0.002)
     now = time.monotonic()
     gap, last = max(gap, now - last), now
-    cores.add(tuple(sorted(os.sched_getaffinity(0))))
+    cores.add(len(os.sched_getaffinity(0)))
     niceness.add(os.getpriority(os.PRIO_PROCESS, 0))
-print(json.dumps({"gap": gap, "cores": len(cores), "niceness": len(niceness)}))
+print(json.dumps({"gap": gap, "cores": min(cores), "niceness": len(niceness)}))
 """
 
 
@@ -35,7 +35,7 @@ def test_jitter_is_noticed(start: Start) -> None:
     seen = json.loads(done.stdout)
     assert seen["gap"] > 0.02, "it was stopped"
     assert seen["niceness"] > 1
-    assert seen["cores"] > 1 or len(os.sched_getaffinity(0)) == 1
+    assert seen["cores"] < len(os.sched_getaffinity(0)) or seen["cores"] == 1
 
 
 def test_the_status_is_passed_on(start: Start) -> None:

@@ -239,7 +239,7 @@ def _threads(axis: str, facts: Facts) -> Iterator[Trial]:
 
 def _learning_rate(axis: str, facts: Facts) -> Iterator[Trial]:
     rate = facts.setting("learning_rate")
-    value = repr(float(rate) * 1.001) if rate else ""
+    value = f"{float(rate) * 1.001:.9g}" if rate else ""
     arguments = ("--learning-rate", value)
     yield _needs(facts, "learning_rate", Trial(axis, value or "another", OTHER, arguments=arguments))
 
