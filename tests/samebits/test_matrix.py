@@ -126,7 +126,8 @@ def test_each_axis_changes_what_it_says(matrix: Start, tmp_path: Path) -> None:
     assert trial("workers-4")[0]["command"][-2:] == ["--workers", "4"]
     assert trial("cores-1")[0]["cores"] == 1
     assert [run["stop"] for run in trial("step-4")] == ["4", None]
-    assert trial("threads-SAMEBITS")[0]["threads"] == "2"
+    threads = trial("threads-SAMEBITS")[0]
+    assert (threads["threads"], threads["replaced"]) == ("2", ""), "two threads from the start"
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user")
