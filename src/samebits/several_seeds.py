@@ -15,8 +15,7 @@ from samebits import door
 from samebits.children import Child, train
 from samebits.errors import CheckFailed, SamebitsError, WrongUse
 from samebits.files import sha256_file
-from samebits.fingerprint import flatten
-from samebits.golden import INNOCENT
+from samebits.fingerprint import FOLLOWING_THE_HOST, flatten
 from samebits.run_folder import read_manifest, shown
 from samebits.smoke import Watch
 from samebits.tables import print_table
@@ -195,8 +194,8 @@ def _apart_from_seed(manifest: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "command": split_seed(manifest["command"])[1],
         "settings": manifest["deciding_settings"] | {"seed": None},
-        "fingerprint": {name: value for name, value in facts.items() if name not in INNOCENT},
-        "git": {name: git.get(name) for name in ("commit", "changes")},
+        "fingerprint": {name: value for name, value in facts.items() if name not in FOLLOWING_THE_HOST},
+        "git": {name: git.get(name) for name in ("commit", "diff")},
         "device": manifest["device"],
     }
 

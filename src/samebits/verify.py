@@ -9,14 +9,14 @@ from typing import Any
 
 import click
 
-from samebits import command_line, door, engine, variables
+from samebits import command_line, door, engine, fingerprint_diff, variables
 from samebits.children import Child, train
 from samebits.compare import Comparison, compare_runs
 from samebits.errors import CheckFailed, WrongUse
 from samebits.files import sha256_file
-from samebits.fingerprint import flatten
+from samebits.fingerprint import FOLLOWING_THE_HOST, flatten
+from samebits.fingerprint_diff import Difference
 from samebits.git import git_state
-from samebits.golden import INNOCENT
 from samebits.run_folder import read_manifest, shown
 from samebits.smoke import Watch, keep_runs, runs_folder
 
@@ -33,7 +33,7 @@ class Verdict:
         run, repeat: the weights' hashes.
         metrics: whether metrics.jsonl has the same bytes.
         faults: what is wrong with the run's own files.
-        environment: (fact, as it was, as it is) of settings and fingerprint, where they differ.
+        environment: in what settings and fingerprint differ.
         comparison: bit by bit, where the run's files are there.
         former, latter: the last lines of metrics, where they are all that is there of the run's.
     """
@@ -42,7 +42,7 @@ class Verdict:
     repeat: str
     metrics: bool
     faults: tuple[str, ...]
-    environment: tuple[tuple[str, str, str], ...]
+    environment: tuple[Difference, ...]
     comparison: Comparison | None
     former: Mapping[str, Any]
     latter: Mapping[str, Any]
@@ -159,7 +159,7 @@ def environment(manifest: Mapping[str, Any]) -> dict[str, str | None]:
     changes = door.outside()
     for row in variables.read():
         chosen = row.name in allowed or (row.policy in AS_RECORDED and row.name in recorded)
-        if chosen and f"variables.{row.name}" not in INNOCENT:
+        if chosen and f"variables.{row.name}" not in FOLLOWING_THE_HOST:
             value = recorded.get(row.name)
             changes[row.name] = value if value and not variables.PLACEHOLDER.search(value) else None
     threads = manifest.get("threads") or str(recorded.get("OMP_NUM_THREADS") or 1).partition(",")[0]
@@ -195,14 +195,15 @@ def compare(manifest: Mapping[str, Any], run: Path, repetition: Path) -> Verdict
     )
 
 
-def differences(was: Mapping[str, Any], is_: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
-    """The settings and the facts of the fingerprint that differ between two manifests."""
-    for table, label in (("deciding_settings", "setting "), ("fingerprint", "")):
-        here, there = dict(flatten(was.get(table, {}))), dict(flatten(is_.get(table, {})))
-        for name in {**here, **there}:
-            one, other = here.get(name, "absent"), there.get(name, "absent")
-            if one != other and name not in INNOCENT:
-                yield label + name, one, other
+def differences(was: Mapping[str, Any], is_: Mapping[str, Any]) -> Iterator[Difference]:
+    """In what two manifests differ: settings, then the facts of the fingerprint, what changes bits first."""
+    here, there = dict(flatten(was["deciding_settings"])), dict(flatten(is_["deciding_settings"]))
+    for name in {**here, **there}:
+        one, other = here.get(name, "absent"), there.get(name, "absent")
+        if one != other:
+            yield Difference(f"setting {name}", one, other, "changes", "another training")
+    facts = map(fingerprint_diff.of_manifest, (was, is_))
+    yield from (one for one in fingerprint_diff.differences(*facts) if one.fact not in FOLLOWING_THE_HOST)
 
 
 def report(verdict: Verdict, kept: Path | None, as_json: bool) -> None:
@@ -214,9 +215,7 @@ def report(verdict: Verdict, kept: Path | None, as_json: bool) -> None:
             "sha256": {"run": verdict.run, "repetition": verdict.repeat},
             "metrics": verdict.metrics,
             "faults": list(verdict.faults),
-            "environment": [
-                dict(zip(("fact", "was", "is"), fact, strict=True)) for fact in verdict.environment
-            ],
+            "environment": [dataclasses.asdict(difference) for difference in verdict.environment],
             "difference": comparison and comparison.as_json(),
             "kept": kept and str(kept),
         }
@@ -224,8 +223,9 @@ def report(verdict: Verdict, kept: Path | None, as_json: bool) -> None:
         return
     if not verdict.same:
         print(*verdict.lines(), sep="\n")
-    for name, was, is_ in verdict.environment:
-        print(f"environment  {name}: {was or 'not set'} → {is_ or 'not set'}")
+    for one in verdict.environment:
+        values = f"{one.first or 'not set'} → {one.second or 'not set'}"
+        print(f"environment  {one.fact}: {values} ({fingerprint_diff.WORDS[one.rank]})")
     if verdict.same:
         print(f"same bits: sha256 {verdict.run}; {_environment_in_words(verdict)}")
     if kept is not None and verdict.same:

@@ -174,7 +174,7 @@ def test_what_cannot_be_repeated_is_one_line(
 def test_changes_that_no_commit_has_must_be_those_of_today(start: Start, folder: Path) -> None:
     now = git_state()
     assert now is not None
-    edit(folder / "run" / "manifest.json", git=now | {"dirty": True, "changes": "e" * 64}, chain=[])
+    edit(folder / "run" / "manifest.json", git=now | {"dirty": True, "diff": "e" * 64}, chain=[])
     done = start("samebits", "verify", "run", cwd=folder)
     assert done.returncode == 2
     assert "was made with changes that no commit has (eeeeeeee" in one_line(done.stderr)
