@@ -12,13 +12,12 @@ from typing import Any
 
 from samebits import door, process
 from samebits.interruption import SAVED
+from samebits.portable import CPUS, QEMU
 from samebits.variables import find_root
 
 SAME, OTHER, MAY = "same", "other", "may differ"
 NOBODY = 65534
 REPEATS = 20  # of a stress test: one flake in thirty survives a run done twice
-EMULATOR = "qemu-x86_64-static"
-EMULATED = ("Haswell", "Skylake-Client", "EPYC-Milan")  # CPUs of both vendors that have AVX2
 PERTURB = "samebits.controls.perturb"
 CAN_REACH = "import os, sys, samebits; sys.exit(not all(map(os.path.exists, sys.argv[1:])))"
 # Stops by itself after a step, as SIGTERM would stop it; then the same command goes on.
@@ -210,10 +209,10 @@ def _cpu(axis: str, facts: Facts) -> Iterator[Trial]:
         reason = "only PROFILE=portable promises it"
     elif facts.manifest["device"] != "cpu":
         reason = "trained on a GPU"
-    elif shutil.which(EMULATOR) is None:
-        reason = f"there is no {EMULATOR}: apt-get install qemu-user-static"
-    for cpu in EMULATED:
-        yield _skip(Trial(axis, f"{cpu}, emulated", within=(EMULATOR, "-cpu", cpu)), reason)
+    elif shutil.which(QEMU) is None:
+        reason = f"there is no {QEMU}: apt-get install qemu-user-static"
+    for cpu in CPUS:
+        yield _skip(Trial(axis, f"{cpu}, emulated", within=(QEMU, "-cpu", cpu)), reason)
 
 
 # ---------------------------------------------------------------- what must matter
