@@ -53,7 +53,8 @@ def determinism() -> dict[str, bool | str]:
     Returns:
         "deterministic_algorithms": "on", "warn only" or "off"; "cudnn_benchmark", "cudnn_deterministic",
         "inductor_deterministic", "fill_uninitialized_memory", "tf32" (whether any operation may use it or
-        another shortened float32): true or false.
+        another shortened float32), "portable_kernels" (whether those that differ by CPU are replaced): true or
+        false.
     """
     mode = torch.get_deterministic_debug_mode()
     memory: Any = torch.utils.deterministic
@@ -68,6 +69,7 @@ def determinism() -> dict[str, bool | str]:
         "inductor_deterministic": inductor,
         "fill_uninitialized_memory": memory.fill_uninitialized_memory,
         "tf32": _may_shorten(),
+        "portable_kernels": portable.routed(),
     }
 
 
@@ -134,6 +136,8 @@ def explain(error: BaseException) -> str | None:
     """
     if lacking := surroundings.explain(error):
         return lacking
+    if refused := portable.explain(error):
+        return refused
     found = isinstance(error, RuntimeError) and _MESSAGE.match(str(error))
     if not found:
         return None

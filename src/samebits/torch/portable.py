@@ -3,7 +3,8 @@
 MKL's vector mathematics begins some functions with the CPU's own approximation of a reciprocal or of a
 reciprocal square root (`rcpps`, `rsqrtps`), which Intel and AMD do not make alike; its Cholesky factorisation
 of float32 does, too. Those functions are routed here: the square root to NumPy's, which is correctly rounded
-as IEEE 754 asks, the others to the C library's in float64, the factorisation to that in float64.
+as IEEE 754 asks, the others to the C library's in float64, the factorisation to that in float64. An LSTM
+takes torch's own kernels in place of oneDNN's, whose equality on other CPUs nothing here could show.
 """
 
 import functools
@@ -26,7 +27,12 @@ ROUTED = {
     "log2": np.log2,
     "log10": np.log10,
 }
+REFUSED = {  # what cannot be made portable: as torch's messages name it, and what to use instead
+    "triangular_solve of a sparse matrix": "torch.linalg.solve_triangular of a dense one",
+    "lstsq with the driver 'gelsy'": "the driver 'gelsd'",
+}
 UNAFFECTED = {("log", torch.float32)}  # begins with no approximation
+NOT_PORTABLE = " has no kernel in the profile portable"
 REAL = (torch.float32, torch.float64)
 
 _library: torch.library.Library | None = None  # what is registered lasts as long as this object
@@ -40,6 +46,7 @@ def route() -> None:
     global _library
     if _library is not None or process.profile() != "portable":
         return
+    torch.backends.quantized.engine = "qnnpack"  # the others choose their integer kernels by CPU
     _library = torch.library.Library("aten", "IMPL")
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r"(?s).*[Oo]verriding a previously registered kernel")
@@ -54,6 +61,19 @@ def route() -> None:
         _register("linalg_cholesky_ex.L", _factor_out)
         _register("cholesky", _old_cholesky)
         _register("cholesky.out", _old_cholesky_out)
+        _register("linalg_lstsq.out", _least_squares)
+        _register("triangular_solve.X", _refuse_sparse, "SparseCsrCPU")
+        for overload in ("input", "data"):
+            for key in ("CPU", "AutogradCPU"):  # made of other operations, with autograd and without
+                _register(f"lstm.{overload}", _without_onednn, key)
+
+
+def explain(error: BaseException) -> str | None:
+    """One line about an operation that the profile `portable` refuses; None if the error is about another."""
+    named = str(error).removesuffix(NOT_PORTABLE)
+    if isinstance(error, RuntimeError) and named in REFUSED:
+        return f"{named} gives other bits on other CPUs: PROFILE=portable refuses it; use {REFUSED[named]}"
+    return None
 
 
 def routed() -> bool:
@@ -61,14 +81,14 @@ def routed() -> bool:
     return _library is not None
 
 
-def _register(name: str, function: Callable[..., Any]) -> None:
+def _register(name: str, function: Callable[..., Any], key: str = "CPU") -> None:
     assert _library is not None
-    original = torch.library.get_kernel(f"aten::{name}", "CPU")
+    original = torch.library.get_kernel(f"aten::{name}", key)
 
     def kernel(keys: torch._C.DispatchKeySet, *args: Any, **named: Any) -> Any:
         return function(functools.partial(original.call_boxed, keys), *args, **named)
 
-    _library.impl(name, kernel, "CPU", with_keyset=True, allow_override=True)
+    _library.impl(name, kernel, key, with_keyset=True, allow_override=True)
 
 
 # ---------------------------------------------------------------- functions of one number
@@ -176,3 +196,26 @@ def _old_cholesky_out(
     return (
         out.copy_(torch.ops.aten.cholesky(self.double(), upper)) if narrow else original(self, upper, out=out)
     )
+
+
+# ---------------------------------------------------------------- others
+
+
+def _least_squares(original: Callable[..., Any], *args: Any, **named: Any) -> Any:
+    """By default torch takes LAPACK's gelsy on the CPU, which differs; gelsd solves the same problems."""
+    if named.get("driver") == "gelsy":
+        raise RuntimeError(f"lstsq with the driver 'gelsy'{NOT_PORTABLE}")
+    return original(*args, **{**named, "driver": named.get("driver") or "gelsd"})
+
+
+def _refuse_sparse(original: Callable[..., Any], *args: Any, **named: Any) -> Any:
+    raise RuntimeError(f"triangular_solve of a sparse matrix{NOT_PORTABLE}")
+
+
+def _without_onednn(original: Callable[..., Any], *args: Any) -> Any:
+    enabled = torch._C._get_mkldnn_enabled()
+    torch._C._set_mkldnn_enabled(False)
+    try:
+        return original(*args)
+    finally:
+        torch._C._set_mkldnn_enabled(enabled)

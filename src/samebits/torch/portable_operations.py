@@ -631,7 +631,15 @@ def _losses() -> Iterable[tuple[str, Operation]]:
     }
     for name, function in functions.items():
         yield name, lambda function=function: _both(function, x)
+    yield "quantized linear", lambda: _quantized()
     yield "clip_grad_norm_", lambda: _clipped()
+
+
+def _quantized() -> torch.Tensor:
+    module = nn.Sequential(nn.Linear(67, 33))
+    _module(module, make(5, 67))
+    result: torch.Tensor = torch.ao.quantization.quantize_dynamic(module, {nn.Linear})(make(5, 67, scale=2))
+    return result
 
 
 def _clipped() -> list[torch.Tensor]:

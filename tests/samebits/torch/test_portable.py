@@ -5,6 +5,7 @@ import pytest
 import torch
 from tests.conftest import printed
 
+import samebits.torch
 from samebits.portable import inputs
 from samebits.torch import portable
 
@@ -129,6 +130,61 @@ def test_cholesky_of_float32_is_that_of_float64_rounded():
         torch.linalg.cholesky(-matrix)
     symmetric = matrix.double().requires_grad_()
     assert torch.autograd.gradcheck(lambda m: torch.linalg.cholesky((m + m.mT) / 2), symmetric)
+
+
+def test_least_squares_take_a_driver_that_does_not_differ():
+    a = torch.from_numpy(inputs.numbers(9, 4))
+    b = torch.from_numpy(inputs.numbers(9, 2, salt=1))
+    solution, residuals, rank, values = torch.linalg.lstsq(a, b)
+    assert equal(solution, torch.linalg.lstsq(a, b, driver="gelsd").solution)
+    assert torch.allclose(solution, torch.linalg.pinv(a) @ b)
+    assert (int(rank), values.shape, residuals.shape) == (4, (4,), (2,))
+
+
+@pytest.mark.parametrize(
+    ("compute", "named"),
+    [
+        (
+            lambda: torch.linalg.lstsq(torch.eye(3), torch.eye(3), driver="gelsy"),
+            "lstsq with the driver 'gelsy'",
+        ),
+        (
+            lambda: torch.triangular_solve(torch.ones(3, 1), torch.eye(3).to_sparse_csr()),
+            "triangular_solve of a sparse matrix",
+        ),
+    ],
+)
+def test_what_cannot_be_made_portable_is_refused_by_name(compute, named):
+    with pytest.raises(RuntimeError) as raised:
+        compute()
+    line = samebits.torch.explain(raised.value)
+    assert line.startswith(f"{named} gives other bits on other CPUs: PROFILE=portable refuses it; use ")
+
+
+CELL = """
+import torch, samebits.torch
+from torch import nn
+samebits.torch.make_deterministic()
+lstm, given = nn.LSTM(13, 29), torch.ones(7, 5, 13, requires_grad=True)
+lstm(given)[0].sum().backward()
+with torch.inference_mode():
+    lstm(given.detach())
+nn.Conv2d(3, 8, 3)(torch.ones(2, 3, 9, 9))
+"""
+
+
+@pytest.mark.parametrize("profile", ["run", "portable"])
+def test_onednn_heeds_its_variable_and_an_lstm_goes_without_it(start, profile):
+    """oneDNN tells what it takes only when it is asked to, in a process of its own."""
+    done = start("python", "-c", CELL, PROFILE=profile, ONEDNN_VERBOSE="1")
+    assert done.returncode == 0, done.stderr
+    used = [line.split(",") for line in done.stdout.splitlines() if line.startswith("onednn_verbose")]
+    kinds = {words[5] for words in used if words[3] == "exec"}
+    assert "convolution" in kinds
+    assert ("rnn" in kinds) == (profile == "run")
+    if profile == "portable":
+        assert ["cpu", "isa:Intel AVX2"] in [words[3:5] for words in used]
+        assert not any("avx512" in word for words in used for word in words)
 
 
 def test_the_profile_run_is_left_alone(start):
