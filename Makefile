@@ -83,12 +83,13 @@ matrix: $(READY)  ## vary a training along all that must not matter, and what mu
 smoke-controls: $(READY)  ## show that smoke can fail: perturbations with the protection and without
 	@./entrypoint samebits smoke-controls $(ARGS)
 
-GOLDEN += runs/torch  # only: torch
+GOLDEN += runs/torch runs/torch-portable  # only: torch
 GOLDEN += runs/keras  # only: keras
 .PHONY: golden
 golden: $(READY)  ## make the starters' hashes of today the golden ones
-	@FRAMEWORK=torch ./entrypoint train  # only: torch
-	@FRAMEWORK=keras ./entrypoint train  # only: keras
+	@PROFILE=run FRAMEWORK=torch ./entrypoint train  # only: torch
+	@PROFILE=portable FRAMEWORK=torch ./entrypoint train --run runs/torch-portable  # only: torch
+	@PROFILE=run FRAMEWORK=keras ./entrypoint train  # only: keras
 	@./entrypoint samebits golden $(GOLDEN)
 
 .PHONY: attest

@@ -53,8 +53,8 @@ def determinism() -> dict[str, bool | str]:
     Returns:
         "deterministic_algorithms": "on", "warn only" or "off"; "cudnn_benchmark", "cudnn_deterministic",
         "inductor_deterministic", "fill_uninitialized_memory", "tf32" (whether any operation may use it or
-        another shortened float32), "portable_kernels" (whether those that differ by CPU are replaced): true or
-        false.
+        another shortened float32), "portable_kernels" (whether those that differ by CPU are replaced): true
+        or false.
     """
     mode = torch.get_deterministic_debug_mode()
     memory: Any = torch.utils.deterministic

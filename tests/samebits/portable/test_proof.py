@@ -1,0 +1,78 @@
+"""The table of operations on emulated CPUs: a sample of it, and that the command can fail."""
+
+import json
+import os
+import shutil
+import subprocess
+
+import pytest
+from tests.conftest import ROOT, one_line
+
+from samebits.portable import QEMU, Machine, differing, emulator, inputs
+from samebits.portable.numpy_operations import operations
+
+emulated = pytest.mark.skipif(
+    shutil.which(QEMU) is None, reason=f"{QEMU} is not installed (qemu-user-static)"
+)
+
+
+def test_inputs_are_exact_and_the_same_everywhere():
+    """Written down once: they come from whole numbers, so no machine can give others."""
+    assert inputs.integers(3).tolist() == [16294208416658607535, 7960286522194355700, 487617019471545679]
+    x = inputs.numbers(1000, scale=3)
+    assert abs(x).max() <= 8
+    assert (x.astype("f4") == x).all()
+    assert inputs.positive(1000).min() > 0
+    assert inputs.wide(5000).max() > 2.0**118
+
+
+def test_names_stand_once():
+    names = [name for name, _ in operations()]
+    assert len(names) == len(set(names)) > 200
+
+
+def test_a_row_that_differs_or_is_missing_is_found():
+    one, other = Machine("native", {"a": "1", "b": "2", "c": "3"}), Machine("EPYC", {"a": "1", "b": "0"})
+    assert differing([one, other]) == ["b", "c"]
+    assert differing([one, one]) == []
+
+
+def test_a_cpu_computes_nothing_wrongly():
+    assert emulator.wrong() == []
+
+
+@emulated
+def test_the_emulator_computes_wrongly_what_is_left_out(start):
+    """If this fails, the emulator has been mended: put the operations back into the table."""
+    code = "from samebits.portable import emulator; print(len(emulator.wrong()))"
+    done = start(QEMU, "-cpu", "Haswell", ROOT / ".venv/bin/python", "-c", code, PROFILE="portable")
+    assert done.stdout == "2\n"
+
+
+def test_a_missing_emulator_is_one_line(start, tmp_path):
+    (tmp_path / "python").symlink_to(ROOT / ".venv/bin/python")
+    environment = {"PATH": str(tmp_path), "HOME": str(tmp_path), "SAMEBITS_ROOT": str(ROOT)}
+    command = [str(tmp_path / "python"), "-m", "samebits", "portable-proof"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert "apt-get install qemu-user-static" in one_line(done.stderr)
+
+
+# only: torch
+@emulated
+@pytest.mark.parametrize(("profile", "status"), [("portable", 0), ("run", 1)])
+def test_a_sample_on_another_vendors_cpu(start, profile, status):
+    """AdamW is all that most trainings need; in the profile run it shows that the proof can fail."""
+    done = start(
+        *("samebits", "portable-proof", "--json", "--cpu", "EPYC", "--part", "optim.Adam"),
+        *("--profile", profile),
+        PROFILE=None if os.environ.get("PROFILE") is None else "run",
+    )
+    assert done.returncode == status, done.stderr
+    result = json.loads(done.stdout)
+    assert result["same"] == (status == 0)
+    assert set(result["machines"]) == {"native", "EPYC"}
+    assert ("optim.AdamW" in result["different"]) == (profile == "run")
+
+
+# only: end
