@@ -94,6 +94,72 @@ def training(rounds: int) -> list[Result]:
         return [ratio("make train", "the same script without samebits", pairs(ours, theirs, rounds), 1.05)]
 
 
+# Prints the seconds that one kind of work takes: NAME is the only thing filled in.
+WORK = """
+import time, torch, torch.nn.functional as F
+ours = NAME != "plain"
+if ours:
+    import samebits.torch
+    samebits.torch.make_deterministic()
+a, image, kernel = torch.rand(768, 768), torch.randn(32, 32, 28, 28), torch.randn(64, 32, 3, 3)
+model = torch.nn.Linear(768, 768)
+model.weight.grad, model.bias.grad = torch.ones(768, 768), torch.ones(768)
+optimizer, lstm = torch.optim.AdamW(model.parameters()), torch.nn.LSTM(64, 128)
+steps = torch.randn(32, 32, 64)
+work = {
+    "matrix product": lambda: a @ a,
+    "convolution": lambda: F.conv2d(image, kernel),
+    "tanh, exp, log": lambda: a.tanh().exp().log(),
+    "square root": lambda: a.sqrt(),
+    "atan": lambda: a.atan(),
+    "AdamW step": lambda: optimizer.step(),
+    "LSTM": lambda: lstm(steps),
+}
+for name, function in work.items():
+    function()
+    taken = []
+    for _ in range(15):
+        began = time.perf_counter()
+        function()
+        taken.append(time.perf_counter() - began)
+    print(name, sorted(taken)[7], sep="=")
+"""
+
+
+def profiles(rounds: int) -> list[Result]:
+    """Each profile against plain torch at the same threads: kinds of work, then the starter's training."""
+    bare = {name: value for name, value in os.environ.items() if name != "SAMEBITS_PROFILE"}
+    results, measured = [], {}
+    for name in ("plain", "run", "portable") * rounds:
+        program = [] if name == "plain" else [str(ROOT / "entrypoint")]
+        command = [*program, sys.executable, "-c", WORK.replace("NAME", repr(name))]
+        environment = bare | ({} if name == "plain" else {"PROFILE": name})
+        done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+        for line in done.stdout.splitlines():
+            work, _, taken = line.partition("=")
+            measured.setdefault((work, name), []).append(float(taken))
+    for work in dict.fromkeys(work for work, _ in measured):
+        for name in ("run", "portable"):
+            both = list(zip(measured[work, name], measured[work, "plain"], strict=True))
+            results.append(ratio(f"{work}, profile {name}", "plain torch", both, None))
+    with tempfile.TemporaryDirectory() as folder:
+        for name, aim in (("run", 1.05), ("portable", 1.5)):
+            environment = {**bare, "SAMEBITS_RUN_FOLDER": f"{folder}/run", "PROFILE": name}
+            ours = [str(ROOT / "entrypoint"), "train", "--epochs", "20"]
+            theirs = [sys.executable, str(ROOT / "tools" / "plain_torch.py"), "20", folder]
+            both = pairs(
+                lambda c=ours, e=environment: subprocess.run(
+                    c, env=e, cwd=folder, check=True, capture_output=True
+                ),
+                lambda c=theirs: subprocess.run(c, env=bare, cwd=folder, check=True, capture_output=True),
+                rounds,
+            )
+            results.append(
+                ratio(f"make train, profile {name}", "the same script without samebits", both, aim)
+            )
+    return results
+
+
 def entrypoint(rounds: int) -> list[Result]:
     """`./entrypoint true` against `true`, in an environment that has not been through it."""
     bare = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
@@ -234,6 +300,7 @@ def peak_memory(work: Callable[[], object]) -> int:
 
 PARTS = {
     "training": training,
+    "profiles": profiles,
     "entrypoint": entrypoint,
     "hashing": hashing,
     "loader": loading,
