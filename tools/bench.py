@@ -94,7 +94,7 @@ def training(rounds: int) -> list[Result]:
         return [ratio("make train", "the same script without samebits", pairs(ours, theirs, rounds), 1.05)]
 
 
-# Prints the seconds that one kind of work takes: NAME is the only thing filled in.
+# Prints the processor's seconds that each kind of work takes; NAME is the only thing filled in.
 WORK = """
 import time, torch, torch.nn.functional as F
 ours = NAME != "plain"
@@ -119,9 +119,9 @@ for name, function in work.items():
     function()
     taken = []
     for _ in range(15):
-        began = time.perf_counter()
+        began = time.process_time()
         function()
-        taken.append(time.perf_counter() - began)
+        taken.append(time.process_time() - began)
     print(name, sorted(taken)[7], sep="=")
 """
 
