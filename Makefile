@@ -70,7 +70,7 @@ smoke: $(READY)  ## train twice, compare the bits (RUNS=10 JOBS=2 NET=hazards DE
 resume-proof: $(READY)  ## stop, kill and damage a training; the same command must end in the same bits (KILLS=25)
 	@./entrypoint samebits resume-proof ./entrypoint train --epochs 3 $(ARGS)
 
-TRAININGS += --train "starter.train_torch --epochs 1 --evaluate-every 0"  # only: torch
+TRAININGS += --train "starter.train_torch"  # only: torch
 .PHONY: portable-proof
 portable-proof: $(READY)  ## some hundred operations and a training on four emulated CPUs: one hash each
 	@./entrypoint samebits portable-proof $(TRAININGS) $(ARGS)

@@ -16,8 +16,10 @@ from typing import Any
 
 import click
 
+from samebits.checkpoint import TENSORS
 from samebits.errors import CheckFailed, WrongUse
 from samebits.files import sha256_file
+from samebits.interruption import SAVED
 from samebits.variables import find_root, read
 
 QEMU = "qemu-x86_64-static"
@@ -46,12 +48,22 @@ class Machine:
 @click.option("--cpu", "cpus", multiple=True, help=f"A CPU that qemu emulates ({', '.join(CPUS)}).")
 @click.option("--part", default="", help="Only rows whose name holds this.")
 @click.option("--train", "trainings", multiple=True, help='A training: "MODULE [ARGUMENT]…", as a row.')
+@click.option("--steps", type=click.IntRange(1), default=3, show_default=True, help="Steps of a training.")
 @click.option("--all", "all_", is_flag=True, help="Print every row, not only those that differ.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object in place of the table.")
 def command(
-    profile: str, cpus: tuple[str, ...], part: str, trainings: tuple[str, ...], all_: bool, as_json: bool
+    profile: str,
+    cpus: tuple[str, ...],
+    part: str,
+    trainings: tuple[str, ...],
+    steps: int,
+    all_: bool,
+    as_json: bool,
 ) -> None:
     """Compute a table of operations and train on this CPU and on emulated ones, and compare the bits.
+
+    An emulated CPU is some hundred times slower, so a training is stopped after a few steps; what is compared
+    then is all that its checkpoint holds: weights, the optimiser's state, generators.
 
     Exit status 0: the same bits on all of them; 1: the rows that differ are printed.
     """
@@ -62,7 +74,9 @@ def command(
     for machine in machines:
         began = time.monotonic()
         with _shown(machine.name) as tell:
-            for row, digest in _rows(machine, environment, part, trainings):
+            for row, digest in _rows(
+                machine, {**environment, "SAMEBITS_STOP_AT": str(steps)}, part, trainings
+            ):
                 machine.digests[row] = digest
                 tell(f"{machine.name}: {len(machine.digests)} rows, {row}")
         machine.seconds = time.monotonic() - began
@@ -126,7 +140,7 @@ def _lines(machine: Machine, environment: dict[str, str], *arguments: str) -> It
         finally:
             process.kill()
             process.wait()
-        if status:
+        if status not in (0, SAVED):
             errors.seek(0)
             said = errors.read().decode(errors="replace").strip().splitlines() or ["nothing"]
             how = f"signal {-status}" if status < 0 else f"status {status}"
@@ -134,12 +148,15 @@ def _lines(machine: Machine, environment: dict[str, str], *arguments: str) -> It
 
 
 def _train(machine: Machine, environment: dict[str, str], module: Sequence[str]) -> str:
-    """Train in a folder of its own; the weights' sha256."""
+    """Train in a folder of its own, and stop; the sha256 of what the checkpoint holds."""
     with tempfile.TemporaryDirectory(prefix="samebits-portable-") as folder:
         run = Path(folder) / "run"
         for _ in _lines(machine, {**environment, "SAMEBITS_RUN_FOLDER": str(run)}, "-m", *module):
             pass
-        return sha256_file(run / "weights.safetensors")
+        found = sorted(Path(folder).rglob(TENSORS)) or sorted(Path(folder).rglob("weights.safetensors"))
+        if not found:
+            raise WrongUse(f"`python -m {' '.join(module)}` left no checkpoint: it must call run.hold(…)")
+        return sha256_file(found[-1])
 
 
 @contextlib.contextmanager
