@@ -19,6 +19,16 @@ SHORTER = {
     "make smoke NET=hazards": "",
     "make resume-proof": 'KILLS=3 ONLY="kill"',
     "make smoke-controls": 'ARGS="--only seed"',
+    "make matrix": 'ONLY=process ARGS="--epochs 1"',
+    "make train SEEDS=5": 'SEEDS=2 ARGS="--epochs 1"',
+    "./entrypoint samebits verify runs/torch": "",  # only: torch
+    "./entrypoint samebits verify runs/keras": "",  # only: keras alone
+    "./entrypoint samebits fingerprint diff torch-cpu runs/torch": "|| test $? = 1",  # only: torch
+    "./entrypoint samebits fingerprint diff keras-cpu runs/keras": "|| test $? = 1",  # only: keras alone
+    "./entrypoint samebits lint src": "",
+    "./entrypoint doctor --deep": "",
+    "make train PROFILE=portable": 'ARGS="--epochs 1"',  # only: torch
+    "make portable-proof": 'ARGS="--cpu EPYC --part numpy.exp"',
     "make bench": 'ARGS="entrypoint --rounds 1"',
     "make proof": "ARGS=lint",
     "make train": "",
