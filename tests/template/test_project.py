@@ -51,10 +51,12 @@ SHORTENED_FOR_ONE = {
     "tests/conftest.py",
     "tests/image/test_image.py",
     "tests/samebits/portable/test_proof.py",
+    "tests/samebits/test_instructions.py",
     "tests/samebits/test_lazy.py",
     "tests/samebits/test_process.py",
     "tests/samebits/test_seeds.py",
     "tests/samebits/test_variables.py",
+    "tests/starter/test_train.py",
     "tests/test_cuda_libraries.py",
     "tests/test_entrypoint.py",
 }
