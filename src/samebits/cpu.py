@@ -4,15 +4,11 @@ import ctypes
 import hashlib
 import os
 import platform
+import sys
 from typing import Any
 
-from samebits import loaded
+from samebits import instructions, loaded
 
-# MKL's code branches (MKL_CBWR_* in mkl_types.h), by number.
-MKL_BRANCHES = {
-    1: "AUTO", 2: "AUTO", 3: "COMPATIBLE", 4: "SSE2", 6: "SSSE3", 7: "SSE4_1", 8: "SSE4_2", 9: "AVX",
-    10: "AVX2", 11: "AVX512_MIC", 12: "AVX512", 13: "AVX512_MIC_E1", 14: "AVX512_E1",
-}  # fmt: skip
 # glibc has several of each, with fused multiply-add and without, and chooses one when it is loaded.
 LIBM = ("exp", "log", "pow", "sin", "cos", "tan", "atan", "atan2", "exp2", "log2", "sincos",
         "expf", "logf", "powf", "sinf", "cosf", "exp2f", "log2f", "sincosf", "fma")  # fmt: skip
@@ -23,7 +19,7 @@ def facts() -> dict[str, Any]:
     found: dict[str, Any] = processor()
     if variants := libm():
         found["libm"] = variants
-    if branch := mkl_branch():
+    if (torch := sys.modules.get("torch")) and (branch := instructions.mkl_branch(torch)):
         found["mkl"] = branch
     return found
 
@@ -56,18 +52,6 @@ def libm() -> str:
     library = ctypes.CDLL(path)
     places = (ctypes.cast(getattr(library, name), ctypes.c_void_p).value or 0 for name in LIBM)
     return hashlib.sha256(" ".join(f"{place - base:x}" for place in places).encode()).hexdigest()[:12]
-
-
-def mkl_branch() -> str:
-    """The code branch that the MKL inside torch runs; empty without torch."""
-    path = next((path for path in loaded.mapped() if os.path.basename(path) == "libtorch_cpu.so"), None)
-    ask = getattr(ctypes.CDLL(path), "mkl_serv_cbwr_get", None) if path else None
-    if ask is None:
-        return ""
-    number = ask(1)  # MKL_CBWR_BRANCH
-    if MKL_BRANCHES.get(number) == "AUTO":
-        number = ctypes.CDLL(path).mkl_serv_cbwr_get_auto_branch()
-    return MKL_BRANCHES.get(number, str(number))
 
 
 def _read(path: str) -> str:

@@ -11,7 +11,10 @@ from types import ModuleType
 from typing import Any
 
 # What the answers of MKL mean; see mkl_cbwr_get in its reference, and docs/portable.md for the other one.
-BRANCHES = {1: "OFF", 2: "AUTO", 3: "COMPATIBLE", 4: "SSE2", 10: "AVX2", 12: "AVX512", 14: "AVX512_E1"}
+BRANCHES = {
+    1: "OFF", 2: "AUTO", 3: "COMPATIBLE", 4: "SSE2", 6: "SSSE3", 7: "SSE4_1", 8: "SSE4_2", 9: "AVX",
+    10: "AVX2", 11: "AVX512_MIC", 12: "AVX512", 13: "AVX512_MIC_E1", 14: "AVX512_E1",
+}  # fmt: skip
 
 
 def chosen(torch: ModuleType | None, numpy: ModuleType | None) -> dict[str, tuple[str, str]]:
@@ -48,6 +51,14 @@ PORTABLE = {  # what must be in force in the profile `portable`
     "NPY_DISABLE_CPU_FEATURES": "X86_V3",
     "OPENBLAS_CORETYPE": "Haswell",
 }
+
+
+def mkl_branch(torch: ModuleType) -> str:
+    """The code branch that torch's MKL runs: the one asked for, or the one it chose; "" without MKL."""
+    branch = _ask_mkl(str(torch.__file__), "mkl_serv_cbwr_get", 1)
+    if BRANCHES.get(branch or 0) in ("OFF", "AUTO"):
+        branch = _ask_mkl(str(torch.__file__), "mkl_serv_cbwr_get_auto_branch")
+    return "" if branch is None else BRANCHES.get(branch, str(branch))
 
 
 @functools.cache
