@@ -88,7 +88,7 @@ GOLDEN += runs/keras  # only: keras
 .PHONY: golden
 golden: $(READY)  ## make the starters' hashes of today the golden ones
 	@PROFILE=run FRAMEWORK=torch ./entrypoint train  # only: torch
-	@PROFILE=portable FRAMEWORK=torch ./entrypoint train --run runs/torch-portable  # only: torch
+	@PROFILE=portable FRAMEWORK=torch ./entrypoint train  # only: torch
 	@PROFILE=run FRAMEWORK=keras ./entrypoint train  # only: keras
 	@./entrypoint samebits golden $(GOLDEN)
 

@@ -10,6 +10,7 @@ import uuid
 from pathlib import Path
 from typing import Any, TextIO
 
+from samebits import process
 from samebits.errors import WrongUse
 from samebits.files import cannot_write
 from samebits.settings import changed
@@ -21,6 +22,8 @@ LOCK, CHECKPOINTS, METRICS = ".lock", "checkpoints", "metrics.jsonl"
 def choose_folder(settings: Any, framework: str, folder: str | os.PathLike[str] | None) -> Path:
     """The folder of a run: SAMEBITS_RUN_FOLDER, `folder`, `settings.run`, or runs/ and what is not default.
 
+    The profile, too, is named where it is not the default.
+
     Raises:
         WrongUse: something else is there.
     """
@@ -31,7 +34,9 @@ def choose_folder(settings: Any, framework: str, folder: str | os.PathLike[str] 
         chosen = given
     if chosen is None:
         others = {name: value for name, value in changed(settings).items() if name not in UNNAMED}
-        chosen = Path("runs") / "-".join([framework, *(f"{name}={value}" for name, value in others.items())])
+        profile = [] if process.profile() == "run" else [process.profile()]
+        options = (f"{name}={value}" for name, value in others.items())
+        chosen = Path("runs") / "-".join([framework, *profile, *options])
     path = Path(chosen)
     if path.exists() and not (path / "manifest.json").exists():
         raise WrongUse(f"{path} exists and is not a run; name another folder with --run, or move it away")
