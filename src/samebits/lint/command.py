@@ -27,7 +27,10 @@ def _codes(text: str, known: dict[str, rules.Rule]) -> set[str]:
 @click.command()
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
 @click.option(
-    "--select", metavar="RULES", default="", help="Only these rules: SB101, SB1 (all of the hundred), names."
+    "--select",
+    metavar="RULES",
+    default="",
+    help="Only these rules: SB101, SB1 (all of the hundred), SB (all), names.",
 )
 @click.option("--ignore", metavar="RULES", default="", help="Not these rules.")
 @click.option("--json", "json_", is_flag=True, help="Print a JSON list instead of lines.")
@@ -51,7 +54,8 @@ def command(
         return 0
     if not paths:
         raise WrongUse("lint needs a path; expected Python files, notebooks or folders of them")
-    chosen = (_codes(select, known) or set(known)) - _codes(ignore, known)
+    usual = {code for code, rule in known.items() if not rule.elsewhere}
+    chosen = (_codes(select, known) or usual) - _codes(ignore, known)
     problems = check(paths, chosen)
     if json_:
         click.echo(output.as_json(problems, known))

@@ -2,12 +2,17 @@
 
 import ast
 import functools
+import re
 from collections.abc import Iterator
 
 from samebits.lint import names
 
 # What a script calls at its top level, where it has no main guard.
 WORKS = ("fit", "fit_generator", "train", "backward")
+# Names of what trains, in which a file need not take a step itself.
+TRAINING = re.compile(
+    r"Trainer$|TrainingArguments$|^train(ing)?_(step|epoch|one_epoch|loop|model|detector)|^train_on_batch$"
+)
 
 
 class Module:
@@ -17,8 +22,9 @@ class Module:
         tree: the syntax tree.
         notebook: whether it is a notebook's code, which is always run from the top.
         calls: every call, in the order of the text.
-        seeded: the families of generators that this file seeds, or a linted script that imports it
-            (`samebits.lint.seeding` fills it in).
+        seeded: the families of generators that this file seeds, or a linted script that imports it.
+        trained: whether this file trains, a linted one that imports it, or its package.
+            (`samebits.lint.seeding` fills both in.)
     """
 
     def __init__(self, tree: ast.Module, *, notebook: bool = False) -> None:
@@ -32,6 +38,7 @@ class Module:
         self.functions = {node.name: node for node in self.nodes if isinstance(node, ast.FunctionDef)}
         self.classes = {node.name: node for node in self.nodes if isinstance(node, ast.ClassDef)}
         self.seeded: frozenset[str] = frozenset()
+        self.trained = False
         self._bound: dict[ast.AST, set[str]] = {}
         self._names: dict[ast.AST, str] = {}
 
@@ -104,6 +111,27 @@ class Module:
         return {"backward", "step"} <= methods or bool(
             methods & {"fit", "fit_generator", "GradientTape", "minimize"}
         )
+
+    @functools.cached_property
+    def is_training(self) -> bool:
+        """Whether a file trains something, or defines or calls what does: a Trainer, a training step."""
+        names = {attribute(call) for call in self.calls} | set(self.functions) | set(self.classes)
+        return self.trains or any(TRAINING.search(name) for name in names)
+
+    @functools.cached_property
+    def only_measures(self) -> bool:
+        """Whether a file takes times on a GPU and trains nothing: no one compares what it computes."""
+        called = {self.called(call) for call in self.calls}
+        return "torch.cuda.synchronize" in called and not self.is_training
+
+    def is_chosen(self, node: ast.AST, words: re.Pattern[str]) -> bool:
+        """Whether a statement stands in either branch of an `if` whose question has one of these words."""
+        for outer in self.around(node):
+            if isinstance(outer, ast.If | ast.IfExp | ast.Match):
+                question = ast.dump(outer.subject if isinstance(outer, ast.Match) else outer.test)
+                if words.search(question):
+                    return True
+        return False
 
     @functools.cached_property
     def mentions_seed(self) -> bool:

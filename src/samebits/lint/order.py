@@ -199,7 +199,7 @@ class Order:
                         return True
                 case ast.Assign(targets=[ast.Subscript(value=held)], value=value):
                     if self._counts(value, names.spelled(held)) or (
-                        numbered and self._numbers(loop.target, value)
+                        self.feeds and numbered and self._numbers(loop.target, value)
                     ):
                         return True
         return False

@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from samebits.lint import names
+from samebits.lint import names, reach
 from samebits.lint.module import Module, attribute, last
 
 PYTHON, NUMPY, TORCH, TENSORFLOW = FAMILIES = ("Python", "NumPy", "torch", "TensorFlow")
@@ -61,29 +61,48 @@ def own(module: Module) -> frozenset[str]:
 
 
 def spread(modules: Mapping[Path, Module]) -> None:
-    """Fill in `seeded`: a file's own, that of files which import it, and for a module its package's."""
-    by_name: dict[str, list[Path]] = {}
+    """Fill in `seeded` and `trained`.
+
+    A file has what it does itself, and what files do that import it; a module, which is no script, also
+    what its package does. A script that imports what seeds is taken to call it.
+    """
+    imported = reach.imports(modules)
+    own_seeds = {path: own(module) for path, module in modules.items()}
+    seeded = _handed_down(own_seeds, imported)
+    trained = _handed_down(
+        {path: frozenset({"trains"} if module.is_training else ()) for path, module in modules.items()},
+        imported,
+    )
+    in_package: dict[Path, frozenset[str]] = {}
+    for path in modules:
+        package = reach.package(path)
+        in_package[package] = in_package.get(package, frozenset()) | seeded[path] | trained[path]
     for path, module in modules.items():
-        if not module.is_script:
-            by_name.setdefault(_parts(path)[-1], []).append(path)
-    imported = {path: _imported(path, module, by_name) for path, module in modules.items()}
-    seeded = {path: own(module) for path, module in modules.items()}
+        found = seeded[path] | trained[path]
+        if module.is_script:
+            found = found.union(*(own_seeds[target] for target in imported[path]))
+        else:
+            found |= in_package[reach.package(path)]
+            if _is_given_one(module):
+                found |= ALL  # somebody hands a seed in
+        module.seeded = found & ALL
+        module.trained = "trains" in found
+
+
+def _handed_down(
+    start: Mapping[Path, frozenset[str]], imported: Mapping[Path, set[Path]]
+) -> dict[Path, frozenset[str]]:
+    """What each file has itself, and what those have that import it, through any number of files."""
+    found = dict(start)
     changed = True
     while changed:
         changed = False
         for path, targets in imported.items():
             for target in targets:
-                if not seeded[path] <= seeded[target]:
-                    seeded[target] |= seeded[path]
+                if not found[path] <= found[target]:
+                    found[target] |= found[path]
                     changed = True
-    in_package: dict[Path, frozenset[str]] = {}
-    for path in modules:
-        package = _package(path)
-        in_package[package] = in_package.get(package, frozenset()) | seeded[path]
-    for path, module in modules.items():
-        if not module.is_script and _is_given_one(module):
-            seeded[path] = ALL  # somebody hands a seed in
-        module.seeded = seeded[path] if module.is_script else seeded[path] | in_package[_package(path)]
+    return found
 
 
 def _is_given_one(module: Module) -> bool:
@@ -98,27 +117,3 @@ def _is_given_one(module: Module) -> bool:
 def _is_called(module: Module, node: ast.AST) -> bool:
     call = module.parents.get(node)
     return isinstance(call, ast.Call) and call.func is node
-
-
-def _package(path: Path) -> Path:
-    """The outermost folder around a file that is a package; the file itself where there is none."""
-    found, folder = path, path.absolute().parent
-    while (folder / "__init__.py").exists():
-        found, folder = folder, folder.parent
-    return found
-
-
-def _imported(path: Path, module: Module, by_name: Mapping[str, list[Path]]) -> set[Path]:
-    """The linted files that a file imports, as far as their paths show it; none that are scripts."""
-    found = set()
-    for dotted in module.aliases.values():
-        parts = tuple(part for part in dotted.split(".") if part)
-        for end in filter(None, (parts, parts[:-1])):
-            found |= {other for other in by_name.get(end[-1], ()) if _parts(other)[-len(end) :] == end}
-    return found - {path}
-
-
-def _parts(path: Path) -> tuple[str, ...]:
-    """A file's path as a dotted name has it."""
-    parts = path.with_suffix("").parts
-    return parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts

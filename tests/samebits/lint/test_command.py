@@ -118,6 +118,13 @@ def test_what_cannot_be_read_is_one_line_and_the_rest_is_read(start, tmp_path):
     assert lines[4] == "Found 4 problems."
 
 
+def test_what_moves_on_other_machines_only_is_asked_for(start, tmp_path):
+    (tmp_path / "train.py").write_text("import torch\ntorch.set_float32_matmul_precision('high')\n")
+    assert start("samebits", "lint", tmp_path).stdout == "All checks passed!\n"
+    for codes in ("SB", "SB403", "tf32-on"):
+        assert " SB403 " in start("samebits", "lint", "--select", codes, tmp_path).stdout
+
+
 def test_a_notebook_is_read_cell_by_cell(start, tmp_path):
     cells = [
         {"cell_type": "markdown", "source": ["# Title"]},

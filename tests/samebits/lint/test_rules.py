@@ -8,6 +8,7 @@ from samebits.lint import rules
 from samebits.lint.check import check
 
 SCRIPT = '\nif __name__ == "__main__":\n    loss.backward()\n    optimizer.step()\n'
+TRAINED = "\n\ndef train():\n    loss.backward()\n    optimizer.step()\n"
 DATASET = "from torch.utils.data import Dataset\nclass Images(Dataset):\n    def __getitem__(self, index):\n        "  # noqa: E501
 NETWORK = "import torch\nimport torch.nn.functional as F\nclass Net(torch.nn.Module):\n    def forward(self, x):\n        x = self.conv(x)\n        "  # noqa: E501
 LAYER = "import keras\nimport tensorflow as tf\nclass Pool(keras.layers.Layer):\n    def call(self, x, ids):\n        "  # noqa: E501
@@ -63,6 +64,12 @@ FLAGGED = [
         "import random\nimport torch\nclass RandomCrop:\n    def __call__(self, x):\n        return random.random()",  # noqa: E501
     ),
     ("SB202", "import random\ndef my_collate(batch):\n    random.shuffle(batch)"),
+    (
+        "SB205",
+        "import random\nimport torch\ntorch.manual_seed(0)\nrandom.seed(0)\n"
+        + DATASET
+        + "return random.random()",
+    ),
     ("SB203", "import tensorflow as tf\no = tf.data.Options()\no.deterministic = False"),
     ("SB203", "import tensorflow as tf\nd.interleave(f, deterministic=False)"),
     (
@@ -109,15 +116,16 @@ FLAGGED = [
     ("SB501", "from tensorflow.python import keras"),
     ("SB502", "import keras\nfrom tensorflow.keras import layers\nkeras.Sequential([layers.Dense(1)])"),
     ("SB502", "import tf_keras\nimport tensorflow as tf\ntf_keras.Model()\ntf.keras.Model()"),
-    ("SB601", NETWORK + "return F.interpolate(x, size=8, mode='bilinear')"),
-    ("SB601", NETWORK + "return F.grid_sample(x, self.grid)"),
-    ("SB601", NETWORK + "return F.pad(x, (1, 1), mode='reflect')"),
+    ("SB601", NETWORK + "return F.interpolate(x, size=8, mode='bilinear')" + TRAINED),
+    ("SB601", NETWORK + "return F.grid_sample(x, self.grid)" + TRAINED),
+    ("SB601", NETWORK + "return F.pad(x, (1, 1), mode='reflect')" + TRAINED),
     ("SB601", "import torch\nloss = torch.nn.CTCLoss()"),
     (
         "SB601",
-        "from torch import nn\nclass N(nn.Module):\n    def __init__(self):\n        self.up = nn.Upsample(2, None, 'bicubic')",  # noqa: E501
+        "from torch import nn\nclass N(nn.Module):\n    def __init__(self):\n        self.up = nn.Upsample(2, None, 'bicubic')"  # noqa: E501
+        + TRAINED,
     ),
-    ("SB602", LAYER + "return tf.math.segment_sum(x, ids)"),
+    ("SB602", LAYER + "return tf.math.segment_sum(x, ids)" + TRAINED),
 ]
 
 CLEAN = [
@@ -146,6 +154,7 @@ CLEAN = [
         "SB103",
         "import os\nnames = {f for f in os.listdir('d')}\nif any(f.endswith('x') for f in os.listdir('d')):\n    pass",  # noqa: E501
     ),
+    ("SB103", "import glob\nwhere = {}\nfor i, shard in enumerate(glob.glob('*')):\n    where[shard] = i"),
     ("SB103", "from pathlib import Path\nconfiguration = list(Path('.').glob('*.yaml'))[0]"),
     (
         "SB104",
@@ -171,6 +180,14 @@ CLEAN = [
         + DATASET
         + "return self.rng.random()\n    def __init__(self):\n        self.o = np.random.permutation(9)",
     ),
+    (
+        "SB202",
+        "import random\nimport torch\ntorch.manual_seed(0)\n" + DATASET + "return random.random()",
+    ),
+    (
+        "SB205",
+        "import numpy as np\n" + DATASET + "return self.rng.random()",
+    ),
     ("SB203", "import tensorflow as tf\nd.map(f, deterministic=True)\nd.map(g)"),
     (
         "SB204",
@@ -189,6 +206,10 @@ CLEAN = [
     ("SB303", "import numpy as np\nnp.random.default_rng(seed)\nnp.random.RandomState(seed=3)"),
     ("SB303", "import random\nr = random.Random()\nr.seed(3)"),
     ("SB303", "import torch\ng = torch.Generator()\ng.manual_seed(0)"),
+    (
+        "SB303",
+        "import numpy as np\ndef f(rng=None):\n    if rng is None:\n        rng = np.random.default_rng()\n    rng = rng or np.random.default_rng()",  # noqa: E501
+    ),
     ("SB304", "import time\nstart = time.time()\nseed = 3"),
     (
         "SB304",
@@ -199,11 +220,22 @@ CLEAN = [
     ("SB305", "import random\ndef augment(x):\n    return random.random()"),
     ("SB306", "import os\nos.environ['OMP_NUM_THREADS'] = '1'\nimport numpy"),
     ("SB306", "import os\nimport subprocess\nos.environ['PYTHONHASHSEED'] = '0'\nsubprocess.run(['python'])"),
+    (
+        "SB306",
+        "import os\nimport torch.multiprocessing as mp\nos.environ['PYTHONHASHSEED'] = '0'\nmp.spawn(main)",
+    ),
     ("SB306", "import os\nos.environ['WANDB_MODE'] = 'offline'"),
     (
         "SB401",
         "import torch\ntorch.backends.cudnn.benchmark = False\ntorch.backends.cudnn.benchmark = args.fast",
     ),
+    (
+        "SB401",
+        "from torch.backends import cudnn\nif args.deterministic:\n    pass\nelse:\n    cudnn.benchmark = True\nif config.get('cudnn_benchmark'):\n    cudnn.benchmark = True",  # noqa: E501
+    ),
+    ("SB401", "from torch.backends import cudnn\ncudnn.benchmark = True\ncudnn.benchmark = False"),
+    ("SB401", "import torch\ntorch.backends.cudnn.benchmark = True\nmodel(x)\ntorch.cuda.synchronize()"),
+    ("SB402", "import torch\ndef disable():\n    torch.use_deterministic_algorithms(False)"),
     (
         "SB402",
         "import torch\ntorch.use_deterministic_algorithms(True)\ntorch.set_deterministic_debug_mode('error')",
@@ -216,18 +248,23 @@ CLEAN = [
     ("SB501", "try:\n    import keras\nexcept ImportError:\n    from tensorflow.python import keras"),
     ("SB502", "from tensorflow import keras\nimport tensorflow as tf\nkeras.Model()\ntf.keras.Model()"),
     ("SB502", "import keras\nimport tensorflow as tf\nkeras.Model()\ntf.keras.backend.clear_session()"),
-    ("SB601", NETWORK + "return F.interpolate(x, size=8, mode='nearest')"),
-    ("SB601", NETWORK + "with torch.no_grad():\n            return F.grid_sample(x, g)"),
-    ("SB601", NETWORK + "return F.interpolate(image, size=8, mode='bilinear')"),
+    ("SB601", NETWORK + "return F.interpolate(x, size=8, mode='nearest')" + TRAINED),
+    ("SB601", NETWORK + "return F.interpolate(x, size=8, mode='bilinear')"),  # nothing here trains it
+    ("SB601", NETWORK + "with torch.no_grad():\n            return F.grid_sample(x, g)" + TRAINED),
+    ("SB601", NETWORK + "return F.interpolate(image, size=8, mode='bilinear')" + TRAINED),
     (
         "SB601",
         "import torch.nn.functional as F\ndef resize(x):\n    return F.interpolate(x, size=8, mode='bilinear')",  # noqa: E501
     ),
     (
         "SB601",
-        "torch.use_deterministic_algorithms(True)\n" + NETWORK + "return F.interpolate(x, 8, mode='linear')",
+        "torch.use_deterministic_algorithms(True)\n"
+        + NETWORK
+        + "return F.interpolate(x, 8, mode='linear')"
+        + TRAINED,
     ),
-    ("SB602", "import tensorflow as tf\ndef pack(x):\n    return tf.math.segment_sum(x, ids)"),
+    ("SB602", "import tensorflow as tf\ndef pack(x):\n    return tf.math.segment_sum(x, ids)" + TRAINED),
+    ("SB602", LAYER + "return tf.math.segment_sum(x, ids)"),
 ]
 
 
@@ -263,3 +300,28 @@ def test_a_script_seeds_what_it_imports(tmp_path):
     both, alone = check([tmp_path], rules.load()), check([tmp_path / "data.py"], rules.load())
     assert [problem.rule for problem in both] == []
     assert [problem.rule for problem in alone] == ["SB101"]
+
+
+def test_a_module_is_trained_by_what_imports_it_or_its_package(tmp_path):
+    package = tmp_path / "nets"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "net.py").write_text(NETWORK + "return F.grid_sample(x, self.grid)\n")
+    assert check([tmp_path], rules.load()) == []
+    (package / "engine.py").write_text(TRAINED)
+    assert [problem.rule for problem in check([tmp_path], rules.load())] == ["SB601"]
+    (package / "engine.py").unlink()
+    (tmp_path / "run.py").write_text(
+        "import torch\nfrom nets.net import Net\ntorch.manual_seed(0)\n" + SCRIPT
+    )
+    assert [problem.rule for problem in check([tmp_path], rules.load())] == ["SB601"]
+
+
+def test_a_script_calls_what_seeds_from_elsewhere(tmp_path):
+    (tmp_path / "setup.py").write_text("import torch\n\ndef begin(n):\n    torch.manual_seed(n)\n")
+    (tmp_path / "train.py").write_text(
+        "from setup import begin\nfrom torch.utils.data import DataLoader\nbegin(3)\nDataLoader(d, shuffle=True)\n"  # noqa: E501
+        + SCRIPT
+    )
+    assert check([tmp_path], rules.load()) == []
+    assert {problem.rule for problem in check([tmp_path / "train.py"], rules.load())} == {"SB201", "SB301"}

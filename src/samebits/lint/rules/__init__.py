@@ -23,11 +23,13 @@ class Rule:
         code: SB and three digits.
         name: a few words with hyphens.
         check: gives a place and a message for everything that it finds; None for what the linter itself says.
+        elsewhere: here the run repeats, on another machine it may not; `--select` alone asks for such a rule.
     """
 
     code: str
     name: str
     check: Check | None
+    elsewhere: bool = False
 
     @property
     def page(self) -> str:
@@ -41,11 +43,11 @@ RULES: dict[str, Rule] = {
 }
 
 
-def rule(code: str, name: str) -> Callable[[Check], Check]:
+def rule(code: str, name: str, *, elsewhere: bool = False) -> Callable[[Check], Check]:
     """Make a function the check of a rule."""
 
     def register(check: Check) -> Check:
-        RULES[code] = Rule(code, name, check)
+        RULES[code] = Rule(code, name, check, elsewhere)
         return check
 
     return register

@@ -58,16 +58,34 @@ def family_of(dotted: str) -> str:
 
 @rule("SB202", "draw-in-dataset")
 def draw_in_dataset(module: Module) -> Iterator[tuple[ast.AST, str]]:
+    for node, called, family, where in _draws_in_data(module):
+        # a seeded torch seeds Python and NumPy in its workers
+        if not module.seeded & {family, TORCH}:
+            yield (
+                node,
+                f"{called} in {where} draws from {family}'s global generator, which nothing here seeds",
+            )
+
+
+@rule("SB205", "draw-tied-to-workers", elsewhere=True)
+def draw_tied_to_workers(module: Module) -> Iterator[tuple[ast.AST, str]]:
+    for node, called, family, where in _draws_in_data(module):
+        yield (
+            node,
+            f"{called} in {where} draws from {family}'s global generator: a sample depends on the number of "
+            "workers and on what drew before",
+        )
+
+
+def _draws_in_data(module: Module) -> Iterator[tuple[ast.Call, str, str, str]]:
+    """The first draw in each function that makes samples: the call, its name, the family, the function."""
     for function, where in _data_functions(module):
         for node in names.own(function):
-            family = DRAWS.get(module.called(node)) if isinstance(node, ast.Call) else None
-            if family in (PYTHON, NUMPY):
-                called = module.called(node)
-                yield (
-                    node,
-                    f"{called} in {where} draws from {family}'s global generator: a sample depends on "
-                    "the workers and on what drew before",
-                )
+            if not isinstance(node, ast.Call):
+                continue
+            called = module.called(node)
+            if DRAWS.get(called) in (PYTHON, NUMPY):
+                yield node, called, DRAWS[called], where
                 break
 
 

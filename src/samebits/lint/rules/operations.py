@@ -47,6 +47,8 @@ def _is_trained_through(module: Module, call: ast.Call) -> bool:
     """Whether a gradient flows through a call: a layer, a forward pass or a loss."""
     if "Loss" in attribute(call) or "loss" in attribute(call):
         return True
+    if not module.trained:
+        return False
     cls = module.class_of(call)
     function = module.scope(call)
     if cls is None or not isinstance(function, ast.FunctionDef) or not _is_network(module, cls):

@@ -50,6 +50,8 @@ CLOCKS = {
     "secrets.token_hex",
     "random.SystemRandom",
 }
+# What a caller hands in, where it wants a draw to repeat.
+GIVEN = re.compile(r"rng|generator|random|seed", re.I)
 MODELS = ("torchvision.models.", "timm.create_model", "segmentation_models_pytorch.")
 OPTIMIZERS = "torch.optim."
 BASES = {
@@ -179,6 +181,8 @@ def unseeded_generator(module: Module) -> Iterator[tuple[ast.AST, str]]:
         called = module.called(call)
         if any(isinstance(outer, ast.Dict) for outer in module.around(call)):
             continue  # an identifier in what is sent or stored
+        if _is_fallback(module, call):
+            continue  # a caller may hand one in
         if called in ENTROPY:
             yield call, f"{called} takes fresh entropy from the system in every run"
         elif (
@@ -189,6 +193,11 @@ def unseeded_generator(module: Module) -> Iterator[tuple[ast.AST, str]]:
             yield call, f"{called}() without a seed takes fresh entropy from the system in every run"
         elif not called and _seeds_itself(module, call):
             yield call, "Generator.seed() takes fresh entropy from the system; manual_seed(…) takes yours"
+
+
+def _is_fallback(module: Module, call: ast.Call) -> bool:
+    """`rng or default_rng()`, or below `if rng is None` or `if seed`."""
+    return isinstance(module.parents[call], ast.BoolOp) or module.is_chosen(call, GIVEN)
 
 
 def _is_set_later(module: Module, call: ast.Call) -> bool:

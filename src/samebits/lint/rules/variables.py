@@ -20,7 +20,16 @@ AT_IMPORT = {
     "TF_ENABLE_ONEDNN_OPTS": ("tensorflow",),
 }
 # What starts another process, which does read them.
-STARTERS = ("subprocess.", "os.exec", "os.spawn", "os.system", "os.posix_spawn", "os.popen")
+STARTERS = (
+    "subprocess.",
+    "multiprocessing.",
+    "torch.multiprocessing.spawn",
+    "os.exec",
+    "os.spawn",
+    "os.system",
+    "os.posix_spawn",
+    "os.popen",
+)
 
 
 @rule("SB306", "variable-too-late")
