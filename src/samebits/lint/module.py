@@ -3,7 +3,7 @@
 import ast
 import functools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from samebits.lint import names
 
@@ -105,12 +105,36 @@ class Module:
         return self.notebook or any(self._works(statement) for statement in self.tree.body)
 
     @functools.cached_property
+    def reached(self) -> list[ast.Call]:
+        """The calls that start when the file does, in the order of the text.
+
+        Those at the top and below the main guard, and those of functions, methods and classes of it that
+        are named there, or in what is named there. A class is taken whole.
+        """
+        waiting: list[ast.AST] = [
+            statement
+            for statement in self.tree.body
+            if not isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+        ]
+        if any(self.called(call).endswith("app.run") for call in self.calls) and "main" in self.functions:
+            waiting.append(self.functions["main"])  # which absl calls by its name
+        seen: set[ast.AST] = set()
+        while waiting:
+            for node in ast.walk(waiting.pop()):
+                if node in seen:
+                    continue
+                seen.add(node)
+                named = getattr(node, "id", None) or getattr(node, "attr", None)
+                for known in (self.functions, self.classes):
+                    target = known.get(named) if isinstance(named, str) else None
+                    if target is not None and target not in seen:
+                        waiting.append(target)
+        return [call for call in self.calls if call in seen]
+
+    @functools.cached_property
     def trains(self) -> bool:
         """Whether a file trains something, as far as the names of what it calls tell."""
-        methods = {attribute(call) for call in self.calls}
-        return {"backward", "step"} <= methods or bool(
-            methods & {"fit", "fit_generator", "GradientTape", "minimize"}
-        )
+        return trains(self.calls)
 
     @functools.cached_property
     def is_training(self) -> bool:
@@ -180,6 +204,14 @@ class Module:
             assert isinstance(scope, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
             self._bound[scope] = names.bound_in(scope)
         return self._bound[scope]
+
+
+def trains(calls: Iterable[ast.Call]) -> bool:
+    """Whether some of these calls train something, as far as their names tell."""
+    methods = {attribute(call) for call in calls}
+    return {"backward", "step"} <= methods or bool(
+        methods & {"fit", "fit_generator", "GradientTape", "minimize"}
+    )
 
 
 def argument(call: ast.Call, name: str, position: int | None = None) -> ast.expr | None:

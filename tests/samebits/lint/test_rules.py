@@ -77,6 +77,10 @@ FLAGGED = [
         "import tensorflow as tf\ntf.data.Dataset.list_files('*')\nif __name__ == '__main__':\n    pass",
     ),
     ("SB301", "import torch" + SCRIPT),
+    (
+        "SB301",
+        "import torch\ndef main(_):\n    Run().go()\nclass Run:\n    def go(self):\n        loss.backward()\n        o.step()\nif __name__ == '__main__':\n    app.run(main)",  # noqa: E501
+    ),
     ("SB301", "import keras\nmodel = keras.Sequential()\nmodel.fit(x, y)"),
     ("SB301", "import lightning\ntrainer = lightning.Trainer()\ntrainer.fit(model)"),
     ("SB302", "import torch\nclass Net(torch.nn.Module):\n    pass\nnet = Net()\ntorch.manual_seed(0)"),
@@ -195,6 +199,10 @@ CLEAN = [
     ),
     ("SB301", "import torch\ntorch.manual_seed(0)" + SCRIPT),
     ("SB301", "import torch\nfrom mine import train\ndef main(args):\n    train(args.seed)" + SCRIPT),
+    (
+        "SB301",
+        "import torch\ndef train():\n    loss.backward()\n    o.step()\nif __name__ == '__main__':\n    show()",  # noqa: E501
+    ),
     ("SB301", "import torch\ndef step():\n    loss.backward()\n    optimizer.step()"),
     ("SB301", "import keras\nencoder.fit(x)\nif __name__ == '__main__':\n    pass"),
     ("SB302", "import torch\ntorch.manual_seed(0)\nnet = torch.nn.Linear(1, 1)\ntorch.manual_seed(1)"),
@@ -211,12 +219,17 @@ CLEAN = [
         "import numpy as np\ndef f(rng=None):\n    if rng is None:\n        rng = np.random.default_rng()\n    rng = rng or np.random.default_rng()",  # noqa: E501
     ),
     ("SB304", "import time\nstart = time.time()\nseed = 3"),
+    ("SB304", "import time\nif not args.seed:\n    args.seed = int(time.time())"),
     (
         "SB304",
         "import random\nrandom.seed(0)\nseed = random.randint(1, 9)\nif __name__ == '__main__':\n    pass",
     ),
     ("SB305", "import random\nrandom.seed(0)\nrandom.shuffle(x)" + SCRIPT),
     ("SB305", "import random\nport = random.randint(10000, 60000)" + SCRIPT),
+    (
+        "SB305",
+        "import random\ndef augment(x):\n    return random.random()" + SCRIPT,
+    ),  # which nothing here calls
     ("SB305", "import random\ndef augment(x):\n    return random.random()"),
     ("SB306", "import os\nos.environ['OMP_NUM_THREADS'] = '1'\nimport numpy"),
     ("SB306", "import os\nimport subprocess\nos.environ['PYTHONHASHSEED'] = '0'\nsubprocess.run(['python'])"),

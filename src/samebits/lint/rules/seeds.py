@@ -70,7 +70,7 @@ def no_seed(module: Module) -> Iterator[tuple[ast.AST, str]]:
     roots = {dotted.partition(".")[0] for dotted in module.aliases.values()}
     if not roots & FRAMEWORKS:
         return
-    for call in module.calls:
+    for call in module.reached:
         if isinstance(call.func, ast.Attribute) and _trains(module, call, roots):
             yield call, "this script trains and sets no seed: it starts from other weights in every run"
             return
@@ -85,7 +85,7 @@ FITTED = re.compile(
 def _trains(module: Module, call: ast.Call, roots: set[str]) -> bool:
     method = attribute(call)
     if method == "backward":
-        steps = any(attribute(other) == "step" for other in module.calls)
+        steps = any(attribute(other) == "step" for other in module.reached)
         return steps and not module.called(call) and "torch" in roots
     if method in ("fit", "fit_generator", "train_on_batch"):
         assert isinstance(call.func, ast.Attribute)
@@ -234,6 +234,8 @@ def _seeds_itself(module: Module, call: ast.Call) -> bool:
 def seed_from_clock(module: Module) -> Iterator[tuple[ast.AST, str]]:
     reported: set[ast.AST] = set()
     for place, value in _seed_values(module):
+        if module.is_chosen(place, GIVEN):
+            continue  # below `if seed is None`: whoever wants it to repeat gives one
         for node in ast.walk(value):
             called = module.called(node)
             if node in reported or not called:
