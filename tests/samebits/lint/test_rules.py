@@ -237,6 +237,10 @@ CLEAN = [
         "SB306",
         "import os\nimport torch.multiprocessing as mp\nos.environ['PYTHONHASHSEED'] = '0'\nmp.spawn(main)",
     ),
+    (
+        "SB306",
+        "import multiprocessing\nimport os\nos.environ['PYTHONHASHSEED'] = '0'\nmultiprocessing.Process()",
+    ),
     ("SB306", "import os\nos.environ['WANDB_MODE'] = 'offline'"),
     (
         "SB401",
