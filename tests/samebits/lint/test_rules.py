@@ -219,6 +219,7 @@ CLEAN = [
         "import numpy as np\ndef f(rng=None):\n    if rng is None:\n        rng = np.random.default_rng()\n    rng = rng or np.random.default_rng()",  # noqa: E501
     ),
     ("SB304", "import time\nstart = time.time()\nseed = 3"),
+    ("SB304", "import time\nseed = args.seed or int(time.time())"),
     ("SB304", "import time\nif not args.seed:\n    args.seed = int(time.time())"),
     (
         "SB304",

@@ -238,7 +238,7 @@ def seed_from_clock(module: Module) -> Iterator[tuple[ast.AST, str]]:
             continue  # below `if seed is None`: whoever wants it to repeat gives one
         for node in ast.walk(value):
             called = module.called(node)
-            if node in reported or not called:
+            if node in reported or not called or _is_alternative(value, node):
                 continue
             drawn = (
                 called in DRAWS and module.is_script and not _seeded_above(module, node, family_of(called))
@@ -247,6 +247,12 @@ def seed_from_clock(module: Module) -> Iterator[tuple[ast.AST, str]]:
                 reported.add(node)
                 what = "is drawn by" if drawn else "comes from"
                 yield place, f"the seed {what} {called}: another one in every run"
+
+
+def _is_alternative(value: ast.expr, node: ast.AST) -> bool:
+    """`seed or randint(…)`: as below `if seed is None`."""
+    choices = (one for one in ast.walk(value) if isinstance(one, ast.BoolOp))
+    return any(node in ast.walk(other) for choice in choices for other in choice.values[1:])
 
 
 def _seeded_above(module: Module, draw: ast.AST, family: str) -> bool:
