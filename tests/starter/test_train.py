@@ -68,7 +68,7 @@ def test_the_run_folder_says_what_made_it(trained):
 def test_portable_gives_the_golden_hash_on_every_machine(start, tmp_path):
     done = start("train", cwd=tmp_path, FRAMEWORK="torch", PROFILE="portable")
     assert done.returncode == 0, done.stderr
-    manifest = json.loads((tmp_path / "runs/torch/manifest.json").read_text())
+    manifest = json.loads((tmp_path / "runs/torch-portable/manifest.json").read_text())
     assert manifest["profile"] == manifest["fingerprint"]["profile"] == "portable"
     assert manifest["fingerprint"]["determinism"]["portable_kernels"] is True
     assert manifest["golden"] == "matches the golden hash"
