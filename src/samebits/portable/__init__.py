@@ -69,6 +69,10 @@ def command(
     """
     if shutil.which(QEMU) is None:
         raise WrongUse(f"there is no {QEMU}, which emulates other CPUs: apt-get install qemu-user-static")
+    listed = subprocess.run([QEMU, "-cpu", "help"], capture_output=True, text=True).stdout.split()
+    for cpu in cpus:
+        if cpu not in listed:
+            raise WrongUse(f"{QEMU} emulates no CPU {cpu!r}: `{QEMU} -cpu help` lists them")
     environment = _environment(profile)
     machines = [Machine(name) for name in (NATIVE, *(cpus or CPUS))]
     for machine in machines:

@@ -49,6 +49,13 @@ def test_the_emulator_computes_wrongly_what_is_left_out(start):
     assert done.stdout == "2\n"
 
 
+@emulated
+def test_an_unknown_cpu_is_one_line(start):
+    done = start("samebits", "portable-proof", "--cpu", "8086")
+    assert done.returncode == 2
+    assert "emulates no CPU '8086': `qemu-x86_64-static -cpu help` lists them" in one_line(done.stderr)
+
+
 def test_a_missing_emulator_is_one_line(start, tmp_path):
     environment = {"PATH": str(tmp_path), "HOME": str(tmp_path), "SAMEBITS_ROOT": str(ROOT)}
     command = [str(ROOT / ".venv/bin/python"), "-m", "samebits", "portable-proof"]
