@@ -14,6 +14,7 @@ ON = {
     "inductor_deterministic": True,
     "fill_uninitialized_memory": False,
     "tf32": False,
+    "portable_kernels": False,
 }
 
 
