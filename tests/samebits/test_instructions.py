@@ -1,6 +1,6 @@
 """What the libraries chose among the CPU's instructions, read back in processes of their own."""
 
-import pytest
+import pytest  # only: torch
 from tests.conftest import printed
 
 from samebits.instructions import PORTABLE

@@ -1,7 +1,7 @@
 """The table of operations on emulated CPUs: a sample of it, and that the command can fail."""
 
-import json
-import os
+import json  # only: torch
+import os  # only: torch
 import shutil
 import subprocess
 
