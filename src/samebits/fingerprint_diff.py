@@ -71,6 +71,7 @@ class Difference:
 def differences(first: Mapping[str, str], second: Mapping[str, str]) -> list[Difference]:
     """What differs between two flattened fingerprints: what changes bits first, then by name."""
     portable = first.get("profile") == second.get("profile") == "portable"
+    both_have_data = _has_data(first) and _has_data(second)
     rows = {row.name: row for row in variables.read()}
     found = []
     for fact in sorted({*first, *second}):
@@ -82,7 +83,7 @@ def differences(first: Mapping[str, str], second: Mapping[str, str]) -> list[Dif
             rank, why = "none", "the profile portable does not choose by it"
         if fact.startswith("loaded.") and before.partition(" sha256:")[2] == now.partition(" sha256:")[2]:
             rank, why = "none", "the same file at another place"
-        if fact.startswith("data.") and not (_has_data(first) and _has_data(second)):
+        if fact.startswith("data.") and not both_have_data:
             rank, why = "none", "only one of the two has read its data"
         found.append(Difference(fact, before, now, rank, why))
     return sorted(found, key=lambda one: list(WORDS).index(one.rank))

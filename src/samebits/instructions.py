@@ -35,7 +35,8 @@ def chosen(torch: ModuleType | None, numpy: ModuleType | None) -> dict[str, tupl
         features = numpy._core._multiarray_umath.__cpu_features__
         there = [name for name in ("X86_V4", "AVX512_ICL", "AVX512_SPR") if features.get(name)]
         found["NPY_DISABLE_CPU_FEATURES"] = ("NumPy's highest instruction set", " ".join(there) or "X86_V3")
-        kernels = sorted({str(pool["architecture"]) for pool in _pools() if "architecture" in pool})
+        pools = (pool for pool in thread_pools() if pool["internal_api"] == "openblas")
+        kernels = sorted({str(pool["architecture"]) for pool in pools if "architecture" in pool})
         found["OPENBLAS_CORETYPE"] = ("OpenBLAS's kernels", " ".join(kernels))
     return found
 
@@ -71,8 +72,9 @@ def _ask_mkl(torch: str, function: str, *arguments: int) -> int | None:
         return None
 
 
-def _pools() -> list[dict[str, Any]]:
-    import threadpoolctl
+def thread_pools() -> list[dict[str, Any]]:
+    """What threadpoolctl tells of each library with threads that is loaded."""
+    import threadpoolctl  # a small module without a framework of its own; asks only what is loaded
 
     pools: list[dict[str, Any]] = threadpoolctl.threadpool_info()
-    return [pool for pool in pools if pool["internal_api"] == "openblas"]
+    return pools

@@ -131,7 +131,7 @@ def effective() -> dict[str, object]:
         features = numpy._core._multiarray_umath.__cpu_features__
         values["numpy"] = {"cpu_features": sorted(name for name, there in features.items() if there)}
         kept = ("internal_api", "version", "architecture", "threading_layer", "num_threads")
-        pools = [{key: pool[key] for key in kept if key in pool} for pool in _thread_pools()]
+        pools = [{key: pool[key] for key in kept if key in pool} for pool in instructions.thread_pools()]
         values["thread_pools"] = [json.loads(pool) for pool in sorted(set(map(json.dumps, pools)))]
     if tensorflow := _imported("tensorflow", "config"):
         values["tensorflow"] = {
@@ -247,7 +247,7 @@ def _effective_faults() -> list[Fault]:
         if mkl is not None and mkl != torch.get_num_threads():
             expect("MKL_NUM_THREADS", "MKL's number of threads", mkl, threads, "")
     if _imported("numpy", "_core"):
-        for pool in _thread_pools():
+        for pool in instructions.thread_pools():
             if pool["internal_api"] == "openblas":
                 must = environment.get("OPENBLAS_NUM_THREADS")
                 expect("OPENBLAS_NUM_THREADS", "OpenBLAS's number of threads", pool["num_threads"], must, "")
@@ -277,13 +277,6 @@ def _keras_settings(path: Path) -> dict[str, Any]:
 def _mkl_threads(torch: ModuleType) -> int | None:
     found = re.search(r"mkl_get_max_threads\(\) : (\d+)", torch.__config__.parallel_info())
     return int(found[1]) if found else None
-
-
-def _thread_pools() -> list[dict[str, Any]]:
-    import threadpoolctl  # a small module without a framework of its own; asks only what is loaded
-
-    pools: list[dict[str, Any]] = threadpoolctl.threadpool_info()
-    return pools
 
 
 def _tensorflow_threads(tensorflow: ModuleType, kind: str) -> int:

@@ -440,6 +440,7 @@ class Run:
             write_whole(folder / "curves.png", curves.draw(self._metrics.lines))
         else:
             write_whole(self.working.metrics, "")
+        facts = fingerprint(self.framework, self.device)
         manifest = {
             "format": FORMAT,
             "framework": self.framework,
@@ -453,10 +454,10 @@ class Run:
             "deciding_settings": deciding(self.settings),
             "started": self._started.isoformat(timespec="seconds"),
             "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-            "git": git_state(),
+            "git": facts["code"],
             "replaced": process.replaced(),
             "allowed": process.allowed(),
-            "fingerprint": fingerprint(self.framework, self.device),
+            "fingerprint": facts,
             "metrics": self._metrics.lines[-1] if self._metrics.lines else {},
             "metrics_sha256": sha256_file(self.working.metrics),
             "steps": self.step,

@@ -11,6 +11,7 @@ SPLITS = {"train_test_split", "ShuffleSplit", "StratifiedShuffleSplit", "GroupSh
 SPLITS |= {"RepeatedKFold", "RepeatedStratifiedKFold"}
 FOLDS = {"KFold", "StratifiedKFold", "StratifiedGroupKFold", "GroupKFold"}  # they draw with shuffle=True only
 RESAMPLED = {"sklearn.utils.shuffle", "sklearn.utils.resample"}
+# Not svm.LinearSVC, which draws with dual=True only.
 ESTIMATORS = {
     f"sklearn.{module}.{name}"
     for module, classes in {
@@ -25,11 +26,9 @@ ESTIMATORS = {
         "model_selection": "RandomizedSearchCV",
         "random_projection": "GaussianRandomProjection SparseRandomProjection",
         "kernel_approximation": "RBFSampler Nystroem",
-        "svm": "LinearSVC",
     }.items()
     for name in classes.split()
 }
-ESTIMATORS.remove("sklearn.svm.LinearSVC")  # draws with dual=True only
 UNSEEDED = "NumPy's global generator, which nothing here seeds"
 
 
