@@ -37,7 +37,7 @@ OF_FRAMEWORK = (
 )
 
 # `starter` where it is a package or a folder, and not the English word.
-STARTER = re.compile(r"\bstarter(?=[./]\w)|(?<=[\"/])starter(?=[\"/])|(?<=from )starter\b")
+STARTER = re.compile(r"\bstarter(?=[./]\w)|(?<=[\"/])starter(?=[\"/])|(?<=src/)starter\b|(?<=from )starter\b")
 
 # `samebits` where it is the image's name, or of what is made of the image; in these files.
 IMAGE = re.compile(

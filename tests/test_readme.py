@@ -56,7 +56,7 @@ ELSEWHERE = {
 
 def commands() -> list[str]:
     readme = (ROOT / "README.md").read_text()
-    others = r"^<!-- only: \w+ alone -->\n.*?^<!-- only: end -->\n"  # of a project with one framework
+    others = r"^<!-- only: \w+ alone -->\n.*?^<!-- only: \w+ -->\n"  # of a project with one framework
     readme = re.sub(others, "", readme, flags=re.DOTALL | re.MULTILINE)
     blocks = re.findall(r"^```sh\n(.*?)^```", readme, re.DOTALL | re.MULTILINE)
     lines = (line.partition("#")[0].strip() for block in blocks for line in block.splitlines())

@@ -122,7 +122,9 @@ def test_its_files_are_the_roots_but_for_names(template: Path, project: Path) ->
     for name in sorted(expected(template, project) - REMADE):
         root, own = template / name, project / in_project(name)
         assert root.stat().st_mode == own.stat().st_mode, name
-        before = re.sub(r"\bstarter(?=[./]\w|/?\"|/)|(?<=from )starter\b", PACKAGE, root.read_text())
+        before = re.sub(
+            r"\bstarter(?=[./]\w|/?\"|/)|(?<=src/)starter\b|(?<=from )starter\b", PACKAGE, root.read_text()
+        )
         marks = re.compile(r"[ \t]*(?:#|//|<!--) only: [a-z ]+(?: -->)?$")
         lines = [marks.sub("", line) for line in before.splitlines()]
         changes = [
