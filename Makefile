@@ -71,8 +71,9 @@ resume-proof: $(READY)  ## stop, kill and damage a training; the same command mu
 	@./entrypoint samebits resume-proof ./entrypoint train --epochs 3 $(ARGS)
 
 TRAININGS += --train "starter.train_torch"  # only: torch
+TRAININGS += --train "starter.train_keras"  # only: keras
 .PHONY: portable-proof
-portable-proof: $(READY)  ## some hundred operations and a training on four emulated CPUs: one hash each
+portable-proof: $(READY)  ## some hundred operations and trainings on four emulated CPUs: one hash each
 	@./entrypoint samebits portable-proof $(TRAININGS) $(ARGS)
 
 .PHONY: matrix
@@ -84,12 +85,13 @@ smoke-controls: $(READY)  ## show that smoke can fail: perturbations with the pr
 	@./entrypoint samebits smoke-controls $(ARGS)
 
 GOLDEN += runs/torch runs/torch-portable  # only: torch
-GOLDEN += runs/keras  # only: keras
+GOLDEN += runs/keras runs/keras-portable  # only: keras
 .PHONY: golden
 golden: $(READY)  ## make the starters' hashes of today the golden ones
 	@PROFILE=run FRAMEWORK=torch ./entrypoint train  # only: torch
 	@PROFILE=portable FRAMEWORK=torch ./entrypoint train  # only: torch
 	@PROFILE=run FRAMEWORK=keras ./entrypoint train  # only: keras
+	@PROFILE=portable FRAMEWORK=keras ./entrypoint train  # only: keras
 	@./entrypoint samebits golden $(GOLDEN)
 
 .PHONY: attest

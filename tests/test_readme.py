@@ -27,8 +27,8 @@ SHORTER = {
     "./entrypoint samebits fingerprint diff keras-cpu runs/keras": "|| test $? = 1",  # only: keras alone
     "./entrypoint samebits lint src/starter": "",
     "./entrypoint doctor --deep": "",
-    "make train PROFILE=portable": 'ARGS="--epochs 1"',  # only: torch
-    "make portable-proof": 'ARGS="--cpu EPYC --part numpy.exp"',
+    "make train PROFILE=portable": 'ARGS="--epochs 1"',
+    "make portable-proof": 'ARGS="--cpu EPYC --table numpy --part numpy.exp"',
     "make bench": 'ARGS="entrypoint --rounds 1"',
     "make proof": "ARGS=lint",
     "make train": "",

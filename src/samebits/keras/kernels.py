@@ -5,6 +5,7 @@ import os
 from typing import Any
 
 from samebits.errors import WrongUse
+from samebits.keras import portable
 from samebits.keras.refusals import explain
 from samebits.uncaught import explain_uncaught
 
@@ -36,6 +37,7 @@ def make_deterministic(*, check: bool = False) -> None:
         )
     import tensorflow as tf
 
+    portable.route()
     explain_uncaught(explain)
     # Both may be called before or after TensorFlow has set itself up.
     tf.config.experimental.enable_op_determinism()
@@ -66,6 +68,7 @@ def determinism() -> dict[str, Any]:
     return {
         "deterministic_operations": config.is_op_determinism_enabled(),
         "tf32": tf.config.experimental.tensor_float_32_execution_enabled(),
+        "portable_kernels": portable.routed(),
         "jit": tf.config.optimizer.get_jit(),
         "fill_uninitialized_memory": None,
         "intra_op_threads": tf.config.threading.get_intra_op_parallelism_threads(),

@@ -2,6 +2,8 @@
 
 import re
 
+from samebits.keras import portable
+
 CPU = "run that part on the CPU (`with tf.device('/CPU:0')`)"
 
 # Words of TensorFlow's message, the operation, what to use instead. The first that fits is taken.
@@ -116,6 +118,8 @@ def explain(error: BaseException) -> str | None:
         The operation's name and, where one is known, what to use instead; None if the error is about
         something else.
     """
+    if (not_portable := portable.explain(error)) is not None:
+        return not_portable
     message = str(error)
     if "determin" not in message.lower():
         return None

@@ -20,6 +20,7 @@ from samebits.checkpoint import TENSORS
 from samebits.errors import CheckFailed, WrongUse
 from samebits.files import sha256_file
 from samebits.interruption import SAVED
+from samebits.portable.operations import TABLES, installed
 from samebits.variables import find_root, read
 
 QEMU = "qemu-x86_64-static"
@@ -46,6 +47,9 @@ class Machine:
 @click.command("portable-proof")
 @click.option("--profile", type=click.Choice(["portable", "run"]), default="portable", show_default=True)
 @click.option("--cpu", "cpus", multiple=True, help=f"A CPU that qemu emulates ({', '.join(CPUS)}).")
+@click.option(
+    "--table", "tables", type=click.Choice(list(TABLES)), multiple=True, help="Only this library's rows."
+)
 @click.option("--part", default="", help="Only rows whose name holds this.")
 @click.option("--train", "trainings", multiple=True, help='A training: "MODULE [ARGUMENT]…", as a row.')
 @click.option("--steps", type=click.IntRange(1), default=3, show_default=True, help="Steps of a training.")
@@ -54,6 +58,7 @@ class Machine:
 def command(
     profile: str,
     cpus: tuple[str, ...],
+    tables: tuple[str, ...],
     part: str,
     trainings: tuple[str, ...],
     steps: int,
@@ -79,7 +84,11 @@ def command(
         began = time.monotonic()
         with _shown(machine.name) as tell:
             for row, digest in _rows(
-                machine, {**environment, "SAMEBITS_STOP_AT": str(steps)}, part, trainings
+                machine,
+                {**environment, "SAMEBITS_STOP_AT": str(steps)},
+                tables or installed(),
+                part,
+                trainings,
             ):
                 machine.digests[row] = digest
                 tell(f"{machine.name}: {len(machine.digests)} rows, {row}")
@@ -112,15 +121,16 @@ def _environment(profile: str) -> dict[str, str]:
 
 
 def _rows(
-    machine: Machine, environment: dict[str, str], part: str, trainings: Sequence[str]
+    machine: Machine, environment: dict[str, str], tables: Sequence[str], part: str, trainings: Sequence[str]
 ) -> Iterator[tuple[str, str]]:
-    for line in _lines(machine, environment, "-m", "samebits.portable.operations", part):
-        row, digest = json.loads(line)
-        yield row, digest
+    for table in tables:
+        for line in _lines(machine, environment, "-m", "samebits.portable.operations", table, part):
+            row, digest = json.loads(line)
+            yield row, digest
     for training in trainings:
         if part in training:
             yield training, _train(machine, environment, training.split())
-    if part in KERAS and find_spec("keras") and find_spec("torch"):
+    if part in KERAS and "torch" in tables and find_spec("keras"):
         allow = {"SAMEBITS_ALLOW": "KERAS_BACKEND", "KERAS_BACKEND": "torch"}
         for line in _lines(machine, {**environment, **allow}, "-m", KERAS):
             yield KERAS, line.strip()

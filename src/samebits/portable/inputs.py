@@ -8,6 +8,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+SIZE = 4099  # a prime: vectors, and what is left over
 ODD = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -36,6 +37,16 @@ def wide(size: int, salt: int = 0, exponent: int = 120) -> NDArray[np.float64]:
     """Above 0, of every order of magnitude from 2**-exponent to 2**exponent."""
     exponents = (integers(size, salt + 1) % np.uint64(2 * exponent)).astype(np.int64) - exponent
     return np.ldexp(positive(size, salt=salt) + 1, exponents)
+
+
+def domain(kind: str) -> NDArray[np.float64]:
+    """Two times SIZE numbers on which a function is defined: all, positive, unit (-1 to 1), from one."""
+    return {
+        "all": np.concatenate([numbers(SIZE, salt=1, scale=3), numbers(SIZE, salt=2, scale=7)]),
+        "positive": np.concatenate([positive(SIZE, salt=3, scale=2), wide(SIZE, salt=4)]),
+        "unit": numbers(2 * SIZE, salt=5),
+        "from one": 1 + positive(2 * SIZE, salt=6, scale=6),
+    }[kind]
 
 
 def special() -> NDArray[np.float64]:

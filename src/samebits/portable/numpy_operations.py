@@ -11,7 +11,7 @@ import numpy as np
 
 from samebits.portable import inputs
 
-SIZE = 4099
+SIZE = inputs.SIZE
 ELEMENTWISE = {
     "all": """
         exp exp2 expm1 sin cos tan arctan sinh cosh tanh arcsinh absolute sign floor ceil rint trunc square
@@ -43,15 +43,6 @@ def operations() -> Iterable[tuple[str, Operation]]:
     yield from _python()
 
 
-def _domain(kind: str) -> np.ndarray[Any, Any]:
-    return {
-        "all": np.concatenate([inputs.numbers(SIZE, salt=1, scale=3), inputs.numbers(SIZE, salt=2, scale=7)]),
-        "positive": np.concatenate([inputs.positive(SIZE, salt=3, scale=2), inputs.wide(SIZE, salt=4)]),
-        "unit": inputs.numbers(2 * SIZE, salt=5),
-        "from one": 1 + inputs.positive(2 * SIZE, salt=6, scale=6),
-    }[kind]
-
-
 def _elementwise() -> Iterable[tuple[str, Operation]]:
     for kind, names in ELEMENTWISE.items():
         for name in names.split():
@@ -60,7 +51,7 @@ def _elementwise() -> Iterable[tuple[str, Operation]]:
                 def compute(
                     name: str = name, kind: str = kind, dtype: Any = dtype, short: str = short
                 ) -> Any:
-                    function, long = getattr(np, name), _domain(kind).astype(dtype)
+                    function, long = getattr(np, name), inputs.domain(kind).astype(dtype)
                     strided = long[::3].copy() if f"{name} {short}" in EMULATED_WRONGLY else long[::3]
                     return [function(x) for x in (long, strided, long[:7], inputs.special().astype(dtype))]
 
@@ -205,11 +196,13 @@ def _python() -> Iterable[tuple[str, Operation]]:
         for name in names.split():
 
             def compute(name: str = name, kind: str = kind) -> Any:
-                values = _domain(kind)[::5].tolist()
+                values = inputs.domain(kind)[::5].tolist()
                 return np.array([_tried(getattr(math, name), value) for value in values])
 
             yield f"math.{name} ({kind})", compute
-    pairs = list(zip(_domain("positive")[::5].tolist(), _domain("all")[::5].tolist(), strict=True))
+    pairs = list(
+        zip(inputs.domain("positive")[::5].tolist(), inputs.domain("all")[::5].tolist(), strict=True)
+    )
     for name in ("pow", "atan2", "fmod", "hypot"):
         yield (
             f"math.{name}",
@@ -217,7 +210,7 @@ def _python() -> Iterable[tuple[str, Operation]]:
         )
     yield (
         "math.fsum, sum",
-        lambda: np.array([math.fsum(_domain("all").tolist()), sum(_domain("all").tolist())]),
+        lambda: np.array([math.fsum(inputs.domain("all").tolist()), sum(inputs.domain("all").tolist())]),
     )
 
 

@@ -1,34 +1,44 @@
-"""Compute every operation of the tables in this process; print name and digest, one JSON list a line."""
+"""Compute every operation of a table in this process; print name and digest, one JSON list a line."""
 
 import importlib
-import importlib.util
 import json
 import sys
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 
 from samebits.batch_digest import batch_digest
-from samebits.portable import numpy_operations
+
+TABLES = {  # a process for each: TensorFlow and torch are not imported together
+    "numpy": "samebits.portable.numpy_operations",
+    "torch": "samebits.torch.portable_operations",
+    "keras": "samebits.keras.portable_operations",
+}
 
 
-def tables() -> Iterable[tuple[str, Callable[[], Any]]]:
-    """Every operation of the libraries that are installed."""
-    yield from numpy_operations.operations()
-    if importlib.util.find_spec("samebits.torch") and importlib.util.find_spec("torch"):
-        importlib.import_module("samebits.torch").make_deterministic()
-        yield from importlib.import_module("samebits.torch.portable_operations").operations()
+def installed() -> list[str]:
+    """The tables whose libraries are there."""
+    needs = {"torch": "torch", "keras": "tensorflow"}
+    return [
+        name
+        for name in TABLES
+        if name == "numpy" or (find_spec(f"samebits.{name}") and find_spec(needs[name]))
+    ]
 
 
-def digests(part: str = "") -> Iterable[tuple[str, str]]:
+def digests(table: str, part: str = "") -> Iterable[tuple[str, str]]:
     """(name, digest of what it gives, or the exception that it raises) of each operation.
 
     Args:
+        table: one of TABLES.
         part: only operations whose name holds this.
     """
-    for name, compute in tables():
+    if table != "numpy":
+        importlib.import_module(f"samebits.{table}").make_deterministic()
+    for name, compute in importlib.import_module(TABLES[table]).operations():
         if part in name:
             try:
                 yield name, batch_digest(_plain(compute())).hex()
