@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from samebits import process
+from samebits.torch import portable_products
 
 ROUTED = {
     "sqrt": np.sqrt,
@@ -57,15 +58,20 @@ def route() -> None:
         _register("pow.Tensor_Scalar", _pow)
         _register("pow_.Scalar", _pow_in_place)
         _register("pow.Tensor_Scalar_out", _pow_out)
+        for name, kernel in portable_products.kernels():
+            _register(name, kernel)
         _register("linalg_cholesky_ex", _factor)
         _register("linalg_cholesky_ex.L", _factor_out)
         _register("cholesky", _old_cholesky)
         _register("cholesky.out", _old_cholesky_out)
         _register("linalg_lstsq.out", _least_squares)
         _register("triangular_solve.X", _refuse_sparse, "SparseCsrCPU")
-        for overload in ("input", "data"):
-            for key in ("CPU", "AutogradCPU"):  # made of other operations, with autograd and without
-                _register(f"lstm.{overload}", _without_onednn, key)
+        # Made of other operations, with autograd and without. With autograd first: what is found there is a
+        # fallback that warns, once there is a kernel without.
+        for key in ("AutogradCPU", "CPU"):
+            _register("lstm.input", _without_onednn, key)
+            _register("lstm.data", _without_onednn, key)
+            _register("scaled_dot_product_attention", portable_products.attention, key)
 
 
 def explain(error: BaseException) -> str | None:

@@ -51,6 +51,7 @@ def operations() -> Iterable[tuple[str, Operation]]:
     yield from _binary()
     yield from _reductions()
     yield from _products()
+    yield from _large_products()
     yield from _layers()
     yield from _recurrent()
     yield from _linear_algebra()
@@ -257,6 +258,74 @@ def _products() -> Iterable[tuple[str, Operation]]:
             f"outer, kron, tensordot {short}",
             lambda a=a: [torch.outer(a[0], a[1]), torch.kron(a[:3, :5], a[:2, :7])],
         )
+
+
+def _large_products() -> Iterable[tuple[str, Operation]]:
+    """Those that are routed in the profile portable, in all forms of a call, and shared by threads."""
+    sizes = ((64, 64, 64), (67, 129, 53), (8, 512, 97), (301, 111, 9), (129, 16, 255), (97, 1031, 61))
+    for short, dtype in (("f32", torch.float32), ("f64", torch.float64)):
+
+        def m(*shape: int, salt: int = 35, dtype: torch.dtype = dtype) -> torch.Tensor:
+            return make(*shape, salt=salt, dtype=dtype)
+
+        for rows, inner, columns in sizes:
+            a, b, c = m(rows, inner), m(inner, columns, salt=36), m(rows, columns, salt=37)
+            yield (
+                f"products {rows} {inner} {columns} {short}",
+                lambda a=a, b=b, c=c: [
+                    a @ b,
+                    a.t().contiguous().t() @ b,
+                    a @ b.t().contiguous().t(),
+                    a.t().contiguous().t() @ b.t().contiguous().t(),
+                    torch.mm(a, b, out=torch.empty(0, dtype=a.dtype)),
+                    torch.addmm(b[0], a, b),
+                    torch.addmm(c, a, b, beta=0.5, alpha=0.3),
+                    torch.addmm(c, a, b, beta=0, alpha=-2, out=torch.empty(0, dtype=a.dtype)),
+                    c.clone().addmm_(a, b, beta=-1),
+                    *_both(F.linear, a, b.t().contiguous(), b[0]),
+                ],
+            )
+        wide = m(140, 1222)
+        yield (
+            f"products strided, expanded {short}",
+            lambda w=wide: [w[::2, ::2] @ w[1::2, ::2].t(), w[:1].expand(99, 1222) @ w.t(), w @ w.t()],
+        )
+        batch, other = m(5, 67, 129), m(5, 129, 33, salt=38)
+        yield (
+            f"products batched {short}",
+            lambda a=batch, b=other: [
+                torch.bmm(a, b, out=torch.empty(0, dtype=a.dtype)),
+                torch.bmm(a.mT.contiguous().mT, b.mT.contiguous().mT),
+                torch.bmm(a[:1].expand(5, 67, 129), b),
+                torch.baddbmm(b[:, :67], a, b, beta=0.5, alpha=0.3),
+                a[:, :33, :33].clone().baddbmm_(a[:, :33], b),
+                torch.addbmm(b[0, :67], a, b, beta=0.5, alpha=0.3),
+                torch.einsum("bij,bjk->bki", a, b),
+            ],
+        )
+        yield f"products, 3 threads {short}", lambda m=m: _threaded(3, m)
+        yield (
+            f"attention of products {short}",
+            lambda m=m: [
+                *_both(F.scaled_dot_product_attention, *(m(8, 4, 67, 32, salt=salt) for salt in (1, 2, 3))),
+                F.scaled_dot_product_attention(*(m(8, 4, 67, 32),) * 3, is_causal=True),
+            ],
+        )
+
+
+def _threaded(threads: int, m: Callable[..., torch.Tensor]) -> list[torch.Tensor]:
+    """Products that are large enough to be shared, with as many threads: by rows, columns and batch."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        return [
+            m(211, 203) @ m(203, 199),
+            m(199, 203) @ m(203, 211),
+            m(8, 70, 131) @ m(8, 131, 127),
+            m(2, 170, 163) @ m(2, 163, 157),
+        ]
+    finally:
+        torch.set_num_threads(before)
 
 
 def make_like(a: torch.Tensor) -> torch.Tensor:
