@@ -33,7 +33,7 @@ def kernels() -> Iterator[tuple[str, Callable[..., torch.Tensor]]]:
         yield f"{name}.out", functools.partial(_multiply_out, dimensions)
     for name, dimensions in (("addmm", 2), ("baddbmm", 3)):
         for form in ("", "_", ".out"):
-            yield f"{name}{form}", functools.partial(_add, dimensions)
+            yield f"{name}{form}", functools.partial(_add, dimensions, form)
 
 
 def is_routed(dimensions: int, a: torch.Tensor, b: torch.Tensor) -> bool:
@@ -66,6 +66,7 @@ def _multiply_out(
 
 def _add(
     dimensions: int,
+    form: str,
     original: Callable[..., Any],
     self: torch.Tensor,
     a: torch.Tensor,
@@ -78,9 +79,11 @@ def _add(
     if alpha == 0 or not is_routed(dimensions, a, b):
         return original(self, a, b, alpha=alpha, **named)
     result = product(a, b)
-    if not named and alpha == 1 and self.dtype == a.dtype and self.shape == result.shape[-1:]:
+    plain = form == "" and not named and alpha == 1
+    if plain and self.dtype == a.dtype and self.shape == result.shape[-1:]:
         return result.add_(self)  # a layer's bias
-    return original(self, *_emptied(a, b), alpha=alpha, **named).add_(result, alpha=alpha)
+    scaled = original(self, *_emptied(a, b), alpha=alpha, **named)
+    return scaled.add_(result, alpha=+alpha)  # True is refused here alone
 
 
 def _emptied(a: torch.Tensor, b: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,6 +1,8 @@
-"""What the tests of loaders share: scripts in processes of their own, and ways to collate and to compare."""
+"""What these tests share: loaders' scripts in processes of their own, the portable profile's kernels."""
 
 import pytest
+
+from samebits.torch import portable
 
 # Follows a module's own SCRIPT, which imports what it takes.
 COLLATION = """
@@ -16,6 +18,17 @@ def digest(batches):
         sha256.update(str(tuple(batch.shape)).encode() + batch.numpy().tobytes())
     return sha256.hexdigest()
 """
+
+
+@pytest.fixture(scope="module")
+def routed():
+    """The portable profile's kernels, in this process, for as long as a file's tests run."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("samebits.process.profile", lambda: "portable")
+        portable.route()
+        yield
+    portable._library._destroy()
+    portable._library = None
 
 
 @pytest.fixture

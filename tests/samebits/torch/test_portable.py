@@ -11,17 +11,7 @@ from samebits.torch import portable
 
 NAMES = sorted(portable.ROUTED)
 OTHERS = [torch.float16, torch.bfloat16, torch.complex64, torch.int64, torch.bool]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def routed():
-    """These kernels, in this process, for as long as this file's tests run."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("samebits.process.profile", lambda: "portable")
-        portable.route()
-        yield
-    portable._library._destroy()
-    portable._library = None
+pytestmark = pytest.mark.usefixtures("routed")
 
 
 def domain(name, dtype):
@@ -162,7 +152,9 @@ def test_what_cannot_be_made_portable_is_refused_by_name(compute, named):
 
 
 CELL = """
+import warnings
 import torch, samebits.torch
+warnings.simplefilter("error")
 from torch import nn
 samebits.torch.make_deterministic()
 lstm, given = nn.LSTM(13, 29), torch.ones(7, 5, 13, requires_grad=True)
