@@ -94,7 +94,7 @@ def _emptied(a: torch.Tensor, b: torch.Tensor) -> tuple[torch.Tensor, torch.Tens
 def product(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     """The product of two matrices, or of two equally long batches of them."""
     result = a.new_empty(*a.shape[:-1], b.shape[-1])
-    left, right, target = _array(a), _array(b), result.numpy()
+    left, right, target = a.detach().numpy(), b.detach().numpy(), result.numpy()
     threads = torch.get_num_threads()
     if threads == 1 or a.shape[-2] * b.numel() < SHARED:
         _compute(left, right, target)
@@ -114,14 +114,6 @@ def product(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
 def _compute(left: Any, right: Any, target: Any) -> None:
     with np.errstate(all="ignore"):
         np.matmul(left, right, out=target)
-
-
-def _array(matrix: torch.Tensor) -> Any:
-    """Its memory, or that of a copy where OpenBLAS could take neither it nor its transpose."""
-    (height, width), (down, across) = matrix.shape[-2:], matrix.stride()[-2:]
-    if not ((across == 1 and down >= width) or (down == 1 and across >= height)):
-        matrix = matrix.contiguous()
-    return matrix.detach().numpy()
 
 
 def attention(
