@@ -106,8 +106,12 @@ model = torch.nn.Linear(768, 768)
 model.weight.grad, model.bias.grad = torch.ones(768, 768), torch.ones(768)
 optimizer, lstm = torch.optim.AdamW(model.parameters()), torch.nn.LSTM(64, 128)
 steps = torch.randn(32, 32, 64)
+heads = torch.randn(8, 8, 128, 64, requires_grad=True)
 work = {
     "matrix product": lambda: a @ a,
+    "small product": lambda: [a[:16, :16] @ a[:16, :16] for _ in range(500)],
+    "linear layer, training": lambda: model(a[:64]).sum().backward(),
+    "attention, training": lambda: F.scaled_dot_product_attention(heads, heads, heads).sum().backward(),
     "convolution": lambda: F.conv2d(image, kernel),
     "tanh, exp, log": lambda: a.tanh().exp().log(),
     "square root": lambda: a.sqrt(),
