@@ -17,7 +17,7 @@ SHORTER = {
     "make smoke": 'ARGS="--epochs 1"',
     "make smoke RUNS=10 JOBS=2": 'RUNS=3 ARGS="--epochs 1"',
     "make smoke NET=hazards": "",
-    "make resume-proof": 'KILLS=3 ONLY="kill"',
+    "make resume-proof": 'KILLS=1 ONLY="kill"',
     "make smoke-controls": 'ARGS="--only seed"',
     "make matrix": 'ONLY=process ARGS="--epochs 1"',
     "make train SEEDS=5": 'SEEDS=2 ARGS="--epochs 1"',

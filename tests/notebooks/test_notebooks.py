@@ -19,7 +19,10 @@ def notebook(framework: str) -> Path:
     return ROOT / "notebooks" / f"train_{framework}.ipynb"
 
 
-@pytest.fixture(scope="module", params=FRAMEWORKS)
+OTHERS = [pytest.param(framework, marks=pytest.mark.slow) for framework in FRAMEWORKS[1:]]
+
+
+@pytest.fixture(scope="module", params=[FRAMEWORKS[0], *OTHERS])
 def executed(request, start, tmp_path_factory):
     """In one kernel: two short passes from the top, then one as the notebook is committed."""
     copy = tmp_path_factory.mktemp(request.param) / "notebooks" / "copy.ipynb"

@@ -18,6 +18,7 @@ from samebits.fingerprint import FRAMEWORKS
 LIBM = next(path for path in loaded.mapped() if Path(path).name.startswith("libm.so"))
 
 
+@pytest.mark.slow  # README.md's test runs it in a fresh copy
 def test_all_is_right_here(start: Callable[..., subprocess.CompletedProcess[str]]) -> None:
     started = start("doctor", "--deep", "--json")
     findings = {finding["subject"]: finding for finding in json.loads(started.stdout)}

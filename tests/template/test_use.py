@@ -59,6 +59,7 @@ def test_it_trains_to_this_repositorys_golden_hash(used: Path) -> None:
             assert "matches the golden hash" in said
 
 
+@pytest.mark.slow
 def test_smoke_gives_the_same_bits_twice(used: Path) -> None:
     assert "same bits: 2 runs, sha256 " in succeed(make(used, "smoke", "ARGS=--epochs 1"))
 

@@ -92,7 +92,7 @@ def test_killed_at_random_instants(train: Start, whole: object, tmp_path: Path) 
     """A sample of `make resume-proof`: kill -9, often while a checkpoint is written, as one is every step."""
     command = [str(ROOT / "entrypoint"), "python", str(SCRIPT), "--checkpoint-every", "1"]
     rng = random.Random(1)
-    for number in range(2):  # three more are in README.md's test
+    for number in range(2):  # a third is in README.md's test
         folder = tmp_path / f"run-{number}"
         with subprocess.Popen([*command, "--run", str(folder)], stdout=subprocess.PIPE) as process:
             assert process.stdout is not None
