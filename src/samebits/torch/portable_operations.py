@@ -17,7 +17,7 @@ from samebits.portable import inputs
 
 Operation = Callable[[], Any]
 FLOATS = {"f32": torch.float32, "f64": torch.float64, "bf16": torch.bfloat16, "f16": torch.float16}
-SIZE = 4099  # a prime: vectors, and what is left over
+SIZE = inputs.SIZE
 
 # Element by element, and on which numbers: all, above 0, from -1 to 1, from 1 on.
 ELEMENTWISE = {
@@ -84,13 +84,7 @@ def _find(name: str) -> Callable[[torch.Tensor], torch.Tensor]:
 
 def _domain(kind: str, dtype: torch.dtype) -> list[torch.Tensor]:
     """A long contiguous tensor, a strided one, a short one, and the special values."""
-    values = {
-        "all": np.concatenate([inputs.numbers(SIZE, salt=1, scale=3), inputs.numbers(SIZE, salt=2, scale=7)]),
-        "positive": np.concatenate([inputs.positive(SIZE, salt=3, scale=2), inputs.wide(SIZE, salt=4)]),
-        "unit": inputs.numbers(2 * SIZE, salt=5),
-        "from one": 1 + inputs.positive(2 * SIZE, salt=6, scale=6),
-    }[kind]
-    long = tensor(values, dtype)
+    long = tensor(inputs.domain(kind), dtype)
     return [long, long[::3], long[:7], long[: 60 * 68].view(60, 68).t(), tensor(inputs.special(), dtype)]
 
 
