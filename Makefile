@@ -76,6 +76,10 @@ TRAININGS += --train "starter.train_keras"  # only: keras
 portable-proof: $(READY)  ## some hundred operations and trainings on four emulated CPUs: one hash each
 	@./entrypoint samebits portable-proof $(TRAININGS) $(ARGS)
 
+.PHONY: c-library-proof
+c-library-proof: $(READY)  ## the same in a container with another C library, Debian trixie's: needs Docker, mmdebstrap
+	@image=$$(tools/image.py test-base trixie) && ./entrypoint samebits portable-proof --image $$image $(TRAININGS) $(ARGS)
+
 .PHONY: matrix
 matrix: $(READY)  ## vary a training along all that must not matter, and what must (ONLY="workers cores" STRESS=1)
 	@./entrypoint matrix --epochs 2 $(ARGS)

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """The image's commands, as `make` calls them: image.py build | run [ARG …] | commit | size | update-base |
-test-base | doctor.
+test-base [trixie] | doctor.
 
 Beside it: image_reproduce.py builds twice and compares, image_keep.py saves, loads and mirrors.
 
@@ -37,6 +37,14 @@ from samebits.engine import Engine, ask  # noqa: E402
 from samebits.errors import SamebitsError  # noqa: E402
 
 TEST_BASE = "samebits-base:bookworm"
+LIBRARIES_OF_PYTHON = (
+    "libbz2-1.0,libexpat1,libffi8,liblzma5,libncursesw6,"
+    "libreadline8t64,libsqlite3-0,libssl3t64,libuuid1,zlib1g"
+)
+TEST_PACKAGES = {  # of each Debian: one to build on, one that has another C library and takes our Python in
+    "bookworm": "python3,python3-venv,ca-certificates",
+    "trixie": f"ca-certificates,{LIBRARIES_OF_PYTHON}",
+}
 # What `entrypoint` and the commands behind it read: a container gets it as the caller's shell has it.
 PASSED_ON = (
     *("DEVICE", "FRAMEWORK", "JOBS", "JSON", "NET", "PROFILE", "RUNS"),
@@ -272,22 +280,24 @@ def size() -> int:
     return 0
 
 
-def test_base() -> int:
-    """Make a Debian base with its own Python 3.11 from Debian's packages, where no registry is reachable."""
-    docker = find_engine().command
-    if ask(docker, "image", "inspect", TEST_BASE)[0] != 0:
+def test_base(release: str) -> int:
+    """Make a Debian base from Debian's packages, where no registry is reachable."""
+    if release not in TEST_PACKAGES:
+        fail(f"test-base {release}: it must be {' or '.join(TEST_PACKAGES)}", 2)
+    docker, name = find_engine().command, f"{TEST_BASE.partition(':')[0]}:{release}"
+    if ask(docker, "image", "inspect", name)[0] != 0:
         if ask("mmdebstrap", "--version")[0] != 0:
             fail("making a Debian base needs mmdebstrap: apt-get install mmdebstrap")
         with tempfile.TemporaryDirectory() as folder:
             archive = f"{folder}/base.tar"
-            packages = "--include=python3,python3-venv,ca-certificates"
-            make = ["mmdebstrap", "--quiet", "--variant=minbase", packages, "bookworm", archive]
+            packages = f"--include={TEST_PACKAGES[release]}"
+            make = ["mmdebstrap", "--quiet", "--variant=minbase", packages, release, archive]
             if subprocess.run(make).returncode != 0:
                 fail("mmdebstrap made no base; the reason stands above")
-            status, _, complaint = ask(docker, "import", archive, TEST_BASE, patience=600)
+            status, _, complaint = ask(docker, "import", archive, name, patience=600)
         if status != 0:
             fail(f"{docker} could not import the base: {complaint}")
-    print(TEST_BASE)
+    print(name)
     return 0
 
 
@@ -322,11 +332,11 @@ def main() -> int:
         return size()
     if word == "update-base" and not rest:
         return update_base()
-    if word == "test-base" and not rest:
-        return test_base()
+    if word == "test-base" and len(rest) < 2:
+        return test_base(*(rest or ["bookworm"]))
     if word == "doctor" and not rest:
         return doctor()
-    words = "build [BUILD OPTION …] | run [ARG …] | commit | size | update-base | test-base | doctor"
+    words = "build [BUILD OPTION …] | run [ARG …] | commit | size | update-base | test-base [trixie] | doctor"
     fail(f"usage: image.py {words}", 2)
 
 

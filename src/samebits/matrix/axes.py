@@ -12,7 +12,8 @@ from typing import Any
 
 from samebits import door, process
 from samebits.interruption import SAVED
-from samebits.portable import CPUS, QEMU
+from samebits.portable import CPUS
+from samebits.portable.machines import QEMU
 from samebits.variables import find_root
 
 SAME, OTHER, MAY = "same", "other", "may differ"

@@ -1,15 +1,14 @@
-"""The portable profile, shown: one table of operations and some trainings on emulated CPUs, hashed."""
+"""The portable profile, shown: one table of operations and some trainings on several machines, hashed."""
 
 import contextlib
 import json
 import os
-import shutil
+import platform
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -20,28 +19,14 @@ from samebits.checkpoint import TENSORS
 from samebits.errors import CheckFailed, WrongUse
 from samebits.files import sha256_file
 from samebits.interruption import SAVED
-from samebits.portable.operations import TABLES, installed
-from samebits.variables import find_root, read
+from samebits.portable.libraries import TABLES, installed
+from samebits.portable.machines import NATIVE, RUN_FOLDER, Container, Machine, emulated, in_image
+from samebits.portable.numpy_operations import FOLLOW_THE_C_LIBRARY
+from samebits.variables import read
 
-QEMU = "qemu-x86_64-static"
 CPUS = ("Haswell", "Skylake-Client", "EPYC", "EPYC-Milan")  # two of Intel's, two of AMD's
-NATIVE = "native"
 HEX = 8  # digits of a hash that are shown
 KERAS = "samebits.portable.keras_on_torch"
-
-
-@dataclass
-class Machine:
-    """A CPU and what was computed on it: row → digest, or in words why there is none."""
-
-    name: str
-    digests: dict[str, str] = field(default_factory=dict)
-    seconds: float = 0.0
-
-    def command(self, *arguments: str) -> list[str]:
-        """Python with `arguments` on this CPU. The emulator does not follow a shell into another program."""
-        emulator = [] if self.name == NATIVE else [QEMU, "-cpu", self.name]
-        return [str(find_root() / "entrypoint"), *emulator, sys.executable, *arguments]
 
 
 @click.command("portable-proof")
@@ -50,6 +35,7 @@ class Machine:
 @click.option(
     "--table", "tables", type=click.Choice(list(TABLES)), multiple=True, help="Only this library's rows."
 )
+@click.option("--image", "images", multiple=True, help="An image with another C library, run by Docker.")
 @click.option("--part", default="", help="Only rows whose name holds this.")
 @click.option("--train", "trainings", multiple=True, help='A training: "MODULE [ARGUMENT]…", as a row.')
 @click.option("--steps", type=click.IntRange(1), default=3, show_default=True, help="Steps of a training.")
@@ -59,27 +45,28 @@ def command(
     profile: str,
     cpus: tuple[str, ...],
     tables: tuple[str, ...],
+    images: tuple[str, ...],
     part: str,
     trainings: tuple[str, ...],
     steps: int,
     all_: bool,
     as_json: bool,
 ) -> None:
-    """Compute a table of operations and train on this CPU and on emulated ones, and compare the bits.
+    """Compute a table of operations and train here and elsewhere, and compare the bits.
 
+    Elsewhere: on emulated CPUs, by default four, or in containers whose C library is another one.
     An emulated CPU is some hundred times slower, so a training is stopped after a few steps; what is compared
     then is all that its checkpoint holds: weights, the optimiser's state, generators.
 
     Exit status 0: the same bits on all of them; 1: the rows that differ are printed.
     """
-    if shutil.which(QEMU) is None:
-        raise WrongUse(f"there is no {QEMU}, which emulates other CPUs: apt-get install qemu-user-static")
-    listed = subprocess.run([QEMU, "-cpu", "help"], capture_output=True, text=True).stdout.split()
-    for cpu in cpus:
-        if cpu not in listed:
-            raise WrongUse(f"{QEMU} emulates no CPU {cpu!r}: `{QEMU} -cpu help` lists them")
+    others = [emulated(cpu) for cpu in cpus or (() if images else CPUS)]
+    for image in images:
+        container, library = in_image(image)
+        others.append(container)
+        print(f"{image}: {library}; here: {' '.join(platform.libc_ver())}", file=sys.stderr)
     environment = _environment(profile)
-    machines = [Machine(name) for name in (NATIVE, *(cpus or CPUS))]
+    machines = [Machine(NATIVE), *others]
     for machine in machines:
         began = time.monotonic()
         with _shown(machine.name) as tell:
@@ -100,17 +87,26 @@ def command(
         print(json.dumps(_as_json(profile, machines, different), indent=2))
     elif shown := rows if all_ else different:
         _print_table(machines, shown)
-    verdict = f"{len(different)} of {len(rows)} rows differ between {len(machines)} CPUs, profile {profile}"
     if different:
-        raise CheckFailed(verdict)
+        where = f"{len(machines)} machines, profile {profile}"
+        raise CheckFailed(f"{len(different)} of {len(rows)} rows differ between {where}")
     if not as_json:
-        print(f"same bits: {len(rows)} rows on {len(machines)} CPUs, profile {profile}")
+        left_out = [row for row in rows if row in _left_out(machines)]
+        if left_out:
+            print(f"left out, they follow the C library: {', '.join(left_out)}")
+        print(f"same bits: {len(rows) - len(left_out)} rows on {len(machines)} machines, profile {profile}")
 
 
 def differing(machines: Sequence[Machine]) -> list[str]:
     """The rows that are not the same on every machine, in order; one that a machine lacks is not the same."""
     rows = dict.fromkeys(row for machine in machines for row in machine.digests)
-    return [row for row in rows if len({machine.digests.get(row) for machine in machines}) > 1]
+    compared = (row for row in rows if row not in _left_out(machines))
+    return [row for row in compared if len({machine.digests.get(row) for machine in machines}) > 1]
+
+
+def _left_out(machines: Sequence[Machine]) -> tuple[str, ...]:
+    """The rows that nothing makes independent of the C library, where that is not the same everywhere."""
+    return FOLLOW_THE_C_LIBRARY if any(isinstance(one, Container) for one in machines) else ()
 
 
 def _environment(profile: str) -> dict[str, str]:
@@ -143,7 +139,7 @@ def _lines(machine: Machine, environment: dict[str, str], *arguments: str) -> It
         CheckFailed: it failed; with the last thing that it said.
     """
     with tempfile.TemporaryFile() as errors:
-        command = machine.command(*arguments)
+        command = machine.command(arguments, environment)
         process = subprocess.Popen(
             command, env=environment, stdout=subprocess.PIPE, stderr=errors, text=True, start_new_session=True
         )
@@ -154,6 +150,7 @@ def _lines(machine: Machine, environment: dict[str, str], *arguments: str) -> It
         finally:
             process.kill()
             process.wait()
+            machine.end()
         if status not in (0, SAVED):
             errors.seek(0)
             said = errors.read().decode(errors="replace").strip().splitlines() or ["nothing"]
@@ -165,7 +162,7 @@ def _train(machine: Machine, environment: dict[str, str], module: Sequence[str])
     """Train in a folder of its own, and stop; the sha256 of what the checkpoint holds."""
     with tempfile.TemporaryDirectory(prefix="samebits-portable-") as folder:
         run = Path(folder) / "run"
-        for _ in _lines(machine, {**environment, "SAMEBITS_RUN_FOLDER": str(run)}, "-m", *module):
+        for _ in _lines(machine, {**environment, RUN_FOLDER: str(run)}, "-m", *module):
             pass
         found = sorted(Path(folder).rglob(TENSORS)) or sorted(Path(folder).rglob("weights.safetensors"))
         if not found:
@@ -212,6 +209,7 @@ def _as_json(profile: str, machines: Sequence[Machine], different: Sequence[str]
         "profile": profile,
         "same": not different,
         "different": list(different),
+        "left_out": list(_left_out(machines)),
         "machines": {
             machine.name: {"seconds": round(machine.seconds, 1), "digests": machine.digests}
             for machine in machines

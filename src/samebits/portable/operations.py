@@ -5,28 +5,12 @@ import json
 import sys
 import warnings
 from collections.abc import Iterable
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 
 from samebits.batch_digest import batch_digest
-
-TABLES = {  # a process for each: TensorFlow and torch are not imported together
-    "numpy": "samebits.portable.numpy_operations",
-    "torch": "samebits.torch.portable_operations",
-    "keras": "samebits.keras.portable_operations",
-}
-
-
-def installed() -> list[str]:
-    """The tables whose libraries are there."""
-    needs = {"torch": "torch", "keras": "tensorflow"}
-    return [
-        name
-        for name in TABLES
-        if name == "numpy" or (find_spec(f"samebits.{name}") and find_spec(needs[name]))
-    ]
+from samebits.portable.libraries import TABLES
 
 
 def digests(table: str, part: str = "") -> Iterable[tuple[str, str]]:

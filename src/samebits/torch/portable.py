@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from samebits import process
-from samebits.torch import portable_products
+from samebits.torch import c_library, portable_products
 
 ROUTED = {
     "sqrt": np.sqrt,
@@ -51,6 +51,8 @@ def route() -> None:
     _library = torch.library.Library("aten", "IMPL")
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r"(?s).*[Oo]verriding a previously registered kernel")
+        for name, function in c_library.kernels():  # first: those below take the place of some, and call them
+            _register(name, function)
         for name, ufunc in ROUTED.items():
             _register(name, functools.partial(_function, name, ufunc))
             _register(f"{name}_", functools.partial(_in_place, name, ufunc))

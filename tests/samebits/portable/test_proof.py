@@ -8,7 +8,8 @@ import subprocess
 import pytest
 from tests.conftest import ROOT, one_line
 
-from samebits.portable import QEMU, Machine, differing, emulator, inputs
+from samebits.portable import differing, emulator, inputs
+from samebits.portable.machines import QEMU, Machine
 from samebits.portable.numpy_operations import operations
 
 emulated = pytest.mark.skipif(

@@ -1,0 +1,122 @@
+"""Where the table is computed: on this CPU, on an emulated one, with another C library in a container."""
+
+import os
+import shutil
+import subprocess
+import sys
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from samebits import engine
+from samebits.errors import WrongUse
+from samebits.variables import find_root
+
+QEMU = "qemu-x86_64-static"
+NATIVE = "native"
+RUN_FOLDER = "SAMEBITS_RUN_FOLDER"
+# What a container is handed over; all else in it is as `entrypoint` finds it there.
+HANDED_OVER = (
+    "KERAS_BACKEND",
+    "PROFILE",
+    "SAMEBITS_ALLOW",
+    "SAMEBITS_STOP_AT",
+    "SAMEBITS_THREADS",
+    RUN_FOLDER,
+)
+# What the libraries of the table import of Python's own modules that need shared libraries of the system.
+PROBE = "import bz2, ctypes, hashlib, lzma, platform, sqlite3, ssl, uuid, zlib; print(*platform.libc_ver())"
+
+
+@dataclass
+class Machine:
+    """A CPU with its C library, and what was computed there: row → digest, or in words why there is none."""
+
+    name: str
+    digests: dict[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    def command(self, arguments: tuple[str, ...], environment: Mapping[str, str]) -> list[str]:
+        """Python with `arguments` there. The emulator does not follow a shell into another program."""
+        emulator = [] if self.name == NATIVE else [QEMU, "-cpu", self.name]
+        return [str(find_root() / "entrypoint"), *emulator, sys.executable, *arguments]
+
+    def end(self) -> None:
+        """Leave nothing of it running."""
+
+
+@dataclass
+class Container(Machine):
+    """An image, whose C library computes; Python, the wheels and the project are this machine's, read-only.
+
+    Attributes:
+        client: the container engine's client.
+        container: the running container's name.
+    """
+
+    client: str = ""
+    container: str = field(default_factory=lambda: f"samebits-portable-{uuid.uuid4().hex[:12]}")
+
+    def command(self, arguments: tuple[str, ...], environment: Mapping[str, str]) -> list[str]:
+        options = ["--rm", "--init", "--network=none", f"--name={self.container}"]
+        options.append(f"--user={os.getuid()}:{os.getgid()}")
+        options += [f"--volume={folder}:{folder}:ro" for folder in _own_folders()]
+        if run := environment.get(RUN_FOLDER):
+            options.append(f"--volume={Path(run).parent}:{Path(run).parent}")
+        options += [f"--env={name}" for name in HANDED_OVER if name in environment]
+        inside = [str(find_root() / "entrypoint"), sys.executable, *arguments]
+        return [self.client, "run", *options, self.name, *inside]
+
+    def end(self) -> None:
+        engine.ask(self.client, "rm", "--force", self.container)
+
+
+def emulated(cpu: str) -> Machine:
+    """A CPU that qemu knows.
+
+    Raises:
+        WrongUse: there is no qemu, or it does not know it.
+    """
+    if shutil.which(QEMU) is None:
+        raise WrongUse(f"there is no {QEMU}, which emulates other CPUs: apt-get install qemu-user-static")
+    if cpu not in subprocess.run([QEMU, "-cpu", "help"], capture_output=True, text=True).stdout.split():
+        raise WrongUse(f"{QEMU} emulates no CPU {cpu!r}: `{QEMU} -cpu help` lists them")
+    return Machine(cpu)
+
+
+def in_image(image: str) -> tuple[Machine, str]:
+    """A container of that image, and which C library it has, such as "glibc 2.41".
+
+    Raises:
+        WrongUse: no engine answers, there is no such image, or this Python does not run in it.
+    """
+    found, asked = engine.find()
+    if found is None or found.kind == "buildah":
+        why = "; ".join(f"{one.command}: {one.complaint or 'it only builds'}" for one in asked)
+        raise WrongUse(f"--image needs a container engine ({why or 'no docker, no podman on PATH'})")
+    if engine.ask(found.command, "image", "inspect", image)[0] != 0:
+        raise WrongUse(
+            f"there is no image {image} here: `{Path(found.command).name} pull {image}` fetches it"
+        )
+    if sys.base_prefix in ("/", "/usr"):
+        raise WrongUse(
+            f"this Python is the system's ({sys.base_prefix}) and cannot be taken into {image}: make the "
+            "environment with one that has a folder of its own (uv, pyenv, conda)"
+        )
+    container = Container(image, client=found.command)
+    status, libc, complaint = engine.ask(*container.command(("-c", PROBE), {}), patience=120)
+    container.end()
+    if status != 0:
+        said = (complaint.splitlines() or [f"status {status}"])[-1]
+        raise WrongUse(
+            f"this Python does not run in {image} ({said}): it needs the system's libraries that "
+            f"docs/portable.md lists"
+        )
+    return container, libc
+
+
+def _own_folders() -> list[Path]:
+    """The project's, the environment's and the interpreter's, none of them within another."""
+    folders = {find_root(), Path(sys.prefix), Path(sys.base_prefix)}
+    return sorted(one for one in folders if not any(other in one.parents for other in folders))
