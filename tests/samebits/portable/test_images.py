@@ -38,8 +38,8 @@ def trixie(docker):
 @pytest.mark.parametrize(("profile", "status"), [("portable", 0), ("run", 1)])
 def test_a_sample_in_trixie(start, trixie, profile, status):
     """The profile run shows that the C library matters."""
-    options = ("--json", "--image", trixie, "--part", "sinh f32", "--profile", profile)
-    done = start("samebits", "portable-proof", *options)
+    options = ("--json", "--image", trixie, "--profile", profile, "--part", "sinh f32")
+    done = start("samebits", "portable-proof", *options, "--table", "numpy", "--table", "torch")
     assert done.returncode == status, done.stderr
     assert f"{trixie}: glibc 2.41; here: glibc " in done.stderr
     result = json.loads(done.stdout)
@@ -80,7 +80,8 @@ def test_an_image_without_what_python_needs_is_one_line(start, docker, tmp_path)
     finally:
         subprocess.run([docker, "rmi", name], check=True, capture_output=True)
     assert done.returncode == 2
-    assert f"this Python does not run in {name} (" in one_line(done.stderr)
+    expected = "this Python is the system's" if sys.base_prefix == "/usr" else "this Python does not run in"
+    assert expected in one_line(done.stderr)
     left = subprocess.run(
         [docker, "ps", "--all", "--quiet", "--filter", f"ancestor={name}"], text=True, capture_output=True
     )
