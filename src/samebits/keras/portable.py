@@ -8,10 +8,11 @@ so is XLA.
 """
 
 import functools
-import math
+import inspect
 import re
 import sys
 from collections.abc import Callable, Iterable
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -21,12 +22,21 @@ from samebits.keras.portable_shown import EXACT, SHOWN
 
 NOT_PORTABLE = " has no kernel in the profile portable"
 INSTEAD = {
-    "Erfc": "take 1 - tf.math.erf(x)",
     "Inv": "take 1 / x",
     "XLA": "take jit_compile=False; Keras compiles convolutions with groups, and those of volumes with the "
     "channels first, whatever you ask for",
 }
 ELSE = "take another, or FRAMEWORK=torch, where more are portable"
+# Where the CPUs differ, or the C library's versions do: of float32, computed in float64 and rounded once.
+WIDENED = {
+    "gen_math_ops": """
+        tan sinh cosh asin acos atan asinh acosh atanh atan2 log1p xlog1py lgamma igamma erfc erfinv
+        cumulative_logsumexp
+    """,
+    "gen_special_math_ops": "bessel_i0e bessel_i1e",
+    "gen_nn_ops": "softplus",
+}
+OPTIONS = ("axis", "exclusive", "reverse")
 _routed = False
 
 
@@ -41,17 +51,17 @@ def route() -> None:
     import tensorflow as tf
     from tensorflow.python.eager.polymorphic_function.polymorphic_function import Function
     from tensorflow.python.framework import op_callbacks, ops
-    from tensorflow.python.ops import gen_linalg_ops, gen_math_ops, gen_nn_ops, math_ops, nn_ops
 
     # Grappler turns 1 / x back into Reciprocal, and 1 / sqrt(x) into Rsqrt.
     tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
-    _replace(gen_math_ops.rsqrt, lambda x, name=None: tf.divide(1, tf.sqrt(x), name))
-    for reciprocal in (gen_math_ops.reciprocal, math_ops.reciprocal):
-        _replace(reciprocal, lambda x, name=None: tf.divide(1, x, name))
-    _replace(gen_nn_ops.softmax, _softmax)
-    _replace(gen_linalg_ops.qr, _qr)
-    _replace(gen_linalg_ops.matrix_inverse, _inverse)
-    _replace(nn_ops.gelu, functools.partial(_gelu, nn_ops.gelu))
+    _replace("gen_math_ops", "rsqrt", lambda _, x, name=None: tf.divide(1, tf.sqrt(x), name))
+    _replace("gen_math_ops", "reciprocal", lambda _, x, name=None: tf.divide(1, x, name))
+    _replace("gen_nn_ops", "softmax", _softmax)
+    _replace("gen_linalg_ops", "qr", _qr)
+    _replace("gen_linalg_ops", "matrix_inverse", _inverse)
+    for module, names in WIDENED.items():
+        for name in names.split():
+            _replace(module, name, _widened)
     op_callbacks.add_op_callback(_look)
     ops.Graph._add_new_tf_operations = _imported(ops.Graph._add_new_tf_operations)
     Function.__call__ = _interpreted(Function.__call__)
@@ -74,33 +84,40 @@ def explain(error: BaseException) -> str | None:
     )
 
 
-def _replace(original: Callable[..., Any], function: Callable[..., Any]) -> None:
-    """Wherever TensorFlow's modules hold that function, under whichever name."""
-    for module in [module for name, module in sys.modules.items() if name.startswith("tensorflow.")]:
-        for name in [name for name, value in vars(module).items() if value is original]:
-            setattr(module, name, function)
+def _replace(module: str, name: str, function: Callable[..., Any]) -> None:
+    """Call `function` with the original first, wherever TensorFlow's modules hold that, under any name."""
+    generated = import_module(f"tensorflow.python.ops.{module}")
+    original = getattr(generated, name)
+    # The same once more, for types that dispatch to functions of their own.
+    exported = getattr(import_module("tensorflow.python.ops.math_ops"), name, original)
+    originals = [original, exported] if exported.__module__ == generated.__name__ else [original]
+    replacement = functools.partial(function, original)
+    for loaded in [loaded for known, loaded in sys.modules.items() if known.split(".")[0] == "tensorflow"]:
+        for key in [key for key, value in vars(loaded).items() if any(value is one for one in originals)]:
+            setattr(loaded, key, replacement)
 
 
-def _softmax(logits: Any, name: str | None = None) -> Any:
+def _widened(original: Callable[..., Any], *given: Any, **named: Any) -> Any:
+    """Of float32: in float64, and rounded once."""
+    import tensorflow as tf
+
+    arguments = inspect.signature(original).bind(*given, **named).arguments
+    name, first = arguments.pop("name", None), next(iter(arguments))
+    arguments[first] = tf.convert_to_tensor(arguments[first])
+    if arguments[first].dtype != tf.float32:
+        return original(**arguments, name=name)
+    wide = {key: x if key in OPTIONS else tf.cast(x, tf.float64) for key, x in arguments.items()}
+    return tf.cast(original(**wide), tf.float32, name=name)
+
+
+def _softmax(_: Any, logits: Any, name: str | None = None) -> Any:
     import tensorflow as tf
 
     powers = tf.exp(logits - tf.stop_gradient(tf.reduce_max(logits, -1, keepdims=True)))
     return tf.divide(powers, tf.reduce_sum(powers, -1, keepdims=True), name)
 
 
-def _gelu(
-    original: Callable[..., Any], features: Any, approximate: bool = False, name: str | None = None
-) -> Any:
-    """x Φ(x) by erf; TensorFlow takes erfc, whose kernel divides by an approximation."""
-    import tensorflow as tf
-
-    if approximate:
-        return original(features, True, name)
-    features = tf.convert_to_tensor(features)
-    return tf.multiply(0.5 * features, 1 + tf.math.erf(features * math.sqrt(0.5)), name)
-
-
-def _qr(input: Any, full_matrices: bool = False, name: str | None = None) -> Any:
+def _qr(_: Any, input: Any, full_matrices: bool = False, name: str | None = None) -> Any:
     """Orthogonal initialisers need it."""
     import tensorflow as tf
     from tensorflow.python.ops import gen_linalg_ops
@@ -116,7 +133,7 @@ def _qr(input: Any, full_matrices: bool = False, name: str | None = None) -> Any
     return gen_linalg_ops._QrOutput(*results)
 
 
-def _inverse(input: Any, adjoint: bool = False, name: str | None = None) -> Any:
+def _inverse(_: Any, input: Any, adjoint: bool = False, name: str | None = None) -> Any:
     """Layers that turn and zoom images need it."""
     import tensorflow as tf
 

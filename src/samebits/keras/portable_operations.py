@@ -437,7 +437,7 @@ def _applied(layer: layers.Layer, x: tf.Tensor) -> list[Any]:
         return [y, tape.gradient(total, [x, *(v.value for v in layer.trainable_variables)])]
 
     return [
-        *(value for value in tf.nest.flatten(step(x)) if value is not None),
+        *(value for value in tf.nest.flatten(step(x), expand_composites=True) if value is not None),
         layer(x, training=False),
         *(v.value for v in layer.variables if v.dtype == "float32"),
     ]

@@ -19,9 +19,8 @@ from samebits.checkpoint import TENSORS
 from samebits.errors import CheckFailed, WrongUse
 from samebits.files import sha256_file
 from samebits.interruption import SAVED
-from samebits.portable.libraries import TABLES, installed
+from samebits.portable.libraries import FOLLOW_THE_C_LIBRARY, TABLES, installed
 from samebits.portable.machines import NATIVE, RUN_FOLDER, Container, Machine, emulated, in_image
-from samebits.portable.numpy_operations import FOLLOW_THE_C_LIBRARY
 from samebits.variables import read
 
 CPUS = ("Haswell", "Skylake-Client", "EPYC", "EPYC-Milan")  # two of Intel's, two of AMD's

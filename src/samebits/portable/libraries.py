@@ -9,6 +9,15 @@ TABLES = {  # a process for each: TensorFlow and torch are not imported together
 }
 
 
+# NumPy calls the C library for these, and glibc 2.41 has other float32 functions than those before it.
+FOLLOW_THE_C_LIBRARY = (
+    *("numpy.arccos f32", "numpy.arccosh f32", "numpy.arcsin f32", "numpy.arcsinh f32", "numpy.arctan f32"),
+    *("numpy.arctan2 f32", "numpy.arctanh f32", "numpy.cbrt f32", "numpy.cosh f32", "numpy.expm1 f32"),
+    *("numpy.log10 f32", "numpy.log1p f32", "numpy.logaddexp f32", "numpy.sinh f32", "numpy.tan f32"),
+    "numpy complex",
+)
+
+
 def installed() -> list[str]:
     """The tables whose libraries are there."""
     needs = {"torch": "torch", "keras": "tensorflow"}

@@ -28,13 +28,6 @@ MATH = {
     "from one": "acosh",
 }
 EMULATED_WRONGLY = ("tanh f64",)  # of a strided array; see emulator.py
-# NumPy calls the C library for these, and glibc 2.41 has other float32 functions than those before it.
-FOLLOW_THE_C_LIBRARY = (
-    *("numpy.arccos f32", "numpy.arccosh f32", "numpy.arcsin f32", "numpy.arcsinh f32", "numpy.arctan f32"),
-    *("numpy.arctan2 f32", "numpy.arctanh f32", "numpy.cbrt f32", "numpy.cosh f32", "numpy.expm1 f32"),
-    *("numpy.log10 f32", "numpy.log1p f32", "numpy.logaddexp f32", "numpy.sinh f32", "numpy.tan f32"),
-    "numpy complex",
-)
 TYPES = {"f32": np.float32, "f64": np.float64, "f16": np.float16}
 
 Operation = Callable[[], Any]
