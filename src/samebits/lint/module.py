@@ -15,6 +15,10 @@ TRAINING = re.compile(
 )
 
 
+PROFILES = re.compile(r"prof(iler?)?(\b|_)|^prof", re.I)
+AUGMENTS = re.compile(r"data_?gen", re.I)  # Keras's ImageDataGenerator counts means and deviations
+
+
 class Module:
     """A file's syntax tree with what rules ask of it: parents, scopes, resolved names, calls.
 
@@ -134,7 +138,40 @@ class Module:
     @functools.cached_property
     def trains(self) -> bool:
         """Whether a file trains something, as far as the names of what it calls tell."""
-        return trains(self.calls)
+        return self.train_something(self.calls)
+
+    def train_something(self, calls: Iterable[ast.Call]) -> bool:
+        """Whether some of these calls train something, as far as their names tell."""
+        methods = {attribute(call) for call in calls if not self.only_prepares(call)}
+        return {"backward", "step"} <= methods or bool(
+            methods & {"fit", "fit_generator", "GradientTape", "minimize"}
+        )
+
+    def only_prepares(self, call: ast.Call) -> bool:
+        """Whether a method is a profiler's `step`, or a `fit` that takes statistics: they train nothing."""
+        if not isinstance(call.func, ast.Attribute):
+            return False
+        written = names.spelled(call.func.value) or ""
+        made = last(self._made.get(written, ""))
+        kinds = {"step": PROFILES, "fit": AUGMENTS}.get(call.func.attr)
+        return kinds is not None and bool(kinds.search(last(written)) or kinds.search(made))
+
+    @functools.cached_property
+    def _made(self) -> dict[str, str]:
+        """What variables hold, by their names: the dotted name of the call that gave it to them."""
+        found = {}
+        for node in self.nodes:
+            if isinstance(node, ast.Assign):
+                held, targets = node.value, node.targets
+            elif isinstance(node, ast.withitem) and node.optional_vars is not None:
+                held, targets = node.context_expr, [node.optional_vars]
+            else:
+                continue
+            if isinstance(held, ast.Call):
+                found.update(
+                    {names.spelled(target) or "": names.spelled(held.func) or "" for target in targets}
+                )
+        return found
 
     @functools.cached_property
     def is_training(self) -> bool:
@@ -177,9 +214,10 @@ class Module:
 
     def _works(self, statement: ast.stmt) -> bool:
         if isinstance(statement, ast.If):
-            return any(
+            asks = any(
                 isinstance(node, ast.Name) and node.id == "__name__" for node in ast.walk(statement.test)
             )
+            return asks and not all(isinstance(inner, ast.Pass) for inner in statement.body)
         inside = [statement, *names.own(statement)]
         if isinstance(statement, ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef):
             return False
@@ -204,14 +242,6 @@ class Module:
             assert isinstance(scope, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
             self._bound[scope] = names.bound_in(scope)
         return self._bound[scope]
-
-
-def trains(calls: Iterable[ast.Call]) -> bool:
-    """Whether some of these calls train something, as far as their names tell."""
-    methods = {attribute(call) for call in calls}
-    return {"backward", "step"} <= methods or bool(
-        methods & {"fit", "fit_generator", "GradientTape", "minimize"}
-    )
 
 
 def argument(call: ast.Call, name: str, position: int | None = None) -> ast.expr | None:

@@ -6,25 +6,25 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from samebits.lint import names, reach
-from samebits.lint.module import Module, attribute, last
+from samebits.lint.module import Module, argument, attribute, is_constant, last
 
 PYTHON, NUMPY, TORCH, TENSORFLOW = FAMILIES = ("Python", "NumPy", "torch", "TensorFlow")
 ALL = frozenset(FAMILIES)
 SEEDS = {
-    "random.seed": {PYTHON},
-    "numpy.random.seed": {NUMPY},
-    "numpy.random.set_state": {NUMPY},
-    "torch.manual_seed": {TORCH},
-    "torch.set_rng_state": {TORCH},
-    "torch.cuda.manual_seed": set(),  # the CPU's generator decides initial weights and the order of samples
-    "torch.cuda.manual_seed_all": set(),
-    "torch.mps.manual_seed": set(),
-    "tensorflow.random.set_seed": {TENSORFLOW},
-    "tensorflow.set_random_seed": {TENSORFLOW},
-    "tensorflow.random.set_random_seed": {TENSORFLOW},
+    "random.seed": frozenset({PYTHON}),
+    "numpy.random.seed": frozenset({NUMPY}),
+    "numpy.random.set_state": frozenset({NUMPY}),
+    "torch.manual_seed": frozenset({TORCH}),
+    "torch.set_rng_state": frozenset({TORCH}),
+    "torch.cuda.manual_seed": frozenset(),  # what decides is the CPU's
+    "torch.cuda.manual_seed_all": frozenset(),
+    "torch.mps.manual_seed": frozenset(),
+    "tensorflow.random.set_seed": frozenset({TENSORFLOW}),
+    "tensorflow.set_random_seed": frozenset({TENSORFLOW}),
+    "tensorflow.random.set_random_seed": frozenset({TENSORFLOW}),
     "keras.utils.set_random_seed": ALL,
-    "lightning.seed_everything": {PYTHON, NUMPY, TORCH},
-    "lightning.fabric.seed_everything": {PYTHON, NUMPY, TORCH},
+    "lightning.seed_everything": frozenset({PYTHON, NUMPY, TORCH}),
+    "lightning.fabric.seed_everything": frozenset({PYTHON, NUMPY, TORCH}),
 }
 # These seed when they are made, or when they train; 42 unless told otherwise.
 TRAINERS = re.compile(r"(transformers|trl|sentence_transformers|setfit|peft)\..*(Trainer|TrainingArguments)$")
@@ -37,9 +37,12 @@ def seeds(module: Module, call: ast.Call) -> frozenset[str]:
     """The families that a call seeds: by name for the libraries', all for `set_seed(…)` of somewhere else."""
     called = module.called(call)
     if called in SEEDS:
-        return frozenset(SEEDS[called]) if call.args or call.keywords else frozenset()
+        return SEEDS[called] if call.args or call.keywords else frozenset()
     if TRAINERS.match(called):
         return ALL
+    if called in ("lightning.cli.LightningCLI", "lightning.LightningCLI"):
+        unseeded = is_constant(argument(call, "seed_everything_default"), False, None)
+        return frozenset() if unseeded else SEEDS["lightning.seed_everything"]
     name = attribute(call)
     if "seed" not in name.lower() or NO_SEEDING.search(name) or name in ("seed", "manual_seed"):
         return frozenset()  # `env.seed(…)`, `generator.manual_seed(…)`: an object's own

@@ -74,7 +74,7 @@ FLAGGED = [
     ("SB203", "import tensorflow as tf\nd.interleave(f, deterministic=False)"),
     (
         "SB204",
-        "import tensorflow as tf\ntf.data.Dataset.list_files('*')\nif __name__ == '__main__':\n    pass",
+        "import tensorflow as tf\ntf.data.Dataset.list_files('*')\nif __name__ == '__main__':\n    show()",
     ),
     ("SB301", "import torch" + SCRIPT),
     (
@@ -83,6 +83,8 @@ FLAGGED = [
     ),
     ("SB301", "import keras\nmodel = keras.Sequential()\nmodel.fit(x, y)"),
     ("SB301", "import lightning\ntrainer = lightning.Trainer()\ntrainer.fit(model)"),
+    ("SB301", "import torch\nloss.backward()\noptimizer.step()\nprofiler.step()\nif __name__: go()"),
+    ("SB201", "from torch.utils.data import DataLoader\nlatest_loader = DataLoader(d, shuffle=True)"),
     ("SB302", "import torch\nclass Net(torch.nn.Module):\n    pass\nnet = Net()\ntorch.manual_seed(0)"),
     ("SB302", "import torch\noptimizer = torch.optim.SGD(p)\ntorch.manual_seed(0)"),
     ("SB302", "import numpy as np\ndef main():\n    order = np.random.permutation(9)\n    np.random.seed(0)"),
@@ -97,7 +99,7 @@ FLAGGED = [
     ("SB304", "import uuid\nfrom sklearn.utils import shuffle\nshuffle(x, random_state=uuid.uuid4().int)"),
     (
         "SB304",
-        "import random\nopt.manualSeed = random.randint(1, 9)\nrandom.seed(opt.manualSeed)\nif __name__ == '__main__':\n    pass",  # noqa: E501
+        "import random\nopt.manualSeed = random.randint(1, 9)\nrandom.seed(opt.manualSeed)\nif __name__ == '__main__':\n    show()",  # noqa: E501
     ),
     ("SB305", "import random\nimport torch\ntorch.manual_seed(0)\nrandom.shuffle(x)" + SCRIPT),
     ("SB305", "import numpy as np\norder = np.random.permutation(9)" + SCRIPT),
@@ -195,7 +197,7 @@ CLEAN = [
     ("SB203", "import tensorflow as tf\nd.map(f, deterministic=True)\nd.map(g)"),
     (
         "SB204",
-        "import tensorflow as tf\ntf.random.set_seed(0)\ntf.data.Dataset.list_files('*')\nif __name__ == '__main__':\n    pass",  # noqa: E501
+        "import tensorflow as tf\ntf.random.set_seed(0)\ntf.data.Dataset.list_files('*')\nif __name__ == '__main__':\n    show()",  # noqa: E501
     ),
     ("SB301", "import torch\ntorch.manual_seed(0)" + SCRIPT),
     ("SB301", "import torch\nfrom mine import train\ndef main(args):\n    train(args.seed)" + SCRIPT),
@@ -204,7 +206,33 @@ CLEAN = [
         "import torch\ndef train():\n    loss.backward()\n    o.step()\nif __name__ == '__main__':\n    show()",  # noqa: E501
     ),
     ("SB301", "import torch\ndef step():\n    loss.backward()\n    optimizer.step()"),
-    ("SB301", "import keras\nencoder.fit(x)\nif __name__ == '__main__':\n    pass"),
+    ("SB301", "import keras\nencoder.fit(x)\nif __name__ == '__main__':\n    show()"),
+    ("SB301", "import keras\ndatagen.fit(x)\nif __name__ == '__main__':\n    show()"),
+    (
+        "SB301",
+        "from keras.preprocessing.image import ImageDataGenerator\nimages = ImageDataGenerator()\nimages.fit(x)",  # noqa: E501
+    ),
+    ("SB301", "import torch\nfor x in data:\n    loss.backward()\n    profiler.step()\nif __name__: show()"),
+    (
+        "SB301",
+        "import torch\nwith torch.profiler.profile() as p:\n    loss.backward()\n    p.step()\nif __name__: show()",  # noqa: E501
+    ),
+    (
+        "SB301",
+        "import tensorflow as tf\ndef step():\n    with tf.GradientTape() as t:\n        pass\nstep = tf.function(step)\nif __name__ == '__main__':\n    pass",  # noqa: E501
+    ),
+    (
+        "SB301",
+        "from lightning.pytorch.cli import LightningCLI\ncli = LightningCLI(Net, Data)\ncli.trainer.fit(net)",
+    ),
+    (
+        "SB201",
+        "import torch\nfrom torch.utils.data import DataLoader\ntest_loader = DataLoader(d, shuffle=True)",
+    ),
+    (
+        "SB201",
+        "import torch\nfrom torch.utils.data import DataLoader\nself.validation = DataLoader(d, shuffle=True)",  # noqa: E501
+    ),
     ("SB302", "import torch\ntorch.manual_seed(0)\nnet = torch.nn.Linear(1, 1)\ntorch.manual_seed(1)"),
     (
         "SB302",
@@ -223,7 +251,7 @@ CLEAN = [
     ("SB304", "import time\nif not args.seed:\n    args.seed = int(time.time())"),
     (
         "SB304",
-        "import random\nrandom.seed(0)\nseed = random.randint(1, 9)\nif __name__ == '__main__':\n    pass",
+        "import random\nrandom.seed(0)\nseed = random.randint(1, 9)\nif __name__ == '__main__':\n    show()",
     ),
     ("SB305", "import random\nrandom.seed(0)\nrandom.shuffle(x)" + SCRIPT),
     ("SB305", "import random\nport = random.randint(10000, 60000)" + SCRIPT),

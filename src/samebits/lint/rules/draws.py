@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from samebits.lint import names
-from samebits.lint.module import Module, argument, last, trains
+from samebits.lint.module import Module, argument, last
 from samebits.lint.rules import rule
 from samebits.lint.seeding import NUMPY, PYTHON, TORCH
 
@@ -139,7 +139,7 @@ def _is_transform(module: Module, cls: ast.ClassDef, bases: set[str]) -> bool:
 
 @rule("SB305", "draw-without-seed")
 def draw_without_seed(module: Module) -> Iterator[tuple[ast.AST, str]]:
-    if not module.is_script or not trains(module.reached) or module.is_test:
+    if not module.is_script or not module.train_something(module.reached) or module.is_test:
         return
     found = defaultdict(list)
     in_data = {function for function, _ in _data_functions(module)}

@@ -3,6 +3,7 @@
 import ast
 from collections.abc import Iterator
 
+from samebits.lint import names
 from samebits.lint.module import Module, argument, gives, is_constant, last
 from samebits.lint.rules import rule
 from samebits.lint.seeding import TENSORFLOW, TORCH
@@ -26,10 +27,28 @@ def loader_without_generator(module: Module) -> Iterator[tuple[ast.AST, str]]:
         called = module.called(call)
         if called == LOADER:
             shuffles = is_constant(argument(call, "shuffle", 2), True) and not gives(call, "generator")
-            if shuffles:
+            if shuffles and not _only_evaluates(module, call):
                 yield call, f"DataLoader(shuffle=True) without generator draws its order from {UNSEEDED}"
         elif called in DRAWING and not gives(call, "generator", DRAWING[called]):
             yield call, f"{last(called)} without generator draws from {UNSEEDED}"
+
+
+# Parts of names of data that are looked at and not trained on: a sum over all of it has no order to speak of.
+EVALUATED = {"test", "testing", "val", "valid", "validation", "eval", "evaluation"}
+
+
+def _only_evaluates(module: Module, call: ast.Call) -> bool:
+    """Whether the variable of a loader is called a test's or a validation's, and not a training's too."""
+    holder = module.parents[call]
+    if not isinstance(holder, ast.Assign) or holder.value is not call:
+        return False
+    words = {
+        word
+        for target in holder.targets
+        for word in (names.spelled(target) or "").lower().replace(".", "_").split("_")
+    }
+    words |= {word.removesuffix("loader") for word in words}
+    return bool(words & EVALUATED) and "train" not in words
 
 
 @rule("SB203", "unordered-pipeline")

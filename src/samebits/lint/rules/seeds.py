@@ -85,12 +85,14 @@ FITTED = re.compile(
 def _trains(module: Module, call: ast.Call, roots: set[str]) -> bool:
     method = attribute(call)
     if method == "backward":
-        steps = any(attribute(other) == "step" for other in module.reached)
+        steps = any(
+            attribute(other) == "step" and not module.only_prepares(other) for other in module.reached
+        )
         return steps and not module.called(call) and "torch" in roots
     if method in ("fit", "fit_generator", "train_on_batch"):
         assert isinstance(call.func, ast.Attribute)
         receiver = last(names.spelled(call.func.value) or "").lower()
-        if module.called(call) or FITTED.search(receiver):
+        if module.called(call) or FITTED.search(receiver) or module.only_prepares(call):
             return False
         lightning = bool(roots & {"lightning", "pytorch_lightning"}) and "trainer" in receiver
         return lightning or bool(roots & {"keras", "tensorflow"})
