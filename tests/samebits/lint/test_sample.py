@@ -9,7 +9,8 @@ from tests.conftest import ROOT
 from samebits.lint import rules
 
 TEXT = " ".join((ROOT / "docs/lint.md").read_text().split())
-ROWS = list(csv.DictReader((ROOT / "docs/lint_sample.csv").open()))
+EVERY = list(csv.DictReader((ROOT / "docs/lint_sample.csv").open()))
+ROWS = [row for row in EVERY if row["sample"] == "4"]
 JUDGEMENTS = ("right", "wrong", "wrong line")
 
 
@@ -23,7 +24,7 @@ def test_the_sentences_are_the_tables():
         )
         in TEXT
     )
-    assert f"{misplaced} of the {every - right} others say of their script what is true" in TEXT
+    assert f"{misplaced} of the {every - right} others says of its script what is true" in TEXT
     forgiven = right + misplaced
     assert f"it is {forgiven} of {every} ({forgiven / every:.1%}).".replace("%)", " %)") in TEXT
     files = len({(row["package"], row["path"]) for row in ROWS})
@@ -31,6 +32,22 @@ def test_the_sentences_are_the_tables():
     assert f"gave findings in {files} files of {packages}." in TEXT
     assert len({tuple(row.values()) for row in ROWS}) == every >= 50
     assert files >= 25
+    assert packages >= 12
+    assert all(row["reason"] for row in ROWS)
+
+
+def test_what_the_two_largest_packages_hide_is_said():
+    largest = [package for package, _ in Counter(row["package"] for row in ROWS).most_common(2)]
+    rest = [row["judgement"] for row in ROWS if row["package"] not in largest]
+    right = rest.count("right")
+    assert f"Two packages have {len(ROWS) - len(rest)} of the findings" in TEXT
+    assert f"without them it is {right} of {len(rest)} ({right / len(rest):.1%})".replace("%)", " %)") in TEXT
+
+
+def test_the_sample_before_is_kept():
+    kinds = Counter(row["judgement"] for row in EVERY if row["sample"] == "3")
+    every, right = sum(kinds.values()), kinds["right"]
+    assert f"{right} of {every} ({right / every:.1%}; sample 3 in the file)".replace("%;", " %;") in TEXT
 
 
 def test_the_rules_counts_are_the_tables():
