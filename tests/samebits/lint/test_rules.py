@@ -7,7 +7,9 @@ import pytest
 from samebits.lint import rules
 from samebits.lint.check import check
 
-SCRIPT = '\nif __name__ == "__main__":\n    loss.backward()\n    optimizer.step()\n'
+SCRIPT = (
+    '\nif __name__ == "__main__":\n    for x in data:\n        loss.backward()\n        optimizer.step()\n'
+)
 TRAINED = "\n\ndef train():\n    loss.backward()\n    optimizer.step()\n"
 DATASET = "from torch.utils.data import Dataset\nclass Images(Dataset):\n    def __getitem__(self, index):\n        "  # noqa: E501
 NETWORK = "import torch\nimport torch.nn.functional as F\nclass Net(torch.nn.Module):\n    def forward(self, x):\n        x = self.conv(x)\n        "  # noqa: E501
@@ -79,11 +81,18 @@ FLAGGED = [
     ("SB301", "import torch" + SCRIPT),
     (
         "SB301",
+        "import torch\ndef go():\n    loss.backward()\n    o.step()\nif __name__ == '__main__':\n    go()",
+    ),
+    (
+        "SB301",
         "import torch\ndef main(_):\n    Run().go()\nclass Run:\n    def go(self):\n        loss.backward()\n        o.step()\nif __name__ == '__main__':\n    app.run(main)",  # noqa: E501
     ),
     ("SB301", "import keras\nmodel = keras.Sequential()\nmodel.fit(x, y)"),
     ("SB301", "import lightning\ntrainer = lightning.Trainer()\ntrainer.fit(model)"),
-    ("SB301", "import torch\nloss.backward()\noptimizer.step()\nprofiler.step()\nif __name__: go()"),
+    (
+        "SB301",
+        "import torch\nfor x in data:\n    loss.backward()\n    optimizer.step()\n    profiler.step()\nif __name__: go()",  # noqa: E501
+    ),
     ("SB201", "from torch.utils.data import DataLoader\nlatest_loader = DataLoader(d, shuffle=True)"),
     ("SB302", "import torch\nclass Net(torch.nn.Module):\n    pass\nnet = Net()\ntorch.manual_seed(0)"),
     ("SB302", "import torch\noptimizer = torch.optim.SGD(p)\ntorch.manual_seed(0)"),
@@ -207,6 +216,7 @@ CLEAN = [
     ),
     ("SB301", "import torch\ndef step():\n    loss.backward()\n    optimizer.step()"),
     ("SB301", "import keras\nencoder.fit(x)\nif __name__ == '__main__':\n    show()"),
+    ("SB301", "import torch\nif __name__ == '__main__':\n    loss.backward()\n    optimizer.step()"),
     ("SB301", "import keras\ndatagen.fit(x)\nif __name__ == '__main__':\n    show()"),
     (
         "SB301",
@@ -215,7 +225,7 @@ CLEAN = [
     ("SB301", "import torch\nfor x in data:\n    loss.backward()\n    profiler.step()\nif __name__: show()"),
     (
         "SB301",
-        "import torch\nwith torch.profiler.profile() as p:\n    loss.backward()\n    p.step()\nif __name__: show()",  # noqa: E501
+        "import torch\nwith torch.profiler.profile() as p:\n    for x in data:\n        loss.backward()\n        p.step()\nif __name__: show()",  # noqa: E501
     ),
     (
         "SB301",

@@ -88,7 +88,7 @@ def _trains(module: Module, call: ast.Call, roots: set[str]) -> bool:
         steps = any(
             attribute(other) == "step" and not module.only_prepares(other) for other in module.reached
         )
-        return steps and not module.called(call) and "torch" in roots
+        return steps and not module.called(call) and "torch" in roots and not _once(module, call)
     if method in ("fit", "fit_generator", "train_on_batch"):
         assert isinstance(call.func, ast.Attribute)
         receiver = last(names.spelled(call.func.value) or "").lower()
@@ -97,6 +97,12 @@ def _trains(module: Module, call: ast.Call, roots: set[str]) -> bool:
         lightning = bool(roots & {"lightning", "pytorch_lightning"}) and "trainer" in receiver
         return lightning or bool(roots & {"keras", "tensorflow"})
     return module.called(call) == "tensorflow.GradientTape"
+
+
+def _once(module: Module, call: ast.Call) -> bool:
+    """Whether a script takes this step a single time: a trial of something, no training."""
+    scope = module.scope(call)
+    return scope is module.tree and not _in_loop(module, call, scope)
 
 
 @rule("SB302", "seed-too-late")
