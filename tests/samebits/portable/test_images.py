@@ -1,6 +1,6 @@
 """The table of operations with another C library: a sample of it in a Debian trixie, and what is refused."""
 
-import json
+import json  # only: torch
 import subprocess
 import sys
 
