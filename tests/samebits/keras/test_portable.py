@@ -60,7 +60,8 @@ whole = tf.function(lambda x: tf.linalg.qr(x, full_matrices=True).q)(matrices)
 print(json.dumps([whole.shape.as_list(), bool(np.isfinite(whole).all())]))
 print(json.dumps(sorted(kinds)))
 rounded = [np.float32(1) / x.numpy(), np.float32(1) / np.sqrt(x.numpy())]  # what Grappler would undo
-print(json.dumps([bool((a == b).all()) for a, b in zip(rounded, tf.function(lambda x: [1 / x, 1 / tf.sqrt(x)])(x))]))
+divided = tf.function(lambda x: [1 / x, 1 / tf.sqrt(x)])(x)
+print(json.dumps([bool((a == b.numpy()).all()) for a, b in zip(rounded, divided)]))
 print(json.dumps(samebits.keras.determinism()["portable_kernels"]))
 """
 )
