@@ -54,14 +54,16 @@ def route() -> None:
 
     # Grappler turns 1 / x back into Reciprocal, and 1 / sqrt(x) into Rsqrt.
     tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
-    _replace("gen_math_ops", "rsqrt", lambda _, x, name=None: tf.divide(1, tf.sqrt(x), name))
-    _replace("gen_math_ops", "reciprocal", lambda _, x, name=None: tf.divide(1, x, name))
-    _replace("gen_nn_ops", "softmax", _softmax)
-    _replace("gen_linalg_ops", "qr", _qr)
-    _replace("gen_linalg_ops", "matrix_inverse", _inverse)
-    for module, names in WIDENED.items():
-        for name in names.split():
-            _replace(module, name, _widened)
+    _replace(
+        {
+            **{(module, name): _widened for module, names in WIDENED.items() for name in names.split()},
+            ("gen_math_ops", "rsqrt"): lambda _, x, name=None: tf.divide(1, tf.sqrt(x), name),
+            ("gen_math_ops", "reciprocal"): lambda _, x, name=None: tf.divide(1, x, name),
+            ("gen_nn_ops", "softmax"): _softmax,
+            ("gen_linalg_ops", "qr"): _qr,
+            ("gen_linalg_ops", "matrix_inverse"): _inverse,
+        }
+    )
     op_callbacks.add_op_callback(_look)
     ops.Graph._add_new_tf_operations = _imported(ops.Graph._add_new_tf_operations)
     Function.__call__ = _interpreted(Function.__call__)
@@ -84,17 +86,20 @@ def explain(error: BaseException) -> str | None:
     )
 
 
-def _replace(module: str, name: str, function: Callable[..., Any]) -> None:
-    """Call `function` with the original first, wherever TensorFlow's modules hold that, under any name."""
-    generated = import_module(f"tensorflow.python.ops.{module}")
-    original = getattr(generated, name)
-    # The same once more, for types that dispatch to functions of their own.
-    exported = getattr(import_module("tensorflow.python.ops.math_ops"), name, original)
-    originals = [original, exported] if exported.__module__ == generated.__name__ else [original]
-    replacement = functools.partial(function, original)
+def _replace(functions: dict[tuple[str, str], Callable[..., Any]]) -> None:
+    """Call each, with the original first, wherever TensorFlow's modules hold the original, under any name."""
+    replacements = {}
+    for (module, name), function in functions.items():
+        generated = import_module(f"tensorflow.python.ops.{module}")
+        original = getattr(generated, name)
+        replacements[id(original)] = functools.partial(function, original)
+        # The same once more, for types that dispatch to functions of their own.
+        exported = getattr(import_module("tensorflow.python.ops.math_ops"), name, original)
+        if exported.__module__ == generated.__name__:
+            replacements[id(exported)] = replacements[id(original)]
     for loaded in [loaded for known, loaded in sys.modules.items() if known.split(".")[0] == "tensorflow"]:
-        for key in [key for key, value in vars(loaded).items() if any(value is one for one in originals)]:
-            setattr(loaded, key, replacement)
+        for name in [name for name, value in vars(loaded).items() if id(value) in replacements]:
+            setattr(loaded, name, replacements[id(getattr(loaded, name))])
 
 
 def _widened(original: Callable[..., Any], *given: Any, **named: Any) -> Any:
