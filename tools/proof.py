@@ -69,6 +69,7 @@ PARTS = (
     Part("stress-torch", STRESS, "make matrix ONLY=stress FRAMEWORK=torch"),  # only: torch
     Part("stress-keras", STRESS, "make matrix ONLY=stress FRAMEWORK=keras"),  # only: keras
     Part("portable", "one hash on five CPUs of two makers, by emulation", "make portable-proof"),
+    Part("c-library", "one hash with another C library, Debian trixie's", "make c-library-proof"),
     Part("controls-torch", CONTROLS, "make smoke-controls FRAMEWORK=torch"),  # only: torch
     Part("controls-keras", CONTROLS, "make smoke-controls FRAMEWORK=keras"),  # only: keras
     Part(

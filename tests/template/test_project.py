@@ -50,6 +50,7 @@ SHORTENED_FOR_ONE = {
     "pyproject.toml",
     "tests/conftest.py",
     "tests/image/test_image.py",
+    "tests/samebits/portable/test_images.py",
     "tests/samebits/portable/test_proof.py",
     "tests/samebits/test_instructions.py",
     "tests/samebits/test_lazy.py",

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -99,11 +100,6 @@ def in_image(image: str) -> tuple[Machine, str]:
         raise WrongUse(
             f"there is no image {image} here: `{Path(found.command).name} pull {image}` fetches it"
         )
-    if sys.base_prefix in ("/", "/usr"):
-        raise WrongUse(
-            f"this Python is the system's ({sys.base_prefix}) and cannot be taken into {image}: make the "
-            "environment with one that has a folder of its own (uv, pyenv, conda)"
-        )
     container = Container(image, client=found.command)
     status, libc, complaint = engine.ask(*container.command(("-c", PROBE), {}), patience=120)
     container.end()
@@ -118,5 +114,9 @@ def in_image(image: str) -> tuple[Machine, str]:
 
 def _own_folders() -> list[Path]:
     """The project's, the environment's and the interpreter's, none of them within another."""
-    folders = {find_root(), Path(sys.prefix), Path(sys.base_prefix)}
+    folders = {find_root(), Path(sys.prefix)}
+    if sys.base_prefix == "/usr":  # the system's Python has no folder of its own
+        folders |= {Path(sys.executable).resolve(), Path(sysconfig.get_path("stdlib"))}
+    else:
+        folders.add(Path(sys.base_prefix))
     return sorted(one for one in folders if not any(other in one.parents for other in folders))

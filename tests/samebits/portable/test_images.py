@@ -2,7 +2,6 @@
 
 import json  # only: torch
 import subprocess
-import sys
 
 import pytest
 from tests.conftest import ROOT, one_line
@@ -26,8 +25,6 @@ def docker():
 @pytest.fixture(scope="module")
 def trixie(docker):
     """Debian's packages make it; it stays, since it takes a minute."""
-    if sys.base_prefix == "/usr":
-        pytest.skip("this Python is the system's: no image can take it in")
     made = subprocess.run([TOOL, "test-base", "trixie"], capture_output=True, text=True, check=False)
     if made.returncode != 0:
         pytest.skip(f"no Debian trixie: {made.stderr.strip()}")
@@ -80,8 +77,7 @@ def test_an_image_without_what_python_needs_is_one_line(start, docker, tmp_path)
     finally:
         subprocess.run([docker, "rmi", name], check=True, capture_output=True)
     assert done.returncode == 2
-    expected = "this Python is the system's" if sys.base_prefix == "/usr" else "this Python does not run in"
-    assert expected in one_line(done.stderr)
+    assert f"this Python does not run in {name} (" in one_line(done.stderr)
     left = subprocess.run(
         [docker, "ps", "--all", "--quiet", "--filter", f"ancestor={name}"], text=True, capture_output=True
     )
