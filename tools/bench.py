@@ -130,22 +130,54 @@ for name, function in work.items():
 """
 
 
+# The same with Keras on TensorFlow, for whole trainings: nobody multiplies matrices there by hand.
+KERAS_WORK = """
+import time, keras, numpy as np
+from keras import layers
+if NAME != "plain":
+    import samebits.keras
+    samebits.keras.make_deterministic()
+keras.utils.set_random_seed(1)
+images, words = np.ones((640, 28, 28, 1), "float32"), np.arange(320 * 64).reshape(320, 64) % 1000
+convolutions = keras.Sequential([
+    keras.Input((28, 28, 1)), layers.Conv2D(32, 3), layers.BatchNormalization(), layers.ReLU(),
+    layers.Conv2D(64, 3), layers.BatchNormalization(), layers.ReLU(), layers.Flatten(), layers.Dense(10),
+])
+given = keras.Input((64,), dtype="int32")
+x = layers.Embedding(1000, 128)(given)
+x = layers.LayerNormalization()(x + layers.MultiHeadAttention(4, 32)(x, x))
+x = layers.Dense(128)(layers.Dense(512, "gelu")(x))
+transformer = keras.Model(given, layers.Dense(10)(layers.GlobalAveragePooling1D()(x)))
+work = {"Keras, convolutional network": (convolutions, images), "Keras, transformer": (transformer, words)}
+for name, (model, data) in work.items():
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile("adamw", loss, jit_compile=False)
+    labels, taken = np.arange(len(data)) % 10, []
+    for _ in range(4):
+        began = time.process_time()
+        model.fit(data, labels, batch_size=32, verbose=0)
+        taken.append(time.process_time() - began)
+    print(name, min(taken), sep="=")
+"""
+
+
 def profiles(rounds: int) -> list[Result]:
-    """Each profile against plain torch at the same threads: kinds of work, then the starter's training."""
+    """Each profile against plain frameworks at the same threads: kinds of work, then the starter's."""
     bare = {name: value for name, value in os.environ.items() if name != "SAMEBITS_PROFILE"}
     results, measured = [], {}
     for name in ("plain", "run", "portable") * rounds:
         program = [] if name == "plain" else [str(ROOT / "entrypoint")]
-        command = [*program, sys.executable, "-c", WORK.replace("NAME", repr(name))]
         environment = bare | ({} if name == "plain" else {"PROFILE": name})
-        done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
-        for line in done.stdout.splitlines():
-            work, _, taken = line.partition("=")
-            measured.setdefault((work, name), []).append(float(taken))
+        for script in (WORK, KERAS_WORK):
+            command = [*program, sys.executable, "-c", script.replace("NAME", repr(name))]
+            done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+            for line in done.stdout.splitlines():
+                work, _, taken = line.partition("=")
+                measured.setdefault((work, name), []).append(float(taken))
     for work in dict.fromkeys(work for work, _ in measured):
         for name in ("run", "portable"):
             both = list(zip(measured[work, name], measured[work, "plain"], strict=True))
-            results.append(ratio(f"{work}, profile {name}", "plain torch", both, None))
+            results.append(ratio(f"{work}, profile {name}", "without samebits", both, None))
     with tempfile.TemporaryDirectory() as folder:
         for name, aim in (("run", 1.05), ("portable", 1.5)):
             environment = {**bare, "SAMEBITS_RUN_FOLDER": f"{folder}/run", "PROFILE": name}

@@ -92,7 +92,7 @@ def _replace(functions: dict[tuple[str, str], Callable[..., Any]]) -> None:
     for (module, name), function in functions.items():
         generated = import_module(f"tensorflow.python.ops.{module}")
         original = getattr(generated, name)
-        replacements[id(original)] = functools.partial(function, original)
+        replacements[id(original)] = _in_place_of(original, function)
         # The same once more, for types that dispatch to functions of their own.
         exported = getattr(import_module("tensorflow.python.ops.math_ops"), name, original)
         if exported.__module__ == generated.__name__:
@@ -100,6 +100,14 @@ def _replace(functions: dict[tuple[str, str], Callable[..., Any]]) -> None:
     for loaded in [loaded for known, loaded in sys.modules.items() if known.split(".")[0] == "tensorflow"]:
         for name in [name for name, value in vars(loaded).items() if id(value) in replacements]:
             setattr(loaded, name, replacements[id(getattr(loaded, name))])
+
+
+def _in_place_of(original: Callable[..., Any], function: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)  # by its name layers are saved, and AutoGraph leaves TensorFlow's own alone
+    def replacement(*given: Any, **named: Any) -> Any:
+        return function(original, *given, **named)
+
+    return replacement
 
 
 def _widened(original: Callable[..., Any], *given: Any, **named: Any) -> Any:
