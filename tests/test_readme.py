@@ -14,8 +14,9 @@ from tests.conftest import ROOT, copy_repository
 # What a `make test ARGS=…` above these tests hands down.
 FROM_MAKE = ("ARGS", "MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MFLAGS")
 SHORTER = {
+    "make train FRAMEWORK=keras": 'ARGS="--epochs 1"',  # only: both
     "make smoke": 'ARGS="--epochs 1"',
-    "make smoke RUNS=10 JOBS=2": 'RUNS=3 ARGS="--epochs 1"',
+    "make smoke RUNS=10 JOBS=2": 'RUNS=2 ARGS="--epochs 1"',
     "make smoke NET=hazards": "",
     "make resume-proof": 'KILLS=1 ONLY="kill"',
     "make smoke-controls": 'ARGS="--only seed"',

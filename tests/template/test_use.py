@@ -16,7 +16,10 @@ pytestmark = pytest.mark.timeout(3600)
 GOLDEN = tomllib.loads((ROOT / "golden.toml").read_text())
 
 
-@pytest.fixture(scope="module", params=["torch", "keras", pytest.param("both", marks=pytest.mark.slow)])
+@pytest.fixture(
+    scope="module",
+    params=["keras", *(pytest.param(name, marks=pytest.mark.slow) for name in ("torch", "both"))],
+)
 def used(
     request: pytest.FixtureRequest, generate: Generate, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Path]:
