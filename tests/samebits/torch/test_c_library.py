@@ -6,24 +6,14 @@ import torch
 import torch.nn.functional as F
 
 from samebits.portable import inputs
-from samebits.torch import c_library, portable
+from samebits.torch import c_library
 
+pytestmark = pytest.mark.usefixtures("routed")
 ATEN = torch.ops.aten
 ONE_NUMBER = ["acosh", "asinh", "atanh", "cosh", "erfinv", "sinh", "special_log_ndtr"]
 TWO_NUMBERS = ["atan2", "igamma", "igammac", "logaddexp", "logaddexp2", "special_xlog1py"]
 COMPLEX = [name for name in c_library.FOR_COMPLEX_ONES if name not in ("angle", "pow")]
 NARROW = [torch.float32, torch.bfloat16, torch.float16]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def routed():
-    """The kernels, in this process, for as long as this file's tests run."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("samebits.process.profile", lambda: "portable")
-        portable.route()
-        yield
-    portable._library._destroy()
-    portable._library = None
 
 
 def numbers(dtype=torch.float32, size=999, salt=1):
