@@ -37,6 +37,7 @@ WIDENED = {
     "gen_nn_ops": "softplus",
 }
 OPTIONS = ("axis", "exclusive", "reverse")
+_signature = functools.cache(inspect.signature)  # asked for at every eager call
 _routed = False
 
 
@@ -114,7 +115,7 @@ def _widened(original: Callable[..., Any], *given: Any, **named: Any) -> Any:
     """Of float32: in float64, and rounded once."""
     import tensorflow as tf
 
-    arguments = inspect.signature(original).bind(*given, **named).arguments
+    arguments = _signature(original).bind(*given, **named).arguments
     name, first = arguments.pop("name", None), next(iter(arguments))
     arguments[first] = tf.convert_to_tensor(arguments[first])
     if arguments[first].dtype != tf.float32:

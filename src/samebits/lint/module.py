@@ -13,8 +13,6 @@ WORKS = ("fit", "fit_generator", "train", "backward")
 TRAINING = re.compile(
     r"Trainer$|TrainingArguments$|^train(ing)?_(step|epoch|one_epoch|loop|model|detector)|^train_on_batch$"
 )
-
-
 PROFILES = re.compile(r"prof(iler?)?(\b|_)|^prof", re.I)
 AUGMENTS = re.compile(r"data_?gen", re.I)  # Keras's ImageDataGenerator counts means and deviations
 

@@ -90,7 +90,8 @@ def command(
         where = f"{len(machines)} machines, profile {profile}"
         raise CheckFailed(f"{len(different)} of {len(rows)} rows differ between {where}")
     if not as_json:
-        left_out = [row for row in rows if row in _left_out(machines)]
+        follow = _left_out(machines)
+        left_out = [row for row in rows if row in follow]
         if left_out:
             print(f"left out, they follow the C library: {', '.join(left_out)}")
         print(f"same bits: {len(rows) - len(left_out)} rows on {len(machines)} machines, profile {profile}")
@@ -99,7 +100,8 @@ def command(
 def differing(machines: Sequence[Machine]) -> list[str]:
     """The rows that are not the same on every machine, in order; one that a machine lacks is not the same."""
     rows = dict.fromkeys(row for machine in machines for row in machine.digests)
-    compared = (row for row in rows if row not in _left_out(machines))
+    left_out = _left_out(machines)
+    compared = (row for row in rows if row not in left_out)
     return [row for row in compared if len({machine.digests.get(row) for machine in machines}) > 1]
 
 
