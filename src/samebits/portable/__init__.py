@@ -19,8 +19,8 @@ from samebits.checkpoint import TENSORS
 from samebits.errors import CheckFailed, WrongUse
 from samebits.files import sha256_file
 from samebits.interruption import SAVED
-from samebits.portable.libraries import FOLLOW_THE_C_LIBRARY, TABLES, installed
-from samebits.portable.machines import NATIVE, RUN_FOLDER, Container, Machine, emulated, in_image
+from samebits.portable.libraries import TABLES, installed
+from samebits.portable.machines import NATIVE, RUN_FOLDER, Machine, emulated, in_image
 from samebits.variables import read
 
 CPUS = ("Haswell", "Skylake-Client", "EPYC", "EPYC-Milan")  # two of Intel's, two of AMD's
@@ -90,11 +90,14 @@ def command(
         where = f"{len(machines)} machines, profile {profile}"
         raise CheckFailed(f"{len(different)} of {len(rows)} rows differ between {where}")
     if not as_json:
-        follow = _left_out(machines)
-        left_out = [row for row in rows if row in follow]
-        if left_out:
-            print(f"left out, they follow the C library: {', '.join(left_out)}")
-        print(f"same bits: {len(rows) - len(left_out)} rows on {len(machines)} machines, profile {profile}")
+        reasons = dict.fromkeys(machine.why for machine in machines if machine.left_out)
+        left_out = _left_out(machines)
+        for why in reasons:
+            named = [row for row in rows if left_out.get(row) == why]
+            if named:
+                print(f"left out, {why}: {', '.join(named)}")
+        compared = sum(row not in left_out for row in rows)
+        print(f"same bits: {compared} rows on {len(machines)} machines, profile {profile}")
 
 
 def differing(machines: Sequence[Machine]) -> list[str]:
@@ -105,9 +108,9 @@ def differing(machines: Sequence[Machine]) -> list[str]:
     return [row for row in compared if len({machine.digests.get(row) for machine in machines}) > 1]
 
 
-def _left_out(machines: Sequence[Machine]) -> tuple[str, ...]:
-    """The rows that nothing makes independent of the C library, where that is not the same everywhere."""
-    return FOLLOW_THE_C_LIBRARY if any(isinstance(one, Container) for one in machines) else ()
+def _left_out(machines: Sequence[Machine]) -> dict[str, str]:
+    """The rows that one of the machines does not compare: row → why."""
+    return {row: machine.why for machine in machines for row in machine.left_out}
 
 
 def _environment(profile: str) -> dict[str, str]:
@@ -120,8 +123,9 @@ def _environment(profile: str) -> dict[str, str]:
 def _rows(
     machine: Machine, environment: dict[str, str], tables: Sequence[str], part: str, trainings: Sequence[str]
 ) -> Iterator[tuple[str, str]]:
+    words = ("-m", "samebits.portable.operations")
     for table in tables:
-        for line in _lines(machine, environment, "-m", "samebits.portable.operations", table, part):
+        for line in _lines(machine, environment, *words, table, part, *machine.skipped):
             row, digest = json.loads(line)
             yield row, digest
     for training in trainings:
@@ -210,7 +214,7 @@ def _as_json(profile: str, machines: Sequence[Machine], different: Sequence[str]
         "profile": profile,
         "same": not different,
         "different": list(different),
-        "left_out": list(_left_out(machines)),
+        "left_out": _left_out(machines),
         "machines": {
             machine.name: {"seconds": round(machine.seconds, 1), "digests": machine.digests}
             for machine in machines

@@ -12,9 +12,11 @@ from pathlib import Path
 
 from samebits import engine
 from samebits.errors import WrongUse
+from samebits.portable import emulator
+from samebits.portable.emulator import QEMU
+from samebits.portable.libraries import FOLLOW_THE_C_LIBRARY
 from samebits.variables import find_root
 
-QEMU = "qemu-x86_64-static"
 NATIVE = "native"
 RUN_FOLDER = "SAMEBITS_RUN_FOLDER"
 # What a container is handed over; all else in it is as `entrypoint` finds it there.
@@ -32,16 +34,26 @@ PROBE = "import bz2, ctypes, hashlib, lzma, platform, sqlite3, ssl, uuid, zlib; 
 
 @dataclass
 class Machine:
-    """A CPU with its C library, and what was computed there: row → digest, or in words why there is none."""
+    """A CPU with its C library, and what was computed there.
+
+    Attributes:
+        digests: row → digest, or in words why there is none.
+        left_out: the rows that are not compared, whatever comes of them here,
+        why: and why not.
+        skipped: those of them that are not even computed.
+    """
 
     name: str
     digests: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
+    left_out: tuple[str, ...] = ()
+    why: str = ""
+    skipped: tuple[str, ...] = ()
 
     def command(self, arguments: tuple[str, ...], environment: Mapping[str, str]) -> list[str]:
         """Python with `arguments` there. The emulator does not follow a shell into another program."""
-        emulator = [] if self.name == NATIVE else [QEMU, "-cpu", self.name]
-        return [str(find_root() / "entrypoint"), *emulator, sys.executable, *arguments]
+        emulating = [] if self.name == NATIVE else [QEMU, "-cpu", self.name]
+        return [str(find_root() / "entrypoint"), *emulating, sys.executable, *arguments]
 
     def end(self) -> None:
         """Leave nothing of it running."""
@@ -83,7 +95,10 @@ def emulated(cpu: str) -> Machine:
         raise WrongUse(f"there is no {QEMU}, which emulates other CPUs: apt-get install qemu-user-static")
     if cpu not in subprocess.run([QEMU, "-cpu", "help"], capture_output=True, text=True).stdout.split():
         raise WrongUse(f"{QEMU} emulates no CPU {cpu!r}: `{QEMU} -cpu help` lists them")
-    return Machine(cpu)
+    version = emulator.version()
+    wrong = emulator.WRONG if version < emulator.RIGHT_FROM else ()
+    why = f"qemu {'.'.join(map(str, version))} computes them wrongly"
+    return Machine(cpu, left_out=wrong, why=why, skipped=wrong)
 
 
 def in_image(image: str) -> tuple[Machine, str]:
@@ -100,7 +115,8 @@ def in_image(image: str) -> tuple[Machine, str]:
         raise WrongUse(
             f"there is no image {image} here: `{Path(found.command).name} pull {image}` fetches it"
         )
-    container = Container(image, client=found.command)
+    why = "they follow the C library"
+    container = Container(image, left_out=FOLLOW_THE_C_LIBRARY, why=why, client=found.command)
     status, libc, complaint = engine.ask(*container.command(("-c", PROBE), {}), patience=120)
     container.end()
     if status != 0:

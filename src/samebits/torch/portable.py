@@ -3,8 +3,7 @@
 MKL's vector mathematics begins some functions with the CPU's own approximation of a reciprocal or of a
 reciprocal square root (`rcpps`, `rsqrtps`), which Intel and AMD do not make alike; its Cholesky factorisation
 of float32 does, too. Those functions are routed here: the square root to NumPy's, which is correctly rounded
-as IEEE 754 asks, the others to the C library's in float64, the factorisation to that in float64. An LSTM
-takes torch's own kernels in place of oneDNN's, whose equality on other CPUs nothing here could show.
+as IEEE 754 asks, the others to the C library's in float64, the factorisation to that in float64.
 """
 
 import functools
@@ -71,8 +70,6 @@ def route() -> None:
         # Made of other operations, with autograd and without. With autograd first: what is found there is a
         # fallback that warns, once there is a kernel without.
         for key in ("AutogradCPU", "CPU"):
-            _register("lstm.input", _without_onednn, key)
-            _register("lstm.data", _without_onednn, key)
             _register("scaled_dot_product_attention", portable_products.attention, key)
 
 
@@ -218,12 +215,3 @@ def _least_squares(original: Callable[..., Any], *args: Any, **named: Any) -> An
 
 def _refuse_sparse(original: Callable[..., Any], *args: Any, **named: Any) -> Any:
     raise RuntimeError(f"triangular_solve of a sparse matrix{NOT_PORTABLE}")
-
-
-def _without_onednn(original: Callable[..., Any], *args: Any) -> Any:
-    enabled = torch._C._get_mkldnn_enabled()
-    torch._C._set_mkldnn_enabled(False)
-    try:
-        return original(*args)
-    finally:
-        torch._C._set_mkldnn_enabled(enabled)

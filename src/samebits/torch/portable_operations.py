@@ -4,6 +4,7 @@
 # (lambdas that bind what a loop names, whose types mypy cannot infer)
 
 import contextlib
+import functools
 import warnings
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -442,6 +443,8 @@ def _layers() -> Iterable[tuple[str, Operation]]:
                 ),
             ],
         )
+        if dtype != torch.bfloat16:  # torch has it for no shorter type
+            yield f"grid_sample {short}", lambda m=m: _grid_samples(m(2, 3, 11, 13), m(2, 7, 9, 2, salt=46))
         yield (
             f"embedding {short}",
             lambda m=m: [
@@ -500,6 +503,15 @@ def _tensors(value: Any) -> Iterable[torch.Tensor]:
             yield from _tensors(part)
 
 
+def _grid_samples(image: torch.Tensor, grid: torch.Tensor) -> list[torch.Tensor]:
+    results = []
+    for mode in ("bilinear", "nearest", "bicubic"):
+        for padding in ("zeros", "border", "reflection"):
+            sample = functools.partial(F.grid_sample, mode=mode, padding_mode=padding, align_corners=False)
+            results += _both(sample, image, grid)
+    return results
+
+
 def _recurrent() -> Iterable[tuple[str, Operation]]:
     for kind in ("LSTM", "GRU", "RNN"):
         for short, dtype in (("f32", torch.float32), ("f64", torch.float64), ("bf16", torch.bfloat16)):
@@ -510,6 +522,10 @@ def _recurrent() -> Iterable[tuple[str, Operation]]:
                     return _module(module, make(7, 5, 13, salt=60, dtype=dtype))
 
                 yield f"{kind} {'deep ' if more else ''}{short}", compute
+        yield (
+            f"{kind} wide f32",
+            lambda kind=kind: _module(getattr(nn, kind)(130, 257), make(3, 65, 130, salt=62)),
+        )
         yield (
             f"{kind}Cell",
             lambda kind=kind: _module(getattr(nn, f"{kind}Cell")(13, 29), make(7, 13, salt=61)),
