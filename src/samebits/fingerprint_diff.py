@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import re
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -115,12 +114,13 @@ def read(name: str) -> dict[str, str]:
     if (path / "manifest.json").is_file():
         return of_manifest(read_manifest(path))
     if not path.exists():
-        golden = tomllib.loads((variables.find_root() / "golden.toml").read_text())
-        if name in golden:
-            entry: dict[str, Any] = golden[name]
-            return {"framework": entry["framework"], **entry["fingerprint"]}
-        entries = ", ".join(golden) or "which has none"
-        raise WrongUse(f"{name} is no run folder, no file and no entry of golden.toml ({entries})")
+        from samebits import golden  # it imports this module
+
+        entries = golden.read(variables.find_root() / "golden.toml")
+        if name in entries:
+            return {"framework": entries[name]["framework"], **entries[name]["fingerprint"]}
+        names = ", ".join(entries) or "which has none"
+        raise WrongUse(f"{name} is no run folder, no file and no entry of golden.toml ({names})")
     try:
         content = json.loads(path.read_text())
         return of_manifest(content) if "fingerprint" in content else dict(flatten(content))

@@ -105,3 +105,12 @@ def test_what_has_no_fingerprint_is_one_line(tmp_path: Path) -> None:
         read("nowhere")
     name, entry = next(iter(tomllib.loads((ROOT / "golden.toml").read_text()).items()))
     assert read(name)["framework"] == entry["framework"]
+
+
+def test_a_missing_or_broken_golden_file_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(variables, "find_root", lambda: tmp_path)
+    with pytest.raises(WrongUse, match=r"no entry of golden\.toml \(which has none\)"):
+        read("nowhere")
+    (tmp_path / "golden.toml").write_text("[")
+    with pytest.raises(WrongUse, match=r"golden\.toml is not valid TOML"):
+        read("nowhere")
