@@ -16,6 +16,8 @@ FRAMEWORKS = [
     "torch",  # only: torch
     "keras",  # only: keras
 ]
+# Where a shell sets this, as some images do, every process that a test starts would compile torch anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 Started = subprocess.CompletedProcess[str]
 
 
