@@ -19,13 +19,13 @@ import click
 import numpy as np
 import torch
 from rich.console import Console
-from rich.table import Table
 from torch.utils.data import DataLoader, Dataset, IterableDataset, get_worker_info
 
 import samebits.torch
 from samebits import checkpoint
 from samebits.cli import run_command
 from samebits.held import Held
+from samebits.tables import print_table
 from samebits.torch import state
 
 ROOT = Path(__file__).parents[1]
@@ -361,11 +361,18 @@ def command(parts: tuple[str, ...], rounds: int, as_json: bool) -> None:
     if as_json:
         print(json.dumps([{**asdict(result), "verdict": result.verdict} for result in results], indent=2))
         return
-    table = Table("what", "against", "median", "least … most", "aim", "")
-    for r in results:
-        aim = "" if r.aim is None else f"≤ {r.aim:g}"
-        table.add_row(r.subject, r.against, f"{r.figure:.2f} {r.unit}", r.spread, aim, r.verdict)
-    Console().print(table)
+    rows = [
+        (
+            r.subject,
+            r.against,
+            f"{r.figure:.2f} {r.unit}",
+            r.spread,
+            f"≤ {r.aim:g}" if r.aim else "",
+            r.verdict,
+        )
+        for r in results
+    ]
+    print_table(("what", "against", "median", "least … most", "aim", ""), rows)
     judged = [r for r in results if r.aim is not None]
     missed = [r.subject for r in judged if r.verdict == "MISSED"]
     print(

@@ -1,4 +1,4 @@
-"""Tables of hashes for people."""
+"""Tables for people."""
 
 import sys
 from collections.abc import Sequence
