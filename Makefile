@@ -73,7 +73,7 @@ resume-proof: $(READY)  ## stop, kill and damage a training; the same command mu
 TRAININGS += --train "starter.train_torch"  # only: torch
 TRAININGS += --train "starter.train_keras"  # only: keras
 .PHONY: portable-proof
-portable-proof: $(READY)  ## some hundred operations and trainings on four emulated CPUs: one hash each
+portable-proof: $(READY)  ## twelve hundred operations and trainings on four emulated CPUs: one hash each (JOBS=2)
 	@./entrypoint samebits portable-proof $(TRAININGS) $(ARGS)
 
 .PHONY: c-library-proof

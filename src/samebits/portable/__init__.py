@@ -8,7 +8,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,7 @@ KERAS = "samebits.portable.keras_on_torch"
 @click.option("--image", "images", multiple=True, help="An image with another C library, run by Docker.")
 @click.option("--part", default="", help="Only rows whose name holds this.")
 @click.option("--train", "trainings", multiple=True, help='A training: "MODULE [ARGUMENT]…", as a row.')
+@click.option("--jobs", type=click.IntRange(1), default=1, envvar="JOBS", help="How many machines at once.")
 @click.option("--steps", type=click.IntRange(1), default=3, show_default=True, help="Steps of a training.")
 @click.option("--all", "all_", is_flag=True, help="Print every row, not only those that differ.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object in place of the table.")
@@ -47,6 +49,7 @@ def command(
     images: tuple[str, ...],
     part: str,
     trainings: tuple[str, ...],
+    jobs: int,
     steps: int,
     all_: bool,
     as_json: bool,
@@ -64,22 +67,20 @@ def command(
         container, library = in_image(image)
         others.append(container)
         print(f"{image}: {library}; here: {' '.join(platform.libc_ver())}", file=sys.stderr)
-    environment = _environment(profile)
+    environment = {**_environment(profile), "SAMEBITS_STOP_AT": str(steps)}
     machines = [Machine(NATIVE), *others]
-    for machine in machines:
-        began = time.monotonic()
-        with _shown(machine.name) as tell:
-            for row, digest in _rows(
-                machine,
-                {**environment, "SAMEBITS_STOP_AT": str(steps)},
-                tables or installed(),
-                part,
-                trainings,
-            ):
+    with _shown(machines) as tell:
+
+        def compute(machine: Machine) -> Machine:
+            began = time.monotonic()
+            for row, digest in _rows(machine, environment, tables or installed(), part, trainings):
                 machine.digests[row] = digest
-                tell(f"{machine.name}: {len(machine.digests)} rows, {row}")
-        machine.seconds = time.monotonic() - began
-        print(f"{machine.name}: {len(machine.digests)} rows, {machine.seconds:.0f} s", file=sys.stderr)
+                tell()
+            machine.seconds = time.monotonic() - began
+            return machine
+
+        for machine in _at_once(compute, machines, jobs):
+            print(f"{machine.name}: {len(machine.digests)} rows, {machine.seconds:.0f} s", file=sys.stderr)
     different = differing(machines)
     rows = list(dict.fromkeys(row for machine in machines for row in machine.digests))
     if as_json:
@@ -98,6 +99,22 @@ def command(
                 print(f"left out, {why}: {', '.join(named)}")
         compared = sum(row not in left_out for row in rows)
         print(f"same bits: {compared} rows on {len(machines)} machines, profile {profile}")
+
+
+def _at_once(
+    compute: Callable[[Machine], Machine], machines: Sequence[Machine], jobs: int
+) -> Iterator[Machine]:
+    """Each machine as it is done; whatever ends this early ends all of them."""
+    pool = ThreadPoolExecutor(jobs)
+    try:
+        for done in as_completed([pool.submit(compute, machine) for machine in machines]):
+            yield done.result()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+        for machine in machines:
+            machine.stopped = True
+            machine.end()
+        pool.shutdown()
 
 
 def differing(machines: Sequence[Machine]) -> list[str]:
@@ -148,13 +165,14 @@ def _lines(machine: Machine, environment: dict[str, str], *arguments: str) -> It
         process = subprocess.Popen(
             command, env=environment, stdout=subprocess.PIPE, stderr=errors, text=True, start_new_session=True
         )
+        machine.running = process
+        if machine.stopped:
+            process.kill()
         try:
             assert process.stdout is not None
             yield from process.stdout
             status = process.wait()
         finally:
-            process.kill()
-            process.wait()
             machine.end()
         if status not in (0, SAVED):
             errors.seek(0)
@@ -176,16 +194,18 @@ def _train(machine: Machine, environment: dict[str, str], module: Sequence[str])
 
 
 @contextlib.contextmanager
-def _shown(name: str) -> Iterator[Any]:
-    """A line that changes, where somebody watches."""
+def _shown(machines: Sequence[Machine]) -> Iterator[Callable[[], None]]:
+    """A line that says how far each machine is, where somebody watches; call what is given to update it."""
     if not sys.stderr.isatty():
-        yield lambda text: None
+        yield lambda: None
         return
     from rich.console import Console
-    from rich.markup import escape
 
-    with Console(stderr=True).status(f"{name}: starts") as status:
-        yield lambda text: status.update(escape(text[:100]))
+    def told() -> str:
+        return "rows: " + ", ".join(f"{machine.name} {len(machine.digests)}" for machine in machines)
+
+    with Console(stderr=True).status(told()) as status:
+        yield lambda: status.update(told())
 
 
 def _print_table(machines: Sequence[Machine], rows: Sequence[str]) -> None:

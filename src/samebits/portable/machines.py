@@ -41,6 +41,8 @@ class Machine:
         left_out: the rows that are not compared, whatever comes of them here,
         why: and why not.
         skipped: those of them that are not even computed.
+        running: the latest process there.
+        stopped: whatever runs there is to end.
     """
 
     name: str
@@ -49,6 +51,8 @@ class Machine:
     left_out: tuple[str, ...] = ()
     why: str = ""
     skipped: tuple[str, ...] = ()
+    running: subprocess.Popen[str] | None = None
+    stopped: bool = False
 
     def command(self, arguments: tuple[str, ...], environment: Mapping[str, str]) -> list[str]:
         """Python with `arguments` there. The emulator does not follow a shell into another program."""
@@ -57,6 +61,9 @@ class Machine:
 
     def end(self) -> None:
         """Leave nothing of it running."""
+        if self.running is not None:
+            self.running.kill()
+            self.running.wait()
 
 
 @dataclass
@@ -82,6 +89,7 @@ class Container(Machine):
         return [self.client, "run", *options, self.name, *inside]
 
     def end(self) -> None:
+        super().end()
         engine.ask(self.client, "rm", "--force", self.container)
 
 

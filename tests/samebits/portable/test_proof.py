@@ -3,12 +3,14 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 
 import pytest
 from tests.conftest import ROOT, one_line
 
-from samebits.portable import differing, emulator, inputs
+from samebits import CheckFailed
+from samebits.portable import _at_once, _lines, differing, emulator, inputs
 from samebits.portable.machines import QEMU, Machine
 from samebits.portable.numpy_operations import operations
 
@@ -86,6 +88,21 @@ def test_a_missing_emulator_is_one_line(start, tmp_path):
     assert "apt-get install qemu-user-static" in one_line(done.stderr)
 
 
+class Sleeper(Machine):
+    def command(self, arguments, environment):
+        return ["sleep", "60"] if self.name == "sleeps" else ["sh", "-c", "echo broken >&2; exit 3"]
+
+
+def test_a_machine_that_fails_ends_the_others():
+    def compute(machine):
+        assert list(_lines(machine, {}, "-c", "pass")) == []
+        return machine
+
+    with pytest.raises(CheckFailed, match=r"fails: `python -c pass` ended with status 3: broken"):
+        list(_at_once(compute, machines := [Sleeper("sleeps"), Sleeper("fails")], jobs=2))
+    assert [machine.running.returncode for machine in machines] == [-signal.SIGKILL, 3]
+
+
 SAMPLES = [
     ("Nehalem", "numpy", "numpy.matmul f32", "run"),  # no AVX2: the proof must fail, whatever CPU this is
     ("EPYC", "torch", "optim.AdamW", "portable"),  # only: torch
@@ -100,6 +117,7 @@ def test_a_sample_on_another_cpu(start, cpu, table, row, profile):
         *("samebits", "portable-proof", "--json", "--cpu", cpu, "--table", table, "--part", row),
         *("--profile", profile),
         PROFILE=None if os.environ.get("PROFILE") is None else "run",
+        JOBS="2",
     )
     assert done.returncode == (1 if profile == "run" else 0), done.stderr
     result = json.loads(done.stdout)
