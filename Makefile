@@ -76,6 +76,16 @@ TRAININGS += --train "starter.train_keras"  # only: keras
 portable-proof: $(READY)  ## twelve hundred operations and trainings on four emulated CPUs: one hash each (JOBS=2)
 	@./entrypoint samebits portable-proof $(TRAININGS) $(ARGS)
 
+RECORDED = src/samebits/portable/recorded.json
+.PHONY: portable-check
+portable-check: $(READY)  ## the same operations on this CPU, against what another recorded: a minute, no emulator
+	@./entrypoint samebits portable-proof --against $(RECORDED) $(ARGS)
+
+.PHONY: portable-record
+portable-record: $(READY)  ## record them anew: after the locks have changed
+	@./entrypoint samebits portable-proof --here --json > $(RECORDED).new || { rm -f $(RECORDED).new; exit 1; }
+	@mv $(RECORDED).new $(RECORDED)
+
 .PHONY: c-library-proof
 c-library-proof: $(READY)  ## the same in a container with another C library, Debian trixie's: needs Docker, mmdebstrap
 	@image=$$(tools/image.py test-base trixie) && ./entrypoint samebits portable-proof --image $$image $(TRAININGS) $(ARGS)

@@ -29,6 +29,7 @@ SHORTER = {
     "./entrypoint samebits lint src/starter": "",
     "./entrypoint doctor --deep": "",
     "make train PROFILE=portable": 'ARGS="--epochs 1"',
+    "make portable-check": 'ARGS="--table numpy"',
     "make portable-proof": 'ARGS="--cpu EPYC --table numpy --part numpy.exp"',
     "make bench": 'ARGS="entrypoint --rounds 1"',
     "make proof": "ARGS=lint",

@@ -17,11 +17,12 @@ from typing import Any
 import click
 
 from samebits.checkpoint import TENSORS
+from samebits.cpu import processor
 from samebits.errors import CheckFailed, WrongUse
 from samebits.files import sha256_file
 from samebits.interruption import SAVED
-from samebits.portable.libraries import TABLES, installed
-from samebits.portable.machines import NATIVE, RUN_FOLDER, Machine, emulated, in_image
+from samebits.portable.libraries import DIGITS, TABLES, installed
+from samebits.portable.machines import NATIVE, RUN_FOLDER, Machine, emulated, in_image, recorded
 from samebits.variables import read
 
 CPUS = ("Haswell", "Skylake-Client", "EPYC", "EPYC-Milan")  # two of Intel's, two of AMD's
@@ -36,6 +37,14 @@ KERAS = "samebits.portable.keras_on_torch"
     "--table", "tables", type=click.Choice(list(TABLES)), multiple=True, help="Only this library's rows."
 )
 @click.option("--image", "images", multiple=True, help="An image with another C library, run by Docker.")
+@click.option(
+    "--against",
+    "files",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="What --json printed on another machine: its rows are compared.",
+)
+@click.option("--here", is_flag=True, help="Only on this machine: for --json, to compare elsewhere.")
 @click.option("--part", default="", help="Only rows whose name holds this.")
 @click.option("--train", "trainings", multiple=True, help='A training: "MODULE [ARGUMENT]…", as a row.')
 @click.option("--jobs", type=click.IntRange(1), default=1, envvar="JOBS", help="How many machines at once.")
@@ -47,6 +56,8 @@ def command(
     cpus: tuple[str, ...],
     tables: tuple[str, ...],
     images: tuple[str, ...],
+    files: tuple[Path, ...],
+    here: bool,
     part: str,
     trainings: tuple[str, ...],
     jobs: int,
@@ -56,13 +67,15 @@ def command(
 ) -> None:
     """Compute a table of operations and train here and elsewhere, and compare the bits.
 
-    Elsewhere: on emulated CPUs, by default four, or in containers whose C library is another one.
+    Elsewhere: on emulated CPUs, by default four, in containers whose C library is another one, or on another
+    machine, of which a file tells.
     An emulated CPU is some hundred times slower, so a training is stopped after a few steps; what is compared
     then is all that its checkpoint holds: weights, the optimiser's state, generators.
 
     Exit status 0: the same bits on all of them; 1: the rows that differ are printed.
     """
-    others = [emulated(cpu) for cpu in cpus or (() if images else CPUS)]
+    told = [recorded(file, profile) for file in files]
+    others = [emulated(cpu) for cpu in cpus or (() if images or files or here else CPUS)]
     for image in images:
         container, library = in_image(image)
         others.append(container)
@@ -81,6 +94,9 @@ def command(
 
         for machine in _at_once(compute, machines, jobs):
             print(f"{machine.name}: {len(machine.digests)} rows, {machine.seconds:.0f} s", file=sys.stderr)
+    for machine in told:
+        machine.digests = {row: machine.digests[row] for row in machines[0].digests if row in machine.digests}
+    machines += told
     different = differing(machines)
     rows = list(dict.fromkeys(row for machine in machines for row in machine.digests))
     if as_json:
@@ -225,13 +241,15 @@ def _print_table(machines: Sequence[Machine], rows: Sequence[str]) -> None:
 
 
 def _short(digest: str) -> str:
-    is_hash = len(digest) == 64 and set(digest) <= set("0123456789abcdef")
+    is_hash = len(digest) in (DIGITS, 64) and set(digest) <= set("0123456789abcdef")
     return digest[:HEX] if is_hash else digest[:40]
 
 
 def _as_json(profile: str, machines: Sequence[Machine], different: Sequence[str]) -> dict[str, Any]:
     return {
         "profile": profile,
+        "cpu": processor()["model"],
+        "libc": " ".join(platform.libc_ver()),
         "same": not different,
         "different": list(different),
         "left_out": _left_out(machines),

@@ -9,10 +9,6 @@ import functools
 import re
 import subprocess
 
-import numpy as np
-
-from samebits.portable import inputs
-
 QEMU = "qemu-x86_64-static"
 RIGHT_FROM = (10,)
 WRONG = (  # before that: rows of the tables
@@ -33,6 +29,10 @@ def version() -> tuple[int, ...]:
 
 def wrong() -> list[str]:
     """Those of NumPy's rows that contradict themselves in this process; none on a CPU."""
+    import numpy as np
+
+    from samebits.portable import inputs
+
     found = []
     x = inputs.numbers(4099, salt=1, scale=3)
     if not np.allclose(np.tanh(x[::3]), np.tanh(x[::3].copy())):  # apart and side by side

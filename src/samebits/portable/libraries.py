@@ -7,7 +7,7 @@ TABLES = {  # a process for each: TensorFlow and torch are not imported together
     "torch": "samebits.torch.portable_operations",
     "keras": "samebits.keras.portable_operations",
 }
-
+DIGITS = 16  # hexadecimal ones, of an operation's digest: 64 bits tell two results apart
 
 # NumPy calls the C library for these, and glibc 2.41 has other float32 functions than those before it.
 FOLLOW_THE_C_LIBRARY = (

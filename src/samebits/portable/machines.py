@@ -1,6 +1,8 @@
 """Where the table is computed: on this CPU, on an emulated one, with another C library in a container."""
 
+import json
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -134,6 +136,25 @@ def in_image(image: str) -> tuple[Machine, str]:
             f"docs/portable.md lists"
         )
     return container, libc
+
+
+def recorded(path: Path, profile: str) -> Machine:
+    """What `samebits portable-proof --json` printed on some machine: the digests that it computed itself.
+
+    Raises:
+        WrongUse: the file is none such, or of another profile.
+    """
+    try:
+        content = json.loads(path.read_text())
+        told, libc, machines = content["profile"], content["libc"], content["machines"]
+        digests, cpu = dict(machines[NATIVE]["digests"]), str(content["cpu"])
+    except (OSError, ValueError, TypeError, KeyError):
+        raise WrongUse(f"{path} is not what `samebits portable-proof --here --json` prints") from None
+    if told != profile:
+        raise WrongUse(f"{path} is of the profile {told}, not {profile}: give --profile {told}")
+    same = libc == " ".join(platform.libc_ver())
+    why = f"they follow the C library, which was {libc} there"
+    return Machine(f"{cpu}, recorded", digests, left_out=() if same else FOLLOW_THE_C_LIBRARY, why=why)
 
 
 def _own_folders() -> list[Path]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from samebits.batch_digest import batch_digest
-from samebits.portable.libraries import TABLES
+from samebits.portable.libraries import DIGITS, TABLES
 
 
 def digests(table: str, part: str = "", *without: str) -> Iterable[tuple[str, str]]:
@@ -26,7 +26,7 @@ def digests(table: str, part: str = "", *without: str) -> Iterable[tuple[str, st
     for name, compute in importlib.import_module(TABLES[table]).operations():
         if part in name and name not in without:
             try:
-                yield name, batch_digest(_plain(compute())).hex()
+                yield name, batch_digest(_plain(compute())).hex()[:DIGITS]
             except Exception as error:  # an operation that is refused is refused on every CPU
                 yield name, f"{type(error).__name__}: {error}".splitlines()[0]
 
