@@ -154,7 +154,7 @@ def recorded(path: Path, profile: str) -> Machine:
         raise WrongUse(f"{path} is of the profile {told}, not {profile}: give --profile {told}")
     same = libc == " ".join(platform.libc_ver())
     why = f"they follow the C library, which was {libc} there"
-    return Machine(f"{cpu}, recorded", digests, left_out=() if same else FOLLOW_THE_C_LIBRARY, why=why)
+    return Machine(f"{path} ({cpu})", digests, left_out=() if same else FOLLOW_THE_C_LIBRARY, why=why)
 
 
 def _own_folders() -> list[Path]:
