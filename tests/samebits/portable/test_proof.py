@@ -50,7 +50,9 @@ def test_the_emulator_computes_wrongly_what_is_left_out(start):
     code = "from samebits.portable import emulator; print(emulator.wrong())"
     done = start(QEMU, "-cpu", "Haswell", ROOT / ".venv/bin/python", "-c", code, PROFILE="portable")
     old = emulator.version() < emulator.RIGHT_FROM
-    assert done.stdout.strip() == str(list(emulator.WRONG[:2]) if old else [])
+    assert done.stdout.strip() == str(
+        [row for row in emulator.WRONG if row.startswith("numpy.")] if old else []
+    )
 
 
 # only: torch
