@@ -6,9 +6,29 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
+from typing import NoReturn
 
 SAVED = 75  # EX_TEMPFAIL of sysexits.h: not done, nothing is lost, the same command goes on
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+_terminated = 0  # the signal that `terminate` was called for
+
+
+def terminate(number: int, frame: FrameType | None) -> NoReturn:
+    """A handler of signals for a whole program: it unwinds as by an exception, with status 128 + number.
+
+    Python prints and drops an exception that a handler raises while a destructor runs, or a callback of an
+    import. So what came is remembered, and `end_if_terminated` raises it again.
+    """
+    global _terminated
+    _terminated = number
+    raise SystemExit(128 + number)
+
+
+def end_if_terminated() -> None:
+    """Raise SystemExit if `terminate` was called, and the program goes on nevertheless."""
+    if _terminated:
+        raise SystemExit(128 + _terminated)
 
 
 class Interruption:
@@ -29,6 +49,7 @@ class Interruption:
     @contextlib.contextmanager
     def handled(self) -> Iterator[None]:
         """A block in which the signals come here. Only the main thread can have that."""
+        end_if_terminated()
         if threading.current_thread() is not threading.main_thread():
             yield
             return

@@ -21,7 +21,7 @@ from samebits.files import sha256_file, write_whole
 from samebits.fingerprint import fingerprint, flatten
 from samebits.git import git_state
 from samebits.held import Held
-from samebits.interruption import SAVED, Interruption
+from samebits.interruption import SAVED, Interruption, end_if_terminated
 from samebits.isolation import stream
 from samebits.metrics import Metrics
 from samebits.run_folder import FORMAT, WorkingFolder, choose_folder, shown
@@ -337,6 +337,7 @@ class Run:
         self._cleanup.close()
 
     def _stop_if_told(self) -> None:
+        end_if_terminated()
         if self.interruption.by is not None or (self._held is not None and self.step == self._stop_at):
             self._leave()
 

@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeVar
 
 import click
 
+from samebits import interruption
 from samebits.cli import run_command
 
 S = TypeVar("S")
@@ -54,7 +55,7 @@ def main(
         settings: a frozen dataclass whose fields were made by `option`.
         arguments: the command line; None takes the process's own.
     """
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    signal.signal(signal.SIGTERM, interruption.terminate)
     kinds = typing.get_type_hints(settings)
     options = [_option(field, kinds[field.name]) for field in dataclasses.fields(settings)]  # type: ignore[arg-type]
     document = inspect.getdoc(train) or inspect.getdoc(inspect.getmodule(train)) or ""
