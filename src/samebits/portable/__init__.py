@@ -23,6 +23,7 @@ from samebits.files import sha256_file
 from samebits.interruption import SAVED
 from samebits.portable.libraries import DIGITS, TABLES, installed
 from samebits.portable.machines import NATIVE, RUN_FOLDER, Machine, emulated, in_image, recorded
+from samebits.tables import print_table
 from samebits.variables import read
 
 CPUS = ("Haswell", "Skylake-Client", "EPYC", "EPYC-Milan")  # two of Intel's, two of AMD's
@@ -102,7 +103,7 @@ def command(
     if as_json:
         print(json.dumps(_as_json(profile, machines, different), indent=2))
     elif shown := rows if all_ else different:
-        _print_table(machines, shown)
+        _print_rows(machines, shown)
     if different:
         where = f"{len(machines)} machines, profile {profile}"
         raise CheckFailed(f"{len(different)} of {len(rows)} rows differ between {where}")
@@ -224,20 +225,12 @@ def _shown(machines: Sequence[Machine]) -> Iterator[Callable[[], None]]:
         yield lambda: status.update(told())
 
 
-def _print_table(machines: Sequence[Machine], rows: Sequence[str]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table("", *(machine.name for machine in machines), box=None)
+def _print_rows(machines: Sequence[Machine], rows: Sequence[str]) -> None:
+    table = []
     for row in rows:
-        first = machines[0].digests.get(row, "")
-        digests = [machine.digests.get(row, "missing") for machine in machines]
-        cells = [_short(first), *("same" if digest == first else _short(digest) for digest in digests[1:])]
-        table.add_row(row, *cells)
-    console = Console()
-    if not console.is_terminal:
-        console.width = 200
-    console.print(table)
+        first, *others = (machine.digests.get(row, "missing") for machine in machines)
+        table.append((row, _short(first), *("same" if one == first else _short(one) for one in others)))
+    print_table(("", *(machine.name for machine in machines)), table)
 
 
 def _short(digest: str) -> str:
