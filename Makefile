@@ -83,8 +83,7 @@ portable-check: $(READY)  ## the same operations on this CPU, against what anoth
 
 .PHONY: portable-record
 portable-record: $(READY)  ## record them anew: after the locks have changed
-	@./entrypoint samebits portable-proof --here --json > $(RECORDED).new || { rm -f $(RECORDED).new; exit 1; }
-	@mv $(RECORDED).new $(RECORDED)
+	@rows=$$(./entrypoint samebits portable-proof --here --json) && printf '%s\n' "$$rows" > $(RECORDED)
 
 .PHONY: c-library-proof
 c-library-proof: $(READY)  ## the same in a container with another C library, Debian trixie's: needs Docker, mmdebstrap

@@ -108,14 +108,10 @@ def command(
         where = f"{len(machines)} machines, profile {profile}"
         raise CheckFailed(f"{len(different)} of {len(rows)} rows differ between {where}")
     if not as_json:
-        reasons = dict.fromkeys(machine.why for machine in machines if machine.left_out)
-        left_out = _left_out(machines)
-        for why in reasons:
-            named = [row for row in rows if left_out.get(row) == why]
-            if named:
-                print(f"left out, {why}: {', '.join(named)}")
-        compared = sum(row not in left_out for row in rows)
-        print(f"same bits: {compared} rows on {len(machines)} machines, profile {profile}")
+        left_out = {row: why for row, why in _left_out(machines).items() if row in rows}
+        for why in dict.fromkeys(left_out.values()):
+            print(f"left out, {why}: {', '.join(row for row in rows if left_out.get(row) == why)}")
+        print(f"same bits: {len(rows) - len(left_out)} rows on {len(machines)} machines, profile {profile}")
 
 
 def _at_once(
