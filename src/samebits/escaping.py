@@ -9,20 +9,11 @@ from typing import Any
 
 import numpy
 
+from samebits import generators
+
 DEPTH = 6  # a Subset of a dataset with a Compose with a list of transforms with a generator is 5 deep
 WIDTH = 64  # of a list: a list of transforms is short, and one of a million samples holds no generators
-KINDS = (
-    numpy.random.Generator,
-    numpy.random.RandomState,
-    numpy.random.BitGenerator,
-    random.Random,
-)
 CALLED = ("__getitem__", "__getitems__", "__iter__", "__call__", "forward")  # for a sample
-OF_FRAMEWORKS = (
-    ("torch", "Generator"),
-    ("tensorflow", "random.Generator"),
-    ("keras", "random.SeedGenerator"),
-)
 
 
 def find_generator(what: Any, name: str) -> str | None:
@@ -39,7 +30,7 @@ def find_generator(what: Any, name: str) -> str | None:
         Such as "dataset.transform.rng is a numpy.random.Generator"; None if none was found.
     """
     seen: set[int] = set(map(id, _globals()))
-    kinds = (*KINDS, *_kinds_of_frameworks())
+    kinds = _kinds()
     level = [(name, what)]
     for _ in range(DEPTH):
         below = []
@@ -62,13 +53,8 @@ def _globals() -> list[Any]:
     return found
 
 
-def _kinds_of_frameworks() -> Iterator[type]:
-    for framework, path in OF_FRAMEWORKS:
-        kind = sys.modules.get(framework)
-        for part in path.split("."):
-            kind = getattr(kind, part, None)
-        if isinstance(kind, type):
-            yield kind
+def _kinds() -> tuple[type, ...]:
+    return tuple(kind for _, row in generators.imported() for kind in row.kinds())
 
 
 def _children(path: str, value: Any) -> list[tuple[str, Any]]:
@@ -99,7 +85,7 @@ def _kept_by_function(function: FunctionType) -> Iterator[tuple[str, Any]]:
             continue
     yield from (function.__kwdefaults__ or {}).items()
     yield "defaults", function.__defaults__ or ()
-    kinds = (*KINDS, *_kinds_of_frameworks())
+    kinds = _kinds()
     for name in _names(function.__code__):
         if isinstance(found := function.__globals__.get(name), kinds):  # other globals are code, or data
             yield name, found

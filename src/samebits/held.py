@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
+from samebits import generators
 from samebits.errors import WrongUse
 from samebits.tree import TAG, decode, encode
 from samebits.weights import Stored, Tensor, describe_array, stored_array
@@ -73,8 +74,8 @@ class Held:
             name: {"class": _class(held), "state": encode(self._kinds[name].get(held), name, tensors, leaf)}
             for name, held in self.objects.items()
         }
-        generators = encode(self._generators(), "generators", tensors, leaf)
-        return {"objects": objects, "generators": generators}, tensors
+        now = {module: row.state() for module, row in generators.imported()}
+        return {"objects": objects, "generators": encode(now, "generators", tensors, leaf)}, tensors
 
     def check(self, state: Mapping[str, Any], tensors: Mapping[str, Stored]) -> None:
         """Compare what is held with what a checkpoint holds; nothing is touched.
@@ -112,21 +113,10 @@ class Held:
 
     def restore_generators(self, state: Mapping[str, Any], tensors: Mapping[str, Stored]) -> None:
         """Put back the global generators of Python, NumPy and the framework on every device."""
-        generators = self._decode(state["generators"], tensors)
-        random.setstate(generators["python"])
-        if generators["numpy"] is not None:
-            import numpy
-
-            numpy.random.set_state(generators["numpy"])
-        self.toolkit.put_generators(generators["framework"])
-
-    def _generators(self) -> dict[str, Any]:
-        numpy = sys.modules.get("numpy.random")
-        return {
-            "python": random.getstate(),
-            "numpy": numpy.get_state(legacy=False) if numpy else None,
-            "framework": self.toolkit.get_generators(),
-        }
+        states = self._decode(state["generators"], tensors)
+        for module, row in generators.imported():
+            if module in states:
+                row.put(states[module])
 
     def _kind(self, name: str, held: Any) -> Kind:
         if name == "generators" or not name.isidentifier():

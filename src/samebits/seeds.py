@@ -4,12 +4,12 @@ import hashlib
 import importlib.abc
 import operator
 import sys
-from collections.abc import Callable
 from contextlib import ExitStack
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
+from samebits import generators
 from samebits.errors import WrongUse
 
 LIMIT = 2**63  # seeds lie in [0, LIMIT): what every framework's signed 64-bit seed can hold
@@ -106,61 +106,11 @@ def seed_everything(seed: int) -> None:
 
 def seed_imported(seed: int) -> None:
     """`seed_everything` without its checks."""
-    for name, seeder in SEEDERS.items():
-        if name in sys.modules:
-            seeder(seed)
+    for _, row in generators.imported():
+        row.seed(seed)
     on_import.seed = seed
     if on_import not in sys.meta_path:
         sys.meta_path.insert(0, on_import)
-
-
-def _seed_python(seed: int) -> None:
-    import random
-
-    random.seed(seed)
-
-
-def _seed_numpy(seed: int) -> None:
-    # From the table: NumPy's own attribute is missing until the import of numpy.random, which calls
-    # this, ends.
-    random = sys.modules["numpy.random"]
-    # NumPy's global generator takes 32 bits as they are, and more as an array of 32-bit words.
-    random.seed(seed if seed < 2**32 else [seed % 2**32, seed >> 32])
-
-
-def _seed_torch(seed: int) -> None:
-    import torch
-
-    torch.manual_seed(seed)  # the CPU, and every GPU: at once, or when CUDA starts
-
-
-def _seed_tensorflow(seed: int) -> None:
-    import tensorflow
-
-    from samebits import tensorflow_generators
-
-    tensorflow.random.set_seed(seed)
-    tensorflow_generators.seed_global_generator(seed)
-
-
-def _seed_keras(seed: int) -> None:
-    # What `keras.utils.set_random_seed` does, less what the other seeders do: it takes 32 bits only.
-    from keras.src.backend.common import global_state
-    from keras.src.random.seed_generator import GLOBAL_SEED_GENERATOR
-    from keras.src.utils.rng_utils import GLOBAL_RANDOM_SEED
-
-    global_state.set_global_attribute(GLOBAL_RANDOM_SEED, seed)
-    # Keras makes it anew when it is first used, with a seed that it draws from Python's.
-    global_state.set_global_attribute(GLOBAL_SEED_GENERATOR, None)
-
-
-SEEDERS: dict[str, Callable[[int], None]] = {  # by the module whose import brings the generator
-    "random": _seed_python,
-    "numpy.random": _seed_numpy,
-    "torch": _seed_torch,
-    "tensorflow": _seed_tensorflow,
-    "keras": _seed_keras,
-}
 
 
 def seed_step(seed: int) -> None:
@@ -173,14 +123,9 @@ def seed_step(seed: int) -> None:
     Args:
         seed: an integer in [0, 2**63), as `derive_seed` gives it.
     """
-    _seed_python(seed)
-    if "numpy.random" in sys.modules:
-        _seed_numpy(seed)
-    if torch := sys.modules.get("torch"):
-        torch.default_generator.manual_seed(seed)
-        if torch.cuda.is_initialized():
-            for generator in torch.cuda.default_generators:
-                generator.manual_seed(seed)
+    for _, row in generators.imported():
+        if row.seed_step is not None:
+            row.seed_step(seed)
 
 
 class SeedOnImport(importlib.abc.MetaPathFinder):
@@ -192,7 +137,7 @@ class SeedOnImport(importlib.abc.MetaPathFinder):
     seed: int | None = None  # that of the last seed_everything; None: nothing is seeded
 
     def find_spec(self, name: str, path: Any = None, target: ModuleType | None = None) -> ModuleSpec | None:
-        if self.seed is None or name not in SEEDERS:
+        if self.seed is None or name not in generators.ROWS:
             return None
         others = (finder for finder in sys.meta_path if finder is not self)
         spec = next((spec for finder in others if (spec := finder.find_spec(name, path, target))), None)
@@ -201,15 +146,13 @@ class SeedOnImport(importlib.abc.MetaPathFinder):
         execute = spec.loader.exec_module
 
         def exec_module(module: ModuleType) -> None:
-            from samebits.isolation import SAVERS
-
             with ExitStack() as stack:
                 for other in ("random", "numpy.random"):
                     if other in sys.modules and other != name:
-                        stack.callback(SAVERS[other]())
+                        stack.callback(generators.row(other).save())
                 execute(module)
             if self.seed is not None:
-                SEEDERS[name](self.seed)
+                generators.row(name).seed(self.seed)
 
         spec.loader.exec_module = exec_module  # type: ignore[method-assign] # of this one loader object
         return spec

@@ -1,6 +1,6 @@
 """Run a training script with one thing perturbed, with samebits' protection or without.
 
-    python -m samebits.controls.perturb --framework torch --draw numpy [--unprotected] MODULE [ARGS]...
+    python -m samebits.controls.perturb --framework torch --draw numpy.random [--unprotected] MODULE [ARGS]...
 
 The script stays as it is: what is perturbed is put into samebits' own functions before the script runs.
 `--unprotected` also puts in their place what a script without samebits does: one global seed at the start,
@@ -8,7 +8,6 @@ the framework's own loader, augmentation that draws from the global generators.
 """
 
 import importlib
-import random
 import runpy
 import sys
 from collections.abc import Callable, Iterator
@@ -17,47 +16,13 @@ from typing import Any
 import click
 import numpy as np
 
+from samebits import generators
 from samebits.cli import run_command
 from samebits.controls.plain import do_nothing, nothing, patch
 from samebits.errors import WrongUse
 
 
-def draw_python() -> None:
-    random.random()
-
-
-def draw_numpy() -> None:
-    np.random.random()
-
-
-def draw_torch() -> None:
-    import torch
-
-    torch.rand(())
-
-
-def draw_keras() -> None:
-    import keras
-
-    keras.random.uniform(())
-
-
-def draw_tensorflow() -> None:
-    import tensorflow as tf
-
-    tf.random.uniform(())
-
-
-DRAWS: dict[str, Callable[[], None]] = {
-    "python": draw_python,
-    "numpy": draw_numpy,
-    "torch": draw_torch,
-    "keras": draw_keras,
-    "tensorflow": draw_tensorflow,
-}
-
-
-def add_draws(draw: Callable[[], None]) -> None:
+def add_draws(draw: Callable[[], object]) -> None:
     """Draw once from a global generator before the model is built, after every step and after every epoch."""
     from samebits.run import Run
 
@@ -194,7 +159,11 @@ def log_steps() -> None:
 @click.option(
     "--framework", type=click.Choice(["torch", "keras"]), required=True, help="What MODULE trains with."
 )
-@click.option("--draw", type=click.Choice(list(DRAWS)), help="Draw from this global generator now and then.")
+@click.option(
+    "--draw",
+    type=click.Choice(list(generators.ROWS)),
+    help="Draw now and then from the generators of this module.",
+)
 @click.option("--evaluate", is_flag=True, help="Evaluate after every epoch (Keras).")
 @click.option("--order-from-set", "from_set", is_flag=True, help="Order the samples by a set of names.")
 @click.option("--leave-out", is_flag=True, help="Leave the last sample out.")
@@ -241,7 +210,8 @@ def command(
     if evaluate:
         add_evaluation()
     if draw:
-        add_draws(DRAWS[draw])
+        importlib.import_module(draw)
+        add_draws(generators.row(draw).draw)
     sys.argv = [module, *arguments]
     runpy.run_module(module, run_name="__main__", alter_sys=True)
 

@@ -95,8 +95,8 @@ def controls(framework: str, threads: int, folder: Path) -> list[Control]:
         Control("seed", "another seed", Variant(arguments=("--seed", "1")), expected="always"),
         Control("evaluation", "an evaluation after the first epoch", _evaluation(framework)),
         Control("workers", "two workers", Variant(arguments=("--workers", "2"))),
-        Control("draw-python", "stray draws from Python's generator", _draw("python")),
-        Control("draw-numpy", "stray draws from NumPy's generator", _draw("numpy")),
+        Control("draw-python", "stray draws from Python's generator", _draw("random")),
+        Control("draw-numpy", "stray draws from NumPy's generator", _draw("numpy.random")),
         Control("draw-torch", "stray draws from torch's generator", _draw("torch"), frameworks=("torch",)),
         Control("draw-keras", "stray draws from Keras's generator", _draw("keras"), frameworks=("keras",)),
         Control(

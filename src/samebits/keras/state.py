@@ -13,11 +13,7 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-from keras.src.backend.common import global_state
-from keras.src.random.seed_generator import GLOBAL_SEED_GENERATOR
-from keras.src.utils.rng_utils import GLOBAL_RANDOM_SEED
 
-from samebits import tensorflow_generators
 from samebits.held import Kind
 from samebits.keras.legacy import require_keras3
 from samebits.keras.weights import named_weights
@@ -39,30 +35,6 @@ def snapshot(copies: dict[str, Any]) -> Any:
 def make_tensor(node: Mapping[str, Any], stored: Stored) -> tf.Tensor:
     """The tensor that `snapshot` copied."""
     return tf.convert_to_tensor(stored_array(node["tensor"], stored))
-
-
-def get_generators() -> dict[str, Any]:
-    """The states of Keras's and TensorFlow's global generators."""
-    generator = global_state.get_global_attribute(GLOBAL_SEED_GENERATOR)
-    return {
-        "keras_seed": global_state.get_global_attribute(GLOBAL_RANDOM_SEED),
-        "keras": None if generator is None else generator.state.numpy(),
-        "tensorflow": tensorflow_generators.get_state(),
-    }
-
-
-def put_generators(state: Mapping[str, Any]) -> None:
-    """Give the global generators their states back."""
-    global_state.set_global_attribute(GLOBAL_RANDOM_SEED, state["keras_seed"])
-    generator = None
-    if state["keras"] is not None:
-        generator = global_state.get_global_attribute(GLOBAL_SEED_GENERATOR)
-        generator = generator or keras.random.SeedGenerator(
-            0
-        )  # without a seed it would draw one from Python's
-        generator.state.assign(state["keras"])
-    global_state.set_global_attribute(GLOBAL_SEED_GENERATOR, generator)
-    tensorflow_generators.put_state(state["tensorflow"])
 
 
 def lacking(held: Mapping[str, Any]) -> str | None:

@@ -60,19 +60,6 @@ def make_tensor(node: Mapping[str, Any], stored: Stored) -> torch.Tensor:
     return tensor.to(node["device"])
 
 
-def get_generators() -> dict[str, Any]:
-    """The states of torch's global generators; CUDA's only when CUDA is in use."""
-    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
-    return {"cpu": torch.get_rng_state(), "cuda": cuda}
-
-
-def put_generators(state: Mapping[str, Any]) -> None:
-    """Give torch's global generators their states back."""
-    torch.set_rng_state(state["cpu"])
-    if state["cuda"]:
-        torch.cuda.set_rng_state_all(state["cuda"])
-
-
 def lacking(held: Mapping[str, Any]) -> str | None:
     """What the held objects need and what is not held, too, in words; None when all is there."""
     if lacks := accelerate.lacking(held):
