@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from samebits import __version__
+from samebits import __version__, extras
 from samebits.errors import SamebitsError
 
 COMMANDS = {  # name: module
@@ -36,8 +36,21 @@ class LazyGroup(click.Group):
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return None
-        command: click.Command = importlib.import_module(COMMANDS[name]).command
-        return command
+        module = importlib.import_module(COMMANDS[name])
+        command: click.Command | None = getattr(module, "command", None)
+        return command or _that_parses_itself(name, module.main)
+
+
+def _that_parses_itself(name: str, main: Callable[[Sequence[str]], int]) -> click.Command:
+    """A command that works without click, as one of click's."""
+
+    @click.command(name, help=main.__doc__, add_help_option=False)
+    @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+    def command(arguments: tuple[str, ...]) -> int:
+        return main(arguments)
+
+    command.context_settings["ignore_unknown_options"] = True
+    return command
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -72,6 +85,10 @@ def run_command(command: Callable[..., Any], program: str, arguments: Sequence[s
         message, status = error.format_message(), 2
     except KeyboardInterrupt:
         message, status = "interrupted", 130
+    except ModuleNotFoundError as error:
+        message, status = extras.explain(error) or "", 2
+        if not message:
+            raise
     print(f"samebits: {' '.join(message.split())}", file=sys.stderr)
     return status
 

@@ -94,6 +94,10 @@ def here(framework: str = "", device: str = "auto") -> dict[str, Any]:
     """
     installed = [name for name, module in FRAMEWORKS.items() if importlib.util.find_spec(module)]
     framework = framework or os.environ.get("FRAMEWORK") or next(iter(installed), "")
+    if not installed:
+        raise WrongUse(
+            "no framework is installed: `pip install 'samebits[torch]'`, or samebits[keras], brings one"
+        )
     if framework not in installed:
         raise WrongUse(f"framework {framework!r} is not installed here: give one of {', '.join(installed)}")
     toolkit = importlib.import_module(f"samebits.{framework}")

@@ -20,7 +20,7 @@ import click
 from samebits import instructions
 from samebits.command_line import typed
 from samebits.errors import WrongUse
-from samebits.variables import PROFILES, Row, find_root, read
+from samebits.variables import PROFILES, Row, find_root, package_file, read
 
 SWITCHES = {"on": {"1", "true", "yes", "on"}, "off": {"0", "false", "no", "off"}}
 KERAS_DEFAULTS = {"floatx": "float32", "epsilon": 1e-07, "image_data_format": "channels_last"}
@@ -101,9 +101,20 @@ def variables() -> dict[str, str | None]:
         if row.policy == "placebo":
             continue
         now = os.environ.get(row.name)
+        if row.kind == "entries" and now:
+            seen[row.name] = ":".join(_seen_from_project(entry, row) for entry in now.split(":"))
+            continue
         ours = re.search(r"SAMEBITS_(CACHE|ROOT)", row.value) and now == row.filled(started_with())
         seen[row.name] = row.value if ours else now
     return seen
+
+
+def _seen_from_project(entry: str, row: Row) -> str:
+    """A folder of the project as every machine has it: `${SAMEBITS_ROOT}/src`."""
+    project = row.filled(started_with())
+    if not Path(entry).is_relative_to(project):
+        return entry
+    return str(Path(row.value) / Path(entry).relative_to(project))
 
 
 def effective() -> dict[str, object]:
@@ -217,10 +228,21 @@ def _entries(row: Row, now: str) -> list[str]:
 
 def _stays(row: Row, entry: str, value: str) -> bool:
     if row.kind == "entries":
-        return entry.rstrip("/") == value
+        return _is_inside(entry, value)
     if row.kind == "libraries":
         return "$" not in entry and not any((Path(entry) / name).exists() for name in value.split())
     return False
+
+
+def _is_inside(entry: str, project: str) -> bool:
+    """Whether an entry of PYTHONPATH is a folder of the project, and not one of installed packages."""
+    strange = not entry or ".." in entry or any(f"/{word}-packages" in entry for word in ("site", "dist"))
+    if strange or project == "/":
+        return False
+    # A relative path begins in the working folder, whose name has no links in it.
+    return Path(entry).is_relative_to(project) or (
+        not os.path.isabs(entry) and Path.cwd().is_relative_to(Path(project).resolve())
+    )
 
 
 def _effective_faults() -> list[Fault]:
@@ -310,8 +332,11 @@ def _names(variable: str) -> list[str]:
 def _right_command() -> str:
     """The command line that would have been right, in the user's own words, and found from where they are."""
     if "ipykernel" in sys.modules:  # a kernel has its environment from the server that started it
-        return f"make -C {shlex.quote(str(find_root()))} notebook"
-    through = "samebits exec --" if shutil.which("samebits") else str(find_root() / "entrypoint")
+        notebooks = find_root() / "tools/notebooks.py"
+        own = f"make -C {shlex.quote(str(find_root()))} notebook"
+        return own if notebooks.exists() else "samebits exec -- jupyter lab"
+    door = find_root() / "entrypoint"
+    through = "samebits exec --" if shutil.which("samebits") or not door.exists() else str(door)
     words = list(sys.orig_argv)
     if sys.argv[:1] == ["-c"] and "-c" in words:
         return f"{through} python {shlex.join(words[1 : words.index('-c') + 1])} …"
@@ -327,8 +352,8 @@ def command(command: tuple[str, ...]) -> None:
     samebits exec -- python train.py --epochs 5
     samebits exec -- ./sweep.sh --rounds 3
     """
-    entrypoint = str(find_root() / "entrypoint")
+    entrypoint = str(package_file("entrypoint"))
     try:
-        os.execv(entrypoint, [entrypoint, *command])
+        os.execve(entrypoint, [entrypoint, *command], {**os.environ, "SAMEBITS_ROOT": str(find_root())})
     except OSError as error:
         raise WrongUse(f"{entrypoint} cannot be executed: {error.strerror}") from None

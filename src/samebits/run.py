@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from types import ModuleType
 from typing import Any, NoReturn, TypeVar
 
-from samebits import __version__, command_line, curves, golden, process, progress, resuming
+from samebits import __version__, command_line, curves, extras, golden, process, progress, resuming
 from samebits.batch_digest import NONE, batch_digest, chained
 from samebits.checkpoint import Checkpoint
 from samebits.errors import WrongUse
@@ -437,10 +437,12 @@ class Run:
         self.saver.wait()
         folder = self.working.path
         weights = self._toolkit.save_weights(model, folder / "weights.safetensors")
-        if self._metrics.lines:
-            write_whole(folder / "curves.png", curves.draw(self._metrics.lines))
-        else:
+        if not self._metrics.lines:
             write_whole(self.working.metrics, "")
+        elif without := extras.missing("matplotlib"):
+            print(f"samebits: no curves.png: {without}", file=sys.stderr)
+        else:
+            write_whole(folder / "curves.png", curves.draw(self._metrics.lines))
         facts = fingerprint(self.framework, self.device)
         manifest = {
             "format": FORMAT,

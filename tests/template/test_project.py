@@ -38,7 +38,7 @@ OF_FRAMEWORK = {
 }
 # In these files every project lacks the template's own lines.
 SHORTENED = {"Makefile", "README.md", "requirements-dev.lock", "requirements.lock", "tests/test_readme.py"}
-SHORTENED |= {"entrypoint", "tools/proof.py"}
+SHORTENED |= {"src/samebits/entrypoint", "tools/proof.py"}
 # In these a project of one framework lacks lines as well. Every other file has all its lines, but for names.
 SHORTENED_FOR_ONE = {
     ".github/workflows/test.yml",

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.conftest import copy_entrypoint
 
 ROOT = Path(__file__).parents[2]
 INTERPRETER: str = sys._base_executable  # type: ignore[attr-defined]
@@ -27,8 +28,7 @@ def project(tmp_path: Path) -> Path:
     (tmp_path / "src/small").mkdir(parents=True)
     for name in ("create-env", "pip-index"):
         shutil.copy(ROOT / "tools" / name, tmp_path / "tools")
-    for name in ("entrypoint", "determinism.env"):
-        shutil.copy(ROOT / name, tmp_path)
+    copy_entrypoint(tmp_path)
     base, tools = ((ROOT / name).read_text() for name in ("requirements.lock", "requirements-dev.lock"))
     write_lock(tmp_path / "requirements.lock", base, "setuptools")
     write_lock(tmp_path / "requirements-dev.lock", tools, "uv", "iniconfig")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from samebits import variables
+from samebits import door
 from samebits.children import Child, train
 from samebits.controls.table import (
     FRAMEWORKS,
@@ -138,7 +138,7 @@ class Trainings:
         if variant.hazards:
             script = [f"samebits.{self._framework}.hazards", *script[-2:]]  # with the same --device
         # Through entrypoint: what a shell has set is its business.
-        return [str(variables.find_root() / "entrypoint"), *perturb, *script, *variant.arguments]
+        return [door.entrypoint(), *perturb, *script, *variant.arguments]
 
 
 def run_controls(chosen: Sequence[Control], trainings: Trainings) -> list[Result]:
