@@ -17,15 +17,19 @@ PACKAGE = "a_package_with_a_longish_name"
 STAYS_BEHIND = {
     "cookiecutter.json",
     "hooks/post_gen_project.py",
+    "docs/library.md",
     "docs/template.md",
+    "setup.py",
     "tests/template/conftest.py",
     "tests/template/test_only.py",
     "tests/template/test_project.py",
     "tests/template/test_update.py",
     "tests/template/test_use.py",
+    "tests/test_wheel.py",
     "tests/tools/test_bench.py",
     "tools/bench.py",
     "tools/plain_torch.py",
+    "tools/wheel.py",
 }
 # What belongs to one framework, and stays behind where it was not asked for.
 OF_FRAMEWORK = {
@@ -38,7 +42,7 @@ OF_FRAMEWORK = {
 }
 # In these files every project lacks the template's own lines.
 SHORTENED = {"Makefile", "README.md", "requirements-dev.lock", "requirements.lock", "tests/test_readme.py"}
-SHORTENED |= {"src/samebits/entrypoint", "tools/proof.py"}
+SHORTENED |= {"pyproject.toml", "src/samebits/entrypoint", "tools/proof.py"}
 # In these a project of one framework lacks lines as well. Every other file has all its lines, but for names.
 SHORTENED_FOR_ONE = {
     ".github/workflows/test.yml",
@@ -47,7 +51,6 @@ SHORTENED_FOR_ONE = {
     "docs/resume.md",
     "environment.yml",
     "golden.toml",
-    "pyproject.toml",
     "tests/conftest.py",
     "tests/image/test_image.py",
     "tests/samebits/portable/test_images.py",
@@ -74,7 +77,7 @@ NAMED = {
     "deploy/slurm.sh": 3,
     "docs/clusters.md": 4,
     "docs/container.md": 13,
-    "pyproject.toml": 2,
+    "pyproject.toml": 3,
     "tests/deploy/test_engines.py": 1,
     "tests/deploy/test_slurm.py": 3,
     "tests/image/test_devcontainer.py": 1,
