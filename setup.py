@@ -10,7 +10,7 @@ from setuptools.command.build_py import build_py
 
 
 class BuildWithRoot(build_py):
-    """Puts determinism.env and the rules' pages beside the modules, where `variables.package_file` looks first."""
+    """Puts determinism.env and the rules' pages beside the modules: see `variables.package_file`."""
 
     def run(self) -> None:
         super().run()

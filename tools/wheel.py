@@ -1,7 +1,7 @@
 """Build samebits' wheel from the commit that is checked out: the same bytes in every folder, at any time.
 
-The files are those of the commit, and its time is theirs. Nothing is downloaded: the locked setuptools builds.
-Prints what sha256sum prints.
+The files are those of the commit, and its time is theirs. Nothing is downloaded: the locked setuptools
+builds. Prints what sha256sum prints.
 """
 
 import io
@@ -67,10 +67,7 @@ def command(folder: Path) -> None:
     changed = _git("status", "--porcelain", "--", *SOURCES).decode().splitlines()
     wheel = build(folder)
     if changed:
-        print(
-            f"samebits: not in the wheel: {len(changed)} files that no commit has as they are",
-            file=sys.stderr,
-        )
+        print(f"samebits: the wheel is of the commit, without {len(changed)} changed files", file=sys.stderr)
     print(f"{sha256_file(wheel)}  {os.path.relpath(wheel)}")
 
 

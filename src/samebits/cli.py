@@ -1,6 +1,8 @@
 """The command `samebits`. Sub-commands are imported when they are called, so that `--help` stays fast."""
 
 import importlib
+import os
+import shutil
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -93,8 +95,23 @@ def run_command(command: Callable[..., Any], program: str, arguments: Sequence[s
     return status
 
 
+def put_own_python_first() -> None:
+    """Make `python` mean the one that runs this, when samebits was called by its path: no one else has it.
+
+    Not where another environment is activated: there, `python` is its user's choice.
+    """
+    own, activated = (
+        os.path.dirname(sys.executable),
+        os.environ.get("VIRTUAL_ENV") or os.environ.get("CONDA_PREFIX"),
+    )
+    there = os.access(os.path.join(own, "python"), os.X_OK)
+    if there and activated in (None, sys.prefix) and os.path.dirname(shutil.which("python") or "") != own:
+        os.environ["PATH"] = own + os.pathsep + os.environ.get("PATH", os.defpath)
+
+
 def main() -> None:
     """The console script."""
+    put_own_python_first()
     sys.exit(run_command(group, "samebits"))
 
 

@@ -16,7 +16,7 @@ STDIN = ("-", "-i")
 def typed(arguments: Sequence[str], executable: str) -> list[str]:
     """A process's arguments as its user typed them: `python`, or the name of a console script."""
     words = list(arguments)
-    script = Path(words[1]) if len(words) > 1 else Path()
+    script = Path(os.path.abspath(words[1])) if len(words) > 1 else Path()
     if script.parent == Path(executable).parent:  # a console script: its first line named this Python
         return [script.name, *words[2:]]
     if words and Path(words[0]).name.startswith("python"):

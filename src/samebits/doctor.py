@@ -1,6 +1,7 @@
 """`samebits doctor`: what is right and wrong with this process and this environment."""
 
 import importlib.metadata
+import platform
 import re
 import sys
 import sysconfig
@@ -10,13 +11,13 @@ from pathlib import Path
 import click
 from packaging.utils import canonicalize_name
 
-from samebits import process, shared_memory, traps
+from samebits import packages, process, shared_memory, traps
+from samebits.attestation import some
 from samebits.errors import CheckFailed
 from samebits.findings import Finding, as_json, print_table
-from samebits.packages import Package
 from samebits.variables import PROFILES, Row, find_root, read
 
-LOCK = "requirements.lock"
+LOCK, CONDA_LOCK = "requirements.lock", "conda-lock.yml"
 ROW = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", re.MULTILINE)
 
 
@@ -34,14 +35,22 @@ def report() -> list[Finding]:
 
 def _python() -> Finding:
     found = f"{sys.version.split()[0]} in {sys.prefix}"
-    if sys.version_info[:2] == (3, 11):
+    if sys.version_info[:2] == (3, 11) or not _is_reference(find_root()):
         return Finding("Python", "right", found)
     return Finding("Python", "wrong", found, "must be 3.11: run `make env`")
 
 
+def _is_reference(project: Path) -> bool:
+    """Whether the project has this repository's own environment, which `make env` installs."""
+    return (project / CONDA_LOCK).exists()
+
+
 def _packages(lock: Path) -> list[Finding]:
     """One row for each package that is not as locked; a single row when all are."""
-    mend = "run `make env`"
+    reference = _is_reference(lock.parent)
+    if not reference and not lock.exists():
+        return _without_lock(lock.parent)
+    mend = "run `make env`" if reference else f"install it as {LOCK} has it"
     try:
         locked = dict(ROW.findall(lock.read_text(encoding="utf-8")))
     except OSError as error:
@@ -58,6 +67,17 @@ def _packages(lock: Path) -> list[Finding]:
     return findings + _unlocked(lock.parent, locked)
 
 
+def _without_lock(project: Path) -> list[Finding]:
+    """What can be said of the packages where nothing says which there must be."""
+    installed = packages.installed(Path(sysconfig.get_path("purelib")))
+    looked_at, unmet = packages.unmet(installed, platform.python_version())
+    met = Finding("requirements", "right", f"{looked_at} of {len(installed)} packages are met")
+    if unmet:
+        met = Finding("requirements", "wrong", some(unmet), "install what is missing, or another version")
+    line = f"none in {project}: whether these are the versions that you want is not known"
+    return [Finding(LOCK, "doubtful", line, "lock them: `pip freeze > requirements.lock`"), met]
+
+
 def _unlocked(root: Path, locked: Mapping[str, str]) -> list[Finding]:
     """Packages that no lock has: harmless perhaps, but they can be imported in place of others."""
     development = root / "requirements-dev.lock"
@@ -68,11 +88,13 @@ def _unlocked(root: Path, locked: Mapping[str, str]) -> list[Finding]:
     there = {canonicalize_name(folder.name.partition("-")[0]): folder for folder in folders}
     strange = sorted(name for name in there.keys() - known if not _is_project(there[name], root))
     mend = "rm -r .venv, then `make env`; or add it to environment.yml and `make lock`"
+    if not _is_reference(root):
+        mend = f"remove it, or add it to {LOCK}"
     return [Finding(name, "doubtful", "installed, and in no lock", mend) for name in strange]
 
 
 def _is_project(folder: Path, root: Path) -> bool:
-    return Package(importlib.metadata.PathDistribution(folder)).is_editable(root)
+    return packages.Package(importlib.metadata.PathDistribution(folder)).is_editable(root)
 
 
 def _shared_memory() -> Finding:

@@ -336,7 +336,9 @@ def _right_command() -> str:
         own = f"make -C {shlex.quote(str(find_root()))} notebook"
         return own if notebooks.exists() else "samebits exec -- jupyter lab"
     door = find_root() / "entrypoint"
-    through = "samebits exec --" if shutil.which("samebits") or not door.exists() else str(door)
+    through = str(door) if door.exists() else f"{sys.executable} -m samebits exec --"
+    if shutil.which("samebits"):
+        through = "samebits exec --"
     words = list(sys.orig_argv)
     if sys.argv[:1] == ["-c"] and "-c" in words:
         return f"{through} python {shlex.join(words[1 : words.index('-c') + 1])} …"
