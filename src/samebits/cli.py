@@ -27,6 +27,8 @@ COMMANDS = {  # name: module
     "smoke-controls": "samebits.controls",
     "verify": "samebits.verify",
 }
+# Started from a plain shell, these go through entrypoint first: `samebits smoke python train.py`.
+THROUGH_ENTRYPOINT = ("fingerprint", "resume-proof", "seeds", "smoke")
 
 
 class LazyGroup(click.Group):
@@ -112,6 +114,11 @@ def put_own_python_first() -> None:
 def main() -> None:
     """The console script."""
     put_own_python_first()
+    if sys.argv[1:2] and sys.argv[1] in THROUGH_ENTRYPOINT and "SAMEBITS_ENTRYPOINT" not in os.environ:
+        from samebits import process
+
+        again = [sys.executable, *sys.orig_argv[1:]]
+        sys.exit(run_command(lambda **_: process.become(again), "samebits"))
     sys.exit(run_command(group, "samebits"))
 
 

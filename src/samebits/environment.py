@@ -163,7 +163,7 @@ def strange(environment: Environment, others: list[str]) -> list[str]:
         if name == "pyvenv.cfg":
             faults += [f"{name}: {fault}" for fault in _settings(environment)]
         elif sha256 := WRITTEN_BY_UV.get(name.replace(f"python{environment.python}/", "python3.11/")):
-            if _hash(path, environment.prefix) != sha256:
+            if _hash(path, environment) != sha256:
                 faults.append(f"{name} is not what `uv venv` writes")
         elif name in environment.ours:
             if path.read_bytes() != environment.ours[name].encode():
@@ -173,8 +173,9 @@ def strange(environment: Environment, others: list[str]) -> list[str]:
     return faults
 
 
-def _hash(path: Path, prefix: Path) -> str:
-    content = path.read_bytes()
+def _hash(path: Path, environment: Environment) -> str:
+    content = path.read_bytes().replace(f"/python{environment.python}/".encode(), b"/python3.11/")
+    prefix = environment.prefix
     for place in sorted({str(prefix), str(prefix.resolve())}, key=len, reverse=True):
         content = content.replace(place.encode(), PLACE)
     return hashlib.sha256(content).hexdigest()

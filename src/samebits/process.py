@@ -10,10 +10,10 @@ import shlex
 import shutil
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -353,6 +353,15 @@ def command(command: tuple[str, ...]) -> None:
     \b
     samebits exec -- python train.py --epochs 5
     samebits exec -- ./sweep.sh --rounds 3
+    """
+    become(command)
+
+
+def become(command: Sequence[str]) -> NoReturn:
+    """Replace this process by a command with the variables of determinism.env.
+
+    Raises:
+        WrongUse: samebits' entrypoint cannot be executed.
     """
     entrypoint = str(package_file("entrypoint"))
     try:
