@@ -162,6 +162,9 @@ def environment(manifest: Mapping[str, Any]) -> dict[str, str | None]:
         if chosen and f"variables.{row.name}" not in FOLLOWING_THE_HOST:
             value = recorded.get(row.name)
             changes[row.name] = value if value and not variables.PLACEHOLDER.search(value) else None
+        if row.kind == "entries":  # the project's own folders, wherever it lies here
+            root = str(variables.find_root())
+            changes[row.name] = (recorded.get(row.name) or "").replace("${SAMEBITS_ROOT}", root) or None
     threads = manifest.get("threads") or str(recorded.get("OMP_NUM_THREADS") or 1).partition(",")[0]
     changes["SAMEBITS_THREADS"], changes["SAMEBITS_ALLOW"] = threads, ",".join(allowed) or None
     changes["PROFILE"] = manifest.get("profile")
