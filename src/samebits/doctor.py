@@ -69,11 +69,13 @@ def _packages(lock: Path) -> list[Finding]:
 
 def _without_lock(project: Path) -> list[Finding]:
     """What can be said of the packages where nothing says which there must be."""
-    installed = packages.installed(Path(sysconfig.get_path("purelib")))
-    looked_at, unmet = packages.unmet(installed, platform.python_version())
-    met = Finding("requirements", "right", f"{looked_at} of {len(installed)} packages are met")
+    there: dict[str, packages.Package] = {}
+    for package in map(packages.Package, importlib.metadata.distributions()):
+        there.setdefault(package.name, package)  # of two, Python imports the first
+    looked_at, unmet = packages.unmet(list(there.values()), platform.python_version())
+    met = Finding("requirements", "right", f"{looked_at} of {len(there)} packages are met")
     if unmet:
-        met = Finding("requirements", "wrong", some(unmet), "install what is missing, or another version")
+        met = Finding("requirements", "doubtful", some(unmet), "install what is missing, or another version")
     line = f"none in {project}: whether these are the versions that you want is not known"
     return [Finding(LOCK, "doubtful", line, "lock them: `pip freeze > requirements.lock`"), met]
 
