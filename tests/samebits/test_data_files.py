@@ -78,7 +78,7 @@ def test_what_is_no_file_is_one_line(tmp_path: Path, kind: str, within: bool) ->
 
 
 def test_a_locked_folder_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its files would be left out of the hash in silence. (Root may read all, so the refusal is made here.)"""
+    """Its files would be left out of the hash in silence. Root may read all, so this test refuses."""
     (tmp_path / "locked").mkdir()
     scandir = os.scandir
 
