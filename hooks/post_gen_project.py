@@ -56,6 +56,22 @@ NAMES_IMAGE = (
 )
 
 
+def refuse_a_taken_name() -> None:
+    """Installed under the name of a package of the locks, the project would take its place."""
+    locks = Path("requirements.lock").read_text() + Path("requirements-dev.lock").read_text()
+    taken = {re.sub(r"[-_.]+", "-", name).lower() for name in re.findall(r"^([\w.-]+)==", locks, re.M)}
+    if PACKAGE.replace("_", "-") in taken:
+        sys.exit(
+            f"samebits: the package name {PACKAGE} is taken by a library that the project uses; "
+            "choose another"
+        )
+    if SLUG in taken:
+        sys.exit(
+            f"samebits: the project name {json.dumps(NAME)} is that of a package that the project installs; "
+            "choose another"
+        )
+
+
 def remove(pattern: str, needed: bool = True) -> None:
     """Remove what a pattern matches, which must be something where `needed`."""
     found = list(Path().glob(pattern))
@@ -137,6 +153,7 @@ def write_names() -> None:
 def main() -> None:
     if not Path("src").is_dir():
         sys.exit("samebits: the template's links were lost on the way: give its address or a git clone of it")
+    refuse_a_taken_name()
     # git reads no .gitignore that is a link, and says so at every command.
     Path("gitignore").rename(".gitignore")
     for pattern in LEFTOVERS:

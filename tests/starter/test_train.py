@@ -117,6 +117,14 @@ def test_a_missing_data_file_is_one_line(start, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_folder_as_the_data_file_is_one_line(start, tmp_path):
+    """Before anything in it is read."""
+    done = start("train", "--data", "/proc", cwd=tmp_path)
+    assert done.returncode == 2
+    assert one_line(done.stderr) == "samebits: --data /proc is a folder; expected the digits' file"
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_changed_data_file_is_one_line(start, tmp_path):
     changed = tmp_path / "digits.csv.gz"
     shutil.copy(shipped_file(), changed)
