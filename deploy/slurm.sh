@@ -24,6 +24,7 @@ set -eu
 # How many threads the training uses is no matter of the allocation: SAMEBITS_THREADS decides it, since it decides bits. An
 # OMP_NUM_THREADS that the site sets is replaced, and the job's output says so.
 
+[ $# -gt 0 ] || set -- train
 cd "${SLURM_SUBMIT_DIR:-.}"
 sif=${SIF:-samebits.sif}
 if [ ! -e "$sif" ] && [ ! -e .venv/.ready ]; then

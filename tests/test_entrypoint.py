@@ -641,7 +641,6 @@ TRAIN = f"starter.train_{FRAMEWORKS[0]}"  # what a project trains when it is tol
 @pytest.mark.parametrize(
     ("words", "variables", "arguments"),
     [
-        ([], {}, f"-m {TRAIN}"),
         (["train"], {}, f"-m {TRAIN}"),
         (["train", "--epochs", "5"], {"DEVICE": "cuda"}, f"-m {TRAIN} --device cuda --epochs 5"),
         (["train"], {"FRAMEWORK": "torch", "NET": "digits"}, "-m starter.train_torch"),  # only: torch
@@ -661,6 +660,36 @@ def test_words(enter, project, words, variables, arguments):
     started = enter(*words, entrypoint=str(project / "entrypoint"), **variables)
     assert started.stderr == ""
     assert started.stdout == arguments + "\n"
+
+
+def test_no_command_shows_the_usage_and_starts_nothing(enter, project):
+    """The image's CMD says `train`; a clone's user may not know what starts."""
+    nothing, asked, short = (
+        enter(*words, entrypoint=str(project / "entrypoint")) for words in ([], ["--help"], ["-h"])
+    )
+    assert (nothing.returncode, nothing.stdout) == (2, "")
+    assert (asked.returncode, asked.stderr) == (0, "")
+    assert nothing.stderr == asked.stdout == short.stdout
+    for word in ("train", "smoke", "seeds", "matrix", "doctor", "shell"):
+        assert re.search(rf"^    {word} ", asked.stdout, re.MULTILINE)
+    assert "#" not in asked.stdout
+    assert '\nCMD ["train"]\n' in (ROOT / "Dockerfile").read_text()
+
+
+@pytest.mark.parametrize("word", ["--nope", "-x", "--version"])
+def test_an_unknown_option_is_one_line(enter, word):
+    started = enter(word)
+    assert started.returncode == 2
+    assert f"there is no option {word}: see `{ENTRYPOINT} --help`" in one_line(started.stderr)
+
+
+def test_pip_installs_nothing_anywhere(enter):
+    """Whichever pip is on PATH, it is another Python's; and no variable of the shell adds a line."""
+    for name in ("pip", "pip3"):
+        started = enter(name, "install", "tabulate", OMP_NUM_THREADS="64")
+        assert started.returncode == 2
+        line = one_line(started.stderr)
+        assert line.index("environment.yml") < line.index("`make lock`") < line.index("`make env`")
 
 
 @pytest.mark.parametrize("variables", [{"FRAMEWORK": "jax"}, {"NET": "large"}])
