@@ -24,7 +24,6 @@ set -eu
 # How many threads the training uses is no matter of the allocation: SAMEBITS_THREADS decides it, since it decides bits. An
 # OMP_NUM_THREADS that the site sets is replaced, and the job's output says so.
 
-[ $# -gt 0 ] || set -- train
 cd "${SLURM_SUBMIT_DIR:-.}"
 sif=${SIF:-samebits.sif}
 if [ ! -e "$sif" ] && [ ! -e .venv/.ready ]; then
@@ -41,7 +40,7 @@ run() {
     exit "$status"
 }
 if [ ! -e "$sif" ]; then
-    run ./entrypoint "$@"
+    run ./entrypoint "${@:-train}"
 fi
 
 # --containall lets no variable in: these are the ones that a run is told by, and the GPU that Slurm chose.
