@@ -574,9 +574,24 @@ def test_an_unwritable_tmp_is_said():
     assert "/tmp cannot be written" in one_line(inside(ENTRYPOINT, "true").stderr)
     assert one_line(inside(ENTRYPOINT, ENTRYPOINT, "true").stderr)  # once
     assert inside(ENTRYPOINT, "true", TMPDIR="/var/tmp").stderr == ""
-    homeless = inside("env", "-u", "HOME", ENTRYPOINT, "true")
-    assert homeless.returncode == 0
-    one_line(homeless.stderr)
+    assert inside(ENTRYPOINT, "true", SAMEBITS_CACHE="/var/tmp/cache").returncode == 0
+
+
+@pytest.mark.parametrize("variables", [{}, {"SAMEBITS_CACHE": "/tmp/mine/cache"}], ids=["nowhere", "chosen"])
+def test_no_folder_for_caches_is_one_line(variables):
+    """A read-only container without /tmp: torch would end in a traceback while it is imported."""
+    read_only = 'mount --bind /tmp /tmp && mount -o remount,ro,bind /tmp && exec "$@"'
+    enter = ["unshare", "-m", "sh", "-c", read_only, "sh"]
+    environment = {"PATH": os.environ["PATH"]}
+    if subprocess.run([*enter, "true"], env=environment, capture_output=True).returncode:
+        pytest.skip("this user may not mount")
+    command = [*enter, ENTRYPOINT, "python", "-c", "import samebits"]
+    started = subprocess.run(command, env={**environment, **variables}, capture_output=True, text=True)
+    assert started.returncode == 2
+    line = one_line(started.stderr)
+    assert variables.get("SAMEBITS_CACHE", "/tmp/samebits-") in line
+    assert "--env SAMEBITS_CACHE=" in line
+    assert "--tmpfs /tmp" in line
 
 
 def test_the_cache_folder_can_be_chosen(enter, home):
