@@ -796,6 +796,7 @@ def test_process_md_names_what_exists():
         "SAMEBITS_ENTRYPOINT",
         "SAMEBITS_RUN_FOLDER",
         "SAMEBITS_COMMIT",
+        "SAMEBITS_WORD",
     }
     known = (
         ours

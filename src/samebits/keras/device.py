@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from samebits.command_line import hint
 from samebits.errors import WrongUse
 
 
@@ -17,9 +18,8 @@ def choose_device(wanted: str) -> str:
     if tf.config.list_physical_devices("GPU"):
         return "cuda"
     if wanted == "cuda":
-        raise WrongUse(
-            "--device cuda: TensorFlow sees no GPU here; `samebits doctor --host` says what is missing"
-        )
+        how = hint("samebits", "doctor", "--host")
+        raise WrongUse(f"--device cuda: TensorFlow sees no GPU here; `{how}` says what is missing")
     return "cpu"
 
 
