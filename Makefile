@@ -19,7 +19,9 @@ CONDA ?=
 
 READY := .venv/.ready
 READY_DEV := .venv/.ready-dev
-LOCKS := requirements.lock requirements-dev.lock pyproject.toml determinism.env
+LOCKS := requirements.lock requirements-dev.lock pyproject.toml determinism.env environment.yml
+# Another interpreter than the environment's is never passed over in silence.
+ASKED := $(if $(PYTHON),asked)
 
 .PHONY: help
 help:  ## list the targets
@@ -27,12 +29,15 @@ help:  ## list the targets
 
 # ---------------------------------------------------------------- the environment
 .PHONY: env
-env: $(READY)  ## install the locked environment into .venv
+env:  ## install the locked environment into .venv, or bring .venv back to it (PYTHON=/usr/bin/python3.11)
+	@tools/create-env $(PYTHON)
+	@echo ".venv is what the locks say"
 
-$(READY): $(LOCKS) tools/create-env
+.PHONY: asked
+$(READY): $(LOCKS) tools/create-env $(ASKED)
 	@tools/create-env $(PYTHON)
 
-$(READY_DEV): $(LOCKS) tools/create-env
+$(READY_DEV): $(LOCKS) tools/create-env $(ASKED)
 	@tools/create-env --dev $(PYTHON)
 
 .PHONY: lock

@@ -1,7 +1,6 @@
 """`samebits doctor`: what is right and wrong with this process and this environment."""
 
 import importlib.metadata
-import re
 import sys
 import sysconfig
 from collections.abc import Mapping
@@ -10,14 +9,13 @@ from pathlib import Path
 import click
 from packaging.utils import canonicalize_name
 
-from samebits import process, shared_memory, traps
+from samebits import locked, process, shared_memory, traps
+from samebits.command_line import hint
 from samebits.errors import CheckFailed
 from samebits.findings import Finding, as_json, print_table
+from samebits.locked import LOCK, ROW
 from samebits.packages import Package
 from samebits.variables import PROFILES, Row, find_root, read
-
-LOCK = "requirements.lock"
-ROW = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", re.MULTILINE)
 
 
 def report() -> list[Finding]:
@@ -41,33 +39,29 @@ def _python() -> Finding:
 
 def _packages(lock: Path) -> list[Finding]:
     """One row for each package that is not as locked; a single row when all are."""
-    mend = "run `make env`"
     try:
-        locked = dict(ROW.findall(lock.read_text(encoding="utf-8")))
+        rows = dict(ROW.findall(lock.read_text(encoding="utf-8")))
+        unlike = locked.unlike(lock)
     except OSError as error:
         return [Finding(LOCK, "wrong", f"{lock}: {error.strerror}", "restore it from git")]
-    findings = []
-    for name, version in locked.items():
-        try:
-            installed = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            installed = "not installed"
-        if installed != version:
-            findings.append(Finding(name, "wrong", f"{installed}, locked is {version}", mend))
-    findings = findings or [Finding(LOCK, "right", f"{len(locked)} packages are installed as locked")]
-    return findings + _unlocked(lock.parent, locked)
+    findings = [
+        Finding(name, "wrong", f"{now or 'not installed'}, locked is {version}", "run `make env`")
+        for name, now, version in unlike
+    ]
+    findings = findings or [Finding(LOCK, "right", f"{len(rows)} packages are installed as locked")]
+    return findings + _unlocked(lock.parent, rows)
 
 
-def _unlocked(root: Path, locked: Mapping[str, str]) -> list[Finding]:
+def _unlocked(root: Path, rows: Mapping[str, str]) -> list[Finding]:
     """Packages that no lock has: harmless perhaps, but they can be imported in place of others."""
     development = root / "requirements-dev.lock"
-    known = {canonicalize_name(name) for name in locked}
+    known = {canonicalize_name(name) for name in rows}
     if development.is_file():
         known |= {canonicalize_name(name) for name, _ in ROW.findall(development.read_text(encoding="utf-8"))}
     folders = Path(sysconfig.get_path("purelib")).glob("*.dist-info")
     there = {canonicalize_name(folder.name.partition("-")[0]): folder for folder in folders}
     strange = sorted(name for name in there.keys() - known if not _is_project(there[name], root))
-    mend = "rm -r .venv, then `make env`; or add it to environment.yml and `make lock`"
+    mend = "`make env` removes it; to keep it, add it to environment.yml, then `make lock`"
     return [Finding(name, "doubtful", "installed, and in no lock", mend) for name in strange]
 
 
@@ -98,7 +92,7 @@ def _variables() -> list[Finding]:
             return traps.placebo(row)
         found = seen[row.name] or "not set"
         if row.name in allowed:
-            return Finding(row.name, "doubtful", found, "let pass by SAMEBITS_ALLOW")
+            return Finding(row.name, "doubtful", found, "allowed by SAMEBITS_ALLOW")
         if row.name in faults:
             return Finding(row.name, "wrong", faults[row.name].line, faults[row.name].mend)
         return Finding(row.name, "right", found)
@@ -110,11 +104,12 @@ def _variables() -> list[Finding]:
 
 
 @click.command()
-@click.option("--json", "json_", is_flag=True, help="Print a JSON list instead of a table.")
+@click.option("--all", "all_", is_flag=True, help="Show what is right, too.")
+@click.option("--json", "json_", is_flag=True, help="Print a JSON list of everything instead of a table.")
 @click.option("--deep", is_flag=True, help="Import the frameworks and check every installed file: seconds.")
 @click.option("--host", is_flag=True, help="Look at Docker, the driver and the container toolkit too.")
-def command(json_: bool, deep: bool, host: bool) -> None:
-    """Show what is right and wrong with this process; exit with 1 when something is wrong."""
+def command(all_: bool, json_: bool, deep: bool, host: bool) -> None:
+    """Show what is not right with this process and this environment; exit with 1 when something is wrong."""
     findings = []
     if deep:
         from samebits import doctor_deep
@@ -128,8 +123,22 @@ def command(json_: bool, deep: bool, host: bool) -> None:
     if json_:
         click.echo(as_json(findings))
     else:
-        print_table(findings)
+        shown = [finding for finding in findings if all_ or finding.state != "right"]
+        if shown:
+            print_table(shown)
+        click.echo(_summary(findings, all_))
     wrong = [finding.subject for finding in findings if finding.state == "wrong"]
     if wrong:
-        shown = ", ".join(wrong[:3]) + (" …" if len(wrong) > 3 else "")
-        raise CheckFailed(f"{len(wrong)} of {len(findings)} are wrong: {shown}")
+        named = ", ".join(wrong[:3]) + (" …" if len(wrong) > 3 else "")
+        raise CheckFailed(f"{len(wrong)} of {len(findings)} are wrong: {named}")
+
+
+def _summary(findings: list[Finding], all_: bool) -> str:
+    """The last line: how many there are of each state, and how the right ones are shown."""
+    states = [finding.state for finding in findings]
+    right = states.count("right")
+    more = "" if all_ else f" (`{hint('samebits', 'doctor', '--all')}` shows what was looked at)"
+    if right == len(states):
+        return f"all is right: {right} checks{more}"
+    others = ", ".join(f"{states.count(one)} {one}" for one in ("wrong", "doubtful") if one in states)
+    return f"{others}, {right} right{more}"

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from types import ModuleType
 from typing import Any, NoReturn, TypeVar
 
-from samebits import __version__, command_line, curves, golden, process, progress, resuming
+from samebits import __version__, command_line, curves, golden, locked, process, progress, resuming
 from samebits.batch_digest import NONE, batch_digest, chained
 from samebits.checkpoint import Checkpoint
 from samebits.errors import WrongUse
@@ -57,6 +57,7 @@ def open_run(
             kernel, or what an interrupted run left is damaged or was made otherwise.
     """
     process.check(strict=True)
+    locked.warn_once()
     toolkit = importlib.import_module(f"samebits.{framework}")
     if process.profile() == "portable":
         importlib.import_module(f"samebits.{framework}.portable").route()

@@ -3,6 +3,7 @@
 import dataclasses
 import inspect
 import math
+import os
 import signal
 import sys
 import types
@@ -64,10 +65,12 @@ def main(
         train(settings(**values))
 
     command = click.Command("train", params=list(options), callback=callback, help=document)
-    program = Path(sys.argv[0]).name
+    program = f"python {sys.argv[0]}"
     module = getattr(sys.modules["__main__"], "__spec__", None)
     if module is not None:  # started with `python -m`
         program = f"python -m {module.name}"
+    if word := os.environ.get("SAMEBITS_WORD"):  # by entrypoint, or by make
+        program = f"./entrypoint {word}"
     sys.exit(run_command(command, program, arguments))
 
 

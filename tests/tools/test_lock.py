@@ -189,6 +189,66 @@ def test_a_change_under_pip_moves_only_what_it_must(project: Path) -> None:
     assert len(after) == len(rows(PIP))
 
 
+# Where an index or a channel does not answer
+
+CONDA_LOCK = """#!/bin/sh
+echo 'Traceback (most recent call last):' >&2
+echo "requests.exceptions.ConnectionError: Pool(host='fetch.example', port=443): Max retries" >&2
+exit 1
+"""
+
+
+@pytest.mark.parametrize("conda", [None, "/opt/conda"])
+def test_without_a_channel_it_is_said_what_was_asked_and_what_to_do(
+    tool: ModuleType,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    conda: str | None,
+) -> None:
+    bin = tmp_path / ".venv-conda-lock/bin"
+    bin.mkdir(parents=True)
+    (bin / "python").touch()
+    (bin / "conda-lock").write_text(CONDA_LOCK)
+    (bin / "conda-lock").chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    asked = {"channels": ["my-forge"], "platforms": ["linux-64"], "dependencies": ["python=3.11.14"]}
+    with pytest.raises(tool.CheckFailed) as failed:
+        tool.lock_conda(lambda *words, failing: "", asked, Path("environment.yml"), "", conda)
+    line = str(failed.value)
+    assert "fetch.example does not answer" in line
+    assert "under `channels:` in environment.yml" in line
+    assert ("CONDA=" in line) == (conda is None)
+    assert "`pip:`" in line
+    said = capsys.readouterr().err
+    assert said.startswith("samebits: conda-lock asks my-forge for what environment.yml wants")
+    assert said.count("\n") == 1
+
+
+def test_other_failures_of_conda_lock_keep_their_words(
+    tool: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bin = tmp_path / ".venv-conda-lock/bin"
+    bin.mkdir(parents=True)
+    (bin / "python").touch()
+    (bin / "conda-lock").write_text("#!/bin/sh\necho 'Could not solve: python 9 is nowhere' >&2; exit 1\n")
+    (bin / "conda-lock").chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    asked = {"channels": ["my-forge"], "platforms": ["linux-64"], "dependencies": ["python=9.0.0"]}
+    with pytest.raises(tool.CheckFailed, match="was not made: Could not solve: python 9 is nowhere"):
+        tool.lock_conda(lambda *words, failing: "", asked, Path("environment.yml"), "", None)
+
+
+def test_an_index_that_does_not_answer_is_named_without_its_password(project: Path) -> None:
+    replace(project / "environment.yml", "- threadpoolctl==3.8.0\n", "- threadpoolctl==3.6.0\n")
+    address = "http://me:secret@127.0.0.1:9/simple"
+    result = lock(project, UV_DEFAULT_INDEX=address, UV_CACHE_DIR=str(project / "cache"), UV_HTTP_RETRIES="0")
+    assert result.returncode == 1
+    assert result.stderr.count("\n") == 1
+    assert "asked was http://127.0.0.1:9/simple: `pip config set global.index-url" in result.stderr
+    assert "secret" not in result.stderr
+
+
 # What is shown before anything is written
 
 
