@@ -14,7 +14,7 @@ from samebits import process, shared_memory, traps
 from samebits.errors import CheckFailed
 from samebits.findings import Finding, as_json, print_table
 from samebits.packages import Package
-from samebits.variables import PROFILES, Row, find_root, read
+from samebits.variables import PROFILES, Row, find_root, read, read_switches
 
 LOCK = "requirements.lock"
 ROW = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", re.MULTILINE)
@@ -104,6 +104,10 @@ def _variables() -> list[Finding]:
         return Finding(row.name, "right", found)
 
     findings = [judge(row) for row in read()]
+    left = [row.name for row in read_switches() if row.name in allowed]
+    findings += [
+        Finding(name, "doubtful", "open_run leaves it", "allowed by SAMEBITS_ALLOW") for name in left
+    ]
     known = {finding.subject for finding in findings}
     others = [fault for name, fault in faults.items() if name not in known | {"SAMEBITS_PROFILE"}]
     return findings + [Finding(fault.name, "wrong", fault.line, fault.mend) for fault in others]
