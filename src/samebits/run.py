@@ -442,6 +442,9 @@ class Run:
 
         Returns:
             The weights' hash, which is `sha256sum weights.safetensors`.
+
+        Raises:
+            WrongUse: the model has no weights, or something cannot be written.
         """
         self.end_of_training()
         self.saver.wait()

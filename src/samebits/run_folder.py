@@ -40,17 +40,28 @@ def choose_folder(settings: Any, framework: str, folder: str | os.PathLike[str] 
         chosen = Path("runs") / "-".join([framework, *profile, *options])
     path = Path(chosen)
     try:
-        there = os.path.lexists(path) and os.stat(path)
+        there = _is_there(path)
         if there and not (path / "manifest.json").exists():
             raise WrongUse(f"{path} exists and is not a run; name another folder with --run, or move it away")
-    except (OSError, ValueError) as error:  # not ours to look at, too long, a link to itself, a zero byte
-        raise WrongUse(
-            f"{path} cannot be looked at: {getattr(error, 'strerror', None) or error}; name another folder "
-            "with --run"
-        ) from None
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise WrongUse(f"{path} cannot be looked at: {why}; name another folder with --run") from None
     if there:
         former_weights(path)  # now, not when the training is over and cannot be put there
     return path
+
+
+def _is_there(path: Path) -> bool:
+    """Whether something has that name; OSError or ValueError where nobody could put a run in its place.
+
+    Below a folder that one may not enter, a name that is too long or has a zero byte, a link to nothing.
+    """
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    os.stat(path)
+    return True
 
 
 UNNAMED = ("run", "data", "resume")  # settings that do not tell runs apart
