@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from types import ModuleType
 from typing import Any, NoReturn, TypeVar
 
-from samebits import __version__, command_line, curves, golden, process, progress, resuming
+from samebits import __version__, command_line, curves, evaluation, golden, process, progress, resuming
 from samebits.batch_digest import NONE, batch_digest, chained
 from samebits.checkpoint import Checkpoint
 from samebits.errors import SamebitsError, WrongUse
@@ -117,6 +117,7 @@ class Run:
         self._batches = NONE
         self._batches_seen = False  # since the last line of metrics
         self._held: Held | None = None
+        self._evaluation: evaluation.Evaluation | None = None
         self._chain: list[dict[str, Any]] = []
         self._announced = 0  # by `epochs`
         self._cleanup = contextlib.ExitStack()
@@ -150,6 +151,7 @@ class Run:
         if self._held is not None:
             raise WrongUse("run.hold was called before: name everything in one call, before the first batch")
         self._held = Held(objects, importlib.import_module(f"samebits.{self.framework}.state"))
+        self._evaluation = evaluation.watch(self.settings, self._held)
         now = self._facts()
         forced: list[str] = []
         if self.found is not None:
@@ -309,6 +311,8 @@ class Run:
             self._see(digest)
         if self._held is not None:
             self._held.begin_step()
+        if self._evaluation is not None:
+            self._evaluation.begin_step()
         seed_step(derive_seed(self.seed, "step", epoch, self._batch))
 
     def end_step(self, digest: bytes | None = None) -> None:
@@ -338,6 +342,8 @@ class Run:
     def end_of_batches(self) -> None:
         """The epoch has no more batches."""
         self._done = True
+        if self._evaluation is not None:
+            self._evaluation.end_of_batches()
         if self._held is not None and not self._every:
             self._save()
         self._stop_if_told()
@@ -429,6 +435,8 @@ class Run:
             return
         line: dict[str, Any] = {"epoch": self.epoch} if self._announced else {}
         line |= {name: math.fsum(map(float, all_)) / len(all_) for name, all_ in self._collected.items()}
+        if self._evaluation is not None:
+            self._evaluation.logged({name: line[name] for name in self._collected}, values)
         line |= values
         self._collected = {}
         if self._batches_seen:
@@ -448,6 +456,8 @@ class Run:
         """
         self.end_of_training()
         self.saver.wait()
+        if self._evaluation is not None:
+            self._evaluation.look()
         folder = self.working.path
         weights = self._toolkit.save_weights(model, folder / "weights.safetensors")
         if self._metrics.lines:
@@ -471,6 +481,7 @@ class Run:
             "git": facts["code"],
             "replaced": process.replaced(),
             "allowed": process.allowed(),
+            "evaluation_decides": self._evaluation.found if self._evaluation is not None else [],
             "fingerprint": facts,
             "metrics": self._metrics.lines[-1] if self._metrics.lines else {},
             "metrics_sha256": sha256_file(self.working.metrics),

@@ -169,8 +169,9 @@ def changed(settings: Any) -> dict[str, Any]:
 
 
 def _default(field: "dataclasses.Field[Any]") -> Any:
-    made = field.default_factory is not dataclasses.MISSING
-    return field.default_factory() if made else field.default  # type: ignore[misc]
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    return field.default
 
 
 class Number(click.FloatRange):
