@@ -1,5 +1,6 @@
 """The command `samebits`. Sub-commands are imported when they are called, so that `--help` stays fast."""
 
+import errno
 import importlib
 import sys
 from collections.abc import Callable, Sequence
@@ -109,7 +110,13 @@ def _help(program: str) -> str:
 
 def main() -> None:
     """The console script."""
-    sys.exit(run_command(group, "samebits"))
+    try:
+        sys.exit(run_command(group, "samebits"))
+    except OSError as error:  # a path that was named, and that one may not look at
+        if error.filename is None or error.errno not in (errno.EACCES, errno.ENAMETOOLONG, errno.ELOOP):
+            raise
+        print(f"samebits: {error.filename} cannot be looked at: {error.strerror}", file=sys.stderr)
+        sys.exit(2)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from samebits.errors import CheckFailed
 from samebits.findings import Finding, as_json, print_table
 from samebits.locked import LOCK, ROW
 from samebits.packages import Package
-from samebits.variables import PROFILES, Row, find_root, read
+from samebits.variables import PROFILES, Row, find_root, read, read_switches
 
 
 def report() -> list[Finding]:
@@ -98,6 +98,10 @@ def _variables() -> list[Finding]:
         return Finding(row.name, "right", found)
 
     findings = [judge(row) for row in read()]
+    left = [row.name for row in read_switches() if row.name in allowed]
+    findings += [
+        Finding(name, "doubtful", "open_run leaves it", "allowed by SAMEBITS_ALLOW") for name in left
+    ]
     known = {finding.subject for finding in findings}
     others = [fault for name, fault in faults.items() if name not in known | {"SAMEBITS_PROFILE"}]
     return findings + [Finding(fault.name, "wrong", fault.line, fault.mend) for fault in others]

@@ -7,6 +7,7 @@ import json
 import os
 import platform
 from collections.abc import Iterator
+from types import ModuleType
 from typing import Any
 
 import click
@@ -92,14 +93,36 @@ def here(framework: str = "", device: str = "auto") -> dict[str, Any]:
     Raises:
         WrongUse: there is no such framework or device.
     """
-    installed = [name for name, module in FRAMEWORKS.items() if importlib.util.find_spec(module)]
-    framework = framework or os.environ.get("FRAMEWORK") or next(iter(installed), "")
-    if framework not in installed:
-        raise WrongUse(f"framework {framework!r} is not installed here: give one of {', '.join(installed)}")
-    toolkit = importlib.import_module(f"samebits.{framework}")
+    framework = framework or os.environ.get("FRAMEWORK") or next(iter(_installed()), "")
+    toolkit = load_toolkit(framework)
     chosen = toolkit.choose_device(device)
     toolkit.make_deterministic()
     return {"framework": framework, **fingerprint(framework, chosen)}
+
+
+def load_toolkit(framework: str) -> ModuleType:
+    """samebits' own module for a framework.
+
+    Args:
+        framework: "torch" or "keras".
+
+    Raises:
+        WrongUse: samebits knows no such framework, or it is not installed here.
+    """
+    if framework not in (installed := _installed()):
+        there = " or ".join(map(repr, installed)) or "none: run `make env`"
+        what = "is not installed here" if framework in FRAMEWORKS else "is none that samebits knows"
+        raise WrongUse(f"framework {framework!r} {what}: give one of those installed, {there}")
+    return importlib.import_module(f"samebits.{framework}")
+
+
+def _installed() -> list[str]:
+    """The frameworks that are there, and samebits' part for them, which a project of one leaves out."""
+    return [
+        name
+        for name, module in FRAMEWORKS.items()
+        if importlib.util.find_spec(module) and importlib.util.find_spec(f"samebits.{name}")
+    ]
 
 
 def _version(name: str) -> str | None:

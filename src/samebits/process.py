@@ -76,7 +76,7 @@ def faults() -> list[Fault]:
 
 
 def allowed() -> list[str]:
-    """The variables that the user let pass with SAMEBITS_ALLOW."""
+    """The variables and switches that SAMEBITS_ALLOW leaves as they are."""
     return _names("SAMEBITS_ALLOW")
 
 

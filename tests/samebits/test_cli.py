@@ -19,6 +19,8 @@ from samebits.cli import COMMANDS, SUMMARIES
         (["samebits", "exec"], "Missing argument 'CMD [ARG]...'"),
         (["samebits", "golden", "nowhere"], "nowhere is not a finished run"),
         (["samebits", "doctor", "--hots"], "No such option"),
+        (["samebits", "lint", "a" * 300], "a cannot be looked at: File name too long"),
+        (["samebits", "verify", "a" * 300], "a is not a finished run"),
         (["samebits", "smoke-controls", "nomodule"], "there is no module nomodule"),
         (["python", "tools/lock.py", "--chekc"], "No such option"),
         (["python", "tools/proof.py", "everything"], "'everything' is not one of"),

@@ -122,6 +122,13 @@ def test_placebos_and_traps_are_told():
     assert findings["NCCL_DETERMINISTIC"]["found"] == "not set"
 
 
+def test_switches_that_open_run_leaves_alone_are_told():
+    started = doctor("--json", SAMEBITS_ALLOW="TZ,torch.backends.cudnn.benchmark")
+    findings = {finding["subject"]: finding for finding in json.loads(started.stdout)}
+    assert findings["torch.backends.cudnn.benchmark"]["state"] == findings["TZ"]["state"] == "doubtful"
+    assert "torch.use_deterministic_algorithms" not in findings
+
+
 def test_a_package_in_no_lock_is_doubtful(tmp_path):
     (tmp_path / "surplus-1.0.dist-info").mkdir()
     (tmp_path / "surplus-1.0.dist-info" / "METADATA").write_text("Name: surplus\nVersion: 1.0\n")

@@ -29,7 +29,7 @@ import samebits, samebits.torch
 class Settings:
     seed: int = samebits.option(0, "seed")
     epochs: int = samebits.option(3, "epochs")
-    device: str = samebits.option("auto", "device", innocent=True)
+    device: str = samebits.option("auto", "device", affects_weights=False)
 
 def train(settings):
     samebits.torch.make_deterministic()

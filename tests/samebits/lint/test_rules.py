@@ -379,6 +379,13 @@ CLEAN = [
         + "return F.interpolate(x, 8, mode='linear')"
         + TRAINED,
     ),
+    (
+        "SB601",
+        "import samebits\nwith samebits.open_run(s, framework='torch') as run:\n    pass\n"
+        + NETWORK
+        + "return F.interpolate(x, 8, mode='linear')"
+        + TRAINED,
+    ),
     ("SB602", "import tensorflow as tf\ndef pack(x):\n    return tf.math.segment_sum(x, ids)" + TRAINED),
     ("SB602", LAYER + "return tf.math.segment_sum(x, ids)"),
 ]
