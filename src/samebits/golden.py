@@ -213,10 +213,24 @@ def command(runs: tuple[Path, ...]) -> None:
         name = next((name for name in same if _kind(golden[name]) == _kind(entry)), "")
         name = name or _name(entry, golden)
         print("\n".join(changes(name, golden.get(name), entry)))
-        golden[name] = entry
+        if name not in golden or not _is_confirmed(golden[name], entry):
+            golden[name] = entry
         if old := [one for one in same if one != name and _files(golden[one]) != _files(entry)]:
             print(f"  other code made {', '.join(old)}: `make golden` on such a machine")
     write_whole(path, HEADER + "".join(_table(name, golden[name]) for name in sorted(golden)))
+
+
+def _is_confirmed(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+    """Whether a run only repeats an entry, perhaps on another machine: then the entry stays as it is."""
+    first, second = (
+        {
+            fact: value
+            for fact, value in _facts(one).items()
+            if group(fact) != "machine" and fact != "code.commit"
+        }
+        for one in (before, after)
+    )
+    return first == second
 
 
 def refuse_unknown_code(folder: Path, manifest: dict[str, Any]) -> None:
