@@ -97,6 +97,7 @@ def differences(first: Mapping[str, str], second: Mapping[str, str]) -> list[Dif
     portable = first.get("profile") == second.get("profile") == "portable"
     same_weights = have_same_weights(first, second)
     both_have_data = _have("data.", first, second)
+    both_are_runs = _have("setting ", first, second)
     both_have_files = _have("code.files.", first, second)
     same_files = both_have_files and _of("code.files.", first) == _of("code.files.", second)
     rows = {row.name: row for row in variables.read()}
@@ -112,6 +113,8 @@ def differences(first: Mapping[str, str], second: Mapping[str, str]) -> list[Dif
             rank, why = "none", "the same file at another place"
         if fact.startswith("data.") and not both_have_data:
             rank, why = "none", "only one of the two has read its data"
+        if fact.startswith("setting ") and not both_are_runs:
+            rank, why = "none", "only one of the two has settings"
         if fact.startswith("code.files.") and not both_have_files:
             rank, why = "none", "only one of the two has run its code"
         if fact == "code.commit" and same_files:

@@ -56,6 +56,8 @@ def test_code_is_told_by_the_files_that_ran() -> None:
     assert ranks(own, own | {"code.commit": "2"}) == {"code.commit": "none"}
     other = {"code.commit": "2", "code.files.train.py": "b"}
     assert ranks(own, other) == {"code.commit": "may", "code.files.train.py": "may"}
+    assert ranks({"setting a": "1"}, {"setting a": "2"}) == {"setting a": "changes"}
+    assert ranks({"setting a": "1"}, {}) == {"setting a": "none"}
     assert ranks(own, {"code.commit": "2"}) == {"code.commit": "may", "code.files.train.py": "none"}
 
 
