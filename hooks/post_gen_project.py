@@ -4,6 +4,7 @@ cookiecutter has copied what the links in the templated folder point to, unrende
 take away what was not asked for and to write the project's names in place of the template's.
 """
 
+import hashlib
 import json
 import re
 import shutil
@@ -54,6 +55,14 @@ NAMES_IMAGE = (
     "tests/deploy/*.py",
     "tests/image/test_devcontainer.py",
 )
+
+
+SHA256 = re.compile(r"\b[0-9a-f]{64}\b")
+
+
+def sha256(text: str) -> str:
+    """The SHA-256 of a text file."""
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def refuse_a_taken_name() -> None:
@@ -173,6 +182,7 @@ def main() -> None:
     sys.path.insert(0, "tools")
     from only import select
 
+    renamed: dict[str, str] = {}  # a file's SHA-256 in the template, and as it is here
     for path in Path().rglob("*"):
         if path.is_file() and not path.is_symlink():
             try:
@@ -182,6 +192,9 @@ def main() -> None:
             new = STARTER.sub(PACKAGE, select(text, FRAMEWORK))
             if new != text:
                 path.write_text(new)
+                renamed[sha256(text)] = sha256(new)
+    golden = Path("golden.toml").read_text()  # it names the files that its hashes were made with
+    Path("golden.toml").write_text(SHA256.sub(lambda match: renamed.get(match[0], match[0]), golden))
     for folder in ("src", "tests"):
         Path(folder, "starter").rename(Path(folder, PACKAGE))
     write_licence()

@@ -12,10 +12,9 @@ from typing import Any
 
 import click
 
-from samebits import cpu, data_files, engine, loaded, process, variables
+from samebits import code_state, cpu, data_files, engine, loaded, process, variables
 from samebits.errors import WrongUse
 from samebits.files import sha256_file
-from samebits.git import git_state
 
 LOCKS = ("conda-lock.yml", "requirements.lock")
 LIBRARIES = (
@@ -29,12 +28,9 @@ LIBRARIES = (
     "torch",
     "triton",
 )
-# A run may go on, and match its golden hash, where these differ: code that was mended, another card of the
-# same model, another checkout's folder.
+# A run may resume, and match its golden hash, where these differ: another card of the same model, another
+# checkout's folder.
 FOLLOWING_THE_HOST = (
-    "code.commit",
-    "code.diff",
-    "code.dirty",
     "effective.torch.interop_threads",
     "image",
     "variables.CUDA_VISIBLE_DEVICES",
@@ -44,7 +40,7 @@ FRAMEWORKS = {"torch": "torch", "keras": "tensorflow"}  # the framework, and the
 
 
 def fingerprint(framework: str, device: str) -> dict[str, Any]:
-    """Versions, locks, code, data, CPU, device, libraries, threads and effective values, as plain JSON.
+    """Versions, locks, data, CPU, device, libraries, threads and effective values, as plain JSON.
 
     Never the whole environment: it holds people's secrets.
 
@@ -61,7 +57,6 @@ def fingerprint(framework: str, device: str) -> dict[str, Any]:
         "python": platform.python_version(),
         "libc": " ".join(platform.libc_ver()),
         "image": os.environ.get("SAMEBITS_IMAGE"),
-        "code": git_state(),
         "locks": {name: sha256_file(root / name) for name in LOCKS if (root / name).exists()},
         "libraries": {name: version for name in LIBRARIES if (version := _version(name))},
         "data": dict(sorted(data_files.seen.items())),
@@ -80,11 +75,19 @@ def flatten(facts: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]
         if isinstance(value, dict):
             yield from flatten(value, f"{prefix}{name}.")
         else:
-            yield f"{prefix}{name}", "" if value is None else str(value)
+            yield f"{prefix}{name}", _as_text(value)
+
+
+def _as_text(value: Any) -> str:
+    if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
+        return "; ".join(" ".join(str(part) for part in item.values() if part is not None) for item in value)
+    if isinstance(value, list):
+        return " ".join(map(str, value))
+    return "" if value is None else str(value)
 
 
 def here(framework: str = "", device: str = "auto") -> dict[str, Any]:
-    """The fingerprint that a run would have that began here and now.
+    """The fingerprint that a run would have that began here and now, and the working folder's code.
 
     Args:
         framework: "torch" or "keras"; the variable FRAMEWORK or the first that is installed, when empty.
@@ -97,7 +100,7 @@ def here(framework: str = "", device: str = "auto") -> dict[str, Any]:
     toolkit = load_toolkit(framework)
     chosen = toolkit.choose_device(device)
     toolkit.make_deterministic()
-    return {"framework": framework, **fingerprint(framework, chosen)}
+    return {"framework": framework, "code": code_state.here(), **fingerprint(framework, chosen)}
 
 
 def load_toolkit(framework: str) -> ModuleType:
@@ -155,10 +158,12 @@ def command(context: click.Context, framework: str | None, device: str, json_: b
 @click.option("--all", "all_", is_flag=True, help="Show what cannot change bits, too.")
 @click.option("--json", "json_", is_flag=True, help="Print a JSON list instead of a table.")
 def diff_command(first: str, second: str, all_: bool, json_: bool) -> None:
-    """Show in what A and B differ, what changes bits first; exit with 1 when something may.
+    """Show in what A and B differ and whether it can change the weights; exit with 1 when something may.
 
-    A and B are run folders, manifests, files that `samebits fingerprint --json` made, names of golden.toml's
-    entries, or the word `now`.
+    First settings, then data, code, versions, and last the machine. Two runs with the same weights differ in
+    nothing that matters: exit status 0. A and B are run folders, manifests, files that
+    `samebits fingerprint --json` made, names of golden.toml's entries, or the word `now`. `torch-cpu` is the
+    entry of this kind of CPU among those whose names begin so.
     """
     from samebits import fingerprint_diff
 

@@ -26,15 +26,16 @@ from samebits import (
 )
 from samebits.batch_digest import NONE, batch_digest, chained
 from samebits.checkpoint import Checkpoint
+from samebits.code_state import Code
 from samebits.errors import SamebitsError, WrongUse
 from samebits.files import sha256_file, write_whole
 from samebits.fingerprint import fingerprint, flatten, load_toolkit
-from samebits.git import git_state
+from samebits.formats import FORMAT
 from samebits.held import Held
 from samebits.interruption import SAVED, Interruption, end_if_terminated
 from samebits.isolation import stream
 from samebits.metrics import Metrics
-from samebits.run_folder import FORMAT, WorkingFolder, choose_folder, shown
+from samebits.run_folder import WorkingFolder, choose_folder, shown
 from samebits.saving import Saver
 from samebits.seeds import checked, derive_seed, seed_step
 from samebits.settings import accepted, as_json, deciding
@@ -121,6 +122,7 @@ class Run:
         self.found: Checkpoint | None = None  # what to go on from
         self.interruption = Interruption(self._leave_if_saved)
         self._toolkit = toolkit
+        self._code = Code()
         self._started = datetime.datetime.now(datetime.UTC)
         self._metrics = Metrics(working.metrics, working.folder)
         self._collected: dict[str, list[Any]] = {}  # of this epoch's steps
@@ -178,7 +180,7 @@ class Run:
             {
                 "from_step": self.step,
                 "started": self._started.isoformat(timespec="seconds"),
-                "git": git_state(),
+                "code": self._code.facts(),
                 "device": self.device,
                 "cpu": now["fingerprint"].get("cpu.model"),
                 "forced": forced,
@@ -489,7 +491,7 @@ class Run:
             "deciding_settings": self._deciding,
             "started": self._started.isoformat(timespec="seconds"),
             "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-            "git": facts["code"],
+            "code": self._code.facts(),
             "replaced": process.replaced(),
             "allowed": process.allowed(),
             "evaluation_decides": self._evaluation.found if self._evaluation is not None else [],
@@ -500,8 +502,8 @@ class Run:
             "chain": self._chain,
             "weights_sha256": weights,
         }
-        verdict = golden.compare(manifest)
-        manifest["golden"] = verdict
+        verdict = golden.compare(manifest, folder=self.folder)
+        manifest["golden"] = verdict.partition("\n")[0]  # the rest says what to type
         write_whole(folder / "manifest.json", json.dumps(manifest, indent=2) + "\n")
         former = self.working.put_in_place(weights)
         self.finished = True

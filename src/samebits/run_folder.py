@@ -14,9 +14,9 @@ from typing import Any, TextIO
 from samebits import process
 from samebits.errors import WrongUse
 from samebits.files import cannot_write
+from samebits.formats import refuse_other
 from samebits.settings import changed
 
-FORMAT = 1  # of the manifest; a reader refuses what it does not know
 LOCK, CHECKPOINTS, METRICS = ".lock", "checkpoints", "metrics.jsonl"
 
 
@@ -236,10 +236,7 @@ def read_manifest(folder: str | os.PathLike[str]) -> dict[str, Any]:
         raise WrongUse(f"{folder} is not a finished run: it has no readable manifest.json") from None
     if not isinstance(manifest, dict):
         raise WrongUse(f"{path} is not a run's manifest")
-    if manifest.get("format") != FORMAT:
-        raise WrongUse(
-            f"{path} has format {manifest.get('format')!r}; this version of samebits reads {FORMAT}"
-        )
+    refuse_other(path, manifest.get("format"))
     return manifest
 
 

@@ -1,6 +1,7 @@
 """A generated project is this repository under other names, less what was not asked for; and nothing else."""
 
 import difflib
+import hashlib
 import importlib.metadata
 import re
 import subprocess
@@ -48,7 +49,6 @@ SHORTENED_FOR_ONE = {
     "docs/notebook.md",
     "docs/resume.md",
     "environment.yml",
-    "golden.toml",
     "pyproject.toml",
     "tests/conftest.py",
     "tests/image/test_image.py",
@@ -83,8 +83,9 @@ NAMED = {
     "tests/image/test_devcontainer.py": 1,
 }
 # These are other files altogether: the owner's licence, and the bill of the wheels that are left, under the
-# project's name (which `make lock-check` compares with the project's own locks).
-REMADE = {"LICENSE", "sbom.cdx.json"}
+# project's name (which `make lock-check` compares with the project's own locks). golden.toml names the
+# project's files; see below.
+REMADE = {"LICENSE", "golden.toml", "sbom.cdx.json"}
 NEW = {"src/samebits/LICENSE"}  # samebits' own licence, where the project has its owner's
 
 
@@ -141,6 +142,23 @@ def test_its_files_are_the_roots_but_for_names(template: Path, project: Path) ->
         if len(added) != NAMED.get(name, 0) or (name not in shortened and len(removed) != len(added)):
             differences[name] = changes
     assert not differences
+
+
+def test_the_golden_hashes_are_the_roots_and_name_the_projects_own_files(
+    template: Path, project: Path
+) -> None:
+    before, after = (tomllib.loads((folder / "golden.toml").read_text()) for folder in (template, project))
+    frameworks = ("torch", "keras") if framework_of(project) == "both" else (framework_of(project),)
+    assert list(after) == ["format", *(name for name in before if name.startswith(frameworks))]
+    del after["format"]
+    for name, entry in after.items():
+        assert entry["weights_sha256"] == before[name]["weights_sha256"]
+        facts = entry["fingerprint"]
+        places = {fact: project / "src" / fact.partition(".files.")[2] for fact in facts if ".files." in fact}
+        places |= {fact: project / fact.partition(".")[2] for fact in facts if fact.startswith("locks.")}
+        assert len(places) == 7
+        for fact, path in places.items():
+            assert facts[fact] == hashlib.sha256(path.read_bytes()).hexdigest(), fact
 
 
 def test_nothing_reminds_of_the_template(project: Path) -> None:
