@@ -41,7 +41,7 @@ RUN command -v python3.11 >/dev/null \
 RUN mkdir -p /opt/python/bin && ln -s "$(command -v python3.11)" /opt/python/bin/python3.11
 
 FROM interpreter-base AS uv-base
-COPY requirements-dev.lock /tmp/
+COPY locks/requirements-dev.lock /tmp/
 # uv is a tool of the build: this stage stays behind, and with it pip and its virtual environment.
 RUN --mount=type=secret,id=ca --mount=type=secret,id=index \
     if [ -s /run/secrets/ca ]; then export PIP_CERT=/run/secrets/ca; fi \
@@ -55,7 +55,7 @@ RUN --mount=type=secret,id=ca --mount=type=secret,id=index \
 # --- The project, with modes that do not depend on the umask of whoever checked it out ---
 FROM ${BASE} AS project
 WORKDIR /opt/samebits
-COPY LICENSE README.md pyproject.toml environment.yml conda-lock.yml requirements.lock sbom.cdx.json ./
+COPY LICENSE README.md pyproject.toml environment.yml conda-lock.yml requirements.lock ./
 COPY determinism.env golden.toml entrypoint ./
 COPY src src
 # The kernel drops signals for a first process that has no handler for them. So without --init (as in a Kubernetes pod) Python gets
@@ -69,7 +69,7 @@ RUN chmod -R u=rwX,go=rX .
 # --- A C++ compiler, for `--target compile` with INTERPRETER=conda: it brings its own C library's headers, so any base will do ---
 FROM ${MICROMAMBA} AS compiler-conda
 USER root
-COPY compiler-lock.yml /tmp/lock/compiler-lock.yml
+COPY locks/compiler-lock.yml /tmp/lock/compiler-lock.yml
 RUN --mount=type=secret,id=ca \
     if [ -s /run/secrets/ca ]; then export MAMBA_SSL_VERIFY=/run/secrets/ca; fi \
     && micromamba create --yes --prefix /opt/compiler --file /tmp/lock/compiler-lock.yml
@@ -151,7 +151,7 @@ CMD ["train"]
 
 
 # --- `--target compile`: the image and what torch.compile and Triton need, a C++ compiler and Python's headers ---
-# conda's, as compiler-lock.yml has it; the headers came with conda's Python. Last on PATH: it serves no other name than its own.
+# conda's, as locks/compiler-lock.yml has it; the headers came with conda's Python. Last on PATH: it serves no other name than its own.
 FROM image AS compile-conda
 COPY --from=compiler-conda /opt/compiler /opt/compiler
 ENV PATH=$PATH:/opt/compiler/bin

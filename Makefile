@@ -19,7 +19,7 @@ CONDA ?=
 
 READY := .venv/.ready
 READY_DEV := .venv/.ready-dev
-LOCKS := requirements.lock requirements-dev.lock pyproject.toml determinism.env
+LOCKS := requirements.lock locks/requirements-dev.lock pyproject.toml determinism.env
 
 .PHONY: help
 help:  ## list the targets
@@ -38,7 +38,6 @@ $(READY_DEV): $(LOCKS) tools/create-env
 .PHONY: lock
 lock: $(READY_DEV)  ## solve environment.yml again and write the locks
 	@./entrypoint python tools/lock.py $(if $(CONDA),--conda $(CONDA)) $(ARGS)
-	@./entrypoint python tools/sbom.py
 
 .PHONY: lock-diff
 lock-diff: $(READY_DEV)  ## what `make lock` would change, and nothing written (ARGS=--upgrade, ARGS=--json)
@@ -47,7 +46,10 @@ lock-diff: $(READY_DEV)  ## what `make lock` would change, and nothing written (
 .PHONY: lock-check
 lock-check: $(READY_DEV)  ## fail when environment.yml has changed since the locks were written
 	@./entrypoint python tools/lock.py --check
-	@./entrypoint python tools/sbom.py --check
+
+.PHONY: sbom
+sbom: $(READY_DEV)  ## write sbom.cdx.json, the bill of materials of a release, out of the locks
+	@./entrypoint python tools/sbom.py
 
 # ---------------------------------------------------------------- a run
 .PHONY: train

@@ -1,11 +1,11 @@
 """Make the locks out of environment.yml and pyproject.toml, or say which of them is stale.
 
-    lock                          what is in it           asked for in                         solved by
-    conda-lock.yml                the interpreter, uv     environment.yml without `pip:`       conda-lock
-    compiler-lock.yml             a C++ compiler          compiler.yml, if there is one        conda-lock
-    requirements.lock             torch, TensorFlow, …    environment.yml, `pip:`              uv
-    requirements-dev.lock         ruff, pytest, …, uv     pyproject.toml, group `dev`          uv
-    requirements-conda-lock.lock  conda-lock itself       pyproject.toml, group `conda-lock`   uv
+    lock                                what is in it         asked for in                         solved by
+    conda-lock.yml                      the interpreter, uv   environment.yml without `pip:`       conda-lock
+    requirements.lock                   torch, TensorFlow, …  environment.yml, `pip:`              uv
+    locks/requirements-dev.lock         ruff, pytest, …, uv   pyproject.toml, group `dev`          uv
+    locks/requirements-conda-lock.lock  conda-lock itself     pyproject.toml, group `conda-lock`   uv
+    locks/compiler-lock.yml             a C++ compiler        locks/compiler.yml, if it is there   conda-lock
 
 conda-lock is not asked for the wheels, since its PyPI solver gets the CUDA pins wrong; as it solves `pip:`
 whenever it sees it, it gets a copy of environment.yml without. A lock keeps the versions that it has where
@@ -46,10 +46,10 @@ from only import MARKS, PROJECTS, is_marked, select
 
 ENVIRONMENT, PROJECT = Path("environment.yml"), Path("pyproject.toml")
 CONDA_LOCK = Path("conda-lock.yml")
-COMPILER, COMPILER_LOCK = Path("compiler.yml"), Path("compiler-lock.yml")
-PIP, DEV, CONDA_LOCK_ITSELF = (
-    Path(name) for name in ("requirements.lock", "requirements-dev.lock", "requirements-conda-lock.lock")
-)
+PIP = Path("requirements.lock")
+LOCKS = Path("locks")  # what only developers, and `make image TARGET=compile`, need
+DEV, CONDA_LOCK_ITSELF = LOCKS / "requirements-dev.lock", LOCKS / "requirements-conda-lock.lock"
+COMPILER, COMPILER_LOCK = LOCKS / "compiler.yml", LOCKS / "compiler-lock.yml"
 CONDA_LOCK_ENVIRONMENT = Path(".venv-conda-lock")
 CONDA_PLATFORM = "linux-64"
 GLIBC = 28  # 2.28: what torch's wheels ask for
@@ -77,7 +77,7 @@ class Request:
             suit an older patch release, such as the one that a Debian machine has.
         uv: the exact version of uv.
         pip, dev, conda_lock: requirements of the three PyPI locks, normalised and sorted.
-        compiler: like `conda`; None without a compiler.yml.
+        compiler: like `conda`; None without a locks/compiler.yml.
     """
 
     project: str
@@ -369,7 +369,7 @@ def lock_conda(uv: Uv, asked: dict[str, list[str]], where: Path, own_lock: str, 
         uv: makes that environment.
         asked: `channels`, `platforms` and `dependencies`.
         where: the file that asks for them; the lock names it.
-        own_lock: the rows of requirements-conda-lock.lock, that environment's content.
+        own_lock: the rows of locks/requirements-conda-lock.lock, that environment's content.
         conda: the solver that conda-lock is to use; micromamba if None.
 
     Returns:
@@ -518,6 +518,7 @@ def make(requests: Sequence[Request], conda: str | None, upgrade: bool, dry_run:
             click.echo(f"{lock}: unchanged", err=json_)
         else:
             try:
+                lock.parent.mkdir(exist_ok=True)
                 write_whole(lock, text)
             except OSError as error:
                 raise CheckFailed(f"{lock} cannot be written: {error.strerror}") from None

@@ -15,6 +15,7 @@ from tests.template.conftest import Generate, git
 PACKAGE = "a_package_with_a_longish_name"
 # The template's own files and tests.
 STAYS_BEHIND = {
+    "CHANGELOG.md",
     "cookiecutter.json",
     "hooks/post_gen_project.py",
     "docs/template.md",
@@ -37,7 +38,13 @@ OF_FRAMEWORK = {
     for framework in ("torch", "keras")
 }
 # In these files every project lacks the template's own lines.
-SHORTENED = {"Makefile", "README.md", "requirements-dev.lock", "requirements.lock", "tests/test_readme.py"}
+SHORTENED = {
+    "Makefile",
+    "README.md",
+    "locks/requirements-dev.lock",
+    "requirements.lock",
+    "tests/test_readme.py",
+}
 SHORTENED |= {"entrypoint", "tools/proof.py"}
 # In these a project of one framework lacks lines as well. Every other file has all its lines, but for names.
 SHORTENED_FOR_ONE = {
@@ -79,9 +86,7 @@ NAMED = {
     "tests/deploy/test_slurm.py": 3,
     "tests/image/test_devcontainer.py": 1,
 }
-# These are other files altogether: the owner's licence, and the bill of the wheels that are left, under the
-# project's name (which `make lock-check` compares with the project's own locks).
-REMADE = {"LICENSE", "sbom.cdx.json"}
+REMADE = {"LICENSE"}  # another file altogether, the owner's
 NEW = {"src/samebits/LICENSE"}  # samebits' own licence, where the project has its owner's
 
 

@@ -29,9 +29,10 @@ def project(tmp_path: Path) -> Path:
         shutil.copy(ROOT / "tools" / name, tmp_path / "tools")
     for name in ("entrypoint", "determinism.env"):
         shutil.copy(ROOT / name, tmp_path)
-    base, tools = ((ROOT / name).read_text() for name in ("requirements.lock", "requirements-dev.lock"))
+    base, tools = ((ROOT / name).read_text() for name in ("requirements.lock", "locks/requirements-dev.lock"))
     write_lock(tmp_path / "requirements.lock", base, "setuptools")
-    write_lock(tmp_path / "requirements-dev.lock", tools, "uv", "iniconfig")
+    (tmp_path / "locks").mkdir()
+    write_lock(tmp_path / "locks/requirements-dev.lock", tools, "uv", "iniconfig")
     (tmp_path / "src/small/__init__.py").touch()
     (tmp_path / "pyproject.toml").write_text(
         '[build-system]\nrequires = ["setuptools"]\nbuild-backend = "setuptools.build_meta"\n'
