@@ -40,7 +40,7 @@ STARTER = re.compile(r"\bstarter(?=[./]\w)|(?<=[\"/])starter(?=[\"/])|(?<=src/)s
 
 # `samebits` where it is the image's name, or of what is made of the image; in these files.
 IMAGE = re.compile(
-    r"(?<![\w.])samebits(?=\.sif|\.tar|-runs|-train|:latest|:compile)"
+    r"(?<![\w.])samebits(?=\.sif|\.tar|-runs|-train|:latest|:compile|:python)"
     r"|(?<=[ \"=])samebits(?=\"?,?$| (?:train|python|sleep|samebits|\\|--)| \"\$)",
     re.MULTILINE,
 )

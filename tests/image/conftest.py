@@ -38,9 +38,9 @@ def refusal(done: Done, status: int) -> str:
 
 
 def inputs() -> str:
-    """A hash of everything that .dockerignore lets into the build, and of the Dockerfile."""
+    """A hash of everything that .dockerignore lets into the build, and of the Dockerfiles."""
     allowed = [line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")]
-    files = [ROOT / "Dockerfile", ROOT / ".dockerignore"]
+    files = [ROOT / "Dockerfile", ROOT / ".dockerignore", *sorted((ROOT / "docker").iterdir())]
     for name in allowed:
         files += sorted((ROOT / name).rglob("*")) if (ROOT / name).is_dir() else [ROOT / name]
     digest = hashlib.sha256()
@@ -54,8 +54,7 @@ def inputs() -> str:
 def small(tmp_path: Path) -> Path:
     """A copy of the repository whose image has three wheels: its lock is cut down, and nobody asks for CUDA.
 
-    The two rows that the labels are checked against stay, for another Python: the real check reads them, and
-    nothing is installed.
+    The two rows that tools/image.py reads for the labels stay, for another Python: nothing is installed.
     """
     copy = tmp_path / "small"
     leave = shutil.ignore_patterns(".git", ".venv*", "runs", ".cache", ".proof", ".*_cache", "__pycache__")
@@ -118,9 +117,9 @@ def image(docker: str, build: Callable[..., Done]) -> str:
 
 @pytest.fixture(scope="session")
 def compiling(docker: str, image: str, build: Callable[..., Done]) -> Iterator[str]:
-    """`--target compile` over the same image; skips where the base's packages cannot be had."""
-    name = f"{NAME}:compile"
-    built = build(IMAGE=name, TARGET="compile")
+    """docker/compile.Dockerfile over the same image; skips where the base's packages cannot be had."""
+    name = f"{image}-compile"
+    built = build(IMAGE=image, TARGET="compile")
     if "Temporary failure resolving" in built.stderr or "Unable to fetch" in built.stderr:
         pytest.skip("no mirror of Debian's packages can be reached from a build")
     assert built.returncode == 0, built.stderr[-3000:]

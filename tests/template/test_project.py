@@ -80,7 +80,7 @@ NAMED = {
     "deploy/job.yaml": 5,
     "deploy/slurm.sh": 3,
     "docs/clusters.md": 4,
-    "docs/container.md": 13,
+    "docs/container.md": 16,
     "pyproject.toml": 2,
     "tests/deploy/test_engines.py": 1,
     "tests/deploy/test_slurm.py": 3,
