@@ -168,6 +168,16 @@ def test_every_top_level_name_is_linked_or_stays_behind(template: Path) -> None:
     assert links - {"licences"} == names - stay
 
 
+def test_the_root_holds_what_a_newcomer_looks_for_and_no_more(template: Path) -> None:
+    """What only developers or a release need has a folder: locks, docker, tools, docs."""
+    names = {name.split("/")[0] for name in git(template, "ls-files", "-z").split("\0") if name}
+    asked_for = "Dockerfile environment.yml conda-lock.yml Makefile entrypoint src tests README.md"
+    also = "pyproject.toml requirements.lock determinism.env golden.toml LICENSE CITATION.cff CHANGELOG.md"
+    folders = "locks docker docs tools deploy notebooks cookiecutter.json hooks"
+    seen = {name for name in names if not name.startswith((".", "{{"))}
+    assert seen == set(f"{asked_for} {also} {folders}".split())
+
+
 def test_the_licence_is_the_owners_and_samebits_keeps_its_own(template: Path, project: Path) -> None:
     text = (project / "LICENSE").read_text()
     framework = framework_of(project)
