@@ -1,10 +1,13 @@
 """One image for all tests: the whole lock on a Debian base made on the spot, built once and then reused."""
 
+import contextlib
 import hashlib
 import os
 import re
 import shutil
+import socket
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,6 +22,10 @@ BASE = "samebits-base:bookworm"
 NAME = "samebits-test"
 # A line that a build is given as part of its CA bundle, and that must be nowhere in what it makes.
 MARKER = "samebits-test: the certificate of a company"
+REGISTRY = """version: 0.1
+storage: {{filesystem: {{rootdirectory: {folder}}}}}
+http: {{addr: "127.0.0.1:{port}"}}
+"""
 
 Done = subprocess.CompletedProcess[str]
 
@@ -151,3 +158,29 @@ def container(docker: str, image: str) -> Iterator[Callable[..., str]]:
     yield container
     for one in started:
         run(docker, "rm", "--force", one)
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Debian's registry on a free port of this machine, where Docker wants no certificate: host and port."""
+    program = shutil.which("docker-registry")
+    if program is None:
+        pytest.skip("a registry to push to: apt-get install docker-registry")
+    folder = tmp_path_factory.mktemp("registry")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    settings = folder / "registry.yml"
+    settings.write_text(REGISTRY.format(folder=folder / "data", port=port))
+    with subprocess.Popen([program, "serve", settings], stderr=subprocess.DEVNULL) as serving:
+        try:
+            deadline = time.monotonic() + 30
+            while True:
+                with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+                    break
+                assert time.monotonic() < deadline, "the registry does not answer"
+                time.sleep(0.1)
+            yield f"localhost:{port}"
+        finally:
+            serving.terminate()
+    shutil.rmtree(folder)  # a base is in it
