@@ -19,7 +19,7 @@ CONDA ?=
 
 READY := .venv/.ready
 READY_DEV := .venv/.ready-dev
-LOCKS := requirements.lock requirements-dev.lock pyproject.toml determinism.env environment.yml
+LOCKS := requirements.lock locks/requirements-dev.lock pyproject.toml determinism.env environment.yml
 # Another interpreter than the environment's is never passed over in silence.
 ASKED := $(if $(PYTHON),asked)
 
@@ -43,7 +43,6 @@ $(READY_DEV): $(LOCKS) tools/create-env $(ASKED)
 .PHONY: lock
 lock: $(READY_DEV)  ## solve environment.yml again and write the locks
 	@./entrypoint python tools/lock.py $(if $(CONDA),--conda $(CONDA)) $(ARGS)
-	@./entrypoint python tools/sbom.py
 
 .PHONY: lock-diff
 lock-diff: $(READY_DEV)  ## what `make lock` would change, and nothing written (ARGS=--upgrade, ARGS=--json)
@@ -52,7 +51,10 @@ lock-diff: $(READY_DEV)  ## what `make lock` would change, and nothing written (
 .PHONY: lock-check
 lock-check: $(READY_DEV)  ## fail when environment.yml has changed since the locks were written
 	@./entrypoint python tools/lock.py --check
-	@./entrypoint python tools/sbom.py --check
+
+.PHONY: sbom
+sbom: $(READY_DEV)  ## write sbom.cdx.json, the bill of materials of a release, out of the locks
+	@./entrypoint python tools/sbom.py
 
 # ---------------------------------------------------------------- a run
 .PHONY: train

@@ -9,7 +9,6 @@ import json
 import re
 import shutil
 import sys
-import uuid
 from pathlib import Path
 
 ANSWERS = json.loads(r"""{{ cookiecutter | tojson }}""")
@@ -42,7 +41,7 @@ STARTER = re.compile(r"\bstarter(?=[./]\w)|(?<=[\"/])starter(?=[\"/])|(?<=src/)s
 
 # `samebits` where it is the image's name, or of what is made of the image; in these files.
 IMAGE = re.compile(
-    r"(?<![\w.])samebits(?=\.sif|\.tar|-runs|-train|:latest|:compile)"
+    r"(?<![\w.])samebits(?=\.sif|\.tar|-runs|-train|:latest|:compile|:python)"
     r"|(?<=[ \"=])samebits(?=\"?,?$| (?:train|python|sleep|samebits|\\|--)| \"\$)",
     re.MULTILINE,
 )
@@ -67,7 +66,7 @@ def sha256(text: str) -> str:
 
 def refuse_a_taken_name() -> None:
     """Installed under the name of a package of the locks, the project would take its place."""
-    locks = Path("requirements.lock").read_text() + Path("requirements-dev.lock").read_text()
+    locks = Path("requirements.lock").read_text() + Path("locks/requirements-dev.lock").read_text()
     taken = {re.sub(r"[-_.]+", "-", name).lower() for name in re.findall(r"^([\w.-]+)==", locks, re.M)}
     if PACKAGE.replace("_", "-") in taken:
         sys.exit(
@@ -112,39 +111,11 @@ def write_licence() -> None:
     shutil.rmtree("licences")
 
 
-def write_bill_of_materials() -> None:
-    """sbom.cdx.json as tools/sbom.py would write it: the project's name, and the wheels that are left."""
-    path = Path("sbom.cdx.json")
-    lock = Path("requirements.lock").read_text()
-    content = json.loads(path.read_text())
-    left = [f"pkg:pypi/{name}@{version}" for name, version in re.findall(r"^([\w.-]+)==(\S+)", lock, re.M)]
-
-    def is_left(purl: str) -> bool:
-        return not purl.startswith("pkg:pypi/") or purl in left
-
-    content["components"] = [part for part in content["components"] if is_left(part["purl"])]
-    root = content["metadata"]["component"]
-    content["dependencies"] = [
-        {**row, "ref": SLUG, "dependsOn": list(filter(is_left, row["dependsOn"]))}
-        if row["ref"] == root["name"]
-        else row
-        for row in content["dependencies"]
-        if is_left(row["ref"])
-    ]
-    root["bom-ref"] = root["name"] = SLUG
-    content["dependencies"].sort(key=lambda row: row["ref"])
-    del content["serialNumber"]
-    serial = uuid.uuid5(uuid.NAMESPACE_OID, json.dumps(content, sort_keys=True))
-    text = json.dumps({**content, "serialNumber": f"urn:uuid:{serial}"}, indent=1, sort_keys=True)
-    path.write_text(text + "\n")
-
-
 def write_names() -> None:
     """The places where the template's name is the project's."""
     for pattern in NAMES_IMAGE:
         for path in Path().glob(pattern):
             path.write_text(IMAGE.sub(SLUG, path.read_text()))
-    write_bill_of_materials()
     replace("CITATION.cff", "the samebits authors", json.dumps(AUTHOR, ensure_ascii=False))
     replace("CITATION.cff", "license: MIT", f"license: {SPDX}")
     replace("README.md", "# samebits\n", f"# {NAME}\n")

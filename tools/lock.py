@@ -1,11 +1,11 @@
 """Make the locks out of environment.yml and pyproject.toml, or say which of them is stale.
 
-    lock                          what is in it           asked for in                         solved by
-    conda-lock.yml                the interpreter, uv     environment.yml without `pip:`       conda-lock
-    compiler-lock.yml             a C++ compiler          compiler.yml, if there is one        conda-lock
-    requirements.lock             torch, TensorFlow, …    environment.yml, `pip:`              uv
-    requirements-dev.lock         ruff, pytest, …, uv     pyproject.toml, group `dev`          uv
-    requirements-conda-lock.lock  conda-lock itself       pyproject.toml, group `conda-lock`   uv
+    lock                                what is in it         asked for in                         solved by
+    conda-lock.yml                      the interpreter, uv   environment.yml without `pip:`       conda-lock
+    requirements.lock                   torch, TensorFlow, …  environment.yml, `pip:`              uv
+    locks/requirements-dev.lock         ruff, pytest, …, uv   pyproject.toml, group `dev`          uv
+    locks/requirements-conda-lock.lock  conda-lock itself     pyproject.toml, group `conda-lock`   uv
+    locks/compiler-lock.yml             a C++ compiler        locks/compiler.yml, if it is there   conda-lock
 
 conda-lock is not asked for the wheels, since its PyPI solver gets the CUDA pins wrong; as it solves `pip:`
 whenever it sees it, it gets a copy of environment.yml without. A lock keeps the versions that it has where
@@ -43,14 +43,15 @@ from samebits.cli import run_command
 from samebits.errors import CheckFailed, WrongUse
 from samebits.files import write_whole
 from differences import Change, changes, table
+from locks_whole import END
 from only import MARKS, PROJECTS, is_marked, select
 
 ENVIRONMENT, PROJECT = Path("environment.yml"), Path("pyproject.toml")
 CONDA_LOCK = Path("conda-lock.yml")
-COMPILER, COMPILER_LOCK = Path("compiler.yml"), Path("compiler-lock.yml")
-PIP, DEV, CONDA_LOCK_ITSELF = (
-    Path(name) for name in ("requirements.lock", "requirements-dev.lock", "requirements-conda-lock.lock")
-)
+PIP = Path("requirements.lock")
+LOCKS = Path("locks")  # what only developers, and `make image TARGET=compile`, need
+DEV, CONDA_LOCK_ITSELF = LOCKS / "requirements-dev.lock", LOCKS / "requirements-conda-lock.lock"
+COMPILER, COMPILER_LOCK = LOCKS / "compiler.yml", LOCKS / "compiler-lock.yml"
 CONDA_LOCK_ENVIRONMENT = Path(".venv-conda-lock")
 CONDA_PLATFORM = "linux-64"
 GLIBC = 28  # 2.28: what torch's wheels ask for
@@ -78,7 +79,7 @@ class Request:
             suit an older patch release, such as the one that a Debian machine has.
         uv: the exact version of uv.
         pip, dev, conda_lock: requirements of the three PyPI locks, normalised and sorted.
-        compiler: like `conda`; None without a compiler.yml.
+        compiler: like `conda`; None without a locks/compiler.yml.
     """
 
     project: str
@@ -428,7 +429,7 @@ def lock_conda(uv: Uv, asked: dict[str, list[str]], where: Path, own_lock: str, 
         uv: makes that environment.
         asked: `channels`, `platforms` and `dependencies`.
         where: the file that asks for them; the lock names it.
-        own_lock: the rows of requirements-conda-lock.lock, that environment's content.
+        own_lock: the rows of locks/requirements-conda-lock.lock, that environment's content.
         conda: the solver that conda-lock is to use; micromamba if None.
 
     Returns:
@@ -587,7 +588,8 @@ def make(requests: Sequence[Request], conda: str | None, upgrade: bool, dry_run:
     }
     wheels, dev = lock_environments(uv, requests, upgrade)
     own = lock_wheels(uv, CONDA_LOCK_ITSELF, request.conda_lock, request.python, upgrade=upgrade)
-    rows = {PIP: wheels, DEV: dev, CONDA_LOCK_ITSELF: own}
+    pypi = {PIP: wheels, DEV: dev, CONDA_LOCK_ITSELF: own}
+    rows = {lock: f"{content}{END}\n" for lock, content in pypi.items()}
     for lock, asked, where in (
         (CONDA_LOCK, request.conda, ENVIRONMENT),
         (COMPILER_LOCK, request.compiler, COMPILER),
@@ -603,6 +605,7 @@ def make(requests: Sequence[Request], conda: str | None, upgrade: bool, dry_run:
             click.echo(f"{lock}: unchanged", err=json_)
         else:
             try:
+                lock.parent.mkdir(exist_ok=True)
                 write_whole(lock, text)
             except OSError as error:
                 raise CheckFailed(f"{lock} cannot be written: {error.strerror}") from None

@@ -15,8 +15,10 @@ from pathlib import Path
 from only import select
 
 ROW = re.compile(r"([A-Za-z0-9._-]+)==([^\s;]+) --hash=sha256:[0-9a-f]{64}(?:\s+# only: .*)?")
-PIP, DEV, CONDA = Path("requirements.lock"), Path("requirements-dev.lock"), Path("conda-lock.yml")
-ENVIRONMENT, SBOM = Path("environment.yml"), Path("sbom.cdx.json")
+PIP, DEV = Path("requirements.lock"), Path("locks/requirements-dev.lock")
+CONDA = Path("conda-lock.yml")
+ENVIRONMENT = Path("environment.yml")
+END = "# The end: a file without this line was cut."  # the last line of a PyPI lock
 UV_PLATFORM = "x86_64-manylinux_2_28"  # as in tools/lock.py, which needs packages
 RESTORE = "restore it (git checkout {lock})"
 
@@ -34,22 +36,9 @@ def damage(lock: Path) -> str:
         if not ROW.fullmatch(line):
             expected = "NAME==VERSION --hash=sha256:…"
             return f"{lock} is damaged, line {number} is '{line[:60]}', not {expected}: {restore}"
-    names = [name for name, _ in ROW.findall(text)]
-    if lost := [name for name in billed() if name not in names] if lock == PIP else []:
-        return (
-            f"{lock} is damaged, {len(lost)} of the {len(billed())} packages that {SBOM} has are not in it, "
-            f"such as {lost[0]}: {restore}; if you removed them on purpose, rm {SBOM} and `make lock`"
-        )
+    if not text.endswith(f"{END}\n"):
+        return f"{lock} is damaged, it was cut: its last line is not '{END}': {restore}"
     return "" if rows else f"{lock} is damaged, it has no packages: {restore}"
-
-
-def billed() -> list[str]:
-    """The wheels in the bill of materials, which `make lock` writes after the locks; none without one."""
-    try:
-        parts = json.loads(SBOM.read_text(encoding="utf-8"))["components"]
-        return [part["name"] for part in parts if part["purl"].startswith("pkg:pypi/")]
-    except (OSError, ValueError, KeyError, TypeError):
-        return []
 
 
 def asked(text: str) -> dict[str, list[str]] | None:

@@ -54,7 +54,7 @@ def _packages(lock: Path) -> list[Finding]:
 
 def _unlocked(root: Path, rows: Mapping[str, str]) -> list[Finding]:
     """Packages that no lock has: harmless perhaps, but they can be imported in place of others."""
-    development = root / "requirements-dev.lock"
+    development = root / "locks/requirements-dev.lock"
     known = {canonicalize_name(name) for name in rows}
     if development.is_file():
         known |= {canonicalize_name(name) for name, _ in ROW.findall(development.read_text(encoding="utf-8"))}

@@ -17,6 +17,7 @@ from tests.template.conftest import Generate, git
 PACKAGE = "a_package_with_a_longish_name"
 # The template's own files and tests.
 STAYS_BEHIND = {
+    "CHANGELOG.md",
     "cookiecutter.json",
     "hooks/post_gen_project.py",
     "hooks/pre_gen_project.py",
@@ -40,7 +41,13 @@ OF_FRAMEWORK = {
     for framework in ("torch", "keras")
 }
 # In these files every project lacks the template's own lines.
-SHORTENED = {"Makefile", "README.md", "requirements-dev.lock", "requirements.lock", "tests/test_readme.py"}
+SHORTENED = {
+    "Makefile",
+    "README.md",
+    "locks/requirements-dev.lock",
+    "requirements.lock",
+    "tests/test_readme.py",
+}
 SHORTENED |= {"entrypoint", "tools/proof.py"}
 # In these a project of one framework lacks lines as well. Every other file has all its lines, but for names.
 SHORTENED_FOR_ONE = {
@@ -76,16 +83,14 @@ NAMED = {
     "deploy/job.yaml": 5,
     "deploy/slurm.sh": 3,
     "docs/clusters.md": 4,
-    "docs/container.md": 13,
+    "docs/container.md": 16,
     "pyproject.toml": 2,
     "tests/deploy/test_engines.py": 1,
     "tests/deploy/test_slurm.py": 3,
     "tests/image/test_devcontainer.py": 1,
 }
-# These are other files altogether: the owner's licence, and the bill of the wheels that are left, under the
-# project's name (which `make lock-check` compares with the project's own locks). golden.toml names the
-# project's files; see below.
-REMADE = {"LICENSE", "golden.toml", "sbom.cdx.json"}
+# Other files altogether: the owner's licence, and golden.toml, which names the project's files; see below.
+REMADE = {"LICENSE", "golden.toml"}
 NEW = {"src/samebits/LICENSE"}  # samebits' own licence, where the project has its owner's
 
 
@@ -184,6 +189,16 @@ def test_every_top_level_name_is_linked_or_stays_behind(template: Path) -> None:
     assert links - {"licences"} == names - stay
 
 
+def test_the_root_holds_what_a_newcomer_looks_for_and_no_more(template: Path) -> None:
+    """What only developers or a release need has a folder: locks, docker, tools, docs."""
+    names = {name.split("/")[0] for name in git(template, "ls-files", "-z").split("\0") if name}
+    asked_for = "Dockerfile environment.yml conda-lock.yml Makefile entrypoint src tests README.md"
+    also = "pyproject.toml requirements.lock determinism.env golden.toml LICENSE CITATION.cff CHANGELOG.md"
+    folders = "locks docker docs tools deploy notebooks cookiecutter.json hooks"
+    seen = {name for name in names if not name.startswith((".", "{{"))}
+    assert seen == set(f"{asked_for} {also} {folders}".split())
+
+
 def test_the_licence_is_the_owners_and_samebits_keeps_its_own(template: Path, project: Path) -> None:
     text = (project / "LICENSE").read_text()
     framework = framework_of(project)
@@ -265,7 +280,7 @@ def test_no_package_takes_the_name_of_what_is_imported() -> None:
     """Every name that something installed here is imported by is refused: by a list, or by the locks."""
     hook = (ROOT / "hooks/pre_gen_project.py").read_text()
     listed = set(hook.partition('NAMES = """')[2].partition('"""')[0].split())
-    text = (ROOT / "requirements.lock").read_text() + (ROOT / "requirements-dev.lock").read_text()
+    text = (ROOT / "requirements.lock").read_text() + (ROOT / "locks/requirements-dev.lock").read_text()
     locked = {re.sub(r"[-_.]+", "_", name).lower() for name in re.findall(r"^([\w.-]+)==", text, re.M)}
     names = {
         name for name in importlib.metadata.packages_distributions() if re.fullmatch("[a-z][a-z0-9_]*", name)

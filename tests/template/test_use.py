@@ -88,7 +88,7 @@ def test_it_is_clean_and_locked_and_its_own_tests_pass(used: Path) -> None:
 def test_its_locks_are_what_make_lock_gives(used: Path) -> None:
     said = succeed(make(used, "lock"))
     assert "requirements.lock: unchanged" in said
-    assert "requirements-dev.lock: unchanged" in said
+    assert "locks/requirements-dev.lock: unchanged" in said
 
 
 @pytest.mark.slow

@@ -4,7 +4,6 @@ The project here has locks of two small wheels, so that each test takes seconds.
 """
 
 import importlib.util
-import json
 import os
 import re
 import shutil
@@ -33,9 +32,10 @@ def project(tmp_path: Path) -> Path:
         shutil.copy(ROOT / "tools" / name, tmp_path / "tools")
     for name in ("entrypoint", "determinism.env"):
         shutil.copy(ROOT / name, tmp_path)
-    base, tools = ((ROOT / name).read_text() for name in ("requirements.lock", "requirements-dev.lock"))
+    base, tools = ((ROOT / name).read_text() for name in ("requirements.lock", "locks/requirements-dev.lock"))
     write_lock(tmp_path / "requirements.lock", base, "setuptools")
-    write_lock(tmp_path / "requirements-dev.lock", tools, "uv", "iniconfig")
+    (tmp_path / "locks").mkdir()
+    write_lock(tmp_path / "locks/requirements-dev.lock", tools, "uv", "iniconfig")
     (tmp_path / "src/small/__init__.py").touch()
     (tmp_path / "pyproject.toml").write_text(
         '[build-system]\nrequires = ["setuptools"]\nbuild-backend = "setuptools.build_meta"\n'
@@ -47,7 +47,8 @@ def project(tmp_path: Path) -> Path:
 
 
 def write_lock(file: Path, text: str, *packages: str) -> None:
-    file.write_text("".join(re.findall(rf"^(?:{'|'.join(packages)})==.*\n", text, re.MULTILINE)))
+    rows = re.findall(rf"^(?:{'|'.join(packages)})==.*\n", text, re.MULTILINE)
+    file.write_text("".join([*rows, text.splitlines(keepends=True)[-1]]))
 
 
 def create(project: Path, *arguments: str, ready: bool = True, **variables: str) -> str:
@@ -125,11 +126,7 @@ def test_tools_are_added_and_stay(project: Path) -> None:
 
 def test_a_changed_lock_is_installed(project: Path) -> None:
     create(project)
-    row = next(
-        line for line in (ROOT / "requirements.lock").read_text().splitlines() if line.startswith("click==")
-    )
-    with (project / "requirements.lock").open("a") as file:
-        file.write(f"{row}\n")
+    write_lock(project / "requirements.lock", (ROOT / "requirements.lock").read_text(), "setuptools", "click")
     create(project)
     assert has(project, "click")
     assert has(project, "small")
@@ -233,23 +230,20 @@ def test_pip_says_how_a_package_is_added(project: Path) -> None:
 
 # The locks, before anything is touched
 
-BILLED = {"components": [{"name": name, "purl": f"pkg:pypi/{name}@1"} for name in ("setuptools", "z")]}
-
 
 @pytest.mark.parametrize("cut", ["in a hash", "in a name", "between rows", "to nothing", "binary"])
 def test_a_damaged_lock_is_found_before_anything_is_touched(project: Path, cut: str) -> None:
     lock = project / "requirements.lock"
     text = lock.read_text()
-    lock.write_text(f"{text}z==1 --hash=sha256:{'0' * 64}\n")
-    (project / "sbom.cdx.json").write_text(json.dumps(BILLED))
+    lock.write_text(f"z==1 --hash=sha256:{'0' * 64}\n{text}")
     (project / ".venv").mkdir()
     (project / ".venv/mine").touch()
     whole = lock.read_text()
     lock.write_bytes(
         {
-            "in a hash": whole[:-9].encode(),
-            "in a name": whole[: len(text) + 1].encode(),
-            "between rows": text.encode(),
+            "in a hash": whole[:80].encode(),
+            "in a name": whole[: whole.index("\n") + 5].encode(),
+            "between rows": whole[: whole.index("\n") + 1].encode(),
             "to nothing": b"",
             "binary": b"\xff\xfe",
         }[cut]

@@ -24,10 +24,10 @@ ROOT = Path(__file__).parents[2]
 TOOL = ROOT / "tools/lock.py"
 CONDA, COMPILER, PIP, DEV, OWN = (
     "conda-lock.yml",
-    "compiler-lock.yml",
+    "locks/compiler-lock.yml",
     "requirements.lock",
-    "requirements-dev.lock",
-    "requirements-conda-lock.lock",
+    "locks/requirements-dev.lock",
+    "locks/requirements-conda-lock.lock",
 )
 PIP_TEXT = (ROOT / PIP).read_text()
 # The kinds of project that the locks answer for: a project made from this template is of one kind.
@@ -49,7 +49,8 @@ def rows(name: str, project: str = "both") -> dict[str, str]:
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """A folder with copies of the requests and the locks."""
-    for name in ("environment.yml", "compiler.yml", "pyproject.toml", CONDA, COMPILER, PIP, DEV, OWN):
+    shutil.copytree(ROOT / "locks", tmp_path / "locks")
+    for name in ("environment.yml", "pyproject.toml", CONDA, PIP):
         shutil.copy(ROOT / name, tmp_path)
     return tmp_path
 
@@ -91,7 +92,7 @@ def test_comments_and_layout_make_no_lock_stale(project: Path) -> None:
         ("environment.yml", "- conda-forge", "- other\n  - conda-forge", [CONDA]),
         ("environment.yml", "- python=3.11.15", "- python=3.12.1", [CONDA, PIP, DEV, OWN]),
         ("environment.yml", "- uv=0.12.5", "- uv=0.12.3", [CONDA, DEV]),
-        ("compiler.yml", "- gxx=13.3.0", "- gxx=14.3.0", [COMPILER]),
+        ("locks/compiler.yml", "- gxx=13.3.0", "- gxx=14.3.0", [COMPILER]),
         ("pyproject.toml", '"pytest-xdist==3.8.0"', '"pytest-xdist==3.7.0"', [DEV]),
         ("pyproject.toml", '"conda-lock==4.0.3"', '"conda-lock==4.0.2"', [OWN]),
         (PIP, "\ntzdata==2026.6 ", "\ntzdata==2026.5 ", [DEV]),  # installed over the other
