@@ -19,7 +19,9 @@ CONDA ?=
 
 READY := .venv/.ready
 READY_DEV := .venv/.ready-dev
-LOCKS := requirements.lock requirements-dev.lock pyproject.toml determinism.env
+LOCKS := requirements.lock locks/requirements-dev.lock pyproject.toml determinism.env environment.yml
+# Another interpreter than the environment's is never passed over in silence.
+ASKED := $(if $(PYTHON),asked)
 
 .PHONY: help
 help:  ## list the targets
@@ -27,18 +29,20 @@ help:  ## list the targets
 
 # ---------------------------------------------------------------- the environment
 .PHONY: env
-env: $(READY)  ## install the locked environment into .venv
+env:  ## install the locked environment into .venv, or bring .venv back to it (PYTHON=/usr/bin/python3.11)
+	@tools/create-env $(PYTHON)
+	@echo ".venv is what the locks say"
 
-$(READY): $(LOCKS) tools/create-env
+.PHONY: asked
+$(READY): $(LOCKS) tools/create-env $(ASKED)
 	@tools/create-env $(PYTHON)
 
-$(READY_DEV): $(LOCKS) tools/create-env
+$(READY_DEV): $(LOCKS) tools/create-env $(ASKED)
 	@tools/create-env --dev $(PYTHON)
 
 .PHONY: lock
 lock: $(READY_DEV)  ## solve environment.yml again and write the locks
 	@./entrypoint python tools/lock.py $(if $(CONDA),--conda $(CONDA)) $(ARGS)
-	@./entrypoint python tools/sbom.py
 
 .PHONY: lock-diff
 lock-diff: $(READY_DEV)  ## what `make lock` would change, and nothing written (ARGS=--upgrade, ARGS=--json)
@@ -47,7 +51,10 @@ lock-diff: $(READY_DEV)  ## what `make lock` would change, and nothing written (
 .PHONY: lock-check
 lock-check: $(READY_DEV)  ## fail when environment.yml has changed since the locks were written
 	@./entrypoint python tools/lock.py --check
-	@./entrypoint python tools/sbom.py --check
+
+.PHONY: sbom
+sbom: $(READY_DEV)  ## write sbom.cdx.json, the bill of materials of a release, out of the locks
+	@./entrypoint python tools/sbom.py
 
 # ---------------------------------------------------------------- a run
 .PHONY: train

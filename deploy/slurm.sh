@@ -40,7 +40,7 @@ run() {
     exit "$status"
 }
 if [ ! -e "$sif" ]; then
-    run ./entrypoint "$@"
+    run ./entrypoint "${@:-train}"
 fi
 
 # --containall lets no variable in: these are the ones that a run is told by, and the GPU that Slurm chose.

@@ -4,11 +4,11 @@ cookiecutter has copied what the links in the templated folder point to, unrende
 take away what was not asked for and to write the project's names in place of the template's.
 """
 
+import hashlib
 import json
 import re
 import shutil
 import sys
-import uuid
 from pathlib import Path
 
 ANSWERS = json.loads(r"""{{ cookiecutter | tojson }}""")
@@ -44,7 +44,7 @@ STARTER = re.compile(r"\bstarter(?=[./]\w)|(?<=[\"/])starter(?=[\"/])|(?<=src/)s
 
 # `samebits` where it is the image's name, or of what is made of the image; in these files.
 IMAGE = re.compile(
-    r"(?<![\w.])samebits(?=\.sif|\.tar|-runs|-train|:latest|:compile)"
+    r"(?<![\w.])samebits(?=\.sif|\.tar|-runs|-train|:latest|:compile|:python)"
     r"|(?<=[ \"=])samebits(?=\"?,?$| (?:train|python|sleep|samebits|\\|--)| \"\$)",
     re.MULTILINE,
 )
@@ -57,6 +57,30 @@ NAMES_IMAGE = (
     "tests/deploy/*.py",
     "tests/image/test_devcontainer.py",
 )
+
+
+SHA256 = re.compile(r"\b[0-9a-f]{64}\b")
+
+
+def sha256(text: str) -> str:
+    """The SHA-256 of a text file."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def refuse_a_taken_name() -> None:
+    """Installed under the name of a package of the locks, the project would take its place."""
+    locks = Path("requirements.lock").read_text() + Path("locks/requirements-dev.lock").read_text()
+    taken = {re.sub(r"[-_.]+", "-", name).lower() for name in re.findall(r"^([\w.-]+)==", locks, re.M)}
+    if PACKAGE.replace("_", "-") in taken:
+        sys.exit(
+            f"samebits: the package name {PACKAGE} is taken by a library that the project uses; "
+            "choose another"
+        )
+    if SLUG in taken:
+        sys.exit(
+            f"samebits: the project name {json.dumps(NAME)} is that of a package that the project installs; "
+            "choose another"
+        )
 
 
 def remove(pattern: str, needed: bool = True) -> None:
@@ -90,39 +114,11 @@ def write_licence() -> None:
     shutil.rmtree("licences")
 
 
-def write_bill_of_materials() -> None:
-    """sbom.cdx.json as tools/sbom.py would write it: the project's name, and the wheels that are left."""
-    path = Path("sbom.cdx.json")
-    lock = Path("requirements.lock").read_text()
-    content = json.loads(path.read_text())
-    left = [f"pkg:pypi/{name}@{version}" for name, version in re.findall(r"^([\w.-]+)==(\S+)", lock, re.M)]
-
-    def is_left(purl: str) -> bool:
-        return not purl.startswith("pkg:pypi/") or purl in left
-
-    content["components"] = [part for part in content["components"] if is_left(part["purl"])]
-    root = content["metadata"]["component"]
-    content["dependencies"] = [
-        {**row, "ref": SLUG, "dependsOn": list(filter(is_left, row["dependsOn"]))}
-        if row["ref"] == root["name"]
-        else row
-        for row in content["dependencies"]
-        if is_left(row["ref"])
-    ]
-    root["bom-ref"] = root["name"] = SLUG
-    content["dependencies"].sort(key=lambda row: row["ref"])
-    del content["serialNumber"]
-    serial = uuid.uuid5(uuid.NAMESPACE_OID, json.dumps(content, sort_keys=True))
-    text = json.dumps({**content, "serialNumber": f"urn:uuid:{serial}"}, indent=1, sort_keys=True)
-    path.write_text(text + "\n")
-
-
 def write_names() -> None:
     """The places where the template's name is the project's."""
     for pattern in NAMES_IMAGE:
         for path in Path().glob(pattern):
             path.write_text(IMAGE.sub(SLUG, path.read_text()))
-    write_bill_of_materials()
     replace("CITATION.cff", "the samebits authors", json.dumps(AUTHOR, ensure_ascii=False))
     replace("CITATION.cff", "license: MIT", f"license: {SPDX}")
     replace("README.md", "# samebits\n", f"# {NAME}\n")
@@ -141,6 +137,7 @@ def write_names() -> None:
 def main() -> None:
     if not Path("src").is_dir():
         sys.exit("samebits: the template's links were lost on the way: give its address or a git clone of it")
+    refuse_a_taken_name()
     # git reads no .gitignore that is a link, and says so at every command.
     Path("gitignore").rename(".gitignore")
     for pattern in LEFTOVERS:
@@ -160,6 +157,7 @@ def main() -> None:
     sys.path.insert(0, "tools")
     from only import select
 
+    renamed: dict[str, str] = {}  # a file's SHA-256 in the template, and as it is here
     for path in Path().rglob("*"):
         if path.is_file() and not path.is_symlink():
             try:
@@ -169,6 +167,9 @@ def main() -> None:
             new = STARTER.sub(PACKAGE, select(text, FRAMEWORK))
             if new != text:
                 path.write_text(new)
+                renamed[sha256(text)] = sha256(new)
+    golden = Path("golden.toml").read_text()  # it names the files that its hashes were made with
+    Path("golden.toml").write_text(SHA256.sub(lambda match: renamed.get(match[0], match[0]), golden))
     for folder in ("src", "tests"):
         Path(folder, "starter").rename(Path(folder, PACKAGE))
     write_licence()

@@ -449,6 +449,8 @@ def copy(tmp_path: Path) -> Path:
     folder = tmp_path / "a copy"
     folder.mkdir()
     copy_entrypoint(folder)
+    (folder / "src/starter").mkdir()
+    (folder / "conda-lock.yml").touch()
     return folder
 
 
@@ -633,9 +635,24 @@ def test_an_unwritable_tmp_is_said():
     assert "/tmp cannot be written" in one_line(inside(ENTRYPOINT, "true").stderr)
     assert one_line(inside(ENTRYPOINT, ENTRYPOINT, "true").stderr)  # once
     assert inside(ENTRYPOINT, "true", TMPDIR="/var/tmp").stderr == ""
-    homeless = inside("env", "-u", "HOME", ENTRYPOINT, "true")
-    assert homeless.returncode == 0
-    one_line(homeless.stderr)
+    assert inside(ENTRYPOINT, "true", SAMEBITS_CACHE="/var/tmp/cache").returncode == 0
+
+
+@pytest.mark.parametrize("variables", [{}, {"SAMEBITS_CACHE": "/tmp/mine/cache"}], ids=["nowhere", "chosen"])
+def test_no_folder_for_caches_is_one_line(variables):
+    """A read-only container without /tmp: torch would end in a traceback while it is imported."""
+    read_only = 'mount --bind /tmp /tmp && mount -o remount,ro,bind /tmp && exec "$@"'
+    enter = ["unshare", "-m", "sh", "-c", read_only, "sh"]
+    environment = {"PATH": os.environ["PATH"]}
+    if subprocess.run([*enter, "true"], env=environment, capture_output=True).returncode:
+        pytest.skip("this user may not mount")
+    command = [*enter, ENTRYPOINT, "python", "-c", "import samebits"]
+    started = subprocess.run(command, env={**environment, **variables}, capture_output=True, text=True)
+    assert started.returncode == 2
+    line = one_line(started.stderr)
+    assert variables.get("SAMEBITS_CACHE", "/tmp/samebits-") in line
+    assert "--env SAMEBITS_CACHE=" in line
+    assert "--tmpfs /tmp" in line
 
 
 def test_the_cache_folder_can_be_chosen(enter, home):
@@ -700,7 +717,6 @@ TRAIN = f"starter.train_{FRAMEWORKS[0]}"  # what a project trains when it is tol
 @pytest.mark.parametrize(
     ("words", "variables", "arguments"),
     [
-        ([], {}, f"-m {TRAIN}"),
         (["train"], {}, f"-m {TRAIN}"),
         (["train", "--epochs", "5"], {"DEVICE": "cuda"}, f"-m {TRAIN} --device cuda --epochs 5"),
         (["train"], {"FRAMEWORK": "torch", "NET": "digits"}, "-m starter.train_torch"),  # only: torch
@@ -720,6 +736,36 @@ def test_words(enter, project, words, variables, arguments):
     started = enter(*words, entrypoint=str(project / "entrypoint"), **variables)
     assert started.stderr == ""
     assert started.stdout == arguments + "\n"
+
+
+def test_no_command_shows_the_usage_and_starts_nothing(enter, project):
+    """The image's CMD says `train`; a clone's user may not know what starts."""
+    nothing, asked, short = (
+        enter(*words, entrypoint=str(project / "entrypoint")) for words in ([], ["--help"], ["-h"])
+    )
+    assert (nothing.returncode, nothing.stdout) == (2, "")
+    assert (asked.returncode, asked.stderr) == (0, "")
+    assert nothing.stderr == asked.stdout == short.stdout
+    for word in ("train", "smoke", "seeds", "matrix", "doctor", "shell"):
+        assert re.search(rf"^    {word} ", asked.stdout, re.MULTILINE)
+    assert "#" not in asked.stdout
+    assert '\nCMD ["train"]\n' in (ROOT / "Dockerfile").read_text()
+
+
+@pytest.mark.parametrize("word", ["--nope", "-x", "--version"])
+def test_an_unknown_option_is_one_line(enter, word):
+    started = enter(word)
+    assert started.returncode == 2
+    assert f"there is no option {word}: see `{ENTRYPOINT} --help`" in one_line(started.stderr)
+
+
+def test_pip_installs_nothing_anywhere(enter):
+    """Whichever pip is on PATH, it is another Python's; and no variable of the shell adds a line."""
+    for name in ("pip", "pip3"):
+        started = enter(name, "install", "tabulate", OMP_NUM_THREADS="64")
+        assert started.returncode == 2
+        line = one_line(started.stderr)
+        assert line.index("environment.yml") < line.index("`make lock`") < line.index("`make env`")
 
 
 @pytest.mark.parametrize("variables", [{"FRAMEWORK": "jax"}, {"NET": "large"}])
@@ -811,11 +857,13 @@ def test_process_md_names_what_exists():
         "SAMEBITS_ENTRYPOINT",
         "SAMEBITS_RUN_FOLDER",
         "SAMEBITS_COMMIT",
+        "SAMEBITS_WORD",
     }
     known = (
         ours
         | set(NEEDS)
         | {"FRAMEWORK", "NET", "DEVICE", "HOME", "USER", "LOGNAME", "TMPDIR", "XDG_CACHE_HOME"}
+        | {"TF_CPP_MIN_LOG_LEVEL"}
     )
     named = set(re.findall(r"\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b", text))
     assert named <= known

@@ -37,6 +37,7 @@ SHORTER = {
     "make doctor": "",
     "make lock-check": "",
     "make attest": "",
+    "make sbom": "",
     "cookiecutter .": "--no-input --output-dir ../made",  # only: template
     "make": "",
 }

@@ -383,4 +383,4 @@ def command(parts: tuple[str, ...], rounds: int, as_json: bool) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run_command(command, "make bench"))
+    sys.exit(run_command(command, "tools/bench.py"))

@@ -7,12 +7,14 @@ Beside it: image_reproduce.py builds twice and compares, image_keep.py saves, lo
 Needs Python and a container engine, and no environment. What can be chosen is read from variables, so that
 `make image BASE=…` and `BASE=… tools/image.py build` are the same:
 
-    IMAGE             the image's name (default: the project's, as pyproject.toml has it)
+    IMAGE             the image's name (default: the project's, as pyproject.toml has it); `:compile` and
+                      `:python` are beside it, or `:TAG-compile` and `:TAG-python` where it has a tag
     DOCKER            the client (default: the first docker on PATH whose engine answers and has BuildKit,
                       then podman; `buildah` builds, and does nothing else)
     BASE              the base image (default: the Dockerfile's)
-    INTERPRETER       conda (default) or base: where Python 3.11 comes from
+    INTERPRETER       conda (default) or base: where Python 3.11 comes from (docker/base-python.Dockerfile)
     TARGET            image (default) or compile: with a C++ compiler, for torch.compile and Triton
+                      (docker/compile.Dockerfile)
     CA                a CA bundle for the build's downloads (default: SSL_CERT_FILE); no layer keeps it
     UV_DEFAULT_INDEX  a PyPI mirror for the build; no layer keeps it
     SOURCE_DATE_EPOCH the time that is written into the image (default: 1980)
@@ -27,6 +29,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
@@ -87,10 +90,20 @@ def find_engine(building: bool = False) -> Engine:
     return found
 
 
-def image_name() -> str:
+def plain_name() -> str:
+    """The name of the image without a compiler."""
     project = re.search(r'^name = "(.+)"', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
-    name = project[1] if project else "samebits"
-    return os.environ.get("IMAGE") or name + (":compile" if os.environ.get("TARGET") == "compile" else "")
+    return os.environ.get("IMAGE") or (project[1] if project else "samebits")
+
+
+def beside(name: str, word: str) -> str:
+    """The name of another image of the same repository: `it:compile`, or `it:1-compile` beside `it:1`."""
+    return f"{name}-{word}" if ":" in name.rpartition("/")[2] else f"{name}:{word}"
+
+
+def image_name() -> str:
+    """The name of the image that is asked for."""
+    return beside(plain_name(), "compile") if os.environ.get("TARGET") == "compile" else plain_name()
 
 
 def find_image(docker: str) -> str:
@@ -150,8 +163,8 @@ def epoch() -> str:
 
 
 def arguments() -> dict[str, str]:
-    """Every argument of the Dockerfile, given explicitly, as buildah wants it."""
-    interpreter = os.environ.get("INTERPRETER") or default("INTERPRETER")
+    """What the Dockerfiles are told; all of it given explicitly, as buildah wants it."""
+    interpreter = os.environ.get("INTERPRETER") or "conda"
     if interpreter not in ("conda", "base"):
         fail(f"INTERPRETER is {interpreter!r}; it must be conda or base", 2)
     values = {name: os.environ.get(name) or default(name) for name in ("BASE", "MICROMAMBA")}
@@ -182,16 +195,50 @@ def secrets() -> Iterator[list[str]]:
         yield options
 
 
-def build_options(kind: str, name: str, values: dict[str, str]) -> list[str]:
-    """What `build` is told: the name, every argument, and the one time of everything in the image.
+@dataclass(frozen=True)
+class Step:
+    """One build.
 
-    BuildKit 0.13 and buildah fix times, each in its own words; Debian's engine knows no way and ignores them.
+    Attributes:
+        file: the Dockerfile, from the project's root.
+        name: of the image that it makes.
+        arguments: that this Dockerfile has.
+    """
+
+    file: str
+    name: str
+    arguments: dict[str, str]
+
+
+def steps(name: str, values: dict[str, str]) -> list[Step]:
+    """What has to be built, in this order; the last one is the image that is asked for.
+
+    Args:
+        name: of the image without a compiler.
+        values: of `arguments`.
     """
     target = os.environ.get("TARGET") or "image"
     if target not in ("image", "compile"):
         fail(f"TARGET is {target!r}; it must be image or compile", 2)
-    options = ["--target", target, "--tag", name]
-    for argument, value in values.items():
+    made, python = [], "conda"
+    if values["INTERPRETER"] == "base":
+        python = beside(name, "python")
+        made.append(Step("docker/base-python.Dockerfile", python, {"BASE": values["BASE"]}))
+    own = {argument: value for argument, value in values.items() if argument != "INTERPRETER"}
+    made.append(Step("Dockerfile", name, own | {"PYTHON_FROM": python}))
+    if target == "compile":
+        own = {argument: values[argument] for argument in ("MICROMAMBA", "INTERPRETER")}
+        made.append(Step("docker/compile.Dockerfile", beside(name, "compile"), own | {"IMAGE": name}))
+    return made
+
+
+def build_options(kind: str, step: Step, root: Path = ROOT) -> list[str]:
+    """What `build` is told: the file, the name, its arguments, and the one time of everything in the image.
+
+    BuildKit 0.13 and buildah fix times, each in its own words; Debian's engine knows no way and ignores them.
+    """
+    options = ["--file", str(root / step.file), "--tag", step.name]
+    for argument, value in step.arguments.items():
         options += ["--build-arg", f"{argument}={value}"]
     if kind == "docker":
         return [*options, "--build-arg", f"SOURCE_DATE_EPOCH={epoch()}"]
@@ -214,17 +261,19 @@ def fetch(found: Engine, reference: str) -> None:
 
 
 def build(options: Sequence[str]) -> int:
-    """Build the image; `options` come after those that this tool gives."""
+    """Build the image; `options` are for its own build, the last one, after those that this tool gives."""
     found = find_engine(building=True)
     values = arguments()
+    todo = steps(plain_name(), values)
     for name in sources(values):
         fetch(found, values[name])
-    command = [found.command, "build", *build_options(found.kind, image_name(), values)]
+    environment = {**os.environ, "DOCKER_BUILDKIT": "1"}
     with secrets() as handed_over:
-        environment = {**os.environ, "DOCKER_BUILDKIT": "1"}
-        status = subprocess.run([*command, *handed_over, *options, str(ROOT)], env=environment).returncode
-    if status != 0:
-        fail("the image was not built; the reason stands above")
+        for step in todo:
+            command = [found.command, "build", *build_options(found.kind, step), *handed_over]
+            command += options if step is todo[-1] else []
+            if subprocess.run([*command, str(ROOT)], env=environment).returncode != 0:
+                fail("the image was not built; the reason stands above")
     return 0
 
 

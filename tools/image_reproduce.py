@@ -71,11 +71,11 @@ class Difference:
 
 
 def copy_inputs(person: Person, folder: Path) -> Path:
-    """What .dockerignore lets into a build, and the build's own two files, as `person` would have them."""
+    """What .dockerignore lets into a build, and the build's own files, as `person` would have them."""
     copy = folder / person.folder
     copy.mkdir(mode=0o700)
     allowed = (image.ROOT / ".dockerignore").read_text().splitlines()
-    names = ["Dockerfile", ".dockerignore", *(line[1:] for line in allowed if line.startswith("!"))]
+    names = ["Dockerfile", "docker", ".dockerignore", *(line[1:] for line in allowed if line.startswith("!"))]
     for name in names:
         source, target = image.ROOT / name, copy / name
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -176,13 +176,16 @@ def build(buildah: str, person: Person, folder: Path, values: dict[str, str]) ->
         bases = {argument: storage.pull(values[argument]) for argument in image.sources(values)}
         inside = json.loads(storage.ask("inspect", "--type=image", bases["BASE"]))
         base = set(inside["OCIv1"]["rootfs"]["diff_ids"])
-        options = image.build_options("buildah", NAME, values | bases)
+        steps = image.steps(NAME, values | bases)
         with image.secrets() as handed_over:
-            storage.run("build", "--no-cache", *options, *handed_over, str(copy), umask=person.umask)
-        made = json.loads(storage.ask("inspect", "--type=image", NAME))
+            for step in steps:
+                options = [*image.build_options("buildah", step, copy), *handed_over]
+                storage.run("build", "--no-cache", *options, str(copy), umask=person.umask)
+        name = steps[-1].name
+        made = json.loads(storage.ask("inspect", "--type=image", name))
         shutil.rmtree(folder / "storage" / "tmp", ignore_errors=True)  # uv's cache
         (folder / "storage" / "tmp").mkdir(exist_ok=True)
-        archive = storage.read(NAME, base)
+        archive = storage.read(name, base)
         return Built(made["FromImageDigest"], json.loads(made["Manifest"]), archive)
     finally:
         storage.remove()

@@ -1,11 +1,11 @@
 """Make the locks out of environment.yml and pyproject.toml, or say which of them is stale.
 
-    lock                          what is in it           asked for in                         solved by
-    conda-lock.yml                the interpreter, uv     environment.yml without `pip:`       conda-lock
-    compiler-lock.yml             a C++ compiler          compiler.yml, if there is one        conda-lock
-    requirements.lock             torch, TensorFlow, …    environment.yml, `pip:`              uv
-    requirements-dev.lock         ruff, pytest, …, uv     pyproject.toml, group `dev`          uv
-    requirements-conda-lock.lock  conda-lock itself       pyproject.toml, group `conda-lock`   uv
+    lock                                what is in it         asked for in                         solved by
+    conda-lock.yml                      the interpreter, uv   environment.yml without `pip:`       conda-lock
+    requirements.lock                   torch, TensorFlow, …  environment.yml, `pip:`              uv
+    locks/requirements-dev.lock         ruff, pytest, …, uv   pyproject.toml, group `dev`          uv
+    locks/requirements-conda-lock.lock  conda-lock itself     pyproject.toml, group `conda-lock`   uv
+    locks/compiler-lock.yml             a C++ compiler        locks/compiler.yml, if it is there   conda-lock
 
 conda-lock is not asked for the wheels, since its PyPI solver gets the CUDA pins wrong; as it solves `pip:`
 whenever it sees it, it gets a copy of environment.yml without. A lock keeps the versions that it has where
@@ -25,6 +25,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import tomllib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -42,14 +43,15 @@ from samebits.cli import run_command
 from samebits.errors import CheckFailed, WrongUse
 from samebits.files import write_whole
 from differences import Change, changes, table
+from locks_whole import END
 from only import MARKS, PROJECTS, is_marked, select
 
 ENVIRONMENT, PROJECT = Path("environment.yml"), Path("pyproject.toml")
 CONDA_LOCK = Path("conda-lock.yml")
-COMPILER, COMPILER_LOCK = Path("compiler.yml"), Path("compiler-lock.yml")
-PIP, DEV, CONDA_LOCK_ITSELF = (
-    Path(name) for name in ("requirements.lock", "requirements-dev.lock", "requirements-conda-lock.lock")
-)
+PIP = Path("requirements.lock")
+LOCKS = Path("locks")  # what only developers, and `make image TARGET=compile`, need
+DEV, CONDA_LOCK_ITSELF = LOCKS / "requirements-dev.lock", LOCKS / "requirements-conda-lock.lock"
+COMPILER, COMPILER_LOCK = LOCKS / "compiler.yml", LOCKS / "compiler-lock.yml"
 CONDA_LOCK_ENVIRONMENT = Path(".venv-conda-lock")
 CONDA_PLATFORM = "linux-64"
 GLIBC = 28  # 2.28: what torch's wheels ask for
@@ -77,7 +79,7 @@ class Request:
             suit an older patch release, such as the one that a Debian machine has.
         uv: the exact version of uv.
         pip, dev, conda_lock: requirements of the three PyPI locks, normalised and sorted.
-        compiler: like `conda`; None without a compiler.yml.
+        compiler: like `conda`; None without a locks/compiler.yml.
     """
 
     project: str
@@ -236,7 +238,16 @@ class Uv:
             self.environment["UV_DEFAULT_INDEX"] = index
 
     def __call__(self, *arguments: str, failing: str) -> str:
-        return run([*self.words, *arguments], failing, self.environment)
+        try:
+            return run([*self.words, *arguments], failing, self.environment)
+        except CheckFailed as error:
+            if not UNREACHABLE.search(str(error)):
+                raise
+            index = re.sub(r"//[^/@]*@", "//", self.environment.get("UV_DEFAULT_INDEX", "the default index"))
+            raise CheckFailed(
+                f"{error}; asked was {index}: "
+                "`pip config set global.index-url ADDRESS` or UV_DEFAULT_INDEX names another"
+            ) from None
 
 
 DRAWING = re.compile(
@@ -244,14 +255,31 @@ DRAWING = re.compile(
 )  # the cross, lines and arrows that uv sets around its messages
 
 
-def run(words: Sequence[str], failing: str, environment: dict[str, str] | None = None) -> str:
+# What solvers say when an index, a channel or a proxy does not answer.
+UNREACHABLE = re.compile(
+    "NameResolution|Failed to resolve|dns error|Could not resolve|Temporary failure|ConnectionError|"
+    "Connection refused|ConnectTimeout|Max retries|timed out|sending request|Failed to fetch|SSLError|"
+    "ProxyError|HTTPError"
+)
+
+
+def run(
+    words: Sequence[str], failing: str, environment: dict[str, str] | None = None, doing: str = ""
+) -> str:
     """Run a command and return what it prints.
+
+    Args:
+        words: the command.
+        failing: what did not happen, if it fails.
+        environment: all of its variables; this process's own if None.
+        doing: what takes long, said on stderr; on a terminal with the seconds that it has taken so far.
 
     Raises:
         CheckFailed: it failed; the line begins with `failing` and ends with what the command said.
     """
     try:
-        done = subprocess.run(words, env=environment, capture_output=True, text=True, check=True)
+        done = (waited if doing else finished)(words, environment, doing)
+        done.check_returncode()
     except OSError as error:
         raise CheckFailed(f"{failing}: {words[0]}: {error.strerror}") from None
     except subprocess.CalledProcessError as error:
@@ -262,6 +290,38 @@ def run(words: Sequence[str], failing: str, environment: dict[str, str] | None =
             said = said[-1:] if reason is None else said[reason:trace][:4]
         raise CheckFailed(f"{failing}: {DRAWING.sub('', ' '.join(said[-12:]))}") from None
     return done.stdout
+
+
+def finished(
+    words: Sequence[str], environment: dict[str, str] | None, _: str
+) -> subprocess.CompletedProcess[str]:
+    """A command that has ended, with what it printed."""
+    return subprocess.run(words, env=environment, capture_output=True, text=True)
+
+
+def waited(
+    words: Sequence[str], environment: dict[str, str] | None, doing: str
+) -> subprocess.CompletedProcess[str]:
+    """The same, and meanwhile somebody sees that it runs."""
+    pipe, terminal, began = subprocess.PIPE, sys.stderr.isatty(), time.monotonic()
+    print(f"samebits: {doing}", end="" if terminal else "\n", file=sys.stderr, flush=True)
+    with subprocess.Popen(words, env=environment, stdout=pipe, stderr=pipe, text=True) as started:
+        try:
+            while True:
+                try:
+                    said, complained = started.communicate(timeout=1)
+                    break
+                except subprocess.TimeoutExpired:
+                    if terminal:
+                        seconds = time.monotonic() - began
+                        print(f"\rsamebits: {doing} ({seconds:.0f} s)", end="", file=sys.stderr, flush=True)
+        except BaseException:
+            started.kill()
+            raise
+        finally:
+            if terminal:
+                print(file=sys.stderr)
+    return subprocess.CompletedProcess(words, started.returncode, said, complained)
 
 
 def wheel_tags(python: str) -> dict[Tag, int]:
@@ -369,7 +429,7 @@ def lock_conda(uv: Uv, asked: dict[str, list[str]], where: Path, own_lock: str, 
         uv: makes that environment.
         asked: `channels`, `platforms` and `dependencies`.
         where: the file that asks for them; the lock names it.
-        own_lock: the rows of requirements-conda-lock.lock, that environment's content.
+        own_lock: the rows of locks/requirements-conda-lock.lock, that environment's content.
         conda: the solver that conda-lock is to use; micromamba if None.
 
     Returns:
@@ -391,13 +451,39 @@ def lock_conda(uv: Uv, asked: dict[str, list[str]], where: Path, own_lock: str, 
         copy, result = folder / where.name, folder / CONDA_LOCK.name
         copy.write_text(yaml.safe_dump(asked, sort_keys=False))
         (folder / "none.json").write_text("{}")  # PyPI names, which conda-lock would look up on the network
-        run(
-            [str(python.with_name("conda-lock")), "lock", "--file", str(copy), "--lockfile", str(result),
-             "--pypi_to_conda_lookup_file", str(folder / "none.json"),
-             *(["--conda", conda] if conda else ["--micromamba"])],
-            f"the lock of {where} was not made",
-        )  # fmt: skip
+        solver = conda or "micromamba"
+        channels = ", ".join(asked["channels"])
+        try:
+            run(
+                [str(python.with_name("conda-lock")), "lock", "--file", str(copy), "--lockfile", str(result),
+                 "--pypi_to_conda_lookup_file", str(folder / "none.json"),
+                 *(["--conda", conda] if conda else ["--micromamba"])],
+                f"the lock of {where} was not made",
+                doing=f"conda-lock asks {channels} for what {where} wants, with {solver}: a minute or more",
+            )  # fmt: skip
+        except CheckFailed as error:
+            if not UNREACHABLE.search(str(error)):
+                raise
+            raise CheckFailed(unreachable(str(error), where, conda)) from None
         return re.sub(r"\A(#.*\n)+", "", result.read_text())
+
+
+def unreachable(said: str, where: Path, conda: str | None) -> str:
+    """What to do when conda-lock reached no channel, or no address that has micromamba.
+
+    Args:
+        said: what it complained.
+        where: the file whose packages it solved.
+        conda: the solver; None if conda-lock was to fetch micromamba.
+    """
+    host = re.search(r"(?:host=|https?://)['\"]?([\w.-]+)", said)
+    who = host[1] if host else "an address that it needs"
+    fetch = "" if conda else "give a conda, mamba or micromamba that is here (make lock CONDA=PATH), and "
+    return (
+        f"the lock of {where} was not made: {who} does not answer, or refuses. To solve it, {fetch}name a "
+        f"mirror that you can reach under `channels:` in {where}. Only `python=`, `uv=` and what else is not "
+        f"under `pip:` needs this: without such a change (git diff {where}), `make lock` asks no channel"
+    )
 
 
 # The command
@@ -502,7 +588,8 @@ def make(requests: Sequence[Request], conda: str | None, upgrade: bool, dry_run:
     }
     wheels, dev = lock_environments(uv, requests, upgrade)
     own = lock_wheels(uv, CONDA_LOCK_ITSELF, request.conda_lock, request.python, upgrade=upgrade)
-    rows = {PIP: wheels, DEV: dev, CONDA_LOCK_ITSELF: own}
+    pypi = {PIP: wheels, DEV: dev, CONDA_LOCK_ITSELF: own}
+    rows = {lock: f"{content}{END}\n" for lock, content in pypi.items()}
     for lock, asked, where in (
         (CONDA_LOCK, request.conda, ENVIRONMENT),
         (COMPILER_LOCK, request.compiler, COMPILER),
@@ -518,6 +605,7 @@ def make(requests: Sequence[Request], conda: str | None, upgrade: bool, dry_run:
             click.echo(f"{lock}: unchanged", err=json_)
         else:
             try:
+                lock.parent.mkdir(exist_ok=True)
                 write_whole(lock, text)
             except OSError as error:
                 raise CheckFailed(f"{lock} cannot be written: {error.strerror}") from None

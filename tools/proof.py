@@ -162,4 +162,4 @@ def command(names: tuple[str, ...], again: bool, as_json: bool) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run_command(command, "make proof"))
+    sys.exit(run_command(command, "tools/proof.py"))

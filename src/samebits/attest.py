@@ -13,7 +13,7 @@ from samebits.errors import CheckFailed, WrongUse
 from samebits.findings import print_table
 from samebits.variables import TABLE, find_root
 
-LOCK, DEV_LOCK, CONDA_LOCK = "requirements.lock", "requirements-dev.lock", "conda-lock.yml"
+LOCK, DEV_LOCK, CONDA_LOCK = "requirements.lock", "locks/requirements-dev.lock", "conda-lock.yml"
 FILE = click.Path(path_type=Path)
 
 

@@ -19,9 +19,9 @@ from typing import Any
 
 from samebits.errors import WrongUse
 from samebits.files import cannot_write, flush_file, sha256_file
+from samebits.formats import FORMAT, refuse_other
 from samebits.weights import Stored, Tensor, read_header, save_tensors
 
-FORMAT = 1  # of state.json; a reader refuses what it does not know
 TENSORS, STATE = "tensors.safetensors", "state.json"
 NAME = re.compile(r"step-(\d{8,})")
 
@@ -113,10 +113,8 @@ def read(folder: Path) -> Checkpoint:
         raise Damaged(folder / STATE, "cannot be read as what it is") from None
     if not isinstance(content, dict) or _digest(content) != sha256:
         raise Damaged(folder / STATE, "is not what was written: its sha256 differs")
-    if content.get("format") != FORMAT:
-        raise WrongUse(
-            f"{folder / STATE} has format {content.get('format')!r}; this version of samebits reads {FORMAT}"
-        )
+    begins_anew = "; --resume never begins anew and keeps what is here"
+    refuse_other(folder / STATE, content.get("format"), begins_anew)
     if content["step"] != _step(folder):
         raise Damaged(folder / STATE, f"is the state of step {content['step']}: somebody moved it")
     try:

@@ -1,5 +1,6 @@
 """The command `samebits`. Sub-commands are imported when they are called, so that `--help` stays fast."""
 
+import errno
 import importlib
 import os
 import shutil
@@ -10,6 +11,7 @@ from typing import Any
 import click
 
 from samebits import __version__, extras
+from samebits.command_line import hint
 from samebits.errors import SamebitsError
 
 COMMANDS = {  # name: module
@@ -31,6 +33,23 @@ COMMANDS = {  # name: module
 THROUGH_ENTRYPOINT = ("fingerprint", "resume-proof", "seeds", "smoke")
 
 
+SUMMARIES = {  # name: one line of at most 60 characters (80 columns hold it), for the list of all commands
+    "attest": "Compare every installed file with the locks and its source.",
+    "doctor": "Show what is not right here; status 1 if anything is wrong.",
+    "exec": "Run a command with the variables that entrypoint sets.",
+    "fingerprint": "Print everything here that can change bits; `diff` compares.",
+    "golden": "Make the hashes of finished runs the ones to compare with.",
+    "lint": "Find in code, without running it, what will not repeat.",
+    "matrix": "Train under changes that must not matter; compare the bits.",
+    "portable-proof": "Compute the same on several CPUs and compare the hashes.",
+    "resume-proof": "Interrupt a training in every way; compare the hashes.",
+    "seeds": "Train with several seeds: mean, deviation and interval.",
+    "smoke": "Train twice in separate processes and compare the bits.",
+    "smoke-controls": "Show that smoke can fail: remove one protection each time.",
+    "verify": "Repeat a run from its manifest and compare the bits.",
+}
+
+
 class LazyGroup(click.Group):
     """A group whose commands live in modules of their own, each in a variable named `command`."""
 
@@ -43,6 +62,11 @@ class LazyGroup(click.Group):
         module = importlib.import_module(COMMANDS[name])
         command: click.Command | None = getattr(module, "command", None)
         return command or _that_parses_itself(name, module.main)
+
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        """One whole line a command, in 80 columns, and no module imported for it."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, SUMMARIES.get(name, "")) for name in COMMANDS])
 
 
 def _that_parses_itself(name: str, main: Callable[[Sequence[str]], int]) -> click.Command:
@@ -83,8 +107,8 @@ def run_command(command: Callable[..., Any], program: str, arguments: Sequence[s
         print(error.ctx.get_help() if error.ctx else program, file=sys.stderr)
         return 2
     except click.UsageError as error:
-        help = f"{program} --help" if error.ctx is None else f"{error.ctx.command_path} --help"
-        message, status = f"{error.format_message().rstrip('.')}; see `{help}`", 2
+        path = program if error.ctx is None else error.ctx.command_path
+        message, status = f"{error.format_message().rstrip('.')}; see `{_help(path)}`", 2
     except click.ClickException as error:
         message, status = error.format_message(), 2
     except KeyboardInterrupt:
@@ -111,15 +135,29 @@ def put_own_python_first() -> None:
         os.environ["PATH"] = own + os.pathsep + os.environ.get("PATH", os.defpath)
 
 
+def _help(program: str) -> str:
+    """How a user asks for a command's help, from where they are."""
+    words = program.split()
+    if words[0].startswith("tools/"):
+        words.insert(0, "python")
+    return hint(*words, "--help")
+
+
 def main() -> None:
     """The console script."""
     put_own_python_first()
-    if sys.argv[1:2] and sys.argv[1] in THROUGH_ENTRYPOINT and "SAMEBITS_ENTRYPOINT" not in os.environ:
-        from samebits import process
+    try:
+        if sys.argv[1:2] and sys.argv[1] in THROUGH_ENTRYPOINT and "SAMEBITS_ENTRYPOINT" not in os.environ:
+            from samebits import process
 
-        again = [sys.executable, *sys.orig_argv[1:]]
-        sys.exit(run_command(lambda **_: process.become(again), "samebits"))
-    sys.exit(run_command(group, "samebits"))
+            again = [sys.executable, *sys.orig_argv[1:]]
+            sys.exit(run_command(lambda **_: process.become(again), "samebits"))
+        sys.exit(run_command(group, "samebits"))
+    except OSError as error:  # a path that was named, and that one may not look at
+        if error.filename is None or error.errno not in (errno.EACCES, errno.ENAMETOOLONG, errno.ELOOP):
+            raise
+        print(f"samebits: {error.filename} cannot be looked at: {error.strerror}", file=sys.stderr)
+        sys.exit(2)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,6 +12,30 @@ from samebits.variables import find_root
 
 ROOT, HOME = "${SAMEBITS_ROOT}", "~"  # what stands for these folders
 STDIN = ("-", "-i")
+
+
+def hint(*words: str) -> str:
+    """A command as somebody types it who reads a message of ours: it runs as it is printed.
+
+    Outside of entrypoint, and where the environment is activated, that is the command itself; else it goes
+    through entrypoint, which finds `python` and `samebits`.
+
+    >>> hint("samebits", "doctor", "--all")
+    './entrypoint samebits doctor --all'
+    """
+    through, words = words[0] == "./entrypoint", words[words[0] == "./entrypoint" :]
+    command = shlex.join(words)
+    # entrypoint puts the environment first on PATH; the user's own shell may not have it at all.
+    if not through and "SAMEBITS_ENTRYPOINT" not in os.environ and shutil.which(words[0]):
+        return command
+    try:
+        root = find_root()
+    except WrongUse:
+        return command
+    if not (root / "entrypoint").exists():  # somebody's own project, with samebits installed
+        return command if words[0] == "samebits" else f"samebits exec -- {command}"
+    here = "./entrypoint" if root.resolve() == Path.cwd() else shlex.quote(str(root / "entrypoint"))
+    return f"{here} {command}"
 
 
 def typed(arguments: Sequence[str], executable: str) -> list[str]:

@@ -2,7 +2,6 @@
 
 import importlib.metadata
 import platform
-import re
 import sys
 import sysconfig
 from collections.abc import Mapping
@@ -11,14 +10,15 @@ from pathlib import Path
 import click
 from packaging.utils import canonicalize_name
 
-from samebits import packages, process, shared_memory, traps
+from samebits import locked, packages, process, shared_memory, traps
 from samebits.attestation import some
+from samebits.command_line import hint
 from samebits.errors import CheckFailed
 from samebits.findings import Finding, as_json, print_table
-from samebits.variables import PROFILES, Row, find_root, read
+from samebits.locked import LOCK, ROW
+from samebits.variables import PROFILES, Row, find_root, read, read_switches
 
-LOCK, CONDA_LOCK = "requirements.lock", "conda-lock.yml"
-ROW = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", re.MULTILINE)
+CONDA_LOCK = "conda-lock.yml"
 
 
 def report() -> list[Finding]:
@@ -52,19 +52,16 @@ def _packages(lock: Path) -> list[Finding]:
         return _without_lock(lock.parent)
     mend = "run `make env`" if reference else f"install it as {LOCK} has it"
     try:
-        locked = dict(ROW.findall(lock.read_text(encoding="utf-8")))
+        rows = dict(ROW.findall(lock.read_text(encoding="utf-8")))
+        unlike = locked.unlike(lock)
     except OSError as error:
         return [Finding(LOCK, "wrong", f"{lock}: {error.strerror}", "restore it from git")]
-    findings = []
-    for name, version in locked.items():
-        try:
-            installed = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            installed = "not installed"
-        if installed != version:
-            findings.append(Finding(name, "wrong", f"{installed}, locked is {version}", mend))
-    findings = findings or [Finding(LOCK, "right", f"{len(locked)} packages are installed as locked")]
-    return findings + _unlocked(lock.parent, locked)
+    findings = [
+        Finding(name, "wrong", f"{now or 'not installed'}, locked is {version}", mend)
+        for name, now, version in unlike
+    ]
+    findings = findings or [Finding(LOCK, "right", f"{len(rows)} packages are installed as locked")]
+    return findings + _unlocked(lock.parent, rows)
 
 
 def _without_lock(project: Path) -> list[Finding]:
@@ -80,16 +77,16 @@ def _without_lock(project: Path) -> list[Finding]:
     return [Finding(LOCK, "doubtful", line, "lock them: `pip freeze > requirements.lock`"), met]
 
 
-def _unlocked(root: Path, locked: Mapping[str, str]) -> list[Finding]:
+def _unlocked(root: Path, rows: Mapping[str, str]) -> list[Finding]:
     """Packages that no lock has: harmless perhaps, but they can be imported in place of others."""
-    development = root / "requirements-dev.lock"
-    known = {canonicalize_name(name) for name in locked}
+    development = root / "locks/requirements-dev.lock"
+    known = {canonicalize_name(name) for name in rows}
     if development.is_file():
         known |= {canonicalize_name(name) for name, _ in ROW.findall(development.read_text(encoding="utf-8"))}
     folders = Path(sysconfig.get_path("purelib")).glob("*.dist-info")
     there = {canonicalize_name(folder.name.partition("-")[0]): folder for folder in folders}
     strange = sorted(name for name in there.keys() - known if not _is_project(there[name], root))
-    mend = "rm -r .venv, then `make env`; or add it to environment.yml and `make lock`"
+    mend = "`make env` removes it; to keep it, add it to environment.yml, then `make lock`"
     if not _is_reference(root):
         mend = f"remove it, or add it to {LOCK}"
     return [Finding(name, "doubtful", "installed, and in no lock", mend) for name in strange]
@@ -122,23 +119,28 @@ def _variables() -> list[Finding]:
             return traps.placebo(row)
         found = seen[row.name] or "not set"
         if row.name in allowed:
-            return Finding(row.name, "doubtful", found, "let pass by SAMEBITS_ALLOW")
+            return Finding(row.name, "doubtful", found, "allowed by SAMEBITS_ALLOW")
         if row.name in faults:
             return Finding(row.name, "wrong", faults[row.name].line, faults[row.name].mend)
         return Finding(row.name, "right", found)
 
     findings = [judge(row) for row in read()]
+    left = [row.name for row in read_switches() if row.name in allowed]
+    findings += [
+        Finding(name, "doubtful", "open_run leaves it", "allowed by SAMEBITS_ALLOW") for name in left
+    ]
     known = {finding.subject for finding in findings}
     others = [fault for name, fault in faults.items() if name not in known | {"SAMEBITS_PROFILE"}]
     return findings + [Finding(fault.name, "wrong", fault.line, fault.mend) for fault in others]
 
 
 @click.command()
-@click.option("--json", "json_", is_flag=True, help="Print a JSON list instead of a table.")
+@click.option("--all", "all_", is_flag=True, help="Show what is right, too.")
+@click.option("--json", "json_", is_flag=True, help="Print a JSON list of everything instead of a table.")
 @click.option("--deep", is_flag=True, help="Import the frameworks and check every installed file: seconds.")
 @click.option("--host", is_flag=True, help="Look at Docker, the driver and the container toolkit too.")
-def command(json_: bool, deep: bool, host: bool) -> None:
-    """Show what is right and wrong with this process; exit with 1 when something is wrong."""
+def command(all_: bool, json_: bool, deep: bool, host: bool) -> None:
+    """Show what is not right with this process and this environment; exit with 1 when something is wrong."""
     findings = []
     if deep:
         from samebits import doctor_deep
@@ -152,8 +154,22 @@ def command(json_: bool, deep: bool, host: bool) -> None:
     if json_:
         click.echo(as_json(findings))
     else:
-        print_table(findings)
+        shown = [finding for finding in findings if all_ or finding.state != "right"]
+        if shown:
+            print_table(shown)
+        click.echo(_summary(findings, all_))
     wrong = [finding.subject for finding in findings if finding.state == "wrong"]
     if wrong:
-        shown = ", ".join(wrong[:3]) + (" …" if len(wrong) > 3 else "")
-        raise CheckFailed(f"{len(wrong)} of {len(findings)} are wrong: {shown}")
+        named = ", ".join(wrong[:3]) + (" …" if len(wrong) > 3 else "")
+        raise CheckFailed(f"{len(wrong)} of {len(findings)} are wrong: {named}")
+
+
+def _summary(findings: list[Finding], all_: bool) -> str:
+    """The last line: how many there are of each state, and how the right ones are shown."""
+    states = [finding.state for finding in findings]
+    right = states.count("right")
+    more = "" if all_ else f" (`{hint('samebits', 'doctor', '--all')}` shows what was looked at)"
+    if right == len(states):
+        return f"all is right: {right} checks{more}"
+    others = ", ".join(f"{states.count(one)} {one}" for one in ("wrong", "doubtful") if one in states)
+    return f"{others}, {right} right{more}"

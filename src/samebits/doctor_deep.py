@@ -11,6 +11,7 @@ from pathlib import Path
 
 from samebits import loaded, packages
 from samebits.attestation import differing, some
+from samebits.command_line import hint
 from samebits.findings import Finding
 from samebits.fingerprint import FRAMEWORKS
 from samebits.progress import bar
@@ -39,7 +40,9 @@ def _files() -> Finding:
     faults += [f"{loaded.place(str(path))} {fault}" for path, fault in differing(rows)]
     size = sum(row.size for row in rows) / 1e9
     if faults:
-        return Finding("installed files", "wrong", some(faults), f"{MEND}; `samebits attest` has more")
+        return Finding(
+            "installed files", "wrong", some(faults), f"{MEND}; `{hint('samebits', 'attest')}` has more"
+        )
     found = f"{len(rows):,} of {len(installed)} packages are as recorded, {size:.2f} GB"
     return Finding("installed files", "right", found)
 

@@ -9,18 +9,33 @@ from typing import Any, Literal
 
 import click
 
-from samebits import variables
+from samebits import tables, variables
 from samebits.errors import CheckFailed, WrongUse
 from samebits.fingerprint import flatten, here
 from samebits.run_folder import read_manifest
 
 Rank = Literal["changes", "may", "none"]
 WORDS: dict[Rank, str] = {"changes": "changes bits", "may": "may change bits", "none": "changes none"}
-COLOURS: dict[Rank, str] = {"changes": "red", "may": "yellow", "none": "green"}
+COLOURS: dict[Rank, Literal["bad", "open", "good"]] = {"changes": "bad", "may": "open", "none": "good"}
+HASH = re.compile(r"(?:.* sha256:)?\b([0-9a-f]{12})[0-9a-f]{28,}\b")  # 12 digits of it are shown
+
+# What somebody chose comes before what somebody installed, and the machine comes last: in this order a
+# difference is looked for, and the first pattern that is the beginning of a fact's name decides.
+Group = Literal["settings", "data", "code", "versions", "machine"]
+ORDER: tuple[Group, ...] = ("settings", "data", "code", "versions", "machine")
+GROUPS: tuple[tuple[str, Group], ...] = (
+    (r"data\.", "data"),
+    (r"code\.", "code"),
+    (r"(libraries|locks|loaded)\.|(python|libc|image)$", "versions"),
+    (r"cpu\.|device\.(?!kind)", "machine"),
+    (r"effective\.(torch\.cpu_capability|numpy\.|thread_pools)", "machine"),
+    ("", "settings"),
+)
 
 # The first pattern that is the beginning of a fact's name decides. What each says can be tried with
 # `samebits fingerprint diff` and `samebits matrix`.
 RULES: tuple[tuple[str, Rank, str], ...] = (
+    ("setting ", "changes", "another training"),
     ("profile$", "changes", "it chooses the CPU's instructions"),
     (r"cpu\.instructions", "changes", "libraries choose their kernels by them; PROFILE=portable does not"),
     (r"cpu\.libm", "changes", "exp, log, sin and others, with fused multiply-add or without"),
@@ -39,14 +54,21 @@ RULES: tuple[tuple[str, Rank, str], ...] = (
     (r"data\.", "changes", "the data are others"),
     (r"loaded\.", "may", "another build of the library that computes"),
     (r"libraries\.", "may", "another version may compute in another order"),
-    (r"locks\.", "may", "other packages; the loaded libraries tell whether they compute"),
+    (r"locks\.", "may", "other packages; the loaded libraries show whether they compute"),
     (r"(python|libc|framework)$", "may", "another version may compute otherwise"),
-    (r"image$", "may", "another image; its locks and libraries tell more"),
+    (r"image$", "may", "another image; its locks and libraries say more"),
+    (r"code\.(folder|script)$", "none", "where the code lies"),
     (r"code\.commit", "may", "the code may have changed"),
+    (r"code\.files\.", "may", "the code that ran is other code"),
+    (r"code\.samebits\.", "may", "samebits itself is another one"),
     (r"code\.", "may", "the code was changed after its commit"),
     (r"variables\.(CUDA_VISIBLE_DEVICES|PYTHONPATH)", "none", "it follows the host"),
 )  # fmt: skip
-PINNED_BY_PORTABLE = re.compile(r"cpu\.(instructions|vendor|model)")
+# With PROFILE=portable nothing chooses by these, or each has one value on every CPU that the profile allows.
+PINNED_BY_PORTABLE = re.compile(r"cpu\.|effective\.(torch\.cpu_capability|numpy\.cpu_features)")
+# Values that are lists of words: only what was added and what was lost is shown.
+LISTS = re.compile(r"cpu\.instructions|effective\.(numpy\.cpu_features|thread_pools)|variables\..*FLAGS")
+WEIGHTS = "weights_sha256"  # beside the facts of a run and of a golden entry; not one itself
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,12 +90,19 @@ class Difference:
 
 
 def differences(first: Mapping[str, str], second: Mapping[str, str]) -> list[Difference]:
-    """What differs between two flattened fingerprints: what changes bits first, then by name."""
+    """What differs between two flattened fingerprints, in the order of ORDER; what changes nothing last.
+
+    Between two runs that ended in the same weights nothing that differs has changed any.
+    """
     portable = first.get("profile") == second.get("profile") == "portable"
-    both_have_data = _has_data(first) and _has_data(second)
+    same_weights = have_same_weights(first, second)
+    both_have_data = _have("data.", first, second)
+    both_are_runs = _have("setting ", first, second)
+    both_have_files = _have("code.files.", first, second)
+    same_files = both_have_files and _of("code.files.", first) == _of("code.files.", second)
     rows = {row.name: row for row in variables.read()}
     found = []
-    for fact in sorted({*first, *second}):
+    for fact in sorted({*first, *second} - {WEIGHTS}):
         before, now = first.get(fact, "absent"), second.get(fact, "absent")
         if before == now or {before, now} == {"", "absent"}:
             continue
@@ -84,12 +113,46 @@ def differences(first: Mapping[str, str], second: Mapping[str, str]) -> list[Dif
             rank, why = "none", "the same file at another place"
         if fact.startswith("data.") and not both_have_data:
             rank, why = "none", "only one of the two has read its data"
+        if fact.startswith("setting ") and not both_are_runs:
+            rank, why = "none", "only one of the two has settings"
+        if fact.startswith("code.files.") and not both_have_files:
+            rank, why = "none", "only one of the two has run its code"
+        if fact == "code.commit" and same_files:
+            rank, why = "none", "the files that ran are the same"
+        if same_weights:
+            rank, why = "none", "the weights are the same"
         found.append(Difference(fact, before, now, rank, why))
-    return sorted(found, key=lambda one: list(WORDS).index(one.rank))
+    return sorted(found, key=lambda one: (one.rank == "none", ORDER.index(group(one.fact))))
 
 
-def _has_data(facts: Mapping[str, str]) -> bool:
-    return any(fact.startswith("data.") for fact in facts)
+def have_same_weights(first: Mapping[str, str], second: Mapping[str, str]) -> bool:
+    """Whether both are facts of runs that ended in the same weights."""
+    return WEIGHTS in first and first[WEIGHTS] == second.get(WEIGHTS)
+
+
+def group(fact: str) -> Group:
+    """Which group of ORDER a fact belongs to."""
+    return next(group for pattern, group in GROUPS if re.match(pattern, fact))
+
+
+def change(one: Difference) -> str:
+    """From what to what a fact differs, in short: what a list lost and gained, how a hash begins."""
+    before, now = one.first, one.second
+    if LISTS.match(one.fact) and "absent" not in (before, now):
+        separator = "; " if "; " in before + now else None
+        lost = [word for word in before.split(separator) if word not in now.split(separator)]
+        added = [word for word in now.split(separator) if word not in before.split(separator)]
+        if lost or added:
+            return "  ".join([f"−{word}" for word in lost] + [f"+{word}" for word in added])
+    return " → ".join(HASH.sub(r"\1…", text or "not set") for text in (before, now))
+
+
+def _of(prefix: str, facts: Mapping[str, str]) -> dict[str, str]:
+    return {fact: value for fact, value in facts.items() if fact.startswith(prefix)}
+
+
+def _have(prefix: str, *fingerprints: Mapping[str, str]) -> bool:
+    return all(_of(prefix, facts) for facts in fingerprints)
 
 
 def _judge(fact: str, rows: Mapping[str, variables.Row]) -> tuple[Rank, str]:
@@ -116,24 +179,29 @@ def read(name: str) -> dict[str, str]:
     if not path.exists():
         from samebits import golden  # it imports this module
 
-        entries = golden.read(variables.find_root() / "golden.toml")
-        if name in entries:
-            return {"framework": entries[name]["framework"], **entries[name]["fingerprint"]}
-        names = ", ".join(entries) or "which has none"
-        raise WrongUse(f"{name} is no run folder, no file and no entry of golden.toml ({names})")
+        return golden.facts_of(name)
     try:
         content = json.loads(path.read_text())
-        return of_manifest(content) if "fingerprint" in content else dict(flatten(content))
+        if "fingerprint" not in content:
+            return dict(flatten(content))
     except (OSError, ValueError, TypeError, AttributeError):
         raise WrongUse(
             f"{name} has no fingerprint: give a run folder, a manifest, what `samebits fingerprint --json` "
             "printed, an entry of golden.toml, or `now`"
         ) from None
+    return of_manifest(read_manifest(path))
 
 
 def of_manifest(manifest: Mapping[str, Any]) -> dict[str, str]:
-    """A manifest's flattened fingerprint, with what the manifest tells beside it."""
-    return {"framework": manifest["framework"], **dict(flatten(manifest["fingerprint"]))}
+    """A manifest's flattened fingerprint, with settings, code and weights beside it."""
+    settings = dict(flatten(manifest.get("deciding_settings") or {}))
+    return {
+        "framework": manifest["framework"],
+        WEIGHTS: manifest["weights_sha256"],
+        **{f"setting {name}": value for name, value in settings.items()},
+        **dict(flatten({"code": manifest.get("code") or {}})),
+        **dict(flatten(manifest["fingerprint"])),
+    }
 
 
 def show(first: str, second: str, all_: bool, json_: bool) -> None:
@@ -142,15 +210,23 @@ def show(first: str, second: str, all_: bool, json_: bool) -> None:
     Raises:
         CheckFailed: some of them may change bits.
     """
-    found = differences(read(first), read(second))
+    from samebits import golden  # it imports this module
+
+    facts = read(first), read(second)
+    if any(golden.ENTRY in one for one in facts):  # it holds only what decides
+        facts = golden.shrink(facts[0]), golden.shrink(facts[1])
+    found = differences(*facts)
     if json_:
         lines = [json.dumps(dataclasses.asdict(one), ensure_ascii=False) for one in found]
         click.echo("[\n" + ",\n".join(lines) + "\n]" if lines else "[]")
     else:
-        print_table([one for one in found if all_ or one.rank != "none"], first, second)
+        if have_same_weights(*facts):
+            click.echo(f"the same weights: {facts[0][WEIGHTS]}")
+        print_differences([one for one in found if all_ or one.rank != "none"], f"{first} → {second}")
         hidden = sum(one.rank == "none" for one in found)
         if hidden and not all_:
-            click.echo(f"{hidden} more cannot change bits: --all shows them")
+            more = "more " if len(found) > hidden else ""
+            click.echo(f"{hidden} {more}cannot change bits: --all shows them")
     harmful = [one for one in found if one.rank != "none"]
     if harmful:
         certain = sum(one.rank == "changes" for one in harmful)
@@ -159,8 +235,8 @@ def show(first: str, second: str, all_: bool, json_: bool) -> None:
         click.echo("no differences")
 
 
-def print_table(found: list[Difference], first: str, second: str) -> None:
-    """One row a difference. A file or a pipe gets whole lines, however long."""
+def print_differences(found: list[Difference], heading: str) -> None:
+    """A row for each difference: whether it changes bits, which fact, from what to what, and why."""
     if not found:
         return
     from rich.console import Console
@@ -169,11 +245,12 @@ def print_table(found: list[Difference], first: str, second: str) -> None:
 
     console = Console()
     if not console.is_terminal:
-        console = Console(width=1000)
+        console = Console(width=tables.WIDTH)
     table = Table(box=None, pad_edge=False)
-    for heading in ("", "fact", first, second, "why"):
-        table.add_column(Text(heading), overflow="fold")
+    table.add_column("", no_wrap=True)
+    table.add_column("fact", overflow="fold", max_width=36)
+    table.add_column(Text(heading), overflow="fold", ratio=1)
     for one in found:
-        rank = Text(WORDS[one.rank], style=COLOURS[one.rank])
-        table.add_row(rank, *(Text(text) for text in (one.fact, one.first, one.second, one.why)))
+        rank = Text(WORDS[one.rank], style=tables.COLOURS[COLOURS[one.rank]])
+        table.add_row(rank, Text(one.fact), Text(change(one)).append(f"\n{one.why}", style="dim"))
     console.print(table)

@@ -20,8 +20,8 @@ class Settings:
     seed: int = option(0, "root of every random stream", minimum=0)
     steps: int = option(30, "batches to train on", minimum=1)
     batch_size: int = option(32, "sequences in a step", minimum=1)
-    device: Literal["auto", "cpu", "cuda"] = option("auto", "where to train", innocent=True)
-    run: Path | None = option(None, "the run's folder", innocent=True)
+    device: Literal["auto", "cpu", "cuda"] = option("auto", "where to train", affects_weights=False)
+    run: Path | None = option(None, "the run's folder", affects_weights=False)
 
 
 def probe(

@@ -6,7 +6,7 @@ samebits.torch.state and samebits.keras.state; here are those that need none.
 
 import random
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -54,6 +54,16 @@ class Held:
     def begin_step(self) -> None:
         """To be called before each step of the training."""
         self.toolkit.begin_step(self.objects)
+
+    def remembered(self) -> Iterator[tuple[str, Any]]:
+        """Name and state of the objects that remember things of their own: no models, no optimisers."""
+        for name, held in self.objects.items():
+            known = type(held).__module__.startswith(self.toolkit.KNOWN)
+            if not known and not getattr(held, "decides_nothing", False):
+                if self._kinds[name] is KINDS[-1]:
+                    yield name, held.state_dict()
+                elif self._kinds[name] is getattr(self.toolkit, "REMEMBERING", None):
+                    yield name, self._kinds[name].get(held)["attributes"]
 
     def unplaceable(self, loader: Any) -> str | None:
         """Why a loader cannot give the training's batches, None when it can."""

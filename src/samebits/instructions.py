@@ -55,7 +55,10 @@ PORTABLE = {  # what must be in force in the profile `portable`
 
 
 def mkl_branch(torch: ModuleType) -> str:
-    """The code branch that torch's MKL runs: the one asked for, or the one it chose; "" without MKL."""
+    """The code branch that torch's MKL runs: the one asked for, or the one it chose.
+
+    "AUTO" where MKL does not name what it chose, as on AMD's CPUs; "" without MKL.
+    """
     branch = _ask_mkl(str(torch.__file__), "mkl_serv_cbwr_get", 1)
     if BRANCHES.get(branch or 0) in ("OFF", "AUTO"):
         branch = _ask_mkl(str(torch.__file__), "mkl_serv_cbwr_get_auto_branch")

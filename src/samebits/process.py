@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 import click
 
 from samebits import instructions
-from samebits.command_line import typed
+from samebits.command_line import hint, typed
 from samebits.errors import WrongUse
 from samebits.variables import PROFILES, Row, find_root, package_file, read
 
@@ -57,7 +57,7 @@ def check(strict: bool) -> None:
         return
     found = faults()
     if found:
-        more = f" ({len(found) - 1} more: see `samebits doctor`)" if len(found) > 1 else ""
+        more = f" ({len(found) - 1} more: see `{hint('samebits', 'doctor')}`)" if len(found) > 1 else ""
         line = f"{found[0].line}: {found[0].mend}{more}"
         if strict:
             raise WrongUse(line)
@@ -76,7 +76,7 @@ def faults() -> list[Fault]:
 
 
 def allowed() -> list[str]:
-    """The variables that the user let pass with SAMEBITS_ALLOW."""
+    """The variables and switches that SAMEBITS_ALLOW leaves as they are."""
     return _names("SAMEBITS_ALLOW")
 
 

@@ -13,21 +13,35 @@ from collections.abc import Iterable, Iterator
 from types import ModuleType
 from typing import Any, NoReturn, TypeVar
 
-from samebits import __version__, command_line, curves, extras, golden, process, progress, resuming
+from samebits import (
+    __version__,
+    command_line,
+    curves,
+    evaluation,
+    extras,
+    golden,
+    locked,
+    process,
+    progress,
+    resuming,
+)
 from samebits.batch_digest import NONE, batch_digest, chained
 from samebits.checkpoint import Checkpoint
-from samebits.errors import WrongUse
+from samebits.code_state import Code
+from samebits.errors import SamebitsError, WrongUse
 from samebits.files import sha256_file, write_whole
-from samebits.fingerprint import fingerprint, flatten
-from samebits.git import git_state
+from samebits.fingerprint import fingerprint, flatten, load_toolkit
+from samebits.formats import FORMAT
 from samebits.held import Held
 from samebits.interruption import SAVED, Interruption, end_if_terminated
 from samebits.isolation import stream
 from samebits.metrics import Metrics
-from samebits.run_folder import FORMAT, WorkingFolder, choose_folder, shown
+from samebits.run_folder import WorkingFolder, choose_folder, shown
 from samebits.saving import Saver
-from samebits.seeds import derive_seed, seed_step
-from samebits.settings import as_json, deciding
+from samebits.seeds import checked, derive_seed, seed_step
+from samebits.settings import accepted, as_json, deciding
+from samebits.switches import Switch, refuse_undone
+from samebits.uncaught import explain_uncaught
 
 Batch = TypeVar("Batch")
 END: Any = object()  # of a loader
@@ -37,34 +51,40 @@ END: Any = object()  # of a loader
 def open_run(
     settings: Any, *, framework: str, device: str = "cpu", folder: str | os.PathLike[str] | None = None
 ) -> "Iterator[Run]":
-    """Check the process, then collect a run's files beside their folder until `finish` puts them in place.
+    """Check the process, switch deterministic kernels on, and collect a run's files beside their folder.
+
+    `finish` puts them in place. A switch that is undone later is found when the next step begins.
 
     A run that calls `hold` can be interrupted anywhere: the same command goes on where it was.
 
     Args:
-        settings: a frozen dataclass with a `seed`; see `samebits.option`. Read besides, where there are such
-            fields: `run`, the folder; `checkpoint_every`, steps between checkpoints (0: each epoch's end);
-            `keep_checkpoints`, how many of the newest are kept (2); `keep_steps`, the steps whose checkpoints
-            are made and kept besides; `resume`, "auto", "previous", "never" or "force".
+        settings: a dataclass's instance (see `samebits.option`), an `argparse.Namespace` or a dict, with a
+            `seed` and with plain values, which the manifest keeps as they are now. Read besides, where there
+            are such fields: `run`, the folder; `checkpoint_every`, steps between checkpoints (0: each
+            epoch's end); `keep_checkpoints`, how many of the newest are kept (2); `keep_steps`, the steps
+            whose checkpoints are made and kept besides; `resume`, "auto", "previous", "never" or "force".
         framework: "torch" or "keras".
         device: the kind of device that trains, "cpu" or "cuda".
         folder: where the run goes. SAMEBITS_RUN_FOLDER (set by `samebits smoke`) comes before it, then
             `settings.run`; without any of them it is runs/ and the settings that are not at their default.
 
     Raises:
-        WrongUse: the process was not started with the variables that decide bits, the folder cannot be
-            written, is used by another process or holds something else, an operation has no deterministic
-            kernel, or what an interrupted run left is damaged or was made otherwise.
+        WrongUse: the process was not started with the variables that decide bits, the settings have no seed
+            or a value that JSON cannot hold, the framework is not installed, the folder cannot be written,
+            is used by another process or holds something else, an operation has no deterministic kernel, a
+            switch was undone, or what an interrupted run left is damaged or was made otherwise.
     """
+    explain_uncaught(_own_line, alone=True)
     process.check(strict=True)
-    toolkit = importlib.import_module(f"samebits.{framework}")
-    if process.profile() == "portable":
-        importlib.import_module(f"samebits.{framework}.portable").route()
+    locked.warn_once()
+    settings, toolkit = accepted(settings), load_toolkit(framework)
+    switches = toolkit.switch_on()
     wanted = resuming.mode(settings)
     working = WorkingFolder(choose_folder(settings, framework, folder))
     run: Run | None = None
     try:  # from here on, whatever ends the process leaves nothing behind but whole checkpoints
         run = Run(settings, framework, device, working, toolkit)
+        run.switches = switches
         run.found = resuming.find_checkpoint(working, wanted)
         print(f"{framework} on {device}, seed {run.seed}", flush=True)
         yield run
@@ -95,12 +115,15 @@ class Run:
     ) -> None:
         self.settings, self.framework, self.device = settings, framework, device
         self.working, self.folder = working, working.folder
-        self.seed: int = settings.seed
+        self.seed = checked(settings.seed)
+        self._settings, self._deciding = as_json(settings), deciding(settings)  # as they are now
+        self.switches: dict[str, Switch] = {}  # what must stay as it is
         self.finished = False
         self.epoch = self.step = 0
         self.found: Checkpoint | None = None  # what to go on from
         self.interruption = Interruption(self._leave_if_saved)
         self._toolkit = toolkit
+        self._code = Code()
         self._started = datetime.datetime.now(datetime.UTC)
         self._metrics = Metrics(working.metrics, working.folder)
         self._collected: dict[str, list[Any]] = {}  # of this epoch's steps
@@ -108,6 +131,7 @@ class Run:
         self._batches = NONE
         self._batches_seen = False  # since the last line of metrics
         self._held: Held | None = None
+        self._evaluation: evaluation.Evaluation | None = None
         self._chain: list[dict[str, Any]] = []
         self._announced = 0  # by `epochs`
         self._cleanup = contextlib.ExitStack()
@@ -141,6 +165,7 @@ class Run:
         if self._held is not None:
             raise WrongUse("run.hold was called before: name everything in one call, before the first batch")
         self._held = Held(objects, importlib.import_module(f"samebits.{self.framework}.state"))
+        self._evaluation = evaluation.watch(self.settings, self._held)
         now = self._facts()
         forced: list[str] = []
         if self.found is not None:
@@ -156,7 +181,7 @@ class Run:
             {
                 "from_step": self.step,
                 "started": self._started.isoformat(timespec="seconds"),
-                "git": git_state(),
+                "code": self._code.facts(),
                 "device": self.device,
                 "cpu": now["fingerprint"].get("cpu.model"),
                 "forced": forced,
@@ -294,11 +319,14 @@ class Run:
     def begin_step(self, epoch: int, digest: bytes | None = None) -> None:
         """A step of an epoch (counted from 0) begins, on a batch of this digest. `batches` calls it."""
         self._stop_if_told()
+        refuse_undone(self.switches)
         self.interruption.busy = True
         if digest is not None:
             self._see(digest)
         if self._held is not None:
             self._held.begin_step()
+        if self._evaluation is not None:
+            self._evaluation.begin_step()
         seed_step(derive_seed(self.seed, "step", epoch, self._batch))
 
     def end_step(self, digest: bytes | None = None) -> None:
@@ -328,6 +356,8 @@ class Run:
     def end_of_batches(self) -> None:
         """The epoch has no more batches."""
         self._done = True
+        if self._evaluation is not None:
+            self._evaluation.end_of_batches()
         if self._held is not None and not self._every:
             self._save()
         self._stop_if_told()
@@ -386,7 +416,7 @@ class Run:
                 "samebits": __version__,
                 "framework": self.framework,
                 "device": self.device,
-                "settings": deciding(self.settings),
+                "settings": self._deciding,
                 "fingerprint": facts,
             }
         return self._known
@@ -419,6 +449,8 @@ class Run:
             return
         line: dict[str, Any] = {"epoch": self.epoch} if self._announced else {}
         line |= {name: math.fsum(map(float, all_)) / len(all_) for name, all_ in self._collected.items()}
+        if self._evaluation is not None:
+            self._evaluation.logged({name: line[name] for name in self._collected}, values)
         line |= values
         self._collected = {}
         if self._batches_seen:
@@ -432,9 +464,14 @@ class Run:
 
         Returns:
             The weights' hash, which is `sha256sum weights.safetensors`.
+
+        Raises:
+            WrongUse: the model has no weights, or something cannot be written.
         """
         self.end_of_training()
         self.saver.wait()
+        if self._evaluation is not None:
+            self._evaluation.look()
         folder = self.working.path
         weights = self._toolkit.save_weights(model, folder / "weights.safetensors")
         if not self._metrics.lines:
@@ -453,13 +490,14 @@ class Run:
             "working_folder": command_line.working_folder(),
             "threads": os.environ.get("SAMEBITS_THREADS", "1"),
             "seed": self.seed,
-            "settings": as_json(self.settings),
-            "deciding_settings": deciding(self.settings),
+            "settings": self._settings,
+            "deciding_settings": self._deciding,
             "started": self._started.isoformat(timespec="seconds"),
             "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-            "git": facts["code"],
+            "code": self._code.facts(),
             "replaced": process.replaced(),
             "allowed": process.allowed(),
+            "evaluation_decides": self._evaluation.found if self._evaluation is not None else [],
             "fingerprint": facts,
             "metrics": self._metrics.lines[-1] if self._metrics.lines else {},
             "metrics_sha256": sha256_file(self.working.metrics),
@@ -467,8 +505,8 @@ class Run:
             "chain": self._chain,
             "weights_sha256": weights,
         }
-        verdict = golden.compare(manifest)
-        manifest["golden"] = verdict
+        verdict = golden.compare(manifest, folder=self.folder)
+        manifest["golden"] = verdict.partition("\n")[0]  # the rest says what to type
         write_whole(folder / "manifest.json", json.dumps(manifest, indent=2) + "\n")
         former = self.working.put_in_place(weights)
         self.finished = True
@@ -477,6 +515,11 @@ class Run:
             if line:
                 print(line)
         return weights
+
+
+def _own_line(error: BaseException) -> str | None:
+    """What a script without `samebits.main` prints for an error of ours that is about no line of its code."""
+    return str(error) if isinstance(error, SamebitsError) and error.__cause__ is None else None
 
 
 def _stop_at() -> int:

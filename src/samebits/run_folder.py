@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import json
 import os
+import re
 import shutil
 import sys
 import uuid
@@ -13,9 +14,9 @@ from typing import Any, TextIO
 from samebits import process
 from samebits.errors import WrongUse
 from samebits.files import cannot_write
+from samebits.formats import refuse_other
 from samebits.settings import changed
 
-FORMAT = 1  # of the manifest; a reader refuses what it does not know
 LOCK, CHECKPOINTS, METRICS = ".lock", "checkpoints", "metrics.jsonl"
 
 
@@ -38,9 +39,29 @@ def choose_folder(settings: Any, framework: str, folder: str | os.PathLike[str] 
         options = (f"{name}={value}" for name, value in others.items())
         chosen = Path("runs") / "-".join([framework, *profile, *options])
     path = Path(chosen)
-    if path.exists() and not (path / "manifest.json").exists():
-        raise WrongUse(f"{path} exists and is not a run; name another folder with --run, or move it away")
+    try:
+        there = _is_there(path)
+        if there and not (path / "manifest.json").exists():
+            raise WrongUse(f"{path} exists and is not a run; name another folder with --run, or move it away")
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise WrongUse(f"{path} cannot be looked at: {why}; name another folder with --run") from None
+    if there:
+        former_weights(path)  # now, not when the training is over and cannot be put there
     return path
+
+
+def _is_there(path: Path) -> bool:
+    """Whether something has that name; OSError or ValueError where nobody could put a run in its place.
+
+    Below a folder that one may not enter, a name that is too long or has a zero byte, a link to nothing.
+    """
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    os.stat(path)
+    return True
 
 
 UNNAMED = ("run", "data", "resume")  # settings that do not tell runs apart
@@ -168,7 +189,7 @@ def put_in_place(working: Path, folder: Path, weights: str) -> str | None:
     if not folder.exists():
         os.rename(working, folder)
         return None
-    former = read_manifest(folder)["weights_sha256"]
+    former = former_weights(folder)
     if former == weights:
         aside = folder.parent / f".{folder.name}.former-{os.getpid()}"
         os.rename(folder, aside)
@@ -184,23 +205,38 @@ def put_in_place(working: Path, folder: Path, weights: str) -> str | None:
     return f"the run that was here before has other weights; it is kept as {shown(kept)}"
 
 
+def former_weights(folder: Path) -> str:
+    """The weights' hash of the run that is in a folder where another one is to be put.
+
+    Raises:
+        WrongUse: its manifest does not have it, so the folder cannot be kept under another name.
+    """
+    try:
+        weights = read_manifest(folder).get("weights_sha256")
+    except WrongUse as error:
+        raise WrongUse(f"{error}; name another folder with --run, or move it away") from None
+    if not re.fullmatch("[0-9a-f]{64}", str(weights)):
+        raise WrongUse(
+            f"{folder / 'manifest.json'} has no weights_sha256: name another folder with --run, or move "
+            f"{folder} away"
+        )
+    return str(weights)
+
+
 def read_manifest(folder: str | os.PathLike[str]) -> dict[str, Any]:
     """The manifest of a finished run: of its folder, or a manifest.json that came alone.
 
     Raises:
         WrongUse: the folder is no run, or one of a format that this version does not know.
     """
-    path = Path(folder) if Path(folder).is_file() else Path(folder) / "manifest.json"
     try:
+        path = Path(folder) if Path(folder).is_file() else Path(folder) / "manifest.json"
         manifest: dict[str, Any] = json.loads(path.read_text())
     except (OSError, ValueError):
         raise WrongUse(f"{folder} is not a finished run: it has no readable manifest.json") from None
     if not isinstance(manifest, dict):
         raise WrongUse(f"{path} is not a run's manifest")
-    if manifest.get("format") != FORMAT:
-        raise WrongUse(
-            f"{path} has format {manifest.get('format')!r}; this version of samebits reads {FORMAT}"
-        )
+    refuse_other(path, manifest.get("format"))
     return manifest
 
 

@@ -190,12 +190,11 @@ def _former(folder: Path, reference: Mapping[str, Any], seed: int) -> Seeded | N
 
 def _apart_from_seed(manifest: Mapping[str, Any]) -> dict[str, Any]:
     facts = dict(flatten(manifest["fingerprint"]))
-    git = manifest["git"] or {}
     return {
         "command": split_seed(manifest["command"])[1],
         "settings": manifest["deciding_settings"] | {"seed": None},
         "fingerprint": {name: value for name, value in facts.items() if name not in FOLLOWING_THE_HOST},
-        "git": {name: git.get(name) for name in ("commit", "diff")},
+        "code": manifest["code"],
         "device": manifest["device"],
     }
 

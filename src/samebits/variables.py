@@ -22,6 +22,7 @@ POLICIES = {  # policy: its kinds
     "record": ("",),
     "placebo": ("",),
     "portable": ("",),
+    "switch": ("",),  # no variable: inside a framework
 }
 PROFILES = ("run", "portable")
 PLACEHOLDER = re.compile(r"\$\{(SAMEBITS_THREADS|SAMEBITS_CACHE|SAMEBITS_ROOT)\}")
@@ -29,10 +30,10 @@ PLACEHOLDER = re.compile(r"\$\{(SAMEBITS_THREADS|SAMEBITS_CACHE|SAMEBITS_ROOT)\}
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """One variable of determinism.env.
+    """One variable of determinism.env, or one switch inside a framework.
 
     Attributes:
-        name: the variable.
+        name: the variable, or the switch as Python calls it.
         policy: one of POLICIES: how a value that is already there is met.
         kind: which sort of that policy; empty for most.
         value: the text after `=`, placeholders unfilled; empty where the policy needs none.
@@ -89,12 +90,17 @@ def _nearest(working_folder: Path) -> Path:
 
 
 def read(path: str | os.PathLike[str] | None = None) -> list[Row]:
-    """Every row of determinism.env, in the file's order.
+    """Every variable of determinism.env, in the file's order.
 
     Raises:
         WrongUse: a line that is neither empty, nor a comment, nor a row with a reason above it.
     """
-    return list(_read(os.fspath(path or package_file(TABLE))))
+    return [row for row in _read(os.fspath(path or package_file(TABLE))) if row.policy != "switch"]
+
+
+def read_switches() -> list[Row]:
+    """The frameworks' own switches that determinism.env names, in the file's order; see samebits.switches."""
+    return [row for row in _read(os.fspath(package_file(TABLE))) if row.policy == "switch"]
 
 
 @functools.cache
@@ -122,7 +128,7 @@ def _parse(line: str, reason: str, place: str) -> Row:
     name, _, value = assignment.partition("=")
     if kind not in POLICIES.get(policy, ()):
         raise WrongUse(f"{place}: '{rule}' is no policy")
-    if not re.fullmatch(r"[A-Z_][A-Z0-9_]*", name):
+    if not re.fullmatch(r"[a-z_][A-Za-z0-9_.]*" if policy == "switch" else r"[A-Z_][A-Z0-9_]*", name):
         raise WrongUse(f"{place}: '{name}' is no variable's name")
     if not reason:
         raise WrongUse(f"{place}: {name} has no reason: say in a comment above it what it decides")

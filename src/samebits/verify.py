@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
@@ -9,18 +10,18 @@ from typing import Any
 
 import click
 
-from samebits import command_line, door, engine, fingerprint_diff, variables
+from samebits import code_state, command_line, door, engine, fingerprint_diff, git, variables
 from samebits.children import Child, train
 from samebits.compare import Comparison, compare_runs
 from samebits.errors import CheckFailed, WrongUse
 from samebits.files import sha256_file
-from samebits.fingerprint import FOLLOWING_THE_HOST, flatten
+from samebits.fingerprint import FOLLOWING_THE_HOST
 from samebits.fingerprint_diff import Difference
-from samebits.git import git_state
 from samebits.run_folder import read_manifest, shown
 from samebits.smoke import Watch, keep_runs, runs_folder
 
 HEX = 16  # digits of a hash that are shown in a sentence
+FILES = 3  # that are named in a sentence
 ANYWAY = "--anyway repeats it here nevertheless"
 AS_RECORDED = ("record", "portable", "merge")  # policies that leave a choice to the user, which decides bits
 
@@ -93,13 +94,12 @@ def command(run: Path, more: tuple[str, ...], anyway: bool, keep: bool, as_json:
             f"{run} was trained on a GPU and no NVIDIA driver answers here; `make doctor` says more"
         )
     with runs_folder("verify") as folder:
-        place = variables.find_root() / (manifest.get("working_folder") or "")
         child = Child(
             "the repetition",
             [door.entrypoint(), *training, *_device(manifest), *more],
             (folder / "repetition").resolve(),
             environment(manifest),
-            place if manifest.get("working_folder") and place.is_dir() else None,
+            _place(manifest),
         )
         watch = Watch(not as_json)
         with closing(train([child], watch=watch)) as training_, watch:
@@ -116,40 +116,60 @@ def command(run: Path, more: tuple[str, ...], anyway: bool, keep: bool, as_json:
 
 
 def refuse_other_code(manifest: Mapping[str, Any], run: Path) -> None:
-    """Nothing is said of a manifest without a commit: its run was no checkout's.
+    """Compare today's code with that of a manifest: commit, changes, and the files that ran.
+
+    Nothing is said where a manifest has neither a commit nor files: a notebook's outside of git.
 
     Raises:
         WrongUse: what would be repeated is not the code that made the run.
     """
-    links = [manifest.get("git"), *(link.get("git") for link in manifest.get("chain", ()))]
-    was = manifest.get("git")
-    if was is None:
-        return
-    commits = list(dict.fromkeys(link["commit"] for link in links if link))
-    now = git_state()
-    if len(commits) > 1:
-        several = ", ".join(commit[:HEX] for commit in commits)
-        raise WrongUse(f"{run} was interrupted and went on on another commit ({several}): {ANYWAY}")
-    if now is None:
+    was = manifest.get("code") or {}
+    parts = [*(link.get("code") or {} for link in manifest.get("chain", ())), was]
+    if other := code_state.together(parts):
+        raise WrongUse(f"{run} was interrupted and resumed {other}: {ANYWAY}")
+    folder = Path(_place(manifest) or ".", code_state.placed(str(was.get("folder") or "."))).resolve()
+    checkout = git.checkout(folder)
+    now = code_state.state(folder, checkout)
+    files = code_state.changed_files(folder, was.get("files") or {})
+    differ = f" ({_some(files)})" if files else ""
+    commit, short = was.get("commit"), (was.get("commit") or "")[:HEX]
+    if commit is not None and now["commit"] is None:
+        raise WrongUse(f"{run} was made on commit {commit}, and {folder} is no git checkout of it: {ANYWAY}")
+    if commit is not None and now["commit"] != commit:
         raise WrongUse(
-            f"{run} was made on commit {was['commit']}, and here is no git checkout of it: {ANYWAY}"
+            f"{run} was made on commit {commit}, here is {now['commit'][:HEX]}{differ}: "
+            f"`{_git(checkout)} checkout {short}` gives it, {ANYWAY}"
         )
-    if now["commit"] != was["commit"]:
+    if commit is not None and now["diff"] is not None and was.get("diff") is None:
+        changed = differ or (f" ({_some(git.changes(checkout[0]))})" if checkout else "")
         raise WrongUse(
-            f"{run} was made on commit {was['commit']}, here is {now['commit'][:HEX]}: "
-            f"`git checkout {was['commit'][:HEX]}` gives it, {ANYWAY}"
+            f"{run} was made on commit {short} as it is, and files here differ from it{changed}: "
+            f"`{_git(checkout)} stash --include-untracked` puts the changes away, {ANYWAY}"
         )
-    if now["dirty"] and not was["dirty"]:
+    if commit is not None and now["diff"] != was.get("diff"):
+        here = f"others ({now['diff'][:HEX]})" if now["diff"] else "none"
         raise WrongUse(
-            f"{run} was made on commit {was['commit'][:HEX]} as it is, and files here differ from it: "
-            f"`git stash --include-untracked` puts the changes away, {ANYWAY}"
+            f"{run} was made with changes that no commit has ({was['diff'][:HEX]}), and here are "
+            f"{here}{differ}: {ANYWAY}"
         )
-    if was["dirty"] and (was.get("diff") is None or was["diff"] != now["diff"]):
-        here = f"others ({now['diff'][:HEX]})" if now["dirty"] else "none"
-        raise WrongUse(
-            f"{run} was made with changes that no commit has ({(was.get('diff') or 'unknown')[:HEX]}), "
-            f"and here are {here}: {ANYWAY}"
-        )
+    if files:
+        raise WrongUse(f"{run} was made by other code than is in {folder}{differ}: {ANYWAY}")
+
+
+def _place(manifest: Mapping[str, Any]) -> Path | None:
+    """Where the repetition is started; None: here."""
+    place = variables.find_root() / (manifest.get("working_folder") or "")
+    return place if manifest.get("working_folder") and place.is_dir() else None
+
+
+def _git(checkout: tuple[Path, str] | None) -> str:
+    here = checkout is None or Path.cwd().resolve().is_relative_to(checkout[0])
+    return "git" if here or checkout is None else shlex.join(["git", "-C", str(checkout[0])])
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - FILES} more" if len(names) > FILES else ""
+    return ", ".join(names[:FILES]) + more
 
 
 def environment(manifest: Mapping[str, Any]) -> dict[str, str | None]:
@@ -199,14 +219,13 @@ def compare(manifest: Mapping[str, Any], run: Path, repetition: Path) -> Verdict
 
 
 def differences(was: Mapping[str, Any], is_: Mapping[str, Any]) -> Iterator[Difference]:
-    """In what two manifests differ: settings, then the facts of the fingerprint, what changes bits first."""
-    here, there = dict(flatten(was["deciding_settings"])), dict(flatten(is_["deciding_settings"]))
-    for name in {**here, **there}:
-        one, other = here.get(name, "absent"), there.get(name, "absent")
-        if one != other:
-            yield Difference(f"setting {name}", one, other, "changes", "another training")
-    facts = map(fingerprint_diff.of_manifest, (was, is_))
-    yield from (one for one in fingerprint_diff.differences(*facts) if one.fact not in FOLLOWING_THE_HOST)
+    """In what two manifests differ: code, settings, data, versions, machine."""
+    facts = [fingerprint_diff.of_manifest(one) for one in (was, is_)]
+    for one in facts:  # whether these are equal is the verdict's own subject
+        del one[fingerprint_diff.WEIGHTS]
+    found = [one for one in fingerprint_diff.differences(*facts) if one.fact not in FOLLOWING_THE_HOST]
+    found = [one for one in found if one.rank != "none" or not one.fact.startswith("code.")]
+    return iter(sorted(found, key=lambda one: not one.fact.startswith("code.")))
 
 
 def report(verdict: Verdict, kept: Path | None, as_json: bool) -> None:
@@ -227,8 +246,7 @@ def report(verdict: Verdict, kept: Path | None, as_json: bool) -> None:
     if not verdict.same:
         print(*verdict.lines(), sep="\n")
     for one in verdict.environment:
-        values = f"{one.first or 'not set'} → {one.second or 'not set'}"
-        print(f"environment  {one.fact}: {values} ({fingerprint_diff.WORDS[one.rank]})")
+        print(f"environment  {one.fact}: {fingerprint_diff.change(one)} ({fingerprint_diff.WORDS[one.rank]})")
     if verdict.same:
         print(f"same bits: sha256 {verdict.run}; {_environment_in_words(verdict)}")
     if kept is not None and verdict.same:
@@ -236,9 +254,12 @@ def report(verdict: Verdict, kept: Path | None, as_json: bool) -> None:
 
 
 def _environment_in_words(verdict: Verdict) -> str:
-    number = len(verdict.environment)
-    if number == 0 and not verdict.same:
-        return "the environment is the same: the code or the data changed, or the training does not repeat"
-    return {0: "the environment is the same", 1: "1 fact of the environment differs"}.get(
+    code = [one.fact.removeprefix("code.") for one in verdict.environment if one.fact.startswith("code.")]
+    number = len(verdict.environment) - len(code)
+    if number == 0 and not code and not verdict.same:
+        return "code and environment are the same: the data changed, or the training does not repeat"
+    files = [one.removeprefix("files.") for one in code if one.startswith("files.")]
+    changed = f"the code is other code ({_some(files or code)}); " if code else ""
+    return changed + {0: "the environment is the same", 1: "1 fact of the environment differs"}.get(
         number, f"{number} facts of the environment differ"
     )

@@ -155,6 +155,20 @@ def save_tensors(tensors: Mapping[str, Tensor], path: str | os.PathLike[str]) ->
     return write_whole(path, chunks(tensors))
 
 
+def refuse_none(tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """The tensors of a model, if there is a number in them.
+
+    Raises:
+        WrongUse: there is none, so their hash would be the same whatever was trained.
+    """
+    if not any(tensor.size for tensor in tensors.values()):
+        raise WrongUse(
+            "the model has no weights, so their hash would show nothing: give the trained model, or its "
+            "state dict"
+        )
+    return tensors
+
+
 @dataclass(frozen=True)
 class Stored:
     """Where a tensor lies in a file.

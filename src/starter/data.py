@@ -28,9 +28,12 @@ def load_digits(path: Path | None = None) -> tuple[Split, Split]:
     """Read the training and the test split; which sample is in which never changes, whatever the run's seed.
 
     Raises:
-        WrongUse: the file is missing, or its bytes are not the ones that the golden hashes were made with.
+        WrongUse: the file is missing, is a folder, or its bytes are not the ones that the golden hashes were
+            made with.
     """
     path = path or shipped_file()
+    if path.is_dir():
+        raise samebits.WrongUse(f"--data {path} is a folder; expected the digits' file")
     sha256 = samebits.data_sha256(path)
     if sha256 != SHA256:
         raise samebits.WrongUse(

@@ -101,7 +101,7 @@ def test_the_job_is_as_hardened() -> None:
 
 def test_apptainers_own_parser_reads_the_definition() -> None:
     assert recipe().fromHeader == "samebits:latest"
-    assert recipe().cmd == f'exec {ENTRYPOINT} "$@"'
+    assert recipe().cmd == f'exec {ENTRYPOINT} "${{@:-train}}"'  # as Docker's CMD
 
 
 @pytest.mark.parametrize("name", ["runscript", "startscript", "test"])

@@ -1,10 +1,13 @@
 """One image for all tests: the whole lock on a Debian base made on the spot, built once and then reused."""
 
+import contextlib
 import hashlib
 import os
 import re
 import shutil
+import socket
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,6 +22,10 @@ BASE = "samebits-base:bookworm"
 NAME = "samebits-test"
 # A line that a build is given as part of its CA bundle, and that must be nowhere in what it makes.
 MARKER = "samebits-test: the certificate of a company"
+REGISTRY = """version: 0.1
+storage: {{filesystem: {{rootdirectory: {folder}}}}}
+http: {{addr: "127.0.0.1:{port}"}}
+"""
 
 Done = subprocess.CompletedProcess[str]
 
@@ -38,9 +45,9 @@ def refusal(done: Done, status: int) -> str:
 
 
 def inputs() -> str:
-    """A hash of everything that .dockerignore lets into the build, and of the Dockerfile."""
+    """A hash of everything that .dockerignore lets into the build, and of the Dockerfiles."""
     allowed = [line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")]
-    files = [ROOT / "Dockerfile", ROOT / ".dockerignore"]
+    files = [ROOT / "Dockerfile", ROOT / ".dockerignore", *sorted((ROOT / "docker").iterdir())]
     for name in allowed:
         files += sorted((ROOT / name).rglob("*")) if (ROOT / name).is_dir() else [ROOT / name]
     digest = hashlib.sha256()
@@ -54,8 +61,7 @@ def inputs() -> str:
 def small(tmp_path: Path) -> Path:
     """A copy of the repository whose image has three wheels: its lock is cut down, and nobody asks for CUDA.
 
-    The two rows that the labels are checked against stay, for another Python: the real check reads them, and
-    nothing is installed.
+    The two rows that tools/image.py reads for the labels stay, for another Python: nothing is installed.
     """
     copy = tmp_path / "small"
     leave = shutil.ignore_patterns(".git", ".venv*", "runs", ".cache", ".proof", ".*_cache", "__pycache__")
@@ -118,9 +124,9 @@ def image(docker: str, build: Callable[..., Done]) -> str:
 
 @pytest.fixture(scope="session")
 def compiling(docker: str, image: str, build: Callable[..., Done]) -> Iterator[str]:
-    """`--target compile` over the same image; skips where the base's packages cannot be had."""
-    name = f"{NAME}:compile"
-    built = build(IMAGE=name, TARGET="compile")
+    """docker/compile.Dockerfile over the same image; skips where the base's packages cannot be had."""
+    name = f"{image}-compile"
+    built = build(IMAGE=image, TARGET="compile")
     if "Temporary failure resolving" in built.stderr or "Unable to fetch" in built.stderr:
         pytest.skip("no mirror of Debian's packages can be reached from a build")
     assert built.returncode == 0, built.stderr[-3000:]
@@ -152,3 +158,29 @@ def container(docker: str, image: str) -> Iterator[Callable[..., str]]:
     yield container
     for one in started:
         run(docker, "rm", "--force", one)
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Debian's registry on a free port of this machine, where Docker wants no certificate: host and port."""
+    program = shutil.which("docker-registry")
+    if program is None:
+        pytest.skip("a registry to push to: apt-get install docker-registry")
+    folder = tmp_path_factory.mktemp("registry")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    settings = folder / "registry.yml"
+    settings.write_text(REGISTRY.format(folder=folder / "data", port=port))
+    with subprocess.Popen([program, "serve", settings], stderr=subprocess.DEVNULL) as serving:
+        try:
+            deadline = time.monotonic() + 30
+            while True:
+                with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+                    break
+                assert time.monotonic() < deadline, "the registry does not answer"
+                time.sleep(0.1)
+            yield f"localhost:{port}"
+        finally:
+            serving.terminate()
+    shutil.rmtree(folder)  # a base is in it

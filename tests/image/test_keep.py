@@ -1,10 +1,8 @@
 """The image as one file, and in a registry of one's own, with a real engine and a real registry."""
 
-import contextlib
 import hashlib
 import os
 import re
-import shutil
 import socket
 import subprocess
 import time
@@ -17,11 +15,6 @@ from .conftest import NAME, ROOT, Done, refusal, run
 
 TOOL = ROOT / "tools" / "image_keep.py"
 pytestmark = pytest.mark.image
-
-REGISTRY = """version: 0.1
-storage: {{filesystem: {{rootdirectory: {folder}}}}}
-http: {{addr: "127.0.0.1:{port}"}}
-"""
 
 
 @pytest.fixture
@@ -129,30 +122,6 @@ def test_wrong_use(keep: Callable[..., Done]) -> None:
 
 
 # ---------------------------------------------------------------- a registry of one's own
-
-
-@pytest.fixture
-def registry(tmp_path: Path) -> Iterator[str]:
-    """Debian's registry on a free port of this machine, where Docker wants no certificate."""
-    program = shutil.which("docker-registry")
-    if program is None:
-        pytest.skip("a registry to push to: apt-get install docker-registry")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    settings = tmp_path / "registry.yml"
-    settings.write_text(REGISTRY.format(folder=tmp_path / "registry", port=port))
-    with subprocess.Popen([program, "serve", settings], stderr=subprocess.DEVNULL) as serving:
-        try:
-            deadline = time.monotonic() + 30
-            while True:
-                with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
-                    break
-                assert time.monotonic() < deadline, "the registry does not answer"
-                time.sleep(0.1)
-            yield f"localhost:{port}"
-        finally:
-            serving.terminate()
 
 
 def test_a_mirror(docker: str, keep: Callable[..., Done], tiny: str, registry: str) -> None:

@@ -2,10 +2,7 @@
 
 import json
 import shutil
-import socket
-import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,39 +16,6 @@ USER 0
 RUN sed -i '/^Package: bash$/,/^$/s/^Version: .*/Version: 9.9-1/' /var/lib/dpkg/status
 ENV CUDA_VERSION=12.9.0 PAGER=less
 """
-
-
-@pytest.fixture(scope="module")
-def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A registry on this machine (Debian's docker-registry): its host and port."""
-    program = shutil.which("docker-registry")
-    if program is None:
-        pytest.skip("docker-registry is not installed: apt-get install docker-registry")
-    folder = tmp_path_factory.mktemp("registry")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
-    settings = {
-        "version": 0.1,
-        "storage": {"filesystem": {"rootdirectory": str(folder / "data")}},
-        "http": {"addr": address},
-    }
-    (folder / "config.yml").write_text(json.dumps(settings))  # JSON is YAML
-    with open(folder / "log", "wb") as log:
-        process = subprocess.Popen([program, "serve", folder / "config.yml"], stdout=log, stderr=log)
-    host, _, port = address.partition(":")
-    deadline = time.monotonic() + 30
-    while True:
-        try:
-            socket.create_connection((host, int(port)), 1).close()
-            break
-        except OSError:
-            assert time.monotonic() < deadline, (folder / "log").read_text()
-            time.sleep(0.1)
-    yield address
-    process.terminate()
-    process.wait()
-    shutil.rmtree(folder)
 
 
 @pytest.fixture

@@ -59,8 +59,8 @@ def test_a_second_pass_in_the_same_kernel_gives_the_same(executed):
 def test_as_committed_it_gives_the_golden_hash(executed):
     _, _, passes = executed
     verdict = passes[2]["golden"]
-    # On the machine that made the golden hashes they must match; on another one the reason is named.
-    assert verdict == "matches the golden hash" or "made elsewhere: " in verdict
+    # On a machine of a kind that has a golden hash it must match; on another one the reason is named.
+    assert verdict == "matches the golden hash" or verdict.startswith("another hash (")
     assert verdict in text(passes[2]["outputs"]["run"])
     assert "image/png" in passes[2]["outputs"]["curves"][0]["data"]
 

@@ -1,9 +1,13 @@
 """The command line: one clear line for a mistake, the right status, never a traceback."""
 
+import os
+import re
 import subprocess
 
 import pytest
 from tests.conftest import ROOT, one_line
+
+from samebits.cli import COMMANDS, SUMMARIES
 
 
 @pytest.mark.parametrize(
@@ -15,6 +19,8 @@ from tests.conftest import ROOT, one_line
         (["samebits", "exec"], "Missing argument 'CMD [ARG]...'"),
         (["samebits", "golden", "nowhere"], "nowhere is not a finished run"),
         (["samebits", "doctor", "--hots"], "No such option"),
+        (["samebits", "lint", "a" * 300], "a cannot be looked at: File name too long"),
+        (["samebits", "verify", "a" * 300], "a is not a finished run"),
         (["samebits", "smoke-controls", "nomodule"], "there is no module nomodule"),
         (["python", "tools/lock.py", "--chekc"], "No such option"),
         (["python", "tools/proof.py", "everything"], "'everything' is not one of"),
@@ -30,6 +36,56 @@ def test_no_command_shows_the_help(start):
     done = start("samebits")
     assert done.returncode == 2
     assert done.stderr.startswith("Usage: samebits [OPTIONS] COMMAND")
+
+
+def test_the_help_names_every_command_in_whole_lines(start):
+    """In 80 columns, and nothing is cut."""
+    done = start("samebits", "--help", COLUMNS="80")
+    commands = done.stdout.partition("Commands:")[2]
+    listed = dict(re.findall(r"^  ([a-z-]+)  +(\S.*)$", commands, re.MULTILINE))
+    assert listed == {name: SUMMARIES[name] for name in COMMANDS}
+    assert len(commands.strip().splitlines()) == len(COMMANDS)
+    assert max(map(len, done.stdout.splitlines())) <= 80
+
+
+@pytest.mark.parametrize(
+    ("command", "hint"),
+    [
+        (["./entrypoint", "train", "--epohcs", "3"], "./entrypoint train --help"),
+        (["./entrypoint", "samebits", "smoke", "--nope"], "./entrypoint samebits smoke --help"),
+        (["./entrypoint", "samebits", "smok"], "./entrypoint samebits --help"),
+        (["./entrypoint", "python", "tools/lock.py", "--nope"], "./entrypoint python tools/lock.py --help"),
+        (["./entrypoint", "python", "tools/proof.py", "--nope"], "./entrypoint python tools/proof.py --help"),
+        (["./entrypoint", "python", "-m", "samebits.disturb", "--nope"],
+         "./entrypoint python -m samebits.disturb --help"),
+        ([".venv/bin/python", "-m", "samebits", "doctor", "--nope"], "./entrypoint samebits doctor --help"),
+        (["./entrypoint", "samebits", "lint", "--select", "SB999", "src/starter"],
+         "./entrypoint samebits lint --list"),
+    ],
+)  # fmt: skip
+def test_a_hint_runs_as_it_is_printed(command, hint):
+    """From the project's folder, in a shell that has nothing of ours on PATH."""
+    environment = {"PATH": "/usr/bin:/bin", "HOME": os.environ.get("HOME", "/tmp")}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert f"`{hint}`" in one_line(done.stderr)
+    again = subprocess.run(hint, shell=True, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert (again.returncode, again.stderr) == (0, "")
+
+
+def test_a_hint_is_short_where_the_environment_is_activated():
+    environment = {"PATH": f"{ROOT}/.venv/bin:/usr/bin:/bin", "HOME": "/tmp"}
+    done = subprocess.run(
+        ["samebits", "doctor", "--nope"], cwd="/", env=environment, capture_output=True, text=True
+    )
+    assert "see `samebits doctor --help`" in one_line(done.stderr)
+
+
+def test_a_hint_finds_the_project_from_elsewhere():
+    environment = {"PATH": "/usr/bin:/bin", "HOME": "/tmp"}
+    command = [f"{ROOT}/entrypoint", "train", "--nope"]
+    done = subprocess.run(command, cwd="/", env=environment, capture_output=True, text=True)
+    assert f"see `{ROOT}/entrypoint train --help`" in one_line(done.stderr)
 
 
 def test_the_words_help_is_the_commands(start):

@@ -2,18 +2,25 @@
 
 import json
 import os
+import shutil  # only: torch
 import subprocess
 import sys
 
 import pytest
 
 from samebits import cpu
+from samebits.instructions import BRANCHES  # only: torch
+from samebits.portable.machines import NATIVE, QEMU
 
 TELL = "import json, math, {module}; from samebits import cpu; print(json.dumps(cpu.facts()))"
 
 
-def told(module: str = "math", **variables: str) -> dict[str, str]:
-    command = [sys.executable, "-c", TELL.format(module=module)]
+EMULATED = [pytest.param(cpu, marks=pytest.mark.slow) for cpu in ("Haswell", "EPYC")]
+
+
+def told(module: str = "math", cpu: str = NATIVE, **variables: str) -> dict[str, str]:
+    emulating = [] if cpu == NATIVE else [QEMU, "-cpu", cpu]
+    command = [*emulating, sys.executable, "-c", TELL.format(module=module)]
     started = subprocess.run(command, env=os.environ | variables, capture_output=True, text=True, check=True)
     facts: dict[str, str] = json.loads(started.stdout)
     return facts
@@ -26,13 +33,19 @@ def test_libm_tells_its_variants() -> None:
     assert "mkl" not in plain
 
 
-def test_mkl_tells_its_branch() -> None:
-    pytest.importorskip("torch")
-    assert told("torch", MKL_CBWR="COMPATIBLE")["mkl"] == "COMPATIBLE"
-    assert told("torch", MKL_CBWR="AVX2")["mkl"] in ("AVX2", "COMPATIBLE")  # the second on AMD
-    assert told("torch")["mkl"] not in ("", "OFF", "AUTO")
+# only: torch
+@pytest.mark.parametrize("cpu", [NATIVE, *EMULATED])
+def test_mkl_tells_its_branch(cpu: str) -> None:
+    """Every CPU takes COMPATIBLE. Another branch MKL takes or not, as it likes the CPU's maker."""
+    if cpu != NATIVE and shutil.which(QEMU) is None:
+        pytest.skip(f"{QEMU} is not installed (qemu-user-static)")
+    assert told("torch", cpu, MKL_CBWR="COMPATIBLE")["mkl"] == "COMPATIBLE"
+    own = told("torch", cpu)["mkl"]
+    assert own in set(BRANCHES.values()) - {"OFF", "COMPATIBLE"}
+    assert told("torch", cpu, MKL_CBWR="AVX2")["mkl"] in ("AVX2", own)
 
 
+# only: end
 def test_the_processor_is_the_kernels(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> None:
     text = "processor: 0\nmodel name: Model A\nvendor_id: V\nflags: fpu sse2 fma avx2 avx512f amx_tile\n"
     monkeypatch.setattr(cpu, "_read", lambda path: text + "\nprocessor: 1\nmodel name: Model B\n")

@@ -42,15 +42,34 @@ def test_a_bare_process_is_wrong():
 
 
 def test_the_table_has_whole_lines():
-    started = doctor(SAMEBITS_ALLOW="NVIDIA_TF32_OVERRIDE", NVIDIA_TF32_OVERRIDE="1")
+    started = doctor("--all", SAMEBITS_ALLOW="NVIDIA_TF32_OVERRIDE", NVIDIA_TF32_OVERRIDE="1")
     assert started.returncode == 0
     (line,) = (line for line in started.stdout.splitlines() if line.startswith("NVIDIA_TF32_OVERRIDE"))
     assert re.split(r"\s{2,}", line.strip()) == [
         "NVIDIA_TF32_OVERRIDE",
         "doubtful",
         "1",
-        "let pass by SAMEBITS_ALLOW",
+        "allowed by SAMEBITS_ALLOW",
     ]
+
+
+def test_only_what_is_not_right_is_shown():
+    """And a last line says how much was looked at; `--all` and `--json` have every row."""
+    started = doctor(SAMEBITS_ALLOW="NVIDIA_TF32_OVERRIDE", NVIDIA_TF32_OVERRIDE="1")
+    everything = json.loads(doctor("--json").stdout)
+    states = [one["state"] for one in everything]
+    heading, *rows, last = started.stdout.splitlines()
+    assert heading.startswith("subject")
+    assert len(rows) == 1 + states.count("doubtful")  # shared memory, in a small container
+    assert re.fullmatch(r"\d doubtful, \d+ right \(`.*entrypoint samebits doctor --all` shows .*\)", last)
+    *_, last = doctor().stdout.splitlines()
+    if set(states) == {"right"}:
+        assert last.startswith(f"all is right: {len(states)} checks")
+        assert len(doctor().stdout.splitlines()) == 1
+    wrong = doctor(through=False).stdout.splitlines()
+    assert "wrong, " in wrong[-1]
+    assert not [line for line in wrong if re.search(r"\bright\b", line)][:-1]
+    assert len(doctor("--all").stdout.splitlines()) > len(states)
 
 
 def test_a_package_that_is_not_as_locked_is_wrong(tmp_path):
@@ -101,6 +120,13 @@ def test_placebos_and_traps_are_told():
     assert findings["DNNL_MAX_CPU_ISA"]["state"] == "wrong"
     assert "ONEDNN_MAX_CPU_ISA is 'AVX2'" in findings["DNNL_MAX_CPU_ISA"]["found"]
     assert findings["NCCL_DETERMINISTIC"]["found"] == "not set"
+
+
+def test_switches_that_open_run_leaves_alone_are_told():
+    started = doctor("--json", SAMEBITS_ALLOW="TZ,torch.backends.cudnn.benchmark")
+    findings = {finding["subject"]: finding for finding in json.loads(started.stdout)}
+    assert findings["torch.backends.cudnn.benchmark"]["state"] == findings["TZ"]["state"] == "doubtful"
+    assert "torch.use_deterministic_algorithms" not in findings
 
 
 def test_a_package_in_no_lock_is_doubtful(tmp_path):

@@ -1,20 +1,28 @@
 """What git says of the code, and what stands for it where there is none."""
 
-from samebits.git import git, git_state, hash_of_changes
-
-
-def test_an_image_says_whether_its_commit_was_clean(monkeypatch):
-    for given, dirty in (("c" * 40, False), ("c" * 40 + "-dirty", True)):
-        monkeypatch.setenv("SAMEBITS_COMMIT", given)
-        assert git_state() == {"commit": "c" * 40, "dirty": dirty, "diff": None}
+from samebits.git import changes, checkout, git, has_all, hash_of_changes
 
 
 def test_no_checkout_is_no_error(tmp_path, monkeypatch):
     assert git(tmp_path, "rev-parse", "HEAD") is None
+    assert checkout(tmp_path) is None
+    git(tmp_path, "init", "-q")
+    assert checkout(tmp_path) is None, "there is no first commit"
     monkeypatch.setenv("PATH", str(tmp_path))
     assert git(tmp_path, "version") is None
-    monkeypatch.delenv("SAMEBITS_COMMIT", raising=False)
-    assert git_state() is None
+
+
+def test_what_runs_leave_behind_is_no_change(tmp_path):
+    git(tmp_path, "init", "-q")
+    left = ("runs/torch/x", "thesis/first/manifest.json", "thesis/first/checkpoints/y", ".x.partial/.lock")
+    for name in (*left, "a/__pycache__/b.pyc", "x.interrupted-1/z", "new name.py", "a/\u00fc.py"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("1")
+    assert changes(tmp_path) == ["a/\u00fc.py", "new name.py"]
+    git(tmp_path, "add", "runs", "new name.py")
+    assert changes(tmp_path) == ["a/\u00fc.py", "new name.py", "runs/torch/x"], "staged by hand"
+    assert has_all(tmp_path, [tmp_path / "new name.py", tmp_path.parent / "elsewhere"])
+    assert not has_all(tmp_path, [tmp_path / "new name.py", tmp_path / "a" / "\u00fc.py"])
 
 
 def test_the_hash_of_what_differs_from_the_commit(tmp_path):

@@ -17,7 +17,7 @@ CLEAN = dict.fromkeys(["ONLY", "STRESS", "REPEATS", "JOBS", "JSON", "DEVICE", "F
 TRAINING = """
 import argparse, hashlib, json, os, sys
 from pathlib import Path
-from samebits.run_folder import FORMAT
+from samebits.formats import FORMAT
 from samebits.weights import Tensor, save_tensors
 
 parser = argparse.ArgumentParser()

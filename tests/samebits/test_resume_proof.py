@@ -22,7 +22,7 @@ import samebits, samebits.torch
 @dataclass(frozen=True)
 class Settings:
     seed: int = samebits.option(0, "seed")
-    resume: str = samebits.option("auto", "resume", innocent=True)
+    resume: str = samebits.option("auto", "resume", affects_weights=False)
 
 def train(settings):
     samebits.torch.make_deterministic()

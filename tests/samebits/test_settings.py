@@ -15,8 +15,8 @@ class Settings:
     seed: int = samebits.option(0, "the seed", minimum=0)
     rate: float = samebits.option(0.5, "the rate", maximum=1)
     kind: Literal["a", "b"] = samebits.option("a", "the kind")
-    fast: bool = samebits.option(False, "be fast", innocent=True)
-    run: Path | None = samebits.option(None, "the folder", innocent=True)
+    fast: bool = samebits.option(False, "be fast", affects_weights=False)
+    run: Path | None = samebits.option(None, "the folder", affects_weights=False)
 
 
 def parse(*arguments):

@@ -16,7 +16,8 @@ TRAINING = """
 import hashlib, json, os, sys
 from pathlib import Path
 from samebits.command_line import recorded
-from samebits.run_folder import FORMAT, put_in_place
+from samebits.formats import FORMAT
+from samebits.run_folder import put_in_place
 from samebits.weights import Tensor, save_tensors
 
 seed, what = int(sys.argv[-1]), sys.argv[1]
@@ -32,7 +33,7 @@ weights = save_tensors({"w": Tensor("F32", (1,), lambda: content)}, working / "w
 facts = {"cpu": Path("cpu").read_text() if Path("cpu").exists() else "a CPU"}
 manifest = {
     "format": FORMAT, "weights_sha256": weights, "seed": seed, "command": recorded(), "device": "cpu",
-    "deciding_settings": {"seed": seed}, "fingerprint": facts, "git": {"commit": "c", "dirty": False},
+    "deciding_settings": {"seed": seed}, "fingerprint": facts, "code": {"commit": "c", "dirty": False},
     "metrics": {"epoch": 2, "loss": seed / 2, "val_accuracy": 0.5, "batches": "aa"},
 }
 (working / "manifest.json").write_text(json.dumps(manifest))

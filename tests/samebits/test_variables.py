@@ -7,7 +7,7 @@ import pytest
 from tests.conftest import ROOT
 
 from samebits.errors import WrongUse
-from samebits.variables import find_root, read
+from samebits.variables import find_root, read, read_switches
 
 # Every variable that was checked against the libraries and found to decide bits, or to be believed to.
 CHECKED = """
@@ -63,6 +63,13 @@ def test_a_row_is_parsed(tmp_path):
     assert (forbidden.name, forbidden.policy, forbidden.value) == ("A", "forbid", "")
 
 
+def test_switches_are_no_variables():
+    switches = [row.name for row in read_switches()]
+    assert "torch.use_deterministic_algorithms" in switches
+    assert not set(switches) & {row.name for row in read()}
+    assert all(row.reason and not row.value for row in read_switches())
+
+
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
@@ -70,6 +77,8 @@ def test_a_row_is_parsed(tmp_path):
         ("# Why.\nambient A=1\n", "2: 'ambient' is no policy"),
         ("# Why.\nA=1\n", "2: 'A=1' is no policy"),
         ("# Why.\npin $(id)=1\n", "2: '$(id)' is no variable's name"),
+        ("# Why.\nswitch $(id)\n", "2: '$(id)' is no variable's name"),
+        ("# Why.\npin torch.x=1\n", "2: 'torch.x' is no variable's name"),
         ("pin A=1\n", "1: A has no reason"),
         ("# Another's.\npin A=1\npin B=1\n", "3: B has no reason"),
         ("# Far away.\n\npin A=1\n", "3: A has no reason"),

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from tests.conftest import FRAMEWORKS, Started, one_line
 
-from samebits import engine
-from samebits.git import git_state
+from samebits import code_state, engine
+from samebits.formats import FORMAT
 
 pytestmark = pytest.mark.skipif("torch" not in FRAMEWORKS, reason="its training is one in torch")
 
 Start = Callable[..., Started]
-GIT = {"commit": "c" * 40, "dirty": False}
+CODE = {"folder": ".", "commit": "c" * 40, "dirty": False, "diff": None, "files": {}}
 
 # Where it is started, a file named `clock` makes it draw from the time, one named `more` from other data.
 TRAINING = """
@@ -29,7 +29,7 @@ import samebits, samebits.torch
 class Settings:
     seed: int = samebits.option(0, "seed")
     epochs: int = samebits.option(3, "epochs")
-    device: str = samebits.option("auto", "device", innocent=True)
+    device: str = samebits.option("auto", "device", affects_weights=False)
 
 def train(settings):
     samebits.torch.make_deterministic()
@@ -97,14 +97,14 @@ def test_a_manifest_alone_from_elsewhere(start: Start, folder: Path) -> None:
     alone = folder / "manifest.json"
     shutil.copy(folder / "run" / "manifest.json", alone)
     fingerprint = json.loads(alone.read_text())["fingerprint"]
-    edit(alone, git=GIT, chain=[], fingerprint=fingerprint | {"libc": "glibc 1.0"})
+    edit(alone, code=CODE, chain=[], fingerprint=fingerprint | {"libc": "glibc 1.0"})
     refused = start("samebits", "verify", alone, cwd=folder)
     assert refused.returncode == 2
     assert "--anyway" in one_line(refused.stderr)
     done = start("samebits", "verify", "--anyway", alone, cwd=folder)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "environment  libc: glibc 1.0 → glibc" in done.stdout
-    assert done.stdout.splitlines()[-1].endswith("; 1 fact of the environment differs")
+    assert done.stdout.splitlines()[-1].endswith(" 1 fact of the environment differs")
 
 
 def test_a_training_that_asks_for_the_time_is_caught(start: Start, folder: Path) -> None:
@@ -112,7 +112,7 @@ def test_a_training_that_asks_for_the_time_is_caught(start: Start, folder: Path)
     done = start("samebits", "verify", "--json", "run", cwd=folder)
     assert done.returncode == 1
     says = one_line(done.stderr)
-    assert "not the same bits: other weights; the environment is the same: the code or the data" in says
+    assert "not the same bits: other weights; code and environment are the same: the data changed" in says
     result = json.loads(done.stdout)
     assert result["same"] is False
     assert result["sha256"]["run"] != result["sha256"]["repetition"]
@@ -147,17 +147,22 @@ def test_metrics_that_were_edited_by_hand(start: Start, folder: Path) -> None:
 @pytest.mark.parametrize(
     ("values", "says"),
     [
-        ({"format": 99}, "has format 99; this version of samebits reads 1"),
-        ({"git": GIT, "chain": []}, f"was made on commit {'c' * 40}, "),
+        ({"format": 99}, f"has format 99, this version of samebits reads {FORMAT}"),
+        ({"format": 1}, f"reads {FORMAT}: samebits' last commit that reads it is e251841"),
+        ({"code": CODE, "chain": []}, f"was made on commit {'c' * 40}, "),
         pytest.param(
-            {"git": None, "chain": [], "device": "cuda"},
+            {"code": None, "chain": [], "device": "cuda"},
             "was trained on a GPU and no NVIDIA driver",
             marks=pytest.mark.skipif(bool(engine.driver()), reason="a GPU is there"),
         ),
-        ({"git": GIT, "chain": [{"git": GIT | {"commit": "d" * 40}}]}, "went on on another commit"),
-        ({"git": None, "chain": [], "command": None}, "does not say which command"),
-        ({"git": None, "chain": [], "command": ["python", "-m", "ipykernel_launcher"]}, "in a notebook"),
-        ({"git": None, "chain": [], "command": ["/opt/bin/python3", "-"]}, "typed in or piped in"),
+        ({"code": CODE, "chain": [{"code": CODE | {"commit": "d" * 40}}]}, "resumed on another commit"),
+        (
+            {"code": CODE | {"files": {"a": "1"}}, "chain": [{"code": CODE | {"files": {"a": "2"}}}]},
+            "resumed with other code (a): --anyway",
+        ),
+        ({"code": None, "chain": [], "command": None}, "does not say which command"),
+        ({"code": None, "chain": [], "command": ["python", "-m", "ipykernel_launcher"]}, "in a notebook"),
+        ({"code": None, "chain": [], "command": ["/opt/bin/python3", "-"]}, "typed in or piped in"),
     ],
 )
 def test_what_cannot_be_repeated_is_one_line(
@@ -170,11 +175,12 @@ def test_what_cannot_be_repeated_is_one_line(
     assert not (folder / "runs").exists()
 
 
-@pytest.mark.skipif(git_state() is None, reason="no git checkout")
 def test_changes_that_no_commit_has_must_be_those_of_today(start: Start, folder: Path) -> None:
-    now = git_state()
-    assert now is not None
-    edit(folder / "run" / "manifest.json", git=now | {"dirty": True, "diff": "e" * 64}, chain=[])
+    now = code_state.here()
+    if now["commit"] is None:
+        pytest.skip("no git checkout")
+    code = now | {"folder": "${SAMEBITS_ROOT}", "dirty": True, "diff": "e" * 64}
+    edit(folder / "run" / "manifest.json", code=code, chain=[])
     done = start("samebits", "verify", "run", cwd=folder)
     assert done.returncode == 2
     assert "was made with changes that no commit has (eeeeeeee" in one_line(done.stderr)

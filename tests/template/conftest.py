@@ -39,8 +39,8 @@ def commit(folder: Path, message: str) -> None:
 def generate(template: Path) -> Generate:
     """Run cookiecutter in a folder, with answers as `name="value"`; no user's own configuration has a say."""
 
-    def generate(folder: Path, **answers: str) -> Started:
-        words = [f"{name}={value}" for name, value in answers.items()]
+    def generate(folder: Path, *options: str, **answers: str) -> Started:
+        words = [*options, *(f"{name}={value}" for name, value in answers.items())]
         command = ["cookiecutter", "--no-input", "--default-config", str(template), *words]
         return subprocess.run(
             [ROOT / ".venv" / "bin" / command[0], *command[1:]],

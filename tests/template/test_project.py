@@ -1,9 +1,11 @@
 """A generated project is this repository under other names, less what was not asked for; and nothing else."""
 
 import difflib
-import json
+import hashlib
+import importlib.metadata
 import re
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -15,9 +17,11 @@ from tests.template.conftest import Generate, git
 PACKAGE = "a_package_with_a_longish_name"
 # The template's own files and tests.
 STAYS_BEHIND = {
+    "CHANGELOG.md",
     "cookiecutter.json",
     "hooks/post_gen_project.py",
     "docs/library.md",
+    "hooks/pre_gen_project.py",
     "docs/template.md",
     "setup.py",
     "tests/template/conftest.py",
@@ -41,8 +45,16 @@ OF_FRAMEWORK = {
     for framework in ("torch", "keras")
 }
 # In these files every project lacks the template's own lines.
-SHORTENED = {"Makefile", "README.md", "requirements-dev.lock", "requirements.lock", "tests/test_readme.py"}
-SHORTENED |= {"pyproject.toml", "src/samebits/entrypoint", "tools/proof.py"}
+SHORTENED = {
+    "Makefile",
+    "README.md",
+    "locks/requirements-dev.lock",
+    "pyproject.toml",
+    "requirements.lock",
+    "src/samebits/entrypoint",
+    "tests/test_readme.py",
+    "tools/proof.py",
+}
 # In these a project of one framework lacks lines as well. Every other file has all its lines, but for names.
 SHORTENED_FOR_ONE = {
     ".github/workflows/test.yml",
@@ -50,11 +62,11 @@ SHORTENED_FOR_ONE = {
     "docs/notebook.md",
     "docs/resume.md",
     "environment.yml",
-    "golden.toml",
     "tests/conftest.py",
     "tests/image/test_image.py",
     "tests/samebits/portable/test_images.py",
     "tests/samebits/portable/test_proof.py",
+    "tests/samebits/test_cpu.py",
     "tests/samebits/test_instructions.py",
     "tests/samebits/test_lazy.py",
     "tests/samebits/test_process.py",
@@ -76,15 +88,14 @@ NAMED = {
     "deploy/job.yaml": 5,
     "deploy/slurm.sh": 3,
     "docs/clusters.md": 4,
-    "docs/container.md": 13,
+    "docs/container.md": 16,
     "pyproject.toml": 3,
     "tests/deploy/test_engines.py": 1,
     "tests/deploy/test_slurm.py": 3,
     "tests/image/test_devcontainer.py": 1,
 }
-# These are other files altogether: the owner's licence, and the bill of the wheels that are left, under the
-# project's name (which `make lock-check` compares with the project's own locks).
-REMADE = {"LICENSE", "sbom.cdx.json"}
+# Other files altogether: the owner's licence, and golden.toml, which names the project's files; see below.
+REMADE = {"LICENSE", "golden.toml"}
 NEW = {"src/samebits/LICENSE"}  # samebits' own licence, where the project has its owner's
 
 
@@ -143,6 +154,23 @@ def test_its_files_are_the_roots_but_for_names(template: Path, project: Path) ->
     assert not differences
 
 
+def test_the_golden_hashes_are_the_roots_and_name_the_projects_own_files(
+    template: Path, project: Path
+) -> None:
+    before, after = (tomllib.loads((folder / "golden.toml").read_text()) for folder in (template, project))
+    frameworks = ("torch", "keras") if framework_of(project) == "both" else (framework_of(project),)
+    assert list(after) == ["format", *(name for name in before if name.startswith(frameworks))]
+    del after["format"]
+    for name, entry in after.items():
+        assert entry["weights_sha256"] == before[name]["weights_sha256"]
+        facts = entry["fingerprint"]
+        places = {fact: project / "src" / fact.partition(".files.")[2] for fact in facts if ".files." in fact}
+        places |= {fact: project / fact.partition(".")[2] for fact in facts if fact.startswith("locks.")}
+        assert len(places) == 7
+        for fact, path in places.items():
+            assert facts[fact] == hashlib.sha256(path.read_bytes()).hexdigest(), fact
+
+
 def test_nothing_reminds_of_the_template(project: Path) -> None:
     other = {"torch": "keras", "keras": "torch"}.get(framework_of(project))
     for name, path in files(project).items():
@@ -164,6 +192,16 @@ def test_every_top_level_name_is_linked_or_stays_behind(template: Path) -> None:
     links = {"." * (link.name == "gitignore") + link.name for link in (template / templated).iterdir()}
     stay = {name for name in STAYS_BEHIND if "/" not in name} | {"hooks", templated}
     assert links - {"licences"} == names - stay
+
+
+def test_the_root_holds_what_a_newcomer_looks_for_and_no_more(template: Path) -> None:
+    """What only developers or a release need has a folder: locks, docker, tools, docs."""
+    names = {name.split("/")[0] for name in git(template, "ls-files", "-z").split("\0") if name}
+    asked_for = "Dockerfile environment.yml conda-lock.yml Makefile entrypoint src tests README.md"
+    also = "pyproject.toml requirements.lock determinism.env golden.toml LICENSE CITATION.cff CHANGELOG.md"
+    folders = "locks docker docs tools deploy notebooks cookiecutter.json hooks"
+    seen = {name for name in names if not name.startswith((".", "{{"))}
+    assert seen == set(f"{asked_for} {also} {folders}".split())
 
 
 def test_the_licence_is_the_owners_and_samebits_keeps_its_own(template: Path, project: Path) -> None:
@@ -210,27 +248,62 @@ def test_every_question_has_a_default(generate: Generate, tmp_path: Path) -> Non
         ({"package_name": "random"}, "the package name random is taken"),
         ({"project_name": "!!!"}, 'the project name "!!!" has no letter or digit'),
         ({"project_name": "PyTorch", "package_name": "torch"}, "the package name torch is taken"),
-        ({"project_name": "Keras", "package_name": "alpha"}, 'project name "Keras" is that of a package'),
         ({"project_name": "9 lives"}, 'the package name "9_lives" cannot be imported'),
+        ({"project_name": "Keras", "package_name": "alpha"}, 'project name "Keras" is that of a package'),
+        (
+            {"project_name": "Safe Tensors", "package_name": "safetensors"},
+            "package name safetensors is taken",
+        ),
+        ({"project_name": "Pytest", "package_name": "alpha"}, 'project name "Pytest" is that of a package'),
+        ({"package_name": "opt_einsum"}, "the package name opt_einsum is taken"),
+        ({"package_name": "yaml"}, "the package name yaml is taken"),
+        ({"package_name": "naïve"}, 'the package name "na\\u00efve" cannot be imported'),
+        ({"project_name": "a" * 61, "package_name": "a"}, "expected at most 60 characters"),
+        ({"project_name": "a" * 300, "package_name": "a"}, "expected at most 60 characters"),
+        ({"project_name": "\\" * 3}, 'the project name "\\\\\\\\\\\\" has no letter or digit'),
+        ({"project_name": "two\nlines"}, 'the project name "two\\nlines" must be one line'),
+        ({"project_name": "red \x1b[31m"}, 'the project name "red \\u001b[31m" must be one line'),
+        ({"author": "Ada\nLICENSE: none"}, 'the author "Ada\\nLICENSE: none" must be one line'),
+        ({"author": " "}, 'the author " " must be one line of printable characters, and not empty'),
+        ({"author": "a" * 201}, "the author has 201 characters; expected at most 200"),
+        ({"project_name": "samebits", "package_name": "alpha"}, "is the template's"),
     ],
 )
 def test_a_wrong_answer_is_one_line_and_leaves_nothing(
     generate: Generate, tmp_path: Path, answers: dict[str, str], says: str
 ) -> None:
+    """cookiecutter's own traceback about its hook follows, elsewhere."""
     done = generate(tmp_path, **answers)
     assert done.returncode == 1
-    (line,) = (done.stdout + done.stderr).splitlines()
+    (line,) = done.stderr.splitlines()
     assert line.startswith("samebits: ")
     assert says in line
     assert [path.name for path in tmp_path.iterdir() if not path.name.startswith(".cookiecutter")] == []
 
 
-def test_no_project_takes_the_place_of_what_it_needs() -> None:
-    """Installed under the name of a library, a project removes the library."""
-    refused = json.loads((ROOT / "cookiecutter.json").read_text())["__refused"]
-    asked = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"][-1]["pip"]
-    names = [requirement.partition("==")[0] for requirement in asked if not requirement.startswith("nvidia")]
-    assert [name for name in names if f"'{name}'" not in refused.partition(" in [")[2]] == []
+def test_no_package_takes_the_name_of_what_is_imported() -> None:
+    """Every name that something installed here is imported by is refused: by a list, or by the locks."""
+    hook = (ROOT / "hooks/pre_gen_project.py").read_text()
+    listed = set(hook.partition('NAMES = """')[2].partition('"""')[0].split())
+    text = (ROOT / "requirements.lock").read_text() + (ROOT / "locks/requirements-dev.lock").read_text()
+    locked = {re.sub(r"[-_.]+", "_", name).lower() for name in re.findall(r"^([\w.-]+)==", text, re.M)}
+    names = {
+        name for name in importlib.metadata.packages_distributions() if re.fullmatch("[a-z][a-z0-9_]*", name)
+    }
+    assert sorted(names - listed - locked - set(sys.stdlib_module_names)) == []
+
+
+@pytest.mark.parametrize(
+    "strange", ['"""', "\\", "{ {", "'; x = 1 #", '\\"', "$(x) `y` %s", "<a&b>", "Ж 漢 é"]
+)
+def test_strange_names_come_out_as_they_are(generate: Generate, tmp_path: Path, strange: str) -> None:
+    done = generate(tmp_path, project_name=f"A {strange} b", package_name="alpha", author=strange)
+    assert done.returncode == 0, done.stderr
+    (made,) = (path for path in tmp_path.iterdir() if not path.name.startswith(".cookiecutter"))
+    assert (made / "README.md").read_text().startswith(f"# A {strange} b\n")
+    assert f"Copyright (c) {strange}\n" in (made / "LICENSE").read_text()
+    assert yaml.safe_load((made / "CITATION.cff").read_text())["authors"] == [{"name": strange}]
+    assert tomllib.loads((made / "pyproject.toml").read_text())["project"]["name"] == made.name
 
 
 def test_a_folder_that_exists_is_left_alone(generate: Generate, tmp_path: Path) -> None:
@@ -240,4 +313,8 @@ def test_a_folder_that_exists_is_left_alone(generate: Generate, tmp_path: Path) 
     assert done.returncode == 1
     (line,) = (done.stdout + done.stderr).splitlines()
     assert line == 'Error: "my-experiment" directory already exists'
+    assert [path.name for path in (tmp_path / "my-experiment").iterdir()] == ["mine"]
+    done = generate(tmp_path, "--overwrite-if-exists")
+    assert done.returncode == 1
+    assert done.stderr.startswith("samebits: the folder my-experiment is there and not empty")
     assert [path.name for path in (tmp_path / "my-experiment").iterdir()] == ["mine"]

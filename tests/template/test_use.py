@@ -57,8 +57,8 @@ def test_it_trains_to_this_repositorys_golden_hash(used: Path) -> None:
         named = {} if len(frameworks(used)) == 1 else {"FRAMEWORK": framework}
         said = succeed(make(used, "train", **named))
         (sha256,) = re.findall(r"^sha256 ([0-9a-f]{64})  runs/", said, re.MULTILINE)
-        if "made elsewhere: " not in said:  # another kind of CPU than the golden hashes'
-            assert sha256 == GOLDEN[f"{framework}-cpu"]["weights_sha256"]
+        if ", as expected: that one was made on " not in said:  # another kind of CPU than the golden hashes'
+            assert sha256 in {GOLDEN[name]["weights_sha256"] for name in GOLDEN if name.startswith(framework)}
             assert "matches the golden hash" in said
 
 
@@ -88,7 +88,7 @@ def test_it_is_clean_and_locked_and_its_own_tests_pass(used: Path) -> None:
 def test_its_locks_are_what_make_lock_gives(used: Path) -> None:
     said = succeed(make(used, "lock"))
     assert "requirements.lock: unchanged" in said
-    assert "requirements-dev.lock: unchanged" in said
+    assert "locks/requirements-dev.lock: unchanged" in said
 
 
 @pytest.mark.slow

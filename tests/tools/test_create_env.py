@@ -3,11 +3,14 @@
 The project here has locks of two small wheels, so that each test takes seconds.
 """
 
+import importlib.util
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -26,12 +29,13 @@ def project(tmp_path: Path) -> Path:
     """A project with setuptools in requirements.lock, one package for development, and uv already there."""
     (tmp_path / "tools").mkdir()
     (tmp_path / "src/small").mkdir(parents=True)
-    for name in ("create-env", "pip-index"):
+    for name in ("create-env", "pip-index", "locks_whole.py", "only.py"):
         shutil.copy(ROOT / "tools" / name, tmp_path / "tools")
     copy_entrypoint(tmp_path)
-    base, tools = ((ROOT / name).read_text() for name in ("requirements.lock", "requirements-dev.lock"))
+    base, tools = ((ROOT / name).read_text() for name in ("requirements.lock", "locks/requirements-dev.lock"))
     write_lock(tmp_path / "requirements.lock", base, "setuptools")
-    write_lock(tmp_path / "requirements-dev.lock", tools, "uv", "iniconfig")
+    (tmp_path / "locks").mkdir()
+    write_lock(tmp_path / "locks/requirements-dev.lock", tools, "uv", "iniconfig")
     (tmp_path / "src/small/__init__.py").touch()
     (tmp_path / "pyproject.toml").write_text(
         '[build-system]\nrequires = ["setuptools"]\nbuild-backend = "setuptools.build_meta"\n'
@@ -43,7 +47,8 @@ def project(tmp_path: Path) -> Path:
 
 
 def write_lock(file: Path, text: str, *packages: str) -> None:
-    file.write_text("".join(re.findall(rf"^(?:{'|'.join(packages)})==.*\n", text, re.MULTILINE)))
+    rows = re.findall(rf"^(?:{'|'.join(packages)})==.*\n", text, re.MULTILINE)
+    file.write_text("".join([*rows, text.splitlines(keepends=True)[-1]]))
 
 
 def create(project: Path, *arguments: str, ready: bool = True, **variables: str) -> str:
@@ -70,7 +75,9 @@ def has(project: Path, module: str) -> bool:
 
 
 def test_makes_the_locked_environment_and_leaves_it_alone(project: Path) -> None:
-    assert "Installed" in create(project)
+    said = create(project).splitlines()
+    assert len(said) == 2  # what it does, what it did; no line a package
+    assert re.fullmatch(r"samebits: \.venv: \+ setuptools==\S+", said[1])
     assert has(project, "small")
     assert has(project, "setuptools")
     assert not has(project, "iniconfig")
@@ -119,11 +126,7 @@ def test_tools_are_added_and_stay(project: Path) -> None:
 
 def test_a_changed_lock_is_installed(project: Path) -> None:
     create(project)
-    row = next(
-        line for line in (ROOT / "requirements.lock").read_text().splitlines() if line.startswith("click==")
-    )
-    with (project / "requirements.lock").open("a") as file:
-        file.write(f"{row}\n")
+    write_lock(project / "requirements.lock", (ROOT / "requirements.lock").read_text(), "setuptools", "click")
     create(project)
     assert has(project, "click")
     assert has(project, "small")
@@ -143,7 +146,8 @@ def test_an_interrupted_environment_is_made_anew(project: Path) -> None:
     real = uv.readlink()
     uv.unlink()
     uv.write_text(
-        f'#!/bin/sh\ncase $1 in pip) touch .venv/half; kill -9 $PPID $$ ;; *) exec {real} "$@" ;; esac\n'
+        "#!/bin/sh\ncase $1 in pip) touch .venv/half; kill -9 $(ps -o ppid= $PPID) $PPID $$ ;; "
+        f'*) exec {real} "$@" ;; esac\n'
     )
     uv.chmod(0o755)
     create(project, ready=False)
@@ -166,6 +170,190 @@ def test_a_moved_project_gets_its_environment_anew(
         [moved / ".venv/bin/python", "-c", "import small; print(small.__file__)"], text=True
     )
     assert where.strip() == str(moved / "src/small/__init__.py")
+
+
+def test_what_somebody_changed_is_brought_back(project: Path) -> None:
+    """A package gone, one more, one of another version: whatever pip, uv or a hand did."""
+    create(project)
+    (site,) = (project / ".venv/lib").glob("python3*/site-packages")
+    (there,) = site.glob("setuptools-*.dist-info")
+    version = there.name.removeprefix("setuptools-").removesuffix(".dist-info")
+    there.rename(site / "setuptools-1.0.dist-info")
+    metadata = site / "setuptools-1.0.dist-info/METADATA"
+    text = re.sub(r"(?m)^Version: .*", "Version: 1.0", metadata.read_text())
+    metadata.unlink()  # a hard link into uv's cache
+    metadata.write_text(text)
+    surplus = site / "surplus-2.0.dist-info"
+    surplus.mkdir()
+    (surplus / "METADATA").write_text("Metadata-Version: 2.1\nName: surplus\nVersion: 2.0\n")
+    (surplus / "RECORD").write_text("surplus-2.0.dist-info/METADATA,,\nsurplus-2.0.dist-info/RECORD,,\n")
+    said = create(project).splitlines()
+    assert said[1] == (f"samebits: .venv: - setuptools==1.0, + setuptools=={version}, - surplus==2.0")
+    assert there.exists()
+    assert not surplus.exists()
+    assert create(project) == ""
+
+
+def test_another_interpreter_is_said_and_taken(project: Path) -> None:
+    other = "/usr/bin/python3.11"
+    if not Path(other).exists() or Path(other).resolve() == Path(INTERPRETER).resolve():
+        pytest.skip("needs two interpreters of Python 3.11")
+    create(project, INTERPRETER)
+    assert f"was made with {INTERPRETER}, and is made anew with {other}" in create(project, other)
+    assert str(Path(other).parent) in (project / ".venv/pyvenv.cfg").read_text()
+    assert create(project) == ""  # and stays
+
+
+def test_make_env_always_looks() -> None:
+    """make compares times only; and another PYTHON than the environment's is never passed over."""
+    planned = subprocess.check_output(["make", "-n", "env"], cwd=ROOT, text=True)
+    assert "tools/create-env" in planned
+    planned = subprocess.check_output(["make", "-n", "train", "PYTHON=/usr/bin/x"], cwd=ROOT, text=True)
+    assert "tools/create-env /usr/bin/x" in planned
+
+
+def test_pip_says_how_a_package_is_added(project: Path) -> None:
+    """Where the environment is activated, `pip` would be another Python's."""
+    create(project)
+    for name in ("pip", "pip3"):
+        done = subprocess.run(
+            [name, "install", "tabulate"],
+            env={"PATH": f"{project}/.venv/bin:{BASE}", "HOME": str(project), "OMP_NUM_THREADS": "64"},
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 2
+        assert done.stderr.count("\n") == 1
+        for step in ("environment.yml", "`make lock`", "`make env`"):
+            assert step in done.stderr
+
+
+# The locks, before anything is touched
+
+
+@pytest.mark.parametrize("cut", ["in a hash", "in a name", "between rows", "to nothing", "binary"])
+def test_a_damaged_lock_is_found_before_anything_is_touched(project: Path, cut: str) -> None:
+    lock = project / "requirements.lock"
+    text = lock.read_text()
+    lock.write_text(f"z==1 --hash=sha256:{'0' * 64}\n{text}")
+    (project / ".venv").mkdir()
+    (project / ".venv/mine").touch()
+    whole = lock.read_text()
+    lock.write_bytes(
+        {
+            "in a hash": whole[:80].encode(),
+            "in a name": whole[: whole.index("\n") + 5].encode(),
+            "between rows": whole[: whole.index("\n") + 1].encode(),
+            "to nothing": b"",
+            "binary": b"\xff\xfe",
+        }[cut]
+    )
+    said = create(project, ready=False)
+    assert said.startswith("samebits: requirements.lock ")
+    assert said.count("\n") == 1
+    assert "git checkout requirements.lock" in said
+    assert (project / ".venv/mine").exists()
+
+
+REQUEST = """\
+channels:
+  - conda-forge
+platforms: # one
+  - linux-64
+dependencies:
+  - python=3.11.15
+  - pip:
+      # why
+      - setuptools==84.2.1  # only: torch
+  - uv=0.12.5
+"""
+
+
+def test_what_was_asked_for_since_the_locks_is_said(project: Path) -> None:
+    """By what environment.yml says: not by its time, its comments or its order."""
+    spec = importlib.util.spec_from_file_location("locks_whole", ROOT / "tools/locks_whole.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    file, lock = project / "environment.yml", project / "requirements.lock"
+    file.write_text(REQUEST)
+    digests = module.requests(module.asked(REQUEST))
+    lock.write_text(f"# request: sha256:{digests[module.PIP]}\n{lock.read_text()}")
+    (project / "conda-lock.yml").write_text(f"# request: sha256:{digests[module.CONDA]}\n")
+    assert "newer" not in create(project)
+    file.write_text(REQUEST.replace("# why", "# because"))
+    assert create(project) == ""
+    for old, new, which in (
+        ("      # why\n", "      - einops==0.8.1\n", "requirements.lock:"),
+        ("- setuptools==84.2.1", "- setuptools==84.2.0", "requirements.lock:"),
+        ("uv=0.12.5", "uv=0.12.4", "conda-lock.yml:"),
+        ("python=3.11", "python=3.12", "conda-lock.yml and requirements.lock:"),
+    ):
+        file.write_text(REQUEST.replace(old, new))
+        said = create(project)
+        assert said.count("\n") == 1
+        assert f"environment.yml is newer than {which} run `make lock`" in said
+    file.write_text("channels: [conda-forge]\n")  # written otherwise: `make lock-check` knows
+    assert create(project) == ""
+
+
+def test_the_request_is_read_as_make_lock_reads_it() -> None:
+    """In this very project, with the standard library alone."""
+    done = subprocess.run(
+        [INTERPRETER, "-SB", "tools/locks_whole.py"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    code = (
+        "import lock, locks_whole; from pathlib import Path; text = Path('environment.yml').read_text()\n"
+        "mine = locks_whole.requests(locks_whole.asked(text)); theirs = lock.read_requests()[0]\n"
+        "print(all(mine[name] == theirs.digest(name) for name in mine), len(mine))"
+    )
+    python = [sys.executable, "-c", f"import sys; sys.path.insert(0, 'tools'); {code}"]
+    assert subprocess.check_output(python, cwd=ROOT, text=True) == "True 2\n"
+
+
+# Interrupted
+
+
+@pytest.mark.parametrize("when", ["venv", "ensurepip", "uv"])
+def test_an_interruption_is_one_line_and_leaves_nothing_half_made(project: Path, when: str) -> None:
+    """Ctrl-C reaches create-env and whatever it started; that of Python ends in a traceback."""
+    waiting = project / "waiting"
+    stub = project / "stub"
+    stub.mkdir()
+    slow = f"touch {waiting}; exec {INTERPRETER} -c 'import time; time.sleep(60)'"
+    if when == "uv":
+        uv = project / ".venv-uv/bin/uv"
+        real = uv.readlink()
+        uv.unlink()
+        uv.write_text(f'#!/bin/sh\ncase $1 in pip) {slow} ;; *) exec {real} "$@" ;; esac\n')
+        uv.chmod(0o755)
+    else:
+        shutil.rmtree(project / ".venv-uv")
+        first = "mkdir .venv-uv" if when == "ensurepip" else "true"
+        (stub / "python3.11").write_text(
+            f'#!/bin/sh\ncase "$*" in *_base_exec*) echo "$0" ;; "-m venv"*) {first}; {slow} ;;'
+            f' *) exec {INTERPRETER} "$@" ;; esac\n'
+        )
+        (stub / "python3.11").chmod(0o755)
+    environment = {**os.environ, "PATH": f"{stub}:{BASE}", "PYTHON": ""}
+    with subprocess.Popen(
+        [project / "tools/create-env"], env=environment, stderr=subprocess.PIPE, text=True, process_group=0
+    ) as started:
+        for _ in range(600):
+            if waiting.exists():
+                break
+            time.sleep(0.05)
+        time.sleep(0.2)
+        os.killpg(started.pid, signal.SIGINT)
+        assert started.stderr
+        said = started.stderr.read()
+        assert started.wait(20) == 130
+    lines = [line for line in said.splitlines() if "gets the wheels" not in line]
+    assert lines == ["samebits: interrupted; `make env` completes the environment"]
+    assert not (project / ".venv").exists()
+    assert (project / ".venv-uv").exists() is (when == "uv")
 
 
 def test_another_python_on_path_changes_nothing(project: Path) -> None:

@@ -24,10 +24,10 @@ ROOT = Path(__file__).parents[2]
 TOOL = ROOT / "tools/lock.py"
 CONDA, COMPILER, PIP, DEV, OWN = (
     "conda-lock.yml",
-    "compiler-lock.yml",
+    "locks/compiler-lock.yml",
     "requirements.lock",
-    "requirements-dev.lock",
-    "requirements-conda-lock.lock",
+    "locks/requirements-dev.lock",
+    "locks/requirements-conda-lock.lock",
 )
 PIP_TEXT = (ROOT / PIP).read_text()
 # The kinds of project that the locks answer for: a project made from this template is of one kind.
@@ -49,7 +49,8 @@ def rows(name: str, project: str = "both") -> dict[str, str]:
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """A folder with copies of the requests and the locks."""
-    for name in ("environment.yml", "compiler.yml", "pyproject.toml", CONDA, COMPILER, PIP, DEV, OWN):
+    shutil.copytree(ROOT / "locks", tmp_path / "locks")
+    for name in ("environment.yml", "pyproject.toml", CONDA, PIP):
         shutil.copy(ROOT / name, tmp_path)
     return tmp_path
 
@@ -91,7 +92,7 @@ def test_comments_and_layout_make_no_lock_stale(project: Path) -> None:
         ("environment.yml", "- conda-forge", "- other\n  - conda-forge", [CONDA]),
         ("environment.yml", "- python=3.11.15", "- python=3.12.1", [CONDA, PIP, DEV, OWN]),
         ("environment.yml", "- uv=0.12.5", "- uv=0.12.3", [CONDA, DEV]),
-        ("compiler.yml", "- gxx=13.3.0", "- gxx=14.3.0", [COMPILER]),
+        ("locks/compiler.yml", "- gxx=13.3.0", "- gxx=14.3.0", [COMPILER]),
         ("pyproject.toml", '"pytest-xdist==3.8.0"', '"pytest-xdist==3.7.0"', [DEV]),
         ("pyproject.toml", '"conda-lock==4.0.3"', '"conda-lock==4.0.2"', [OWN]),
         (PIP, "\ntzdata==2026.6 ", "\ntzdata==2026.5 ", [DEV]),  # installed over the other
@@ -187,6 +188,66 @@ def test_a_change_under_pip_moves_only_what_it_must(project: Path) -> None:
     assert [line.split(" ")[0] for line in moved] == ["pillow==12.1.0", "threadpoolctl==3.6.0"]
     assert all(ROW.fullmatch(line) for line in moved)
     assert len(after) == len(rows(PIP))
+
+
+# Where an index or a channel does not answer
+
+CONDA_LOCK = """#!/bin/sh
+echo 'Traceback (most recent call last):' >&2
+echo "requests.exceptions.ConnectionError: Pool(host='fetch.example', port=443): Max retries" >&2
+exit 1
+"""
+
+
+@pytest.mark.parametrize("conda", [None, "/opt/conda"])
+def test_without_a_channel_it_is_said_what_was_asked_and_what_to_do(
+    tool: ModuleType,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    conda: str | None,
+) -> None:
+    bin = tmp_path / ".venv-conda-lock/bin"
+    bin.mkdir(parents=True)
+    (bin / "python").touch()
+    (bin / "conda-lock").write_text(CONDA_LOCK)
+    (bin / "conda-lock").chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    asked = {"channels": ["my-forge"], "platforms": ["linux-64"], "dependencies": ["python=3.11.14"]}
+    with pytest.raises(tool.CheckFailed) as failed:
+        tool.lock_conda(lambda *words, failing: "", asked, Path("environment.yml"), "", conda)
+    line = str(failed.value)
+    assert "fetch.example does not answer" in line
+    assert "under `channels:` in environment.yml" in line
+    assert ("CONDA=" in line) == (conda is None)
+    assert "`pip:`" in line
+    said = capsys.readouterr().err
+    assert said.startswith("samebits: conda-lock asks my-forge for what environment.yml wants")
+    assert said.count("\n") == 1
+
+
+def test_other_failures_of_conda_lock_keep_their_words(
+    tool: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bin = tmp_path / ".venv-conda-lock/bin"
+    bin.mkdir(parents=True)
+    (bin / "python").touch()
+    (bin / "conda-lock").write_text("#!/bin/sh\necho 'Could not solve: python 9 is nowhere' >&2; exit 1\n")
+    (bin / "conda-lock").chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    asked = {"channels": ["my-forge"], "platforms": ["linux-64"], "dependencies": ["python=9.0.0"]}
+    with pytest.raises(tool.CheckFailed, match="was not made: Could not solve: python 9 is nowhere"):
+        tool.lock_conda(lambda *words, failing: "", asked, Path("environment.yml"), "", None)
+
+
+def test_an_index_that_does_not_answer_is_named_without_its_password(project: Path) -> None:
+    replace(project / "environment.yml", "- threadpoolctl==3.8.0\n", "- threadpoolctl==3.6.0\n")
+    address = "http://me:secret@127.0.0.1:9/simple"
+    result = lock(project, UV_DEFAULT_INDEX=address, UV_CACHE_DIR=str(project / "cache"), UV_HTTP_RETRIES="0")
+    assert result.returncode == 1
+    assert result.stderr.count("\n") == 1
+    assert "asked was http://127.0.0.1:9/simple: `pip config set global.index-url" in result.stderr
+    assert "secret" not in result.stderr
 
 
 # What is shown before anything is written

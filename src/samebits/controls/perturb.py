@@ -59,11 +59,6 @@ def remove_protection(framework: str) -> None:
     importlib.import_module(f"samebits.controls.plain_{framework}").install()
 
 
-def allow_any_kernel(framework: str) -> None:
-    """Leave the frameworks the kernels that they would choose by themselves."""
-    patch(importlib.import_module(f"samebits.{framework}"), make_deterministic=do_nothing)
-
-
 def add_evaluation() -> None:
     """Let Keras evaluate what it trains on, augmented as in training, after every epoch.
 
@@ -170,7 +165,6 @@ def log_steps() -> None:
 @click.option("--prefetch", type=click.IntRange(1), help="Prepare so many batches ahead.")
 @click.option("--log-steps", "steps", is_flag=True, help="Print what every step logs.")
 @click.option("--unprotected", is_flag=True, help="Without samebits' seeding and loading.")
-@click.option("--any-kernel", is_flag=True, help="Without deterministic kernels.")
 @click.argument("module")
 @click.argument("arguments", metavar="[ARGS]...", nargs=-1, type=click.UNPROCESSED)
 def command(
@@ -182,7 +176,6 @@ def command(
     prefetch: int | None,
     steps: bool,
     unprotected: bool,
-    any_kernel: bool,
     module: str,
     arguments: tuple[str, ...],
 ) -> None:
@@ -197,8 +190,6 @@ def command(
         )
     if unprotected:
         remove_protection(framework)
-    if any_kernel:
-        allow_any_kernel(framework)
     if from_set:
         take_order_from_set(framework)
     if leave_out:

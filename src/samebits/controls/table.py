@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 
+from samebits.variables import read_switches
+
 # A project of one framework has the other one's part of samebits not.
 FRAMEWORKS = tuple(name for name in ("torch", "keras") if find_spec(f"samebits.{name}"))
 SHORT = (
@@ -170,7 +172,9 @@ def _evaluation(framework: str) -> Variant:
 
 
 def _any_kernel(framework: str) -> Variant:
-    variables: tuple[tuple[str, str], ...] = ()
+    """The kernels that a framework would choose by itself: open_run leaves every switch as it is."""
+    allowed, variables = [row.name for row in read_switches()], []
     if framework == "keras":  # which has a variable of the same meaning
-        variables = (("SAMEBITS_ALLOW", "TF_DETERMINISTIC_OPS"), ("TF_DETERMINISTIC_OPS", "0"))
-    return Variant(("--any-kernel",), environment=variables)
+        allowed.append("TF_DETERMINISTIC_OPS")
+        variables.append(("TF_DETERMINISTIC_OPS", "0"))
+    return Variant(environment=(("SAMEBITS_ALLOW", ",".join(allowed)), *variables))

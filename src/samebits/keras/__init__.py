@@ -12,7 +12,7 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time the table below 
     from samebits.keras.callback import RunLog
     from samebits.keras.data import dataset
     from samebits.keras.device import choose_device, device_facts
-    from samebits.keras.kernels import determinism, make_deterministic
+    from samebits.keras.kernels import determinism, make_deterministic, switch_on
     from samebits.keras.legacy import require_keras3
     from samebits.keras.refusals import explain
     from samebits.keras.state import build
@@ -32,6 +32,7 @@ __all__ = [
     "make_deterministic",
     "require_keras3",
     "save_weights",
+    "switch_on",
     "tensors",
 ]
 
@@ -49,6 +50,7 @@ __getattr__, __dir__ = lazy(
         "make_deterministic": "kernels",
         "require_keras3": "legacy",
         "save_weights": "weights",
+        "switch_on": "kernels",
         "tensors": "weights",
     },
 )

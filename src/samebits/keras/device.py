@@ -1,7 +1,13 @@
 """Which device trains, and what about it can change bits."""
 
+import contextlib
+import os
+from collections.abc import Iterator
+
 import tensorflow as tf
 
+from samebits import engine
+from samebits.command_line import hint
 from samebits.errors import WrongUse
 
 
@@ -11,16 +17,39 @@ def choose_device(wanted: str) -> str:
     Raises:
         WrongUse: a GPU was asked for and there is none.
     """
-    if wanted == "cpu":
-        tf.config.set_visible_devices([], "GPU")  # or TensorFlow would put operations there all the same
-        return "cpu"
-    if tf.config.list_physical_devices("GPU"):
-        return "cuda"
+    with _without("failed call to cuInit"):
+        if wanted == "cpu":
+            tf.config.set_visible_devices([], "GPU")  # or TensorFlow would put operations there all the same
+            return "cpu"
+        if tf.config.list_physical_devices("GPU"):
+            return "cuda"
     if wanted == "cuda":
-        raise WrongUse(
-            "--device cuda: TensorFlow sees no GPU here; `samebits doctor --host` says what is missing"
-        )
+        how = hint("samebits", "doctor", "--host")
+        raise WrongUse(f"--device cuda: TensorFlow sees no GPU here; `{how}` says what is missing")
     return "cpu"
+
+
+@contextlib.contextmanager
+def _without(text: str) -> Iterator[None]:
+    """Leave out lines of stderr with this text, where there is no NVIDIA GPU: TensorFlow calls that an error.
+
+    TF_CPP_MIN_LOG_LEVEL would silence real errors, too. Whatever else is written meanwhile comes afterwards.
+    """
+    if engine.driver() or engine.gpu_without_driver():
+        yield
+        return
+    stderr, kept = os.dup(2), os.memfd_create("stderr")
+    os.dup2(kept, 2)
+    try:
+        yield
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        with open(kept, "rb") as file:
+            file.seek(0)
+            said = b"".join(line for line in file if text.encode() not in line)
+        if said:
+            os.write(2, said)
 
 
 def device_facts(kind: str) -> dict[str, str]:

@@ -7,6 +7,7 @@ from typing import Any
 from samebits.errors import WrongUse
 from samebits.keras import portable
 from samebits.keras.refusals import explain
+from samebits.switches import Switch, watched
 from samebits.uncaught import explain_uncaught
 
 INTRA, INTER = "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"
@@ -14,6 +15,9 @@ INTRA, INTER = "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"
 
 def make_deterministic(*, check: bool = False) -> None:
     """Make TensorFlow's operations deterministic; call it before anything is computed.
+
+    `open_run` does it too, and looks before each step whether it is still so. A script needs it where it
+    computes something before, or without, a run. What SAMEBITS_ALLOW names stays as it is.
 
     From here on an operation that has no deterministic kernel, or draws random numbers without a seed,
     raises an error when it runs; `samebits.keras.explain` makes it one line that says what to use instead.
@@ -39,9 +43,8 @@ def make_deterministic(*, check: bool = False) -> None:
 
     portable.route()
     explain_uncaught(explain)
-    # Both may be called before or after TensorFlow has set itself up.
-    tf.config.experimental.enable_op_determinism()
-    tf.config.experimental.enable_tensor_float_32_execution(False)
+    for switch in watched(switches()).values():  # before or after TensorFlow has set itself up
+        switch.set(switch.must)
     # TensorFlow obeys these variables without telling; said once more, they can be read back.
     for variable, set_threads in (
         (INTRA, tf.config.threading.set_intra_op_parallelism_threads),
@@ -51,6 +54,47 @@ def make_deterministic(*, check: bool = False) -> None:
             # Once TensorFlow has set itself up, it has obeyed, and takes no other number.
             with contextlib.suppress(RuntimeError):
                 set_threads(int(os.environ[variable]))
+
+
+def switch_on() -> dict[str, Switch]:
+    """What `open_run` does: `make_deterministic`.
+
+    Returns:
+        The switches that must stay as they are now. They have names as in determinism.env.
+    """
+    make_deterministic()
+    return watched({**switches(), **_threads()})
+
+
+def switches() -> dict[str, Switch]:
+    """What decides whether TensorFlow computes the same bits again, by name."""
+    import tensorflow as tf
+    from tensorflow.python.framework import config  # the public API can set this, not read it
+
+    experimental = tf.config.experimental
+    return {
+        "tf.config.experimental.enable_op_determinism": Switch(
+            True, config.is_op_determinism_enabled, lambda _: experimental.enable_op_determinism()
+        ),
+        "tf.config.experimental.enable_tensor_float_32_execution": Switch(
+            False,
+            experimental.tensor_float_32_execution_enabled,
+            experimental.enable_tensor_float_32_execution,
+        ),
+    }
+
+
+def _threads() -> dict[str, Switch]:
+    """The numbers of threads: until TensorFlow sets itself up, a script can change them."""
+    import tensorflow as tf
+
+    threading = tf.config.threading
+    found = {}
+    for name, kind in ((INTRA, "intra"), (INTER, "inter")):
+        get = getattr(threading, f"get_{kind}_op_parallelism_threads")
+        put = getattr(threading, f"set_{kind}_op_parallelism_threads")
+        found[name] = Switch(get(), get, put, f"tf.config.threading.get_{kind}_op_parallelism_threads()")
+    return found
 
 
 def determinism() -> dict[str, Any]:

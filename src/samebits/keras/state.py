@@ -83,6 +83,29 @@ def begin_step(held: Mapping[str, Any]) -> None:
     """A new step begins. Keras keeps nothing between steps that is no variable."""
 
 
+KNOWN = ("samebits.", "keras.")  # packages of which is known what their objects do with evaluation
+
+
+def watches_evaluation(held: Mapping[str, Any]) -> list[str]:
+    """The held callbacks by which evaluation decides: Keras gives its numbers names that begin with val_."""
+    deciding = keras.callbacks.EarlyStopping | keras.callbacks.ReduceLROnPlateau
+    return [
+        f"{name} watches {one.monitor}"
+        for name, one in held.items()
+        if isinstance(one, deciding) and one.monitor.startswith("val_")
+    ]
+
+
+def takes_a_metric(held: Any) -> bool:
+    """Whether an object is given a metric in every epoch. In Keras a callback's `monitor` says which."""
+    return False
+
+
+def running_statistics(held: Mapping[str, Any]) -> dict[str, int]:
+    """None: Keras itself evaluates without touching them."""
+    return {}
+
+
 DECIDE_NOTHING = (  # they show or write what the training does
     keras.callbacks.CSVLogger,
     keras.callbacks.ProgbarLogger,
@@ -252,12 +275,13 @@ def _put_callback(callback: Any, state: dict[str, Any]) -> None:
     vars(callback).update(state["attributes"])
 
 
+REMEMBERING = Kind(
+    lambda held: isinstance(held, keras.callbacks.Callback) and not _gives_state(held),
+    _get_callback,
+    _put_callback,
+)
 KINDS = (
-    Kind(
-        lambda held: isinstance(held, keras.callbacks.Callback) and not _gives_state(held),
-        _get_callback,
-        _put_callback,
-    ),
+    REMEMBERING,
     Kind(lambda held: isinstance(held, keras.Layer), _get_layer, _put_layer, _layer_differs),
     _of_variables(keras.optimizers.Optimizer | keras.metrics.Metric, lambda held: held.variables),
     _of_variables(keras.random.SeedGenerator, lambda held: [held.state]),

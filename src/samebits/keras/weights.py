@@ -36,14 +36,15 @@ def save_weights(model: keras.Layer, path: str | os.PathLike[str]) -> str:
         The file's SHA-256, as `sha256sum` prints it.
 
     Raises:
-        WrongUse: the model is not Keras 3 or not built, a weight cannot be stored, the file not written.
+        WrongUse: the model is not Keras 3 or not built, it has no weight or one that cannot be stored, or the
+            file cannot be written.
     """
-    return weights.save_tensors(tensors(model), path)
+    return weights.save_tensors(weights.refuse_none(tensors(model)), path)
 
 
 def hash_weights(model: keras.Layer) -> str:
     """The SHA-256 of the file that `save_weights` would write; copies one tensor at a time."""
-    return weights.hash_tensors(tensors(model))
+    return weights.hash_tensors(weights.refuse_none(tensors(model)))
 
 
 def tensors(model: keras.Layer) -> dict[str, weights.Tensor]:

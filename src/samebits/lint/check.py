@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
+from samebits.command_line import hint
 from samebits.lint import ignores, rules, seeding
 from samebits.lint.module import Module
 from samebits.lint.sources import Source, UnreadableError, find, read
@@ -80,10 +81,11 @@ def _check(source: Source, module: Module, chosen: Collection[str]) -> list[Prob
             if not ignores.is_ignored(rule.code, node.lineno, comments, lines):
                 problems.append(_problem(source, node.lineno, node.col_offset + 1, rule.code, message))
     if "SB002" in chosen:
+        listing = hint("samebits", "lint", "--list")
         for comment in comments.values():
             for code in comment.codes:
                 if code not in known:
-                    message = f"ignores {code}, which is no rule; `samebits lint --list` has them"
+                    message = f"ignores {code}, which is no rule; `{listing}` has them"
                     problems.append(_problem(source, comment.line, comment.column, "SB002", message))
     return problems
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from samebits.command_line import hint
 from samebits.errors import WrongUse
 from samebits.lint import output, rules
 from samebits.lint.check import check
@@ -20,7 +21,7 @@ def _codes(text: str, known: dict[str, rules.Rule]) -> set[str]:
     for word in filter(None, (part.strip() for part in text.split(","))):
         meant = {code for code, rule in known.items() if code.startswith(word.upper()) or rule.name == word}
         if not meant:
-            raise WrongUse(f"'{word}' is no rule; `samebits lint --list` has them")
+            raise WrongUse(f"'{word}' is no rule; `{hint('samebits', 'lint', '--list')}` has them")
         found |= meant
     return found
 

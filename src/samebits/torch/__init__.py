@@ -9,7 +9,7 @@ extras.need("torch")
 
 if TYPE_CHECKING:  # for type checkers and editors; at run time the table below serves
     from samebits.torch.device import choose_device, device_facts
-    from samebits.torch.kernels import determinism, explain, make_deterministic
+    from samebits.torch.kernels import determinism, explain, make_deterministic, switch_on
     from samebits.torch.loading import loader
     from samebits.torch.seeded import Loader
     from samebits.torch.weights import hash_weights, save_weights, tensors
@@ -24,6 +24,7 @@ __all__ = [
     "loader",
     "make_deterministic",
     "save_weights",
+    "switch_on",
     "tensors",
 ]
 
@@ -39,6 +40,7 @@ __getattr__, __dir__ = lazy(
         "loader": "loading",
         "make_deterministic": "kernels",
         "save_weights": "weights",
+        "switch_on": "kernels",
         "tensors": "weights",
     },
 )

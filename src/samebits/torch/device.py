@@ -2,6 +2,7 @@
 
 import torch
 
+from samebits.command_line import hint
 from samebits.errors import WrongUse
 
 
@@ -12,7 +13,8 @@ def choose_device(wanted: str) -> str:
         WrongUse: a GPU was asked for and there is none.
     """
     if wanted == "cuda" and not torch.cuda.is_available():
-        raise WrongUse("--device cuda: torch sees no GPU here; `samebits doctor --host` says what is missing")
+        how = hint("samebits", "doctor", "--host")
+        raise WrongUse(f"--device cuda: torch sees no GPU here; `{how}` says what is missing")
     if wanted == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     return wanted

@@ -9,14 +9,19 @@ import torch
 import torch.utils.deterministic
 
 from samebits import process
+from samebits.switches import Switch, attribute, watched
 from samebits.torch import portable, surroundings
 from samebits.uncaught import explain_uncaught
 
+INDUCTOR = "torch._inductor.config"
 FULL = "ieee"  # float32 products in float32, not in TF32 or bfloat16
 
 
 def make_deterministic(*, check: bool = False) -> None:
     """Make torch compute the same bits again: deterministic kernels, no benchmark, no TF32.
+
+    `open_run` does it too, and looks before each step whether it is still so. A script needs it where it
+    computes something before, or without, a run. What SAMEBITS_ALLOW names stays as it is.
 
     Also switches Inductor's (torch.compile's) deterministic mode on. Work that has no deterministic kernel
     raises a RuntimeError which names the operation; `explain` says what to use instead, and so does the last
@@ -27,24 +32,83 @@ def make_deterministic(*, check: bool = False) -> None:
             it then computes NaN. Costs several percent on a GPU, and hides the fault from a comparison of two
             runs; so it is off while training and on while checking.
     """
+    global _checking
     process.check(strict=False)
     portable.route()
-    torch.use_deterministic_algorithms(True)
-    backends: Any = torch.backends  # of modules, which torch makes at run time
     memory: Any = torch.utils.deterministic
-    memory.fill_uninitialized_memory = check
-    backends.cudnn.benchmark = False
-    backends.cudnn.deterministic = True
-    backends.mkldnn.deterministic = True
+    memory.fill_uninitialized_memory = _checking = check
+    for switch in watched(switches()).values():
+        switch.set(switch.must)
+    explain_uncaught(surroundings.explain, alone=True)
+    explain_uncaught(explain)
+
+
+_checking = False  # what `make_deterministic` was last told
+
+
+def switch_on() -> dict[str, Switch]:
+    """What `open_run` does: `make_deterministic`, with `check` as it was last given.
+
+    Returns:
+        The switches that must stay as they are now. They have names as in determinism.env.
+    """
+    make_deterministic(check=_checking)
+    return watched({**switches(), "OMP_NUM_THREADS": _threads()})
+
+
+def switches() -> dict[str, Switch]:
+    """What decides whether torch computes the same bits again, by name."""
+    backends: Any = torch.backends  # of modules, which torch makes at run time
+    return {
+        "torch.use_deterministic_algorithms": Switch(
+            True, lambda: torch.get_deterministic_debug_mode() == 2, torch.use_deterministic_algorithms
+        ),
+        "torch.backends.cudnn.benchmark": attribute(backends.cudnn, "benchmark", False),
+        "torch.backends.cudnn.deterministic": attribute(backends.cudnn, "deterministic", True),
+        "torch.backends.mkldnn.deterministic": attribute(backends.mkldnn, "deterministic", True),
+        "torch.backends.fp32_precision": Switch(FULL, _precision, _set_precision),
+        "TORCHINDUCTOR_DETERMINISTIC": Switch(True, _inductor, _set_inductor, f"{INDUCTOR}.deterministic"),
+    }
+
+
+def _threads() -> Switch:
+    """How many threads there are decides how sums are split. `process.check` has compared the number."""
+    return Switch(
+        torch.get_num_threads(), torch.get_num_threads, torch.set_num_threads, "torch.get_num_threads()"
+    )
+
+
+def _inductor() -> bool:
+    if INDUCTOR in sys.modules:
+        return bool(sys.modules[INDUCTOR].deterministic)
+    # Not imported yet, which takes seconds; this is where its setting will come from.
+    return os.environ.get("TORCHINDUCTOR_DETERMINISTIC") == "1"
+
+
+def _set_inductor(value: bool) -> None:
+    if config := sys.modules.get(INDUCTOR):
+        config.deterministic = value  # type: ignore[attr-defined]
+
+
+def _set_precision(precision: str) -> None:
     # torch has two sets of switches for TF32 and raises where they disagree, so both are set, the newer one
     # first, and each operation by name: a value given for one operation wins over that of its backend.
+    backends: Any = torch.backends
     for setting in _precisions().values():
-        setting.fp32_precision = FULL
+        setting.fp32_precision = precision
     backends.cuda.matmul.allow_tf32 = False
     backends.cudnn.allow_tf32 = False
     torch.set_float32_matmul_precision("highest")
-    explain_uncaught(surroundings.explain, alone=True)
-    explain_uncaught(explain)
+
+
+def _precision() -> str:
+    """FULL, or how the first operation is computed that is not."""
+    for name, setting in _precisions().items():
+        if "." in name and (precision := setting.fp32_precision) != FULL:
+            return f"{precision} for {name}"
+    if not _precisions() and _may_shorten():
+        return "tf32"
+    return FULL
 
 
 def determinism() -> dict[str, bool | str]:
@@ -58,15 +122,11 @@ def determinism() -> dict[str, bool | str]:
     """
     mode = torch.get_deterministic_debug_mode()
     memory: Any = torch.utils.deterministic
-    if "torch._inductor.config" in sys.modules:
-        inductor = bool(sys.modules["torch._inductor.config"].deterministic)
-    else:  # not imported yet, which takes seconds; this is where its setting will come from
-        inductor = os.environ.get("TORCHINDUCTOR_DETERMINISTIC") == "1"
     return {
         "deterministic_algorithms": ("off", "warn only", "on")[mode],
         "cudnn_benchmark": torch.backends.cudnn.benchmark,
         "cudnn_deterministic": torch.backends.cudnn.deterministic,
-        "inductor_deterministic": inductor,
+        "inductor_deterministic": _inductor(),
         "fill_uninitialized_memory": memory.fill_uninitialized_memory,
         "tf32": _may_shorten(),
         "portable_kernels": portable.routed(),

@@ -97,6 +97,36 @@ def begin_step(held: Mapping[str, Any]) -> None:
             _stepped[optimizer] = False
 
 
+KNOWN = ("samebits.",)  # packages of which is known what their objects do with evaluation
+
+
+def watches_evaluation(held: Mapping[str, Any]) -> list[str]:
+    """What is known to react to evaluation before the training begins. In torch that is seen later."""
+    return []
+
+
+def takes_a_metric(held: Any) -> bool:
+    """Whether an object is given a metric, the training's or evaluation's, and remembers the best one."""
+    return isinstance(held, ReduceLROnPlateau)
+
+
+def running_statistics(held: Mapping[str, Any]) -> dict[str, int]:
+    """By layer: how many batches went into the running statistics of the models that an optimizer trains."""
+    optimizers = [one for one in held.values() if isinstance(one, torch.optim.Optimizer)]
+    trained = {
+        id(one) for optimizer in optimizers for group in optimizer.param_groups for one in group["params"]
+    }
+    counts = {}
+    for name, model in held.items():
+        if not isinstance(model, nn.Module) or trained.isdisjoint(map(id, model.parameters())):
+            continue
+        for path, layer in model.named_modules():
+            count = getattr(layer, "num_batches_tracked", None)
+            if isinstance(count, torch.Tensor):
+                counts[f"{name}.{path}".rstrip(".")] = int(count)
+    return counts
+
+
 _stepped: "WeakKeyDictionary[Any, bool]" = WeakKeyDictionary()
 
 

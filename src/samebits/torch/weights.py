@@ -28,14 +28,14 @@ def save_weights(model: nn.Module | Mapping[str, torch.Tensor], path: str | os.P
         The file's SHA-256, as `sha256sum` prints it.
 
     Raises:
-        WrongUse: something in the state dict cannot be stored, or the file cannot be written.
+        WrongUse: there is no weight, something in the state dict cannot be stored, or the file not written.
     """
-    return weights.save_tensors(tensors(model), path)
+    return weights.save_tensors(weights.refuse_none(tensors(model)), path)
 
 
 def hash_weights(model: nn.Module | Mapping[str, torch.Tensor]) -> str:
     """The SHA-256 of the file that `save_weights` would write; copies one tensor at a time, or none."""
-    return weights.hash_tensors(tensors(model))
+    return weights.hash_tensors(weights.refuse_none(tensors(model)))
 
 
 def tensors(model: nn.Module | Mapping[str, torch.Tensor]) -> dict[str, weights.Tensor]:

@@ -21,7 +21,7 @@ Y = X.sum(1)
 @dataclass(frozen=True)
 class Settings:
     seed: int = 1
-    checkpoint_every: int = samebits.option(0, "steps", innocent=True)
+    checkpoint_every: int = samebits.option(0, "steps", affects_weights=False)
 
 
 @pytest.fixture(autouse=True)

@@ -50,6 +50,31 @@ FLAGGED = [
     ("SB105", "bucket = hash(name) % 10"),
     ("SB105", "import torch\ntorch.manual_seed(hash(name))"),
     ("SB105", "seed = hash('run')"),
+    ("SB106", "import time\nimport torch\nx = torch.ones(3)\nloss = model(x + time.time())"),
+    ("SB106", "import time\nimport torch\nmodel(x + time.time() % 1)"),
+    ("SB106", "import time\nimport numpy as np\nx = np.zeros(3)\nx += time.perf_counter()"),
+    ("SB106", "from time import time_ns\nimport numpy as np\nx = np.zeros(3)\nx[0] = time_ns()"),
+    ("SB106", "import os\nimport torch\nscale = os.getpid() / 1e6\nnoisy = torch.rand(3) * scale"),
+    ("SB106", "import os\nimport numpy as np\nnoise = np.frombuffer(os.urandom(8), np.uint8)"),
+    ("SB106", "import secrets\nimport torch\nx = torch.full((3,), secrets.randbelow(9))"),
+    ("SB106", "import uuid\nimport torch\nx = torch.tensor([uuid.uuid4().int % 7])"),
+    (
+        "SB106",
+        "import torch\nfrom datetime import datetime\nx = torch.tensor(datetime.now().microsecond / 1e6)",
+    ),
+    ("SB106", "import time\nimport torch\ntorch.nn.init.constant_(layer.weight, time.time())"),
+    ("SB106", "import time\nimport torch\nfor p in model.parameters():\n    p.data.add_(time.time())"),
+    ("SB106", "import time\nimport torch\nfor a, b in loader:\n    a = a * time.time()"),
+    ("SB106", "import time\nimport tensorflow as tf\nx = tf.constant(float(int(time.time())))"),
+    ("SB106", "import torch\nx = torch.tensor(id(model))"),
+    ("SB106", "import torch\nx = torch.tensor(hash(name))"),
+    ("SB106", "import time\nimport torch\n" + DATASET + "return self.images[index], time.time()"),
+    (
+        "SB106",
+        "import time\nimport torch\nclass A(torch.nn.Module):\n    def forward(self, h):\n        return time.time()",  # noqa: E501
+    ),
+    ("SB304", "import time\nimport torch\ntorch.manual_seed(time.process_time_ns())"),
+    ("SB304", "import torch\nseed = id(model)"),
     ("SB201", "from torch.utils.data import DataLoader\nDataLoader(d, shuffle=True)"),
     ("SB201", "import torch.utils.data as data\ndata.DataLoader(d, 8, True)"),
     ("SB201", "import torch\ntorch.utils.data.random_split(d, [1, 2])"),
@@ -180,6 +205,41 @@ CLEAN = [
     ("SB105", "class A:\n    def __hash__(self):\n        return hash(self.name) % 10"),
     ("SB105", "known = {hash(name): name}\nbucket = hash(3) % 2\nb = hash((1, 2)) if x else 0"),
     ("SB105", "def hash(x):\n    return 1\nbucket = hash(name) % 10"),
+    ("SB106", "import time\nimport torch\nstart = time.time()\nprint(time.time() - start)"),
+    ("SB106", "import time\nimport torch\nt = torch.tensor([time.time() - start])\ndist.all_reduce(t)"),
+    ("SB106", "import time\nimport numpy as np\ntimes = np.zeros(9)\ntimes[0] = time.time()"),
+    (
+        "SB106",
+        "import time\nimport torch\nend = timeout + time.time()\nif time.time() > end:\n    x = torch.ones(3)",  # noqa: E501
+    ),
+    (
+        "SB106",
+        "import time\nimport torch\ntorch.save(x, f'{time.time()}.pt')\nlog({'x': x, 'at': time.time()})",
+    ),
+    (
+        "SB106",
+        "import os\nimport torch\nname = 'run-%d' % os.getpid()\nwriter.add_scalar('loss', loss, time.time())",  # noqa: E501
+    ),
+    (
+        "SB106",
+        "import datetime\nimport torch\nrun = datetime.datetime.now().strftime('%Y')\nx = torch.ones(3)",
+    ),
+    ("SB106", "import time\nx = y + time.time()"),
+    (
+        "SB106",
+        "import time\nimport torch\nrate = x.shape[0] / (time.time() - start)\nspeed = len(x) * 2 + time.time()",  # noqa: E501
+    ),
+    ("SB106", "import numpy as np\nimport os\nseed = np.frombuffer(os.urandom(4), np.uint32)"),
+    ("SB106", "import torch\ncache = {id(x): x}\nx = cache[id(x)] + 1\nif id(x) in seen:\n    x += 1"),
+    (
+        "SB106",
+        "import time\nimport torch\nstart_time = torch.tensor(time.time())\ndist.broadcast(start_time)",
+    ),
+    ("SB106", "import numpy as np\nx = np.full(3, hash(3))\nbucket = np.array(hash((1, 2)))"),
+    (
+        "SB106",
+        "import time\nimport torch\nclass A:\n    def elapsed(self):\n        return time.time() - self.start",  # noqa: E501
+    ),
     (
         "SB201",
         "import torch\nfrom torch.utils.data import DataLoader\ntorch.manual_seed(0)\nDataLoader(d, shuffle=True)",  # noqa: E501
@@ -315,6 +375,13 @@ CLEAN = [
     (
         "SB601",
         "torch.use_deterministic_algorithms(True)\n"
+        + NETWORK
+        + "return F.interpolate(x, 8, mode='linear')"
+        + TRAINED,
+    ),
+    (
+        "SB601",
+        "import samebits\nwith samebits.open_run(s, framework='torch') as run:\n    pass\n"
         + NETWORK
         + "return F.interpolate(x, 8, mode='linear')"
         + TRAINED,

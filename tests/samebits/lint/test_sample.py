@@ -3,13 +3,14 @@
 import csv
 import re
 from collections import Counter
+from pathlib import Path
 
 from tests.conftest import ROOT
 
 from samebits.lint import rules
 
 TEXT = " ".join((ROOT / "docs/lint.md").read_text().split())
-EVERY = list(csv.DictReader((ROOT / "docs/lint_sample.csv").open()))
+EVERY = list(csv.DictReader(Path(__file__).with_name("sample.csv").open()))
 ROWS = [row for row in EVERY if row["sample"] == "4"]
 JUDGEMENTS = ("right", "wrong", "wrong line")
 

@@ -24,13 +24,17 @@ class Settings:
     seed: int = samebits.option(0, "seed")
     epochs: int = samebits.option(4, "epochs")
     width: int = samebits.option(16, "neurons")
-    evaluate: int = samebits.option(1, "epochs, or -1 for every step", innocent=True)
-    more: bool = samebits.option(False, "metrics, prints and another model, all of which draw", innocent=True)
-    workers: int = samebits.option(0, "workers", innocent=True)
-    checkpoint_every: int = samebits.option(0, "steps", innocent=True)
-    resume: Literal["auto", "previous", "never", "force"] = samebits.option("auto", "resume", innocent=True)
+    evaluate: int = samebits.option(1, "epochs, or -1 for every step", affects_weights=False)
+    more: bool = samebits.option(
+        False, "metrics, prints and another model, all of which draw", affects_weights=False
+    )
+    workers: int = samebits.option(0, "workers", affects_weights=False)
+    checkpoint_every: int = samebits.option(0, "steps", affects_weights=False)
+    resume: Literal["auto", "previous", "never", "force"] = samebits.option(
+        "auto", "resume", affects_weights=False
+    )
     keep_steps = (5,)
-    run: Path | None = samebits.option(None, "folder", innocent=True)
+    run: Path | None = samebits.option(None, "folder", affects_weights=False)
 
 
 class Samples(torch.utils.data.Dataset):

@@ -195,7 +195,8 @@ def test_another_versions_checkpoint_is_refused(train: Start, left: Path) -> Non
     content = json.loads(path.read_text())["content"] | {"format": 99}
     digest = hashlib.sha256(json.dumps(content, separators=(",", ":")).encode()).hexdigest()
     path.write_text(json.dumps({"sha256": digest, "content": content}))
-    assert "has format 99; this version of samebits reads 1" in one_line(train("run", status=2).stderr)
+    refused = one_line(train("run", status=2).stderr)
+    assert "has format 99, this version of samebits reads 2; --resume never begins anew" in refused
 
 
 def test_other_settings_are_refused_unless_forced(train: Start, tmp_path: Path, left: Path) -> None:

@@ -12,7 +12,18 @@ from collections.abc import Callable, Iterator
 from samebits.lint.module import Module
 
 Check = Callable[[Module], Iterator[tuple[ast.AST, str]]]
-SUBJECTS = ("splits", "order", "loaders", "seeds", "draws", "variables", "switches", "copies", "operations")
+SUBJECTS = (
+    "splits",
+    "order",
+    "clocks",
+    "loaders",
+    "seeds",
+    "draws",
+    "variables",
+    "switches",
+    "copies",
+    "operations",
+)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -40,14 +40,14 @@ def set_order(module: Module) -> Iterator[tuple[ast.AST, str]]:
 @rule("SB105", "string-hash")
 def string_hash(module: Module) -> Iterator[tuple[ast.AST, str]]:
     for call in module.calls:
-        if module.called(call) != "hash" or _is_number(call):
-            continue
-        if any(
-            isinstance(scope, ast.FunctionDef) and scope.name == "__hash__" for scope in module.scopes(call)
-        ):
-            continue
-        if _decides(module, call):
+        if hashes_a_string(module, call) and decides(module, call):
             yield call, "hash() of a string is another number in every process: use zlib.crc32 or hashlib"
+
+
+def hashes_a_string(module: Module, call: ast.Call) -> bool:
+    """Whether a call is `hash()` of something that may be a string, outside a class's own `__hash__`."""
+    functions = (scope.name for scope in module.scopes(call) if isinstance(scope, ast.FunctionDef))
+    return module.called(call) == "hash" and not _is_number(call) and "__hash__" not in functions
 
 
 def _is_number(call: ast.Call) -> bool:
@@ -60,10 +60,12 @@ def _is_number(call: ast.Call) -> bool:
         return True
     if isinstance(given, ast.Call) and attribute(given) in ("tuple", "int", "float", "frozenset"):
         return True
+    if isinstance(given, ast.Tuple):
+        return all(isinstance(one, ast.Constant) and not isinstance(one.value, str) for one in given.elts)
     return isinstance(given, ast.Constant) and not isinstance(given.value, str | bytes)
 
 
-def _decides(module: Module, call: ast.Call) -> bool:
+def decides(module: Module, call: ast.Call) -> bool:
     """Whether a hash becomes a bucket (`%`, `&`, a comparison by size) or a seed."""
     decides = False
     for outer in module.around(call):

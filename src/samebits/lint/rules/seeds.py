@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from samebits.lint import names, seeding
 from samebits.lint.module import Module, argument, attribute, gives, is_constant, last
 from samebits.lint.rules import rule
+from samebits.lint.rules.clocks import CLOCKS
 from samebits.lint.rules.draws import DRAWS, family_of
 
 FRAMEWORKS = {"torch", "keras", "tensorflow", "lightning", "pytorch_lightning"}
@@ -30,25 +31,6 @@ ENTROPY = {
     "torch.cuda.seed",
     "torch.cuda.seed_all",
     "tensorflow.random.Generator.from_non_deterministic_state",
-}
-CLOCKS = {
-    "time.time",
-    "time.time_ns",
-    "time.perf_counter",
-    "time.perf_counter_ns",
-    "time.monotonic",
-    "time.monotonic_ns",
-    "datetime.datetime.now",
-    "datetime.datetime.utcnow",
-    "os.getpid",
-    "os.urandom",
-    "uuid.uuid1",
-    "uuid.uuid4",
-    "secrets.randbits",
-    "secrets.randbelow",
-    "secrets.token_bytes",
-    "secrets.token_hex",
-    "random.SystemRandom",
 }
 # What a caller hands in, where it wants a draw to repeat.
 GIVEN = re.compile(r"rng|generator|random|seed", re.I)

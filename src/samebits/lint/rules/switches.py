@@ -109,6 +109,6 @@ def deterministic_mode(module: Module) -> bool:
         if module.called(call) == "torch.use_deterministic_algorithms":
             if not is_constant(argument(call, "mode", 0), False):
                 return True
-        elif (names.spelled(call.func) or "").endswith("make_deterministic"):
+        elif (names.spelled(call.func) or "").endswith(("make_deterministic", "open_run")):
             return True
     return False

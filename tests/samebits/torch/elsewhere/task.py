@@ -18,10 +18,10 @@ class Settings:
     epochs: int = option(3, "passes over the training data", minimum=1)
     batch_size: int = option(8, "samples in a step", minimum=1)
     checkpoint_every: int = option(
-        0, "steps between checkpoints; 0: each epoch's end", minimum=0, innocent=True
+        0, "steps between checkpoints; 0: each epoch's end", minimum=0, affects_weights=False
     )
-    evaluate_every: int = option(1, "epochs between evaluations", minimum=1, innocent=True)
-    kill_at: int = option(0, "the step in which SIGTERM comes, for tests", innocent=True)
+    evaluate_every: int = option(1, "epochs between evaluations", minimum=1, affects_weights=False)
+    kill_at: int = option(0, "the step in which SIGTERM comes, for tests", affects_weights=False)
 
 
 class Points(Dataset):

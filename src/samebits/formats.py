@@ -1,0 +1,24 @@
+"""The format of manifests, checkpoints and golden.toml; a reader refuses every other one."""
+
+from samebits.errors import WrongUse
+
+FORMAT = 2
+LAST_READER = {1: "e251841"}  # an older format, and samebits' last commit that reads it
+
+
+def refuse_other(what: object, found: object, then: str = "") -> None:
+    """Refuse a file of another format.
+
+    Args:
+        what: the file.
+        found: the format that it names; None where it names none.
+        then: what else the user can do.
+
+    Raises:
+        WrongUse: it is not this version's format.
+    """
+    if found == FORMAT and not isinstance(found, bool):
+        return
+    commit = LAST_READER.get(found) if isinstance(found, int) else None
+    reader = f": samebits' last commit that reads it is {commit}" if commit else ""
+    raise WrongUse(f"{what} has format {found!r}, this version of samebits reads {FORMAT}{reader}{then}")
