@@ -8,6 +8,7 @@ import sys
 
 from samebits import extras
 from samebits.errors import SamebitsError
+from samebits.files import cannot_look
 
 
 def main() -> None:
@@ -18,17 +19,21 @@ def main() -> None:
 
             sys.exit(lint(sys.argv[2:]))
         from samebits import cli
+    except BrokenPipeError:  # nobody reads the output any more
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except SamebitsError as error:
         line, status = str(error), error.status
     except ModuleNotFoundError as error:
         line, status = extras.explain(error) or "", 2
         if not line:
             raise
+    except OSError as error:
+        line, status = cannot_look(error) or "", 2
+        if not line:
+            raise
     except KeyboardInterrupt:
         line, status = "interrupted", 130
-    except BrokenPipeError:  # nobody reads the output any more
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
     else:
         cli.main()
         return

@@ -12,7 +12,7 @@ from types import FrameType
 
 from samebits.errors import SamebitsError, WrongUse
 from samebits.files import sha256_file
-from samebits.variables import find_root
+from samebits.process import for_entrypoint
 
 POLL = 0.05  # seconds between two looks at the processes
 GRACE = 5.0  # seconds between SIGTERM and SIGKILL
@@ -108,8 +108,12 @@ def last_line(child: Child) -> str:
 
 
 def _start(child: Child) -> "subprocess.Popen[bytes]":
-    project = {"SAMEBITS_ROOT": str(find_root())}  # the same for a training that is started in another folder
-    environment = {**project, **os.environ, **child.environment, "SAMEBITS_RUN_FOLDER": str(child.folder)}
+    environment = {
+        **os.environ,
+        **for_entrypoint(),
+        **child.environment,
+        "SAMEBITS_RUN_FOLDER": str(child.folder),
+    }
     try:
         with open(child.log, "wb") as log:
             return subprocess.Popen(

@@ -1,9 +1,7 @@
 """The command `samebits`. Sub-commands are imported when they are called, so that `--help` stays fast."""
 
-import errno
 import importlib
 import os
-import shutil
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -13,6 +11,7 @@ import click
 from samebits import __version__, extras
 from samebits.command_line import hint
 from samebits.errors import SamebitsError
+from samebits.files import cannot_look
 
 COMMANDS = {  # name: module
     "attest": "samebits.attest",
@@ -121,20 +120,6 @@ def run_command(command: Callable[..., Any], program: str, arguments: Sequence[s
     return status
 
 
-def put_own_python_first() -> None:
-    """Make `python` mean the one that runs this, when samebits was called by its path: no one else has it.
-
-    Not where another environment is activated: there, `python` is its user's choice.
-    """
-    own, activated = (
-        os.path.dirname(sys.executable),
-        os.environ.get("VIRTUAL_ENV") or os.environ.get("CONDA_PREFIX"),
-    )
-    there = os.access(os.path.join(own, "python"), os.X_OK)
-    if there and activated in (None, sys.prefix) and os.path.dirname(shutil.which("python") or "") != own:
-        os.environ["PATH"] = own + os.pathsep + os.environ.get("PATH", os.defpath)
-
-
 def _help(program: str) -> str:
     """How a user asks for a command's help, from where they are."""
     words = program.split()
@@ -145,7 +130,6 @@ def _help(program: str) -> str:
 
 def main() -> None:
     """The console script."""
-    put_own_python_first()
     try:
         if sys.argv[1:2] and sys.argv[1] in THROUGH_ENTRYPOINT and "SAMEBITS_ENTRYPOINT" not in os.environ:
             from samebits import process
@@ -153,10 +137,10 @@ def main() -> None:
             again = [sys.executable, *sys.orig_argv[1:]]
             sys.exit(run_command(lambda **_: process.become(again), "samebits"))
         sys.exit(run_command(group, "samebits"))
-    except OSError as error:  # a path that was named, and that one may not look at
-        if error.filename is None or error.errno not in (errno.EACCES, errno.ENAMETOOLONG, errno.ELOOP):
+    except OSError as error:
+        if (line := cannot_look(error)) is None:
             raise
-        print(f"samebits: {error.filename} cannot be looked at: {error.strerror}", file=sys.stderr)
+        print(f"samebits: {line}", file=sys.stderr)
         sys.exit(2)
 
 

@@ -357,6 +357,21 @@ def command(command: tuple[str, ...]) -> None:
     become(command)
 
 
+def for_entrypoint() -> dict[str, str]:
+    """What entrypoint is told by who starts it: which project this is, and which `python`.
+
+    The latter is the one that runs this where it was called by its path. Where another environment is
+    activated, `python` is its user's choice.
+    """
+    told = {"SAMEBITS_ROOT": str(find_root())}
+    own = os.path.dirname(sys.executable)
+    activated = os.environ.get("VIRTUAL_ENV") or os.environ.get("CONDA_PREFIX")
+    there = os.access(os.path.join(own, "python"), os.X_OK)
+    if there and activated in (None, sys.prefix) and os.path.dirname(shutil.which("python") or "") != own:
+        told["PATH"] = own + os.pathsep + os.environ.get("PATH", os.defpath)
+    return told
+
+
 def become(command: Sequence[str]) -> NoReturn:
     """Replace this process by a command with the variables of determinism.env.
 
@@ -365,6 +380,6 @@ def become(command: Sequence[str]) -> NoReturn:
     """
     entrypoint = str(package_file("entrypoint"))
     try:
-        os.execve(entrypoint, [entrypoint, *command], {**os.environ, "SAMEBITS_ROOT": str(find_root())})
+        os.execve(entrypoint, [entrypoint, *command], {**os.environ, **for_entrypoint()})
     except OSError as error:
         raise WrongUse(f"{entrypoint} cannot be executed: {error.strerror}") from None
