@@ -17,40 +17,8 @@ from tests.conftest import ROOT, Started, copy_repository, one_line
 UV = Path(sys.executable).with_name("uv")
 BASE: str = sys._base_executable  # type: ignore[attr-defined]
 SOMEBODY = ["-c", "user.name=Somebody", "-c", "user.email=somebody@example.org"]
-TRAIN = """\
-import dataclasses
-
-import samebits
-import samebits.torch
-import torch
-from points import points
-
-
-@dataclasses.dataclass(frozen=True)
-class Settings:
-    seed: int = samebits.option(0, "root of every random stream")
-    epochs: int = samebits.option(2, "passes over the data")
-
-
-def train(settings):
-    samebits.torch.make_deterministic()
-    samebits.seed_everything(settings.seed)
-    with samebits.open_run(settings, framework="torch") as run:
-        loader = samebits.torch.loader(points(), seed=settings.seed, batch_size=16, shuffle=True)
-        model = torch.nn.Sequential(torch.nn.Linear(2, 32), torch.nn.Dropout(0.2), torch.nn.Linear(32, 2))
-        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-        run.hold(model=model, optimizer=optimizer)
-        for _ in run.epochs(settings.epochs):
-            for inputs, labels in run.batches(loader):
-                optimizer.zero_grad()
-                torch.nn.functional.cross_entropy(model(inputs), labels).backward()
-                optimizer.step()
-            run.log()
-        run.finish(model)
-
-
-samebits.main(train, Settings)
-"""
+# The page's own script.
+(TRAIN,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs/library.md").read_text(), re.DOTALL)
 POINTS = """\
 import torch
 
