@@ -35,18 +35,32 @@ class Kind:
     differs: Callable[[Any, Any], str | None] = lambda held, state: None
 
 
+class RunState:
+    """Values of the user's own that a run's checkpoints hold: `run.state`.
+
+    >>> for epoch in run.epochs(10):
+    ...     run.state.seen = 0
+    ...     for images, labels in run.batches(loader):
+    ...         run.state.seen += len(images)
+
+    Any attribute: None, booleans, numbers, text, tensors, arrays, and lists, tuples, sets and dictionaries of
+    these. Anything else is refused when a checkpoint is made. When a run is resumed the attributes are those
+    of the checkpoint, whatever was assigned before its loop or at the head of the epoch.
+    """
+
+
 class Held:
-    """The objects of a run by name, and the global generators.
+    """The objects of a run by name, its own values, and the global generators.
 
     Raises:
         WrongUse: one gives no state, or what it needs is not held, too.
     """
 
-    def __init__(self, objects: Mapping[str, Any], toolkit: ModuleType) -> None:
-        self.objects = dict(objects)
+    def __init__(self, objects: Mapping[str, Any], values: RunState, toolkit: ModuleType) -> None:
+        self.objects = {**objects, VALUES: values}
         self.toolkit = toolkit  # samebits.torch.state or samebits.keras.state
         self._copies: dict[str, Any] = {}
-        self._kinds = {name: self._kind(name, held) for name, held in objects.items()}
+        self._kinds = {name: self._kind(name, held) for name, held in self.objects.items()}
         if lacking := toolkit.lacking(self.objects):
             raise WrongUse(f"run.hold: {lacking}")
         toolkit.watch(self.objects)
@@ -118,7 +132,7 @@ class Held:
             if (path := _first_difference(state["objects"][name], now["objects"][name], name)) is not None:
                 raise WrongUse(f"{path} did not come back: {_class(self.objects[name])} does not restore it")
         for name, tensor in copies.items():
-            if name.partition(".")[0] in self.objects and tensors[name].read() != tensor.read():
+            if name.partition(".")[0] != "generators" and tensors[name].read() != tensor.read():
                 raise WrongUse(f"{name} did not come back bit by bit: its object does not restore it so")
 
     def restore_generators(self, state: Mapping[str, Any], tensors: Mapping[str, Stored]) -> None:
@@ -129,7 +143,7 @@ class Held:
                 row.put(states[module])
 
     def _kind(self, name: str, held: Any) -> Kind:
-        if name == "generators" or not name.isidentifier():
+        if name != VALUES and (name == "generators" or not name.isidentifier()):
             raise WrongUse(f"run.hold cannot call something {name!r}: give it another name")
         for kind in (*self.toolkit.KINDS, *KINDS):
             if kind.takes(held):
@@ -188,11 +202,18 @@ def _is_numpys(name: str) -> Callable[[Any], bool]:
     return takes
 
 
+def _put_values(held: RunState, values: dict[str, Any]) -> None:
+    vars(held).clear()
+    vars(held).update(values)
+
+
 def _put_numpy(held: Any, state: Any) -> None:
     held.bit_generator.state = state
 
 
+VALUES = "run.state"  # its name among the objects
 KINDS = (
+    Kind(lambda held: isinstance(held, RunState), lambda held: dict(vars(held)), _put_values),
     Kind(lambda held: isinstance(held, random.Random), lambda h: h.getstate(), lambda h, s: h.setstate(s)),
     Kind(_is_numpys("Generator"), lambda held: held.bit_generator.state, _put_numpy),
     Kind(

@@ -178,7 +178,7 @@ def test_sigterm_saves_and_the_same_command_goes_on(tmp_path, start):
     assert [path.name[0] for path in (tmp_path / "runs").iterdir()] == ["."]
     went_on = start(*command[1:], cwd=tmp_path)
     whole = start(*command[1:], "--run", tmp_path / "whole")
-    assert "goes on after step" in went_on.stdout
+    assert "resumes after step" in went_on.stdout
     (sha256,) = set(re.findall("^sha256 ([0-9a-f]{64})", went_on.stdout + whole.stdout, re.MULTILINE))
     assert len(sha256) == 64
 
