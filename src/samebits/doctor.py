@@ -61,8 +61,8 @@ def _unlocked(root: Path, rows: Mapping[str, str]) -> list[Finding]:
     folders = Path(sysconfig.get_path("purelib")).glob("*.dist-info")
     there = {canonicalize_name(folder.name.partition("-")[0]): folder for folder in folders}
     strange = sorted(name for name in there.keys() - known if not _is_project(there[name], root))
-    mend = "`make env` removes it; to keep it, add it to environment.yml, then `make lock`"
-    return [Finding(name, "doubtful", "installed, and in no lock", mend) for name in strange]
+    fix = "`make env` removes it; to keep it, add it to environment.yml, then `make lock`"
+    return [Finding(name, "doubtful", "installed, and in no lock", fix) for name in strange]
 
 
 def _is_project(folder: Path, root: Path) -> bool:
