@@ -19,6 +19,8 @@ from typing import Any
 
 from samebits.errors import WrongUse
 from samebits.files import cannot_write, flush_file, sha256_file
+from samebits.json_files import COUNT, SHA256, Content, read_json
+from samebits.json_files import check as check_shape
 from samebits.weights import Stored, Tensor, read_header, save_tensors
 
 FORMAT = 1  # of state.json; a reader refuses what it does not know
@@ -107,16 +109,18 @@ def read(folder: Path) -> Checkpoint:
         WrongUse: another version of samebits wrote it.
     """
     try:
-        whole = json.loads((folder / STATE).read_bytes())
+        whole = read_json(folder / STATE)
         content, sha256 = whole["content"], whole["sha256"]
     except (OSError, ValueError, KeyError, TypeError):
         raise Damaged(folder / STATE, "cannot be read as what it is") from None
     if not isinstance(content, dict) or _digest(content) != sha256:
         raise Damaged(folder / STATE, "is not what was written: its sha256 differs")
+    content = Content(content, folder / STATE)
     if content.get("format") != FORMAT:
         raise WrongUse(
             f"{folder / STATE} has format {content.get('format')!r}; this version of samebits reads {FORMAT}"
         )
+    check_shape(content, {"step": COUNT, "tensors_sha256": SHA256}, folder / STATE)
     if content["step"] != _step(folder):
         raise Damaged(folder / STATE, f"is the state of step {content['step']}: somebody moved it")
     try:

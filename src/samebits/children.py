@@ -12,6 +12,7 @@ from types import FrameType
 
 from samebits.errors import SamebitsError, WrongUse
 from samebits.files import sha256_file
+from samebits.printable import printable
 
 POLL = 0.05  # seconds between two looks at the processes
 GRACE = 5.0  # seconds between SIGTERM and SIGKILL
@@ -165,6 +166,6 @@ def _failure(child: Child, status: int, quiet: bool) -> SamebitsError:
     ended = f"ended with status {status}" if status > 0 else f"was killed by {signal.Signals(-status).name}"
     if quiet:
         return WrongUse(f"{child.name} {ended}; what it wrote is in {child.log.name}")
-    shown = "\n".join(f"  {line}" for line in lines[-SHOWN:])
+    shown = "\n".join(f"  {printable(line)}" for line in lines[-SHOWN:])
     print(f"the end of what {child.name} wrote:\n{shown}", flush=True)
     return WrongUse(f"{child.name} {ended}, so there is nothing to compare")

@@ -12,6 +12,8 @@ import click
 from samebits import variables
 from samebits.errors import CheckFailed, WrongUse
 from samebits.fingerprint import flatten, here
+from samebits.json_files import read_json
+from samebits.printable import printable
 from samebits.run_folder import read_manifest
 
 Rank = Literal["changes", "may", "none"]
@@ -122,9 +124,9 @@ def read(name: str) -> dict[str, str]:
         names = ", ".join(entries) or "which has none"
         raise WrongUse(f"{name} is no run folder, no file and no entry of golden.toml ({names})")
     try:
-        content = json.loads(path.read_text())
+        content = read_json(path)
         return of_manifest(content) if "fingerprint" in content else dict(flatten(content))
-    except (OSError, ValueError, TypeError, AttributeError):
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
         raise WrongUse(
             f"{name} has no fingerprint: give a run folder, a manifest, what `samebits fingerprint --json` "
             "printed, an entry of golden.toml, or `now`"
@@ -133,7 +135,7 @@ def read(name: str) -> dict[str, str]:
 
 def of_manifest(manifest: Mapping[str, Any]) -> dict[str, str]:
     """A manifest's flattened fingerprint, with what the manifest tells beside it."""
-    return {"framework": manifest["framework"], **dict(flatten(manifest["fingerprint"]))}
+    return {"framework": str(manifest["framework"]), **dict(flatten(manifest["fingerprint"]))}
 
 
 def show(first: str, second: str, all_: bool, json_: bool) -> None:
@@ -144,7 +146,7 @@ def show(first: str, second: str, all_: bool, json_: bool) -> None:
     """
     found = differences(read(first), read(second))
     if json_:
-        lines = [json.dumps(dataclasses.asdict(one), ensure_ascii=False) for one in found]
+        lines = [json.dumps(dataclasses.asdict(one)) for one in found]
         click.echo("[\n" + ",\n".join(lines) + "\n]" if lines else "[]")
     else:
         print_table([one for one in found if all_ or one.rank != "none"], first, second)
@@ -172,8 +174,8 @@ def print_table(found: list[Difference], first: str, second: str) -> None:
         console = Console(width=1000)
     table = Table(box=None, pad_edge=False)
     for heading in ("", "fact", first, second, "why"):
-        table.add_column(Text(heading), overflow="fold")
+        table.add_column(Text(printable(heading)), overflow="fold")
     for one in found:
         rank = Text(WORDS[one.rank], style=COLOURS[one.rank])
-        table.add_row(rank, *(Text(text) for text in (one.fact, one.first, one.second, one.why)))
+        table.add_row(rank, *(Text(printable(text)) for text in (one.fact, one.first, one.second, one.why)))
     console.print(table)

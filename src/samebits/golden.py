@@ -12,11 +12,23 @@ from samebits.errors import WrongUse
 from samebits.files import write_whole
 from samebits.fingerprint import FOLLOWING_THE_HOST, flatten
 from samebits.fingerprint_diff import WORDS, differences
+from samebits.json_files import SHA256, TABLE, TEXT, Shape, one_of
+from samebits.json_files import check as check_shape
+from samebits.printable import printable
 
 HEADER = """\
 # The starters' hashes. A run with the same settings is compared with these: `make train` says whether it
 # matches, and if not, which lines of the fingerprint differ. Written by `make golden`, never by hand.
 """
+SHAPES: dict[str, Shape] = {
+    "framework": TEXT,
+    "device": TEXT,
+    "profile": one_of(*variables.PROFILES),
+    "weights_sha256": SHA256,
+    "settings": TABLE,
+    "fingerprint": TABLE,
+}
+NEEDED = set(SHAPES) - {"profile"}  # older entries do not say
 SHOWN = 4  # differing facts in one line; the manifest has them all
 # Not worth a line in a committed file: they follow the host.
 UNTOLD = set(FOLLOWING_THE_HOST) - {"code.commit"}
@@ -62,14 +74,23 @@ def read(path: Path) -> dict[str, Any]:
     """The entries of a golden file by name; none when there is no such file.
 
     Raises:
-        WrongUse: the file is not TOML.
+        WrongUse: the file is not TOML, or an entry is not what `make golden` writes.
     """
     try:
-        return tomllib.loads(path.read_text())
+        golden = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
-    except tomllib.TOMLDecodeError as error:
+    except OSError as error:
+        raise WrongUse(f"{path} cannot be read: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:
         raise WrongUse(f"{path} is not valid TOML: {error}") from None
+    check_shape(golden, dict.fromkeys(golden, TABLE), path)
+    for name, entry in golden.items():
+        check_shape(entry, SHAPES, f"{path}, [{name}]")
+        check_shape(entry, {each: SHAPES[each] for each in NEEDED}, f"{path}, [{name}]", whole=True)
+        facts = entry["fingerprint"]
+        check_shape(facts, dict.fromkeys(facts, TEXT), f"{path}, [{name}.fingerprint]")
+    return golden
 
 
 @click.command("golden")
@@ -90,7 +111,7 @@ def command(runs: tuple[Path, ...]) -> None:
         )
         while name in golden and _key(golden[name]) != _key(entry):
             name += "-other"
-        print("\n".join(changes(name, golden.get(name), entry)))
+        print(printable("\n".join(changes(name, golden.get(name), entry))))
         golden[name] = entry
     write_whole(path, HEADER + "".join(_table(name, golden[name]) for name in sorted(golden)))
 

@@ -4,9 +4,10 @@ An object is held by the first `Kind` that takes it. A framework's own kinds (mo
 samebits.torch.state and samebits.keras.state; here are those that need none.
 """
 
+import contextlib
 import random
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -89,7 +90,9 @@ class Held:
         for name, held in self.objects.items():
             if _class(held) != there[name]["class"]:
                 raise WrongUse(f"{name} is a {_class(held)}, and was a {there[name]['class']}")
-            differs = self._kinds[name].differs(held, self._decode(there[name]["state"], tensors, read=False))
+            was = self._decode(there[name]["state"], tensors, read=False)
+            with _as_samebits_writes(name):
+                differs = self._kinds[name].differs(held, was)
             if differs:
                 raise WrongUse(f"{name} is another one: {differs}")
 
@@ -113,12 +116,13 @@ class Held:
     def restore_generators(self, state: Mapping[str, Any], tensors: Mapping[str, Stored]) -> None:
         """Put back the global generators of Python, NumPy and the framework on every device."""
         generators = self._decode(state["generators"], tensors)
-        random.setstate(generators["python"])
-        if generators["numpy"] is not None:
-            import numpy
+        with _as_samebits_writes("the generators"):
+            random.setstate(generators["python"])
+            if generators["numpy"] is not None:
+                import numpy
 
-            numpy.random.set_state(generators["numpy"])
-        self.toolkit.put_generators(generators["framework"])
+                numpy.random.set_state(generators["numpy"])
+            self.toolkit.put_generators(generators["framework"])
 
     def _generators(self) -> dict[str, Any]:
         numpy = sys.modules.get("numpy.random")
@@ -148,7 +152,24 @@ class Held:
                 return array[()] if node["scalar"] else array
             return self.toolkit.make_tensor(node, stored)
 
-        return decode(node, make)
+        with _as_samebits_writes("a value"):
+            return decode(node, make)
+
+
+@contextlib.contextmanager
+def _as_samebits_writes(what: str) -> Iterator[None]:
+    """What was read inside is from a file, and anybody may have written that.
+
+    Raises:
+        WrongUse: its form was not the one that samebits writes.
+    """
+    try:
+        yield
+    except (LookupError, ValueError, TypeError, AttributeError, RuntimeError) as error:
+        raise WrongUse(
+            f"the checkpoint's state of {what} is not of the form that samebits writes "
+            f"({type(error).__name__}: {error}): --resume never begins anew"
+        ) from None
 
 
 def _leaf(snapshot: Any) -> Any:

@@ -24,10 +24,12 @@ from samebits.held import Held
 from samebits.interruption import SAVED, Interruption, end_if_terminated
 from samebits.isolation import stream
 from samebits.metrics import Metrics
+from samebits.printable import printable
 from samebits.run_folder import FORMAT, WorkingFolder, choose_folder, shown
 from samebits.saving import Saver
 from samebits.seeds import derive_seed, seed_step
 from samebits.settings import as_json, deciding
+from samebits.variables import find_root
 
 Batch = TypeVar("Batch")
 END: Any = object()  # of a loader
@@ -61,6 +63,7 @@ def open_run(
     if process.profile() == "portable":
         importlib.import_module(f"samebits.{framework}.portable").route()
     wanted = resuming.mode(settings)
+    golden.read(find_root() / "golden.toml")  # `finish` will read it: damage is named before the training
     working = WorkingFolder(choose_folder(settings, framework, folder))
     run: Run | None = None
     try:  # from here on, whatever ends the process leaves nothing behind but whole checkpoints
@@ -149,7 +152,7 @@ class Run:
             self._chain = list(self.found.content["chain"])
             self.epoch, self.step = self.found.content["epoch"], self.found.content["step"]
             for line in forced:
-                print(f"samebits: goes on although {line}", file=sys.stderr)
+                print(f"samebits: goes on although {printable(line)}", file=sys.stderr)
             print(f"goes on after step {self.step}, in epoch {self.epoch}", flush=True)
         self._cleanup.enter_context(self.interruption.handled())
         self._chain.append(
@@ -473,7 +476,7 @@ class Run:
         print(f"sha256 {weights}  {shown(self.folder / 'weights.safetensors')}")
         for line in (former, verdict):
             if line:
-                print(line)
+                print(printable(line))
         return weights
 
 

@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import json
 import os
+import re
 import shutil
 import sys
 import uuid
@@ -13,9 +14,47 @@ from typing import Any, TextIO
 from samebits import process
 from samebits.errors import WrongUse
 from samebits.files import cannot_write
+from samebits.json_files import (
+    COUNT,
+    SHA256,
+    TABLE,
+    TABLES,
+    TEXT,
+    TEXTS,
+    YES_NO,
+    Content,
+    Shape,
+    one_of,
+    optional,
+    read_json,
+)
+from samebits.json_files import check as check_shape
 from samebits.settings import changed
+from samebits.variables import PROFILES
 
 FORMAT = 1  # of the manifest; a reader refuses what it does not know
+# What readers rely on, whoever wrote the file.
+THREADS = re.compile("[1-9][0-9]{0,2}")
+GIT: dict[str, Shape] = {"commit": TEXT, "dirty": YES_NO, "diff": optional(TEXT)}
+SHAPES: dict[str, Shape] = {
+    "framework": TEXT,
+    "device": TEXT,
+    "profile": one_of(*PROFILES),
+    "command": optional(TEXTS),
+    "working_folder": optional(TEXT),
+    "threads": ("a number from 1 to 999, as text", lambda v: TEXT[1](v) and bool(THREADS.fullmatch(v))),
+    "seed": ("a whole number", lambda value: type(value) is int),
+    "settings": TABLE,
+    "deciding_settings": TABLE,
+    "git": optional(TABLE),
+    "allowed": TEXTS,
+    "fingerprint": TABLE,
+    "metrics": TABLE,
+    "metrics_sha256": SHA256,
+    "steps": COUNT,
+    "chain": TABLES,
+    "weights_sha256": SHA256,
+}
 LOCK, CHECKPOINTS, METRICS = ".lock", "checkpoints", "metrics.jsonl"
 
 
@@ -184,24 +223,37 @@ def put_in_place(working: Path, folder: Path, weights: str) -> str | None:
     return f"the run that was here before has other weights; it is kept as {shown(kept)}"
 
 
-def read_manifest(folder: str | os.PathLike[str]) -> dict[str, Any]:
+def read_manifest(folder: str | os.PathLike[str]) -> Content:
     """The manifest of a finished run: of its folder, or a manifest.json that came alone.
 
+    Whoever wrote it: what is returned has the types that its readers rely on, and nothing in it has been
+    used yet. To ask for a name that it lacks raises WrongUse, too.
+
     Raises:
-        WrongUse: the folder is no run, or one of a format that this version does not know.
+        WrongUse: the folder is no run, one of a format that this version does not know, or what stands in
+            its manifest is of another type.
     """
     path = Path(folder) if Path(folder).is_file() else Path(folder) / "manifest.json"
     try:
-        manifest: dict[str, Any] = json.loads(path.read_text())
+        values = read_json(path)
     except (OSError, ValueError):
         raise WrongUse(f"{folder} is not a finished run: it has no readable manifest.json") from None
-    if not isinstance(manifest, dict):
+    if not isinstance(values, dict):
         raise WrongUse(f"{path} is not a run's manifest")
-    if manifest.get("format") != FORMAT:
+    if values.get("format") != FORMAT:
         raise WrongUse(
-            f"{path} has format {manifest.get('format')!r}; this version of samebits reads {FORMAT}"
+            f"{path} has format {repr(values.get('format'))[:20]}; this version of samebits reads {FORMAT}"
         )
-    return manifest
+    check_shape(values, SHAPES, path)
+    for link in (values, *values.get("chain", ())):
+        check_shape(link, {"git": SHAPES["git"]}, f"{path}, chain")
+        if link.get("git") is not None:
+            check_shape(link["git"], GIT, f"{path}, git")
+            link["git"] = Content(link["git"], path)
+    check_shape(values.get("fingerprint", {}), {"variables": TABLE}, f"{path}, fingerprint")
+    variables = values.get("fingerprint", {}).get("variables", {})
+    check_shape(variables, dict.fromkeys(variables, optional(TEXT)), f"{path}, variables")
+    return Content(values, path)
 
 
 def shown(path: Path) -> str:
