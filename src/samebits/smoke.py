@@ -111,6 +111,7 @@ def show(trainings: Generator[Finished, None, None], watch: Watch) -> Iterator[F
 @contextlib.contextmanager
 def runs_folder(name: str = "smoke") -> Iterator[Path]:
     """A folder in runs/, where there is room for weights; a temporary one when that cannot be written."""
+    new = not Path("runs").exists()
     try:
         Path("runs").mkdir(exist_ok=True)
         folder = Path(tempfile.mkdtemp(prefix=f".{name}-", dir="runs"))
@@ -123,6 +124,9 @@ def runs_folder(name: str = "smoke") -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)  # nothing is there any more when it was kept
+        if new:
+            with contextlib.suppress(OSError):  # something came into it
+                Path("runs").rmdir()
 
 
 def keep_runs(folder: Path) -> Path:

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from samebits import command_line, door, engine, fingerprint_diff, trust, variables
+from samebits import command_line, engine, fingerprint_diff, trust, variables
 from samebits.children import Child, train
 from samebits.compare import Comparison, check_run, compare_runs
 from samebits.errors import CheckFailed, WrongUse
@@ -105,7 +105,7 @@ def command(
     with runs_folder("verify") as folder:
         child = Child(
             "the repetition",
-            [*door.through(tuple(words)), *more],
+            [*words, *more],
             (folder / "repetition").resolve(),
             outside,
             place,
@@ -223,7 +223,6 @@ def environment(manifest: Mapping[str, Any], run: Path) -> dict[str, str | None]
             value = recorded.get(row.name)
             changes[row.name] = value if value and not variables.PLACEHOLDER.search(value) else None
     trust.refuse_variables(dict.fromkeys(allowed) | changes, run)
-    changes = door.outside() | changes
     threads = manifest.get("threads") or str(recorded.get("OMP_NUM_THREADS") or 1).partition(",")[0]
     if not THREADS.fullmatch(threads):
         raise WrongUse(f"{run} was made with OMP_NUM_THREADS={threads!r}, which is no number from 1 to 999")

@@ -3,13 +3,14 @@
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.conftest import ROOT
+from tests.conftest import FRAMEWORKS, ROOT
 
-from samebits import WrongUse, checkpoint, golden, held, run_folder, verify
+from samebits import WrongUse, checkpoint, golden, held, open_run, run_folder, verify
 from samebits.cli import group, run_command
 from samebits.compare import check_run, compare_runs
 from samebits.errors import CheckFailed
@@ -353,5 +354,26 @@ def test_the_state_of_generators(state: Any) -> None:
 
     one = held.Held.__new__(held.Held)
     one.toolkit = Toolkit  # type: ignore[assignment]
-    with pytest.raises(WrongUse, match="not of the form that samebits writes"):
+    with pytest.raises(WrongUse, match="cannot be taken back"):
         one.restore_generators({"generators": {"python": state, "numpy": None, "framework": None}}, {})
+
+
+def test_a_damaged_golden_file_is_named_before_the_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`finish` reads it, and hours of training would have gone."""
+    (tmp_path / "golden.toml").write_text("torch-cpu = 1")
+    monkeypatch.setattr("samebits.run.find_root", lambda: tmp_path)
+    with (
+        pytest.raises(WrongUse, match="torch-cpu is 1; it must be a table"),
+        open_run(Settings(), framework=FRAMEWORKS[0], folder=tmp_path / "run"),
+    ):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == ["golden.toml"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """As few as there can be."""
+
+    seed: int = 0
