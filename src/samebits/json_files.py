@@ -23,6 +23,7 @@ def _is_text(value: Any) -> bool:
 
 
 TEXT: Shape = ("text", _is_text)
+NAME: Shape = ("a plain name", lambda value: _is_text(value) and bool(re.fullmatch(r"[A-Za-z0-9_-]+", value)))
 TEXTS: Shape = ("a list of text", lambda value: isinstance(value, list) and all(map(TEXT[1], value)))
 COUNT: Shape = ("a whole number", lambda value: type(value) is int and value >= 0)
 NUMBERS: Shape = (

@@ -16,6 +16,7 @@ from samebits.errors import WrongUse
 from samebits.files import cannot_write
 from samebits.json_files import (
     COUNT,
+    NAME,
     SHA256,
     TABLE,
     TABLES,
@@ -37,8 +38,8 @@ FORMAT = 1  # of the manifest; a reader refuses what it does not know
 THREADS = re.compile("[1-9][0-9]{0,2}")
 GIT: dict[str, Shape] = {"commit": TEXT, "dirty": YES_NO, "diff": optional(TEXT)}
 SHAPES: dict[str, Shape] = {
-    "framework": TEXT,
-    "device": TEXT,
+    "framework": NAME,  # this and the device name entries of golden.toml
+    "device": NAME,
     "profile": one_of(*PROFILES),
     "command": optional(TEXTS),
     "working_folder": optional(TEXT),

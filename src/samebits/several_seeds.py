@@ -15,6 +15,7 @@ from samebits.children import Child, train
 from samebits.errors import CheckFailed, SamebitsError, WrongUse
 from samebits.files import cannot_write, sha256_file
 from samebits.fingerprint import FOLLOWING_THE_HOST, flatten
+from samebits.printable import printable
 from samebits.run_folder import read_manifest, shown
 from samebits.smoke import Watch
 from samebits.tables import print_table
@@ -311,7 +312,7 @@ def report(
     print_table(("seed", "sha256 of the weights", *names, "run"), rows)
     for name, each in spreads.items():
         print(
-            f"{name}: mean {each.mean:.4f}, standard deviation {each.deviation:.4f}, "
+            f"{printable(name)}: mean {each.mean:.4f}, standard deviation {each.deviation:.4f}, "
             f"95 % interval of the mean {each.low:.4f} … {each.high:.4f} "
             f"({len(seeded)} seeds; Student's t, which knows no bounds: it can leave 0 … 1)"
         )

@@ -156,12 +156,9 @@ def _not_tracked(file: Path) -> str:
     if top is None or top not in (_checkout(root), _checkout(Path.cwd())):
         return f"{file} is in no checkout of yours here"
     name = real.relative_to(top).as_posix()
-    if (
-        git(top, "rev-parse", "--show-toplevel") is None
-    ):  # an image's or an archive's: all of it is its maker's
-        listed = "100644" if name.startswith("src/") else ""
-    else:
-        listed = git(top, "--literal-pathspecs", "ls-tree", "HEAD", "--", name) or ""
+    listed = git(top, "--literal-pathspecs", "ls-tree", "HEAD", "--", name)
+    if listed is None:  # no git or no commit yet: an image, an archive, a new project are whole their maker's
+        listed = "100644" if real.is_relative_to(root / "src") else ""
     if not listed.startswith("100"):  # 120000 is a link, 160000 another repository
         return f"{file} is no file that the checkout's commit has"
     if real.is_relative_to(root) and STARTERS.match(real.relative_to(root).as_posix()):

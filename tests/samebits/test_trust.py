@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -105,6 +106,26 @@ def test_a_module_is_not_taken_from_the_folder_where_it_starts(checkout: Path, t
     assert "looks for modules in" in trust.doubt(words, checkout)
     (tmp_path / "samebits").mkdir()
     assert "no file of this checkout" in trust.doubt(words, tmp_path)
+
+
+def test_a_new_project_without_a_commit_or_git_is_its_makers(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in the image and in an unpacked archive: the project's src/, and no other folder."""
+    (checkout / "determinism.env").touch()
+    (checkout / "src").mkdir()
+    for name in ("src/train.py", "other.py"):
+        (checkout / name).touch()
+    monkeypatch.setenv("SAMEBITS_ROOT", str(checkout))
+    assert "no file that the checkout's commit has" in trust.doubt(("python", "src/train.py"), checkout)
+    for undo in (lambda: (checkout / ".git/HEAD").write_text("ref: refs/heads/new\n"), None):
+        if undo is None:
+            shutil.rmtree(checkout / ".git")
+        else:
+            undo()
+        assert trust.doubt(("python", "src/train.py"), checkout) == ""
+        assert trust.doubt(("python", "-m", "train"), checkout) != ""
+        assert "no file that the checkout's commit has" in trust.doubt(("python", "other.py"), checkout)
 
 
 @pytest.mark.parametrize("name", ["../../..", "/", "/etc", "src/../.."])
