@@ -30,7 +30,7 @@ MANIFEST = {
     "framework": "torch",
     "device": "cpu",
     "profile": "run",
-    "command": ["python", "-m", "starter.train_torch", "--epochs", "2"],
+    "command": ["python", "-m", f"starter.train_{FRAMEWORKS[0]}", "--epochs", "2"],
     "working_folder": ".",
     "threads": "1",
     "seed": 0,

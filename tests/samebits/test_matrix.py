@@ -190,9 +190,12 @@ def test_wrong_use_is_one_line(start: Start, tmp_path: Path, words: tuple[str, .
     assert says in one_line(done.stderr)
 
 
-def test_threads_may_give_the_same_bits(matrix: Start) -> None:
-    """Small sums are made by one thread: in a small project the starter's own axis could never hold."""
-    done = matrix("good", "threads")
+@pytest.mark.parametrize("command", ["training.py good", "-m training starter.train_torch"])
+def test_threads_may_give_the_same_bits(start: Start, tmp_path: Path, command: str) -> None:
+    """Small sums are made by one thread: with a small model the starter's own axis could never hold."""
+    (tmp_path / "training.py").write_text(TRAINING)
+    words = ("samebits", "matrix", "--json", "--only", "threads", "python", *command.split())
+    done = start(*words, cwd=tmp_path, **CLEAN)
     assert done.returncode == 0, done.stdout + done.stderr
     (trial,) = json.loads(done.stdout)["trials"]
     assert (trial["expected"], trial["verdict"], trial["says"]) == ("may differ", "kept", "the same bits")

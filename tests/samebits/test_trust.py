@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.conftest import ROOT, Started, one_line
+from tests.conftest import FRAMEWORKS, ROOT, Started, one_line
 from tests.samebits.test_verify import commit
 
 from samebits import WrongUse, trust
@@ -102,7 +102,7 @@ def test_anything_else_does_not(checkout: Path, words: tuple[str, ...], says: st
 
 def test_a_module_is_not_taken_from_the_folder_where_it_starts(checkout: Path, tmp_path: Path) -> None:
     """`python -m` looks there first: a folder `samebits` in a stranger's archive would be run."""
-    words = ("python", "-m", "samebits.torch.hazards")
+    words = ("python", "-m", f"samebits.{FRAMEWORKS[0]}.hazards")
     assert "looks for modules in" in trust.doubt(words, checkout)
     (tmp_path / "samebits").mkdir()
     assert "no file of this checkout" in trust.doubt(words, tmp_path)
