@@ -11,6 +11,7 @@ import click
 from samebits import __version__
 from samebits.command_line import hint
 from samebits.errors import SamebitsError
+from samebits.printable import printable
 
 COMMANDS = {  # name: module
     "attest": "samebits.attest",
@@ -96,7 +97,7 @@ def run_command(command: Callable[..., Any], program: str, arguments: Sequence[s
         message, status = error.format_message(), 2
     except KeyboardInterrupt:
         message, status = "interrupted", 130
-    print(f"samebits: {' '.join(message.split())}", file=sys.stderr)
+    print(f"samebits: {printable(' '.join(message.split()))}", file=sys.stderr)
     return status
 
 

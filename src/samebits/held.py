@@ -4,15 +4,17 @@ An object is held by the first `Kind` that takes it. A framework's own kinds (mo
 samebits.torch.state and samebits.keras.state; here are those that need none.
 """
 
+import contextlib
 import random
 import sys
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
 from samebits import generators
-from samebits.errors import WrongUse
+from samebits.errors import SamebitsError, WrongUse
 from samebits.tree import TAG, decode, encode
 from samebits.weights import Stored, Tensor, describe_array, stored_array
 
@@ -114,7 +116,9 @@ class Held:
         for name, held in self.objects.items():
             if _class(held) != there[name]["class"]:
                 raise WrongUse(f"{name} is a {_class(held)}, and was a {there[name]['class']}")
-            differs = self._kinds[name].differs(held, self._decode(there[name]["state"], tensors, read=False))
+            was = self._decode(there[name]["state"], tensors, read=False)
+            with _taken_from_a_file(name):
+                differs = self._kinds[name].differs(held, was)
             if differs:
                 raise WrongUse(f"{name} is another one: {differs}")
 
@@ -125,7 +129,9 @@ class Held:
             WrongUse: an object is now not as it was: its way of taking a state leaves something out.
         """
         for name, held in self.objects.items():
-            self._kinds[name].put(held, self._decode(state["objects"][name]["state"], tensors))
+            was = self._decode(state["objects"][name]["state"], tensors)
+            with _taken_from_a_file(name):
+                self._kinds[name].put(held, was)
         self.restore_generators(state, tensors)
         now, copies = self.capture()
         for name in self.objects:
@@ -138,9 +144,10 @@ class Held:
     def restore_generators(self, state: Mapping[str, Any], tensors: Mapping[str, Stored]) -> None:
         """Put back the global generators of Python, NumPy and the framework on every device."""
         states = self._decode(state["generators"], tensors)
-        for module, row in generators.imported():
-            if module in states:
-                row.put(states[module])
+        with _taken_from_a_file("the generators"):
+            for module, row in generators.imported():
+                if module in states:
+                    row.put(states[module])
 
     def _kind(self, name: str, held: Any) -> Kind:
         if name != VALUES and (name == "generators" or not name.isidentifier()):
@@ -162,7 +169,28 @@ class Held:
                 return array[()] if node["scalar"] else array
             return self.toolkit.make_tensor(node, stored)
 
-        return decode(node, make)
+        with _taken_from_a_file("a value"):
+            return decode(node, make)
+
+
+@contextlib.contextmanager
+def _taken_from_a_file(what: str) -> Iterator[None]:
+    """What is made of a state inside is out of a file, and anybody may have written that.
+
+    Raises:
+        WrongUse: it could not be made. The line says where, as the fault can be in an object's own
+            `load_state_dict`.
+    """
+    try:
+        yield
+    except SamebitsError:
+        raise
+    except Exception as error:
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        raise WrongUse(
+            f"the checkpoint's state of {what} cannot be taken back ({type(error).__name__}: {error}; "
+            f"{place.filename}:{place.lineno}): --resume never begins anew"
+        ) from error
 
 
 def _leaf(snapshot: Any) -> Any:

@@ -35,12 +35,14 @@ from samebits.held import Held, RunState
 from samebits.interruption import SAVED, Interruption, end_if_terminated
 from samebits.isolation import stream
 from samebits.metrics import Metrics
+from samebits.printable import printable
 from samebits.run_folder import WorkingFolder, choose_folder, shown
 from samebits.saving import Saver
 from samebits.seeds import checked, derive_seed, seed_step
 from samebits.settings import accepted, as_json, deciding
 from samebits.switches import Switch, refuse_undone
 from samebits.uncaught import explain_uncaught
+from samebits.variables import find_root
 from samebits.weights import Tensor
 
 Batch = TypeVar("Batch")
@@ -81,6 +83,7 @@ def open_run(
     settings, toolkit = accepted(settings), load_toolkit(framework)
     switches = toolkit.switch_on()
     wanted = resuming.mode(settings)
+    golden.read(find_root() / "golden.toml")  # `finish` will read it: damage is named before the training
     working = WorkingFolder(choose_folder(settings, framework, folder))
     run: Run | None = None
     try:  # from here on, whatever ends the process leaves nothing behind but whole checkpoints
@@ -193,7 +196,7 @@ class Run:
             self.epoch, self.step = self.found.content["epoch"], self.found.content["step"]
             self._next_epoch, batch = self.resumes_at
             for line in forced:
-                print(f"samebits: resumes although {line}", file=sys.stderr)
+                print(f"samebits: resumes although {printable(line)}", file=sys.stderr)
             print(f"resumes after step {self.step}, {_where(self._next_epoch, batch)}", flush=True)
         self._cleanup.enter_context(self.interruption.handled())
         self._chain.append(
@@ -619,7 +622,7 @@ class Run:
         print(f"sha256 {weights}  {shown(self.folder / 'weights.safetensors')}")
         for line in (former, verdict):
             if line:
-                print(line)
+                print(printable(line))
         return weights
 
 
