@@ -55,6 +55,7 @@ ELSEWHERE = {
     "make update-base": "tests/image/test_update_base.py runs it",
     "make docker-train": "tests/image/test_image.py runs it",
     "make docker-smoke": "tests/image/test_image.py runs it",
+    "make env": "tests/tools/test_create_env.py runs what it calls",
     "make lock": "tests/tools/test_lock.py runs what it calls, where the package index is reachable",
 }
 

@@ -303,6 +303,9 @@ def test_it_trains_the_same_bits_as_this_checkout(complete: Path, project: Path)
     assert manifest["fingerprint"]["variables"]["PYTHONPATH"] == "src"
     assert manifest["replaced"] == []
     assert manifest["fingerprint"]["locks"] == {}
+    code = manifest["code"]
+    assert (code["commit"], code["dirty"]) == (git(project, "rev-parse", "HEAD"), False)
+    assert set(code["files"]) == {"train.py", "src/points.py"}
 
     environment = {"PATH": "/usr/bin:/bin", "HOME": str(project.parent), "PYTHONPATH": "src"}
     environment |= {"SAMEBITS_ALLOW": "PYTHONPATH", "SAMEBITS_RUN_FOLDER": "runs/checkout"}
@@ -310,8 +313,8 @@ def test_it_trains_the_same_bits_as_this_checkout(complete: Path, project: Path)
     subprocess.run(command, cwd=project, env=environment, check=True, capture_output=True)
     assert sha256(project / "runs/checkout/weights.safetensors") == weights
 
-    for words in (["smoke", "python", "train.py"], ["verify", "--anyway", "runs/torch"]):
-        done = call(complete, *words, cwd=project, PYTHONPATH="src" if words[0] == "smoke" else "")
+    for words in (["smoke", "python", "train.py"], ["verify", "runs/torch"]):
+        done = call(complete, *words, cwd=project, PYTHONPATH="src")
         assert done.returncode == 0, done.stderr
         assert f"sha256 {weights}" in done.stdout
     assert call(complete, "lint", ".", cwd=project).stdout == "All checks passed!\n"

@@ -20,6 +20,8 @@ from typing import Any
 from samebits.errors import WrongUse
 from samebits.files import cannot_write, flush_file, sha256_file
 from samebits.formats import FORMAT, refuse_other
+from samebits.json_files import COUNT, SHA256, Content, read_json
+from samebits.json_files import check as check_shape
 from samebits.weights import Stored, Tensor, read_header, save_tensors
 
 TENSORS, STATE = "tensors.safetensors", "state.json"
@@ -107,14 +109,16 @@ def read(folder: Path) -> Checkpoint:
         WrongUse: another version of samebits wrote it.
     """
     try:
-        whole = json.loads((folder / STATE).read_bytes())
+        whole = read_json(folder / STATE)
         content, sha256 = whole["content"], whole["sha256"]
     except (OSError, ValueError, KeyError, TypeError):
         raise Damaged(folder / STATE, "cannot be read as what it is") from None
     if not isinstance(content, dict) or _digest(content) != sha256:
         raise Damaged(folder / STATE, "is not what was written: its sha256 differs")
+    content = Content(content, folder / STATE)
     begins_anew = "; --resume never begins anew and keeps what is here"
     refuse_other(folder / STATE, content.get("format"), begins_anew)
+    check_shape(content, {"step": COUNT, "tensors_sha256": SHA256}, folder / STATE)
     if content["step"] != _step(folder):
         raise Damaged(folder / STATE, f"is the state of step {content['step']}: somebody moved it")
     try:

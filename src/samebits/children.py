@@ -1,7 +1,11 @@
-"""Trainings as separate processes, each with a run folder of its own and its output in a file."""
+"""Trainings as separate processes, each with a run folder of its own and its output in a file.
+
+All are started in one way: through entrypoint, as from a shell that it has not been in.
+"""
 
 import contextlib
 import os
+import shlex
 import signal
 import subprocess
 import time
@@ -10,20 +14,30 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
+from samebits import door
 from samebits.errors import SamebitsError, WrongUse
 from samebits.files import sha256_file
+from samebits.printable import printable
 from samebits.process import for_entrypoint
 
 POLL = 0.05  # seconds between two looks at the processes
 GRACE = 5.0  # seconds between SIGTERM and SIGKILL
+NOT_STARTED = (126, 127)  # entrypoint's statuses for a command that cannot be executed, or is not there
 SHOWN = 20  # lines of a failed child's output
 
 
 @dataclass(frozen=True, eq=False)
 class Child:
-    """A training to be started: `environment` comes on top of our own; None removes a variable.
+    """A training to be started through entrypoint.
 
-    Its `folder` is where its run goes, `place` where it is started; None: here.
+    Attributes:
+        name: for people.
+        command: its words; with entrypoint in front or without.
+        folder: where its run goes.
+        environment: comes on top of what the user's shell has; None removes a variable.
+        place: where it is started; None: here.
+        before: the words before entrypoint, such as `taskset -c 0`.
+        bare: the command starts entrypoint by itself, as the image does.
     """
 
     name: str
@@ -31,6 +45,13 @@ class Child:
     folder: Path
     environment: Mapping[str, str | None] = field(default_factory=dict)
     place: Path | None = None
+    before: Sequence[str] = ()
+    bare: bool = False
+
+    @property
+    def words(self) -> list[str]:
+        """All words of its command line."""
+        return list(self.command) if self.bare else [*self.before, *door.through(tuple(self.command))]
 
     @property
     def log(self) -> Path:
@@ -75,7 +96,8 @@ def train(
         while waiting or running:
             while waiting and len(running) < at_once:
                 child = waiting.pop(0)
-                running[child] = (_start(child), time.monotonic())
+                child.log.unlink(missing_ok=True)  # of a former one
+                running[child] = (start(child), time.monotonic())
             for child, (process, started) in list(running.items()):
                 if process.poll() is not None:
                     del running[child]
@@ -107,17 +129,18 @@ def last_line(child: Child) -> str:
     return ""
 
 
-def _start(child: Child) -> "subprocess.Popen[bytes]":
-    environment = {
-        **os.environ,
-        **for_entrypoint(),
-        **child.environment,
-        "SAMEBITS_RUN_FOLDER": str(child.folder),
-    }
+def start(child: Child) -> "subprocess.Popen[bytes]":
+    """Start a training; what it writes is added to its log.
+
+    Raises:
+        WrongUse: it cannot be started.
+    """
+    environment = {**os.environ, **for_entrypoint(), **door.outside(), **child.environment}
+    environment["SAMEBITS_RUN_FOLDER"] = str(child.folder)
     try:
-        with open(child.log, "wb") as log:
+        with open(child.log, "ab") as log:
             return subprocess.Popen(
-                list(child.command),
+                child.words,
                 env={name: value for name, value in environment.items() if value is not None},
                 cwd=child.place,
                 stdin=subprocess.DEVNULL,
@@ -126,7 +149,7 @@ def _start(child: Child) -> "subprocess.Popen[bytes]":
                 start_new_session=True,  # so that its data workers can be stopped with it
             )
     except OSError as error:
-        raise WrongUse(f"cannot start {child.command[0]}: {error.strerror}") from None
+        raise WrongUse(f"cannot start {child.words[0]}: {error.strerror}") from None
 
 
 def _stop(processes: "Sequence[subprocess.Popen[bytes]]") -> None:
@@ -153,6 +176,15 @@ def _terminated(number: int, frame: FrameType | None) -> None:
 def _weights(child: Child, status: int, quiet: bool) -> str:
     if status:
         raise _failure(child, status, quiet)
+    return weights(child)
+
+
+def weights(child: Child) -> str:
+    """The hash of the weights that a training left.
+
+    Raises:
+        WrongUse: it left none.
+    """
     try:
         return sha256_file(child.folder / "weights.safetensors")
     except FileNotFoundError:
@@ -166,11 +198,12 @@ def _failure(child: Child, status: int, quiet: bool) -> SamebitsError:
     lines = child.log.read_text(errors="replace").rstrip().splitlines()
     if status > 0 and lines and lines[-1].startswith("samebits: "):
         error = SamebitsError(f"{child.name}: {lines[-1].removeprefix('samebits: ')}")
-        error.status = status
+        error.status = 2 if status in NOT_STARTED else status
         return error
     ended = f"ended with status {status}" if status > 0 else f"was killed by {signal.Signals(-status).name}"
+    command = shlex.join(child.command)
     if quiet:
-        return WrongUse(f"{child.name} {ended}; what it wrote is in {child.log.name}")
-    shown = "\n".join(f"  {line}" for line in lines[-SHOWN:])
+        return WrongUse(f"{child.name} {ended}; what it wrote is in {child.log.name}; it was `{command}`")
+    shown = "\n".join(f"  {printable(line)}" for line in lines[-SHOWN:])
     print(f"the end of what {child.name} wrote:\n{shown}", flush=True)
-    return WrongUse(f"{child.name} {ended}, so there is nothing to compare")
+    return WrongUse(f"{child.name} {ended}, so there is nothing to compare; it was `{command}`")

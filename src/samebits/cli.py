@@ -12,6 +12,7 @@ from samebits import __version__, extras
 from samebits.command_line import hint
 from samebits.errors import SamebitsError
 from samebits.files import cannot_look
+from samebits.printable import printable
 
 COMMANDS = {  # name: module
     "attest": "samebits.attest",
@@ -28,8 +29,8 @@ COMMANDS = {  # name: module
     "smoke-controls": "samebits.controls",
     "verify": "samebits.verify",
 }
-# Started from a plain shell, these go through entrypoint first: `samebits smoke python train.py`.
-THROUGH_ENTRYPOINT = ("fingerprint", "resume-proof", "seeds", "smoke")
+# From a plain shell this goes through entrypoint first, as a run would that it tells about.
+THROUGH_ENTRYPOINT = ("fingerprint",)
 
 
 SUMMARIES = {  # name: one line of at most 60 characters (80 columns hold it), for the list of all commands
@@ -116,7 +117,7 @@ def run_command(command: Callable[..., Any], program: str, arguments: Sequence[s
         message, status = extras.explain(error) or "", 2
         if not message:
             raise
-    print(f"samebits: {' '.join(message.split())}", file=sys.stderr)
+    print(f"samebits: {printable(' '.join(message.split()))}", file=sys.stderr)
     return status
 
 

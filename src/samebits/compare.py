@@ -5,7 +5,6 @@ compared. Nothing here imports a framework: every number format is understood fr
 """
 
 import dataclasses
-import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from samebits.errors import WrongUse
+from samebits.json_files import parse
 from samebits.weights import ITEM_BYTES, Stored, read_header
 
 Content = TypeVar("Content")
@@ -136,6 +136,16 @@ def compare_runs(first: Path, second: Path) -> Comparison:
     return Comparison(str(first), str(second), tensor, tensors, of_tensors, metric, batches)
 
 
+def check_run(folder: Path) -> None:
+    """Read of a run folder's files what `compare_runs` would, so that damage is named before work begins.
+
+    Raises:
+        WrongUse: as `compare_runs`.
+    """
+    _read(folder / "weights.safetensors", read_header)
+    _read(folder / "metrics.jsonl", _lines)
+
+
 def compare_weights(first: Path, second: Path) -> tuple[TensorDifference | None, int, int]:
     """Compare two safetensors files.
 
@@ -196,6 +206,8 @@ def _compare_tensor(
         return TensorDifference(name, "dtype", f"dtype {here.dtype} and {there.dtype}")
     if here.shape != there.shape:
         return TensorDifference(name, "shape", f"shape {here.shape} and {there.shape}")
+    if here.size != there.size:  # of a type whose width is not known
+        return TensorDifference(name, "shape", f"{here.size} bytes and {there.size}")
     elements = of = distance = not_numbers = 0
     for a, b in zip(_chunks(here), _chunks(there), strict=True):
         of += a.size
@@ -237,9 +249,12 @@ def _lines(path: Path) -> list[dict[str, Any]]:
     try:
         # Numbers stay text: NaN equals NaN, and what is shown is what the file says.
         lines = path.read_text(encoding="utf-8").splitlines()
-        return [json.loads(line, parse_float=str, parse_constant=str) for line in lines]
+        parsed = [parse(line, parse_float=str, parse_constant=str) for line in lines]
     except ValueError:
         raise WrongUse(f"{path} is not a file of JSON lines") from None
+    if not all(isinstance(line, dict) for line in parsed):
+        raise WrongUse(f"{path} is not a file of JSON lines, each a table")
+    return parsed
 
 
 def _read(path: Path, read: Callable[[Path], Content]) -> Content:

@@ -50,14 +50,14 @@ def _packages(lock: Path) -> list[Finding]:
     reference = _is_reference(lock.parent)
     if not reference and not lock.exists():
         return _without_lock(lock.parent)
-    mend = "run `make env`" if reference else f"install it as {LOCK} has it"
+    fix = "run `make env`" if reference else f"install it as {LOCK} has it"
     try:
         rows = dict(ROW.findall(lock.read_text(encoding="utf-8")))
         unlike = locked.unlike(lock)
     except OSError as error:
         return [Finding(LOCK, "wrong", f"{lock}: {error.strerror}", "restore it from git")]
     findings = [
-        Finding(name, "wrong", f"{now or 'not installed'}, locked is {version}", mend)
+        Finding(name, "wrong", f"{now or 'not installed'}, locked is {version}", fix)
         for name, now, version in unlike
     ]
     findings = findings or [Finding(LOCK, "right", f"{len(rows)} packages are installed as locked")]
@@ -86,10 +86,10 @@ def _unlocked(root: Path, rows: Mapping[str, str]) -> list[Finding]:
     folders = Path(sysconfig.get_path("purelib")).glob("*.dist-info")
     there = {canonicalize_name(folder.name.partition("-")[0]): folder for folder in folders}
     strange = sorted(name for name in there.keys() - known if not _is_project(there[name], root))
-    mend = "`make env` removes it; to keep it, add it to environment.yml, then `make lock`"
+    fix = "`make env` removes it; to keep it, add it to environment.yml, then `make lock`"
     if not _is_reference(root):
-        mend = f"remove it, or add it to {LOCK}"
-    return [Finding(name, "doubtful", "installed, and in no lock", mend) for name in strange]
+        fix = f"remove it, or add it to {LOCK}"
+    return [Finding(name, "doubtful", "installed, and in no lock", fix) for name in strange]
 
 
 def _is_project(folder: Path, root: Path) -> bool:

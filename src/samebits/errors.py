@@ -1,5 +1,7 @@
 """The two ways in which a command of samebits ends badly, each one clear line."""
 
+from samebits.printable import printable
+
 
 class SamebitsError(Exception):
     """An error that a user can act on: its text is one line (what, where, what was expected, what to do)."""
@@ -8,7 +10,7 @@ class SamebitsError(Exception):
 
     def _render_traceback_(self) -> list[str]:
         """What IPython shows in place of a traceback: in a notebook, too, it is one line."""
-        return [f"samebits: {self}"]
+        return [f"samebits: {printable(self)}"]
 
 
 class WrongUse(SamebitsError):  # noqa: N818 - reads as what it is at every `raise`

@@ -15,6 +15,7 @@ import click
 from samebits import code_state, cpu, data_files, engine, extras, loaded, process, variables
 from samebits.errors import WrongUse
 from samebits.files import sha256_file
+from samebits.printable import printable
 
 LOCKS = ("conda-lock.yml", "requirements.lock")
 LIBRARIES = (
@@ -155,7 +156,7 @@ def command(context: click.Context, framework: str | None, device: str, json_: b
         click.echo(json.dumps(facts, indent=2))
         return
     for name, value in flatten(facts):
-        click.echo(f"{name} = {value}")
+        click.echo(f"{name} = {printable(value)}")
 
 
 @command.command("diff")

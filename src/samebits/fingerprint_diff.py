@@ -12,6 +12,8 @@ import click
 from samebits import tables, variables
 from samebits.errors import CheckFailed, WrongUse
 from samebits.fingerprint import flatten, here
+from samebits.json_files import read_json
+from samebits.printable import printable
 from samebits.run_folder import read_manifest
 
 Rank = Literal["changes", "may", "none"]
@@ -181,10 +183,10 @@ def read(name: str) -> dict[str, str]:
 
         return golden.facts_of(name)
     try:
-        content = json.loads(path.read_text())
+        content = read_json(path)
         if "fingerprint" not in content:
             return dict(flatten(content))
-    except (OSError, ValueError, TypeError, AttributeError):
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
         raise WrongUse(
             f"{name} has no fingerprint: give a run folder, a manifest, what `samebits fingerprint --json` "
             "printed, an entry of golden.toml, or `now`"
@@ -196,8 +198,8 @@ def of_manifest(manifest: Mapping[str, Any]) -> dict[str, str]:
     """A manifest's flattened fingerprint, with settings, code and weights beside it."""
     settings = dict(flatten(manifest.get("deciding_settings") or {}))
     return {
-        "framework": manifest["framework"],
-        WEIGHTS: manifest["weights_sha256"],
+        "framework": str(manifest["framework"]),
+        WEIGHTS: str(manifest["weights_sha256"]),
         **{f"setting {name}": value for name, value in settings.items()},
         **dict(flatten({"code": manifest.get("code") or {}})),
         **dict(flatten(manifest["fingerprint"])),
@@ -217,7 +219,7 @@ def show(first: str, second: str, all_: bool, json_: bool) -> None:
         facts = golden.shrink(facts[0]), golden.shrink(facts[1])
     found = differences(*facts)
     if json_:
-        lines = [json.dumps(dataclasses.asdict(one), ensure_ascii=False) for one in found]
+        lines = [json.dumps(dataclasses.asdict(one)) for one in found]
         click.echo("[\n" + ",\n".join(lines) + "\n]" if lines else "[]")
     else:
         if have_same_weights(*facts):
@@ -249,8 +251,9 @@ def print_differences(found: list[Difference], heading: str) -> None:
     table = Table(box=None, pad_edge=False)
     table.add_column("", no_wrap=True)
     table.add_column("fact", overflow="fold", max_width=36)
-    table.add_column(Text(heading), overflow="fold", ratio=1)
+    table.add_column(Text(printable(heading)), overflow="fold", ratio=1)
     for one in found:
         rank = Text(WORDS[one.rank], style=tables.COLOURS[COLOURS[one.rank]])
-        table.add_row(rank, Text(one.fact), Text(change(one)).append(f"\n{one.why}", style="dim"))
+        values = Text(printable(change(one))).append(f"\n{one.why}", style="dim")
+        table.add_row(rank, Text(printable(one.fact)), values)
     console.print(table)

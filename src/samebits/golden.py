@@ -26,6 +26,9 @@ from samebits.fingerprint_diff import (
     of_manifest,
 )
 from samebits.formats import FORMAT, refuse_other
+from samebits.json_files import SHA256, TABLE, TEXT, Shape, one_of
+from samebits.json_files import check as check_shape
+from samebits.printable import printable
 from samebits.run_folder import shown
 
 HEADER = f"""\
@@ -36,7 +39,14 @@ format = {FORMAT}
 HEX = 16  # digits of a hash in a sentence
 NAMED = 3  # files or facts in a sentence; `samebits fingerprint diff` has them all
 ENTRY = "golden entry"  # marks the facts of an entry, which are only those that decide
-TEXTS, TABLES = ("framework", "device", "profile", WEIGHTS), ("settings", "fingerprint")
+SHAPES: dict[str, Shape] = {
+    "framework": TEXT,
+    "device": TEXT,
+    "profile": one_of(*variables.PROFILES),
+    WEIGHTS: SHA256,
+    "settings": TABLE,
+    "fingerprint": TABLE,
+}
 # What decides the weights of a training under determinism.env, beside the variables that are set otherwise.
 DECIDING = re.compile(
     r"(python|libc|framework|profile|weights_sha256)$|setting |data\.|locks\.|cpu\.|device\.|loaded\.libm\."
@@ -166,18 +176,20 @@ def read(path: Path) -> dict[str, Any]:
         WrongUse: the file is not TOML, or of another format, or an entry lacks something.
     """
     try:
-        content = tomllib.loads(path.read_text())
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise WrongUse(f"{path} cannot be read: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:
         raise WrongUse(f"{path} is not valid TOML: {error}") from None
     again = "; `make golden` in a checkout without this file makes a new one"
     refuse_other(path, content.pop("format", 1 if content else FORMAT), again)
+    check_shape(content, dict.fromkeys(content, TABLE), path)
     for name, entry in content.items():
-        for field in (*TEXTS, *TABLES):
-            type_ = str if field in TEXTS else dict
-            if not isinstance(entry, dict) or not isinstance(entry.get(field), type_):
-                raise WrongUse(f"{path}: the entry {name} has no valid {field}{again}")
+        check_shape(entry, SHAPES, f"{path}, [{name}]", whole=True)
+        facts = entry["fingerprint"]
+        check_shape(facts, dict.fromkeys(facts, TEXT), f"{path}, [{name}.fingerprint]")
     return content
 
 
@@ -214,7 +226,7 @@ def command(runs: tuple[Path, ...]) -> None:
         same = [name for name in golden if _key(golden[name]) == _key(entry)]
         name = next((name for name in same if _kind(golden[name]) == _kind(entry)), "")
         name = name or _name(entry, golden)
-        print("\n".join(changes(name, golden.get(name), entry)))
+        print(printable("\n".join(changes(name, golden.get(name), entry))))
         if name not in golden or not _is_confirmed(golden[name], entry):
             golden[name] = entry
         if old := [one for one in same if one != name and _files(golden[one]) != _files(entry)]:
@@ -362,7 +374,7 @@ def _table(name: str, entry: Mapping[str, Any]) -> str:
     """TOML; for strings, numbers and booleans its notation is JSON's."""
     lines = [f"\n[{name}]"]
     lines += [f"{key} = {json.dumps(value)}" for key, value in entry.items() if not isinstance(value, dict)]
-    for table in TABLES:
+    for table in ("settings", "fingerprint"):
         lines.append(f"\n[{name}.{table}]")
         lines += [f"{json.dumps(key)} = {json.dumps(value)}" for key, value in entry[table].items()]
     return "\n".join(lines) + "\n"

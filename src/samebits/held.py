@@ -4,15 +4,17 @@ An object is held by the first `Kind` that takes it. A framework's own kinds (mo
 samebits.torch.state and samebits.keras.state; here are those that need none.
 """
 
+import contextlib
 import random
 import sys
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
 from samebits import generators
-from samebits.errors import WrongUse
+from samebits.errors import SamebitsError, WrongUse
 from samebits.tree import TAG, decode, encode
 from samebits.weights import Stored, Tensor, describe_array, stored_array
 
@@ -35,18 +37,32 @@ class Kind:
     differs: Callable[[Any, Any], str | None] = lambda held, state: None
 
 
+class RunState:
+    """Values of the user's own that a run's checkpoints hold: `run.state`.
+
+    >>> for epoch in run.epochs(10):
+    ...     run.state.seen = 0
+    ...     for images, labels in run.batches(loader):
+    ...         run.state.seen += len(images)
+
+    Any attribute: None, booleans, numbers, text, tensors, arrays, and lists, tuples, sets and dictionaries of
+    these. Anything else is refused when a checkpoint is made. When a run is resumed the attributes are those
+    of the checkpoint, whatever was assigned before its loop or at the head of the epoch.
+    """
+
+
 class Held:
-    """The objects of a run by name, and the global generators.
+    """The objects of a run by name, its own values, and the global generators.
 
     Raises:
         WrongUse: one gives no state, or what it needs is not held, too.
     """
 
-    def __init__(self, objects: Mapping[str, Any], toolkit: ModuleType) -> None:
-        self.objects = dict(objects)
+    def __init__(self, objects: Mapping[str, Any], values: RunState, toolkit: ModuleType) -> None:
+        self.objects = {**objects, VALUES: values}
         self.toolkit = toolkit  # samebits.torch.state or samebits.keras.state
         self._copies: dict[str, Any] = {}
-        self._kinds = {name: self._kind(name, held) for name, held in objects.items()}
+        self._kinds = {name: self._kind(name, held) for name, held in self.objects.items()}
         if lacking := toolkit.lacking(self.objects):
             raise WrongUse(f"run.hold: {lacking}")
         toolkit.watch(self.objects)
@@ -100,7 +116,9 @@ class Held:
         for name, held in self.objects.items():
             if _class(held) != there[name]["class"]:
                 raise WrongUse(f"{name} is a {_class(held)}, and was a {there[name]['class']}")
-            differs = self._kinds[name].differs(held, self._decode(there[name]["state"], tensors, read=False))
+            was = self._decode(there[name]["state"], tensors, read=False)
+            with _taken_from_a_file(name):
+                differs = self._kinds[name].differs(held, was)
             if differs:
                 raise WrongUse(f"{name} is another one: {differs}")
 
@@ -111,25 +129,28 @@ class Held:
             WrongUse: an object is now not as it was: its way of taking a state leaves something out.
         """
         for name, held in self.objects.items():
-            self._kinds[name].put(held, self._decode(state["objects"][name]["state"], tensors))
+            was = self._decode(state["objects"][name]["state"], tensors)
+            with _taken_from_a_file(name):
+                self._kinds[name].put(held, was)
         self.restore_generators(state, tensors)
         now, copies = self.capture()
         for name in self.objects:
             if (path := _first_difference(state["objects"][name], now["objects"][name], name)) is not None:
                 raise WrongUse(f"{path} did not come back: {_class(self.objects[name])} does not restore it")
         for name, tensor in copies.items():
-            if name.partition(".")[0] in self.objects and tensors[name].read() != tensor.read():
+            if name.partition(".")[0] != "generators" and tensors[name].read() != tensor.read():
                 raise WrongUse(f"{name} did not come back bit by bit: its object does not restore it so")
 
     def restore_generators(self, state: Mapping[str, Any], tensors: Mapping[str, Stored]) -> None:
         """Put back the global generators of Python, NumPy and the framework on every device."""
         states = self._decode(state["generators"], tensors)
-        for module, row in generators.imported():
-            if module in states:
-                row.put(states[module])
+        with _taken_from_a_file("the generators"):
+            for module, row in generators.imported():
+                if module in states:
+                    row.put(states[module])
 
     def _kind(self, name: str, held: Any) -> Kind:
-        if name == "generators" or not name.isidentifier():
+        if name != VALUES and (name == "generators" or not name.isidentifier()):
             raise WrongUse(f"run.hold cannot call something {name!r}: give it another name")
         for kind in (*self.toolkit.KINDS, *KINDS):
             if kind.takes(held):
@@ -148,7 +169,28 @@ class Held:
                 return array[()] if node["scalar"] else array
             return self.toolkit.make_tensor(node, stored)
 
-        return decode(node, make)
+        with _taken_from_a_file("a value"):
+            return decode(node, make)
+
+
+@contextlib.contextmanager
+def _taken_from_a_file(what: str) -> Iterator[None]:
+    """What is made of a state inside is out of a file, and anybody may have written that.
+
+    Raises:
+        WrongUse: it could not be made. The line says where, as the fault can be in an object's own
+            `load_state_dict`.
+    """
+    try:
+        yield
+    except SamebitsError:
+        raise
+    except Exception as error:
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        raise WrongUse(
+            f"the checkpoint's state of {what} cannot be taken back ({type(error).__name__}: {error}; "
+            f"{place.filename}:{place.lineno}): --resume never begins anew"
+        ) from error
 
 
 def _leaf(snapshot: Any) -> Any:
@@ -188,11 +230,18 @@ def _is_numpys(name: str) -> Callable[[Any], bool]:
     return takes
 
 
+def _put_values(held: RunState, values: dict[str, Any]) -> None:
+    vars(held).clear()
+    vars(held).update(values)
+
+
 def _put_numpy(held: Any, state: Any) -> None:
     held.bit_generator.state = state
 
 
+VALUES = "run.state"  # its name among the objects
 KINDS = (
+    Kind(lambda held: isinstance(held, RunState), lambda held: dict(vars(held)), _put_values),
     Kind(lambda held: isinstance(held, random.Random), lambda h: h.getstate(), lambda h, s: h.setstate(s)),
     Kind(_is_numpys("Generator"), lambda held: held.bit_generator.state, _put_numpy),
     Kind(

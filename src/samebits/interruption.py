@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import NoReturn
 
-SAVED = 75  # EX_TEMPFAIL of sysexits.h: not done, nothing is lost, the same command goes on
+SAVED = 75  # EX_TEMPFAIL of sysexits.h: not done, nothing is lost, the same command resumes it
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 _terminated = 0  # the signal that `terminate` was called for

@@ -19,7 +19,7 @@ def plain(name: str) -> str:
 
 
 def installed() -> dict[str, str]:
-    """Every package that can be imported, and its version, by the names of the folders that tell of it."""
+    """Every package that can be imported, and its version, by the names of the metadata folders."""
     found: dict[str, str] = {}
     for folder in filter(None, sys.path):
         try:

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import random
+import shlex
 import signal
 import subprocess
 import time
@@ -14,7 +15,7 @@ from pathlib import Path
 import click
 
 from samebits import checkpoint
-from samebits.children import GRACE
+from samebits.children import GRACE, Child, start, weights
 from samebits.compare import compare_runs
 from samebits.errors import CheckFailed, WrongUse
 from samebits.files import sha256_file
@@ -39,6 +40,7 @@ class Trial:
         damage: the file of the newest checkpoint in which one bit is flipped after the stop.
         before, after: options of the training until it is interrupted, and of the one that goes on.
         metrics: whether its lines of metrics must be the same, too.
+        skipped: why it is left out.
     """
 
     kind: str
@@ -49,19 +51,23 @@ class Trial:
     before: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
     metrics: bool = True
+    skipped: str = ""
 
 
 @dataclass
 class Result:
-    """What a trial showed: the weights' hash, and in words what is not as it must be."""
+    """What a trial showed: the weights' hash, in words what is not as it must be, or why it was left out."""
 
     what: str
     sha256: str = ""
     fault: str = ""
+    skipped: str = ""
     seconds: float = field(default=0.0)
 
     def verdict(self, expected: str) -> str:
         """What is said of it, where the weights must have the hash `expected`."""
+        if self.skipped:
+            return f"left out: {self.skipped}"
         return self.fault or ("the same" if self.sha256 == expected else "DIFFERS")
 
 
@@ -80,8 +86,9 @@ def command(
 ) -> None:
     """Train by COMMAND without an interruption, then with all kinds of them: always the same bits.
 
-    COMMAND trains inside `samebits.open_run`, calls `run.hold`, and knows the starter's options --workers,
-    --evaluate-every, --checkpoint-every and --resume. Exit status 1 when a hash differs.
+    COMMAND trains inside `samebits.open_run` and calls `run.hold`. Where its settings have workers,
+    evaluate_every or checkpoint_every, these are varied, too (--workers=4); without them such a trial is left
+    out and says so. Exit status 1 when a hash differs.
     """
     with runs_folder() as folder:
         watch = Watch(not as_json)
@@ -91,14 +98,18 @@ def command(
             began = time.monotonic()
             _run(arguments, folder / "0", status=0)
             reference.seconds = time.monotonic() - began
-            reference.sha256 = sha256_file(folder / "0" / "weights.safetensors")
+            reference.sha256 = weights(Child("the training", arguments, folder / "0"))
             results = [reference]
             rng = random.Random(random_seed)
             chosen = [one for one in trials(folder / "0", kills, rng) if one.kind in (only or KINDS)]
             for number, trial in enumerate(chosen, start=1):
-                results.append(attempt(trial, arguments, folder, number, reference.seconds))
+                if trial.skipped:
+                    results.append(Result(trial.what, skipped=trial.skipped))
+                else:
+                    results.append(attempt(trial, arguments, folder, number, reference.seconds))
                 watch.say(_line(results[-1], reference.sha256))
-        failed = [result for result in results if result.fault or result.sha256 != reference.sha256]
+        tried = [result for result in results if not result.skipped]
+        failed = [result for result in tried if result.fault or result.sha256 != reference.sha256]
         kept = keep_runs(folder) if failed else None
     if as_json:
         rows = [dataclasses.asdict(result) for result in results]
@@ -108,41 +119,59 @@ def command(
         print_table(("the training", "sha256 of the weights", ""), table)
     if failed:
         raise CheckFailed(
-            f"not the same bits: {len(failed)} of {len(results)}, the first where {failed[0].what}: "
+            f"not the same bits: {len(failed)} of {len(tried)}, the first where {failed[0].what}: "
             f"{failed[0].fault or failed[0].sha256[:HEX]} (runs kept in {kept})"
         )
     if not as_json:
-        print(f"same bits: {len(results)} trainings, sha256 {reference.sha256}")
+        out = f", {len(results) - len(tried)} left out" if len(tried) < len(results) else ""
+        print(f"same bits: {len(tried)} trainings{out}, sha256 {reference.sha256}")
 
 
 def trials(reference: Path, kills: int, rng: random.Random) -> Iterator[Trial]:
     """What is tried, for a training of as many steps and epochs as the reference has.
 
     Args:
-        reference: its run folder.
+        reference: its run folder. Its manifest's settings tell which options the training has.
         kills: how many instants are drawn.
         rng: draws them.
+
+    Raises:
+        WrongUse: the training cannot be resumed, whatever is tried.
     """
-    steps = int(read_manifest(reference)["steps"])
-    epochs = len((reference / "metrics.jsonl").read_text().splitlines())
-    each = steps // epochs
-    middle = each * (epochs // 2) + each // 2
-    four = ("--workers", "4")
+    manifest = read_manifest(reference)
+    settings, steps = manifest["settings"], int(manifest["steps"])
+    if not manifest["chain"]:
+        raise WrongUse(
+            "the training calls no `run.hold(…)`, so no checkpoint is made and nothing can be resumed"
+        )
+    if steps == 0:
+        raise WrongUse("samebits saw no step of the training: its batches must come from `run.batches(…)`")
+    epochs = max(1, len((reference / "metrics.jsonl").read_text().splitlines()))
+    each = max(1, steps // epochs)
+    middle = max(1, each * (epochs // 2) + each // 2)
+
+    def options(name: str, value: int) -> tuple[tuple[str, ...], str]:
+        """The words that set a setting, or why they cannot be given."""
+        if name in settings:
+            return (f"--{name.replace('_', '-')}={value}",), ""
+        return (), f"the training has no setting {name}"
+
     yield Trial("stop", "stopped before the first step", stop=0)
     yield Trial("stop", "stopped mid-epoch", stop=middle)
-    yield Trial("stop", "stopped mid-epoch, 4 workers before", stop=middle, before=four)
-    yield Trial("stop", "stopped mid-epoch, 4 workers after", stop=middle, after=four)
+    four, lacks = options("workers", 4)
+    yield Trial("stop", "stopped mid-epoch, 4 workers before", stop=middle, before=four, skipped=lacks)
+    yield Trial("stop", "stopped mid-epoch, 4 workers after", stop=middle, after=four, skipped=lacks)
     yield Trial("stop", "stopped at an epoch's end", stop=each)
     yield Trial("stop", "stopped after the last step", stop=steps)
     for name in DAMAGE:
         yield Trial("damage", f"stopped, and a bit of {name} flips", stop=middle, damage=name)
-    yield Trial("evaluation", "evaluated at the end only", before=("--evaluate-every", "0"), metrics=False)
+    last, lacks = options("evaluate_every", 0)
+    yield Trial("evaluation", "evaluated at the end only", before=last, metrics=False, skipped=lacks)
+    often, _ = options("checkpoint_every", 1)  # else a kill goes back to the last epoch's end
     for number in range(1, kills + 1):
         share = rng.random()
         what = f"kill -9 number {number}, after {share:.0%} of its time"
-        yield Trial(
-            "kill", what, kill=share, before=("--checkpoint-every", "1"), after=("--checkpoint-every", "1")
-        )
+        yield Trial("kill", what, kill=share, before=often, after=often)
 
 
 def attempt(trial: Trial, arguments: Sequence[str], folder: Path, number: int, seconds: float) -> Result:
@@ -158,13 +187,14 @@ def attempt(trial: Trial, arguments: Sequence[str], folder: Path, number: int, s
         _run([*arguments, *trial.before], place, status=0)
     after = list(trial.after)
     if trial.damage:
-        newest = checkpoint.find(working)[0]
+        if not (there := checkpoint.find(working)):
+            raise WrongUse(f"the training was stopped after step {trial.stop} and left no checkpoint")
+        newest = there[0]
         _flip_a_bit(newest / trial.damage)
         if f"{newest.name}/{trial.damage}" not in _run([*arguments, *after], place, status=2):
             result.fault = "the damage was not named"
-        after += ["--resume", "previous"]
     if not place.exists():  # a kill may come too late
-        _run([*arguments, *after], place, status=0)
+        _run([*arguments, *after], place, status=0, resume="previous" if trial.damage else None)
     comparison = compare_runs(folder / "0", place)
     result.sha256 = sha256_file(place / "weights.safetensors")
     if trial.metrics and (comparison.metric or comparison.batches):
@@ -175,10 +205,13 @@ def attempt(trial: Trial, arguments: Sequence[str], folder: Path, number: int, s
 
 def _row(result: Result, expected: str) -> tuple[str, str, Cell]:
     verdict = result.verdict(expected)
-    return result.what, f"{result.sha256[:HEX]}…", (verdict, "good" if verdict == "the same" else "bad")
+    colour = "open" if result.skipped else "good" if verdict == "the same" else "bad"
+    return result.what, f"{result.sha256[:HEX]}…" if result.sha256 else "", (verdict, colour)
 
 
 def _line(result: Result, expected: str) -> str:
+    if result.skipped:
+        return f"{result.what}: {result.verdict(expected)}"
     return f"{result.what}: {result.sha256[:HEX]}… {result.verdict(expected)}  {result.seconds:.1f} s"
 
 
@@ -188,28 +221,26 @@ def _run(
     status: int | None = None,
     stop: int | None = None,
     kill: float | None = None,
+    resume: str | None = None,
 ) -> str:
-    """Run a training to its end, or kill it after some seconds; returns what it wrote.
+    """Run a training to its end, or kill it after some seconds; returns what it wrote so far in its folder.
+
+    Args:
+        arguments: its command.
+        place: its run folder.
+        status: with which it must end.
+        stop: after which step it is stopped.
+        kill: after how many seconds it is killed.
+        resume: how it goes on from what is there, see `resuming.mode`.
 
     Raises:
         WrongUse: it ended with another status.
     """
-    environment = {**os.environ, "SAMEBITS_RUN_FOLDER": str(place)}
+    environment = {} if resume is None else {"SAMEBITS_RESUME": resume}
     if stop is not None:
         environment["SAMEBITS_STOP_AT"] = str(stop)
-    log = place.with_name(f"{place.name}.log")
-    try:
-        with open(log, "ab") as file:
-            process = subprocess.Popen(
-                list(arguments),
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=file,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,  # so that its data workers end with it
-            )
-    except OSError as error:
-        raise WrongUse(f"cannot start {arguments[0]}: {error.strerror}") from None
+    child = Child("the training", arguments, place, environment)
+    process = start(child)
     try:
         ended = process.wait(kill)
     except subprocess.TimeoutExpired:
@@ -220,11 +251,12 @@ def _run(
         os.killpg(process.pid, signal.SIGTERM)
         process.wait(GRACE)
         raise
-    said = log.read_text(errors="replace")
+    said = child.log.read_text(errors="replace")
     if status is not None and ended != status:
         last = said.rstrip().splitlines()[-1:] or ["nothing"]
         raise WrongUse(
-            f"{' '.join(arguments)} ended with status {ended} where {status} was expected; it said: {last[0]}"
+            f"`{shlex.join(arguments)}` ended with status {ended} where {status} was expected; it said: "
+            f"{last[0]}"
         )
     return said
 

@@ -12,9 +12,43 @@ from samebits import checkpoint
 from samebits.checkpoint import Checkpoint, Damaged
 from samebits.errors import WrongUse
 from samebits.fingerprint import FOLLOWING_THE_HOST
+from samebits.json_files import (
+    ANYTHING,
+    COUNT,
+    NUMBERS,
+    SHA256,
+    TABLE,
+    TABLES,
+    TEXT,
+    YES_NO,
+    Shape,
+    parse,
+)
+from samebits.json_files import check as check_shape
+from samebits.printable import printable
 from samebits.run_folder import WorkingFolder, shown
 
 MODES = ("auto", "previous", "never", "force")
+# What a run relies on in a checkpoint, whoever wrote it: its digest says only that it was not changed since.
+SHAPES: dict[str, Shape] = {
+    "framework": TEXT,
+    "device": TEXT,
+    "settings": TABLE,
+    "fingerprint": TABLE,
+    "run": TEXT,
+    "chain": TABLES,
+    "epoch": COUNT,
+    "batch": COUNT,
+    "epoch_done": YES_NO,
+    "batches": SHA256,
+    "batches_seen": YES_NO,
+    "collected": TABLE,
+    "metrics": TABLE,
+    "state": TABLE,
+}
+PLACE: dict[str, Shape] = {"bytes": COUNT, "sha256": SHA256}  # how far the metrics were
+STATE: dict[str, Shape] = {"objects": TABLE, "generators": TABLE}
+OBJECT: dict[str, Shape] = {"class": TEXT, "state": ANYTHING}
 SHOWN = 3  # differences in one line; the manifest has them all
 
 
@@ -44,12 +78,13 @@ def find_checkpoint(working: WorkingFolder, wanted: str) -> Checkpoint | None:
     for folder in there:
         try:
             found = checkpoint.read(folder)
+            _check_content(found)
             check_metrics(working.metrics, found)
         except Damaged as error:
             if wanted != "previous":
                 raise
             aside = _set_aside(folder)
-            print(f"samebits: {error.what}; it is kept as {shown(aside)}", file=sys.stderr)
+            print(f"samebits: {printable(error.what)}; it is kept as {shown(aside)}", file=sys.stderr)
             continue
         if working.is_new:  # a power cut can take the name and leave the checkpoints
             working.name(found.content["run"])
@@ -61,6 +96,27 @@ def find_checkpoint(working: WorkingFolder, wanted: str) -> Checkpoint | None:
         return found
     working.clear()
     return None
+
+
+def _check_content(found: Checkpoint) -> None:
+    """Look whether a checkpoint has the types that a run relies on.
+
+    Raises:
+        WrongUse: naming what has another.
+    """
+    content, where = found.content, found.folder / checkpoint.STATE
+    check_shape(content, SHAPES, where)
+    check_shape(content["metrics"], PLACE, f"{where}, metrics", whole=True)
+    collected = content.get("collected", {})
+    check_shape(collected, dict.fromkeys(collected, NUMBERS), f"{where}, collected")
+    for link in content.get("chain", ()):
+        check_shape(link, {"started": TEXT}, f"{where}, chain", whole=True)
+    if "state" in content:
+        state = content["state"]
+        check_shape(state, STATE, f"{where}, state", whole=True)
+        check_shape(state["objects"], dict.fromkeys(state["objects"], TABLE), f"{where}, objects")
+        for name, held in state["objects"].items():
+            check_shape(held, OBJECT, f"{where}, {name}", whole=True)
 
 
 def check_metrics(path: Path, found: Checkpoint) -> None:
@@ -77,6 +133,12 @@ def check_metrics(path: Path, found: Checkpoint) -> None:
         content = b""
     if hashlib.sha256(content).hexdigest() != expected["sha256"]:
         raise Damaged(path, f"is not what it was at {found.folder.name}: its sha256 differs")
+    try:
+        tables = all(isinstance(parse(line), dict) for line in content.splitlines())
+    except ValueError:
+        tables = False
+    if not tables:
+        raise Damaged(path, "is not a file of JSON lines, each a table")
 
 
 def differences(found: Checkpoint, now: Mapping[str, Any]) -> list[str]:

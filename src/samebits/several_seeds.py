@@ -5,22 +5,23 @@ import dataclasses
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-from samebits import door
 from samebits.children import Child, train
 from samebits.errors import CheckFailed, SamebitsError, WrongUse
-from samebits.files import sha256_file
+from samebits.files import cannot_write, sha256_file
 from samebits.fingerprint import FOLLOWING_THE_HOST, flatten
+from samebits.printable import printable
 from samebits.run_folder import read_manifest, shown
 from samebits.smoke import Watch
 from samebits.tables import print_table
 
 CONFIDENCE = 0.95
+PLACEHOLDER = "{seed}"  # in a command: where each training's seed goes
 HEX = 16  # digits of a hash that are shown
 NAME = 80  # characters of a folder's name
 
@@ -74,9 +75,12 @@ def command(
 ) -> None:
     """Train by COMMAND with several seeds, and say how far the metrics scatter.
 
-    The seeds count up from the one in COMMAND (--seed 7), or from 0. Each is a process and a run of its own,
-    in runs/NAME-seed-K. The first is always trained; a run of another seed that is there already is taken as
-    it is when it has the settings, commit and fingerprint of the first. Exit status 1 when a run failed.
+    The seeds count up from the one in COMMAND (--seed 7), or from 0. `--seed K` is added to COMMAND; where a
+    training takes its seed otherwise, write {seed} where it goes: `python train.py --seed={seed}`.
+
+    Each is a process and a run of its own, in runs/NAME-seed-K. The first is always trained; a run of another
+    seed that is there already is taken as it is when it has the settings, commit and fingerprint of the
+    first. Exit status 1 when a run failed.
     """
     first, rest = split_seed(arguments)
     folders = {
@@ -87,15 +91,20 @@ def command(
     seeded: list[Seeded] = []
     failures: dict[int, str] = {}
     watch = Watch(not as_json)
-    Path("runs").mkdir(exist_ok=True)
-    with watch:
-        for seed, outcome in run(children, jobs, again, watch):
-            if isinstance(outcome, SamebitsError):
-                failures[seed] = str(outcome)
-                watch.say(f"samebits: {outcome}")
-                continue
-            seeded.append(outcome)
-            watch.say(f"seed {seed}: sha256 {outcome.sha256}{'  (there already)' if outcome.reused else ''}")
+    with _folder_of_runs(), watch:
+        try:
+            for seed, outcome in run(children, jobs, again, watch):
+                if isinstance(outcome, SamebitsError):
+                    failures[seed] = str(outcome)
+                    watch.say(f"samebits: {outcome}")
+                    continue
+                seeded.append(outcome)
+                there = "  (there already)" if outcome.reused else ""
+                watch.say(f"seed {seed}: sha256 {outcome.sha256}{there}")
+        finally:
+            for seed, child in children.items():
+                if seed not in failures:  # a failure's line names its log
+                    child.log.unlink(missing_ok=True)
     seeded.sort(key=lambda one: one.seed)
     metrics = common_metrics(seeded) if len(seeded) > 1 else []
     spreads = {metric: spread([one.metrics[metric] for one in seeded]) for metric in metrics}
@@ -107,14 +116,35 @@ def command(
         )
 
 
+@contextlib.contextmanager
+def _folder_of_runs() -> Iterator[None]:
+    """runs/, which goes again when it is new and nothing came into it."""
+    runs = Path("runs")
+    new = not runs.exists()
+    try:
+        runs.mkdir(exist_ok=True)
+    except OSError as error:
+        raise cannot_write(runs, error) from None
+    try:
+        yield
+    finally:
+        if new:
+            with contextlib.suppress(OSError):  # something came into it
+                runs.rmdir()
+
+
 def split_seed(arguments: Sequence[str]) -> tuple[int, tuple[str, ...]]:
     """The seed in a command (0 if there is none), and the command without it.
+
+    A command with the placeholder stays as it is.
 
     Raises:
         WrongUse: it is not a whole number.
     """
     words = list(arguments)
     text = "0"
+    if any(PLACEHOLDER in word for word in words):
+        return 0, tuple(words)
     for at, word in enumerate(words):
         if word == "--seed" and at + 1 < len(words):
             text, words[at : at + 2] = words[at + 1], []
@@ -129,7 +159,8 @@ def split_seed(arguments: Sequence[str]) -> tuple[int, tuple[str, ...]]:
 
 def name_of(arguments: Sequence[str]) -> str:
     """A folder's name from a command: its words without those that start it."""
-    words = [word for word in arguments if word not in ("python", "-m") and not word.endswith("entrypoint")]
+    words = [word for word in arguments if word not in ("python", "-m") and PLACEHOLDER not in word]
+    words = [word for word in words if not word.endswith("entrypoint")]
     return re.sub(r"[^A-Za-z0-9_.=]+", "-", " ".join(words)).strip("-.")[:NAME] or "run"
 
 
@@ -143,14 +174,16 @@ def run(
     """
     seeds = {child: seed for seed, child in children.items()}
     first, *others = children
-    with contextlib.closing(train([children[first]], watch=watch)) as training:
-        finished = next(training)
-    _forget_log(finished.child)
+    try:
+        with contextlib.closing(train([children[first]], watch=watch)) as training:
+            finished = next(training)
+    except WrongUse as error:
+        raise WrongUse(f"{error}{_hint(children[first])}") from None
     yield first, _seeded(first, finished.child.folder, finished.sha256)
     reference = read_manifest(finished.child.folder)
     missing = []
     for seed in others:
-        former = None if again else _former(children[seed].folder, reference, seed)
+        former = None if again else _former(children[seed], seed, children[first], reference)
         if former is None:
             missing.append(children[seed])
         else:
@@ -159,7 +192,6 @@ def run(
     training = train(missing, jobs, watch, lambda child, error: failed.append((seeds[child], error)))
     with contextlib.closing(training):
         for finished in training:
-            _forget_log(finished.child)
             yield (
                 seeds[finished.child],
                 _seeded(seeds[finished.child], finished.child.folder, finished.sha256),
@@ -168,30 +200,47 @@ def run(
 
 
 def _child(seed: int, rest: Sequence[str], folder: Path) -> Child:
-    return Child(f"seed {seed}", [*door.through(tuple(rest)), "--seed", str(seed)], folder, door.outside())
+    return Child(f"seed {seed}", with_seed(rest, seed), folder)
 
 
-def _forget_log(child: Child) -> None:
-    child.log.unlink(missing_ok=True)
+def with_seed(words: Sequence[str], seed: int) -> list[str]:
+    """A command for a seed: in place of the placeholder, else at its end."""
+    filled = [word.replace(PLACEHOLDER, str(seed)) for word in words]
+    return filled if filled != list(words) else [*words, "--seed", str(seed)]
 
 
-def _former(folder: Path, reference: Mapping[str, Any], seed: int) -> Seeded | None:
-    """The run that is there already, if it is whole and differs from the reference by its seed alone."""
+def _hint(child: Child) -> str:
+    """What to try, where a training may not know the option that was added."""
+    if list(child.command)[-2:-1] != ["--seed"]:
+        return ""
+    there = f"write {PLACEHOLDER} there, such as --seed={PLACEHOLDER}"
+    return f" (--seed was added to it; if the training takes its seed otherwise, {there})"
+
+
+def _former(child: Child, seed: int, first: Child, reference: Mapping[str, Any]) -> Seeded | None:
+    """The run that is there already, if it is whole and differs from the first one by its seed alone."""
+    folder = child.folder
     try:
         manifest = read_manifest(folder)
         sha256 = sha256_file(folder / "weights.safetensors")
+        if sha256 != manifest["weights_sha256"] or manifest["seed"] != seed:
+            return None
+        pairs = [pair for pair in zip(first.command, child.command, strict=True) if pair[0] != pair[1]]
+        here, there = ({pair[at] for pair in pairs} for at in (1, 0))
+        if _apart_from_seed(manifest, here) != _apart_from_seed(reference, there):
+            return None
+        return dataclasses.replace(_seeded(seed, folder, sha256), reused=True)
     except (SamebitsError, OSError):
         return None
-    if sha256 != manifest["weights_sha256"] or manifest["seed"] != seed:
-        return None
-    same = _apart_from_seed(manifest) == _apart_from_seed(reference)
-    return dataclasses.replace(_seeded(seed, folder, sha256), reused=True) if same else None
 
 
-def _apart_from_seed(manifest: Mapping[str, Any]) -> dict[str, Any]:
+def _apart_from_seed(manifest: Mapping[str, Any], own: Collection[str]) -> dict[str, Any]:
+    """What two runs must share; `own` are the words of the command that are this seed's."""
     facts = dict(flatten(manifest["fingerprint"]))
     return {
-        "command": split_seed(manifest["command"])[1],
+        "command": [
+            PLACEHOLDER if word in own else word for word in split_seed(manifest["command"] or ())[1]
+        ],
         "settings": manifest["deciding_settings"] | {"seed": None},
         "fingerprint": {name: value for name, value in facts.items() if name not in FOLLOWING_THE_HOST},
         "code": manifest["code"],
@@ -262,6 +311,7 @@ def report(
     print_table(("seed", "sha256 of the weights", *names, "run"), rows)
     for name, each in spreads.items():
         print(
-            f"{name}: mean {each.mean:.4f}, standard deviation {each.deviation:.4f}, "
-            f"95 % interval of the mean {each.low:.4f} … {each.high:.4f} ({len(seeded)} seeds)"
+            f"{printable(name)}: mean {each.mean:.4f}, standard deviation {each.deviation:.4f}, "
+            f"95 % interval of the mean {each.low:.4f} … {each.high:.4f} "
+            f"({len(seeded)} seeds; Student's t, which knows no bounds: it can leave 0 … 1)"
         )

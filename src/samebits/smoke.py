@@ -16,6 +16,7 @@ from samebits.children import Child, Finished, last_line, train
 from samebits.compare import Comparison, compare_runs
 from samebits.errors import CheckFailed
 from samebits.files import cannot_write
+from samebits.printable import printable
 
 
 @click.command("smoke", context_settings={"allow_interspersed_args": False})
@@ -48,7 +49,7 @@ def command(runs: int, jobs: int, as_json: bool, keep: bool, arguments: tuple[st
     if comparison is not None:
         if not as_json:
             one, other = (Path(run).name.replace("-", " ") for run in (comparison.first, comparison.second))
-            print(f"between {one} and {other}:", *comparison.lines(), sep="\n")
+            print(f"between {one} and {other}:", printable("\n".join(comparison.lines())), sep="\n")
         different = len({one.sha256 for one in finished})
         what = f"{different} different hashes" if different > 1 else "one hash, but other metrics or batches"
         raise CheckFailed(f"not the same bits: {runs} runs, {what}")
@@ -80,14 +81,14 @@ class Watch:
         if self._status is not None:
             from rich.markup import escape
 
-            lines = (f"{child.name}: {last_line(child)[:60]}" for child in running)
+            lines = (f"{child.name}: {printable(last_line(child)[:60])}" for child in running)
             self._status.update(escape("  ".join(lines)))
 
     def say(self, line: str) -> None:
         """Print a line above the one that changes."""
         if self.wanted:
             self.__exit__()  # or rich would break the line where the terminal ends
-            print(line, flush=True)
+            print(printable(line), flush=True)
             self.__enter__()
 
     def __enter__(self) -> None:
@@ -110,6 +111,7 @@ def show(trainings: Generator[Finished, None, None], watch: Watch) -> Iterator[F
 @contextlib.contextmanager
 def runs_folder(name: str = "smoke") -> Iterator[Path]:
     """A folder in runs/, where there is room for weights; a temporary one when that cannot be written."""
+    new = not Path("runs").exists()
     try:
         Path("runs").mkdir(exist_ok=True)
         folder = Path(tempfile.mkdtemp(prefix=f".{name}-", dir="runs"))
@@ -122,6 +124,9 @@ def runs_folder(name: str = "smoke") -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)  # nothing is there any more when it was kept
+        if new:
+            with contextlib.suppress(OSError):  # something came into it
+                Path("runs").rmdir()
 
 
 def keep_runs(folder: Path) -> Path:

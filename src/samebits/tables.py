@@ -3,6 +3,8 @@
 import sys
 from collections.abc import Sequence
 
+from samebits.printable import printable
+
 COLOURS = {"good": "green", "bad": "red", "open": "yellow"}
 WIDTH = 160  # columns, where no terminal says how wide it is
 Cell = str | tuple[str, str]  # text, or text and a key of COLOURS
@@ -16,8 +18,8 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[Cell]], title: 
 
     table = Table(title=title, title_justify="left")
     for heading in headings:
-        table.add_column(heading, no_wrap=heading != headings[-1])
+        table.add_column(printable(heading), no_wrap=heading != headings[-1])
     for row in rows:
         pairs = ((cell, "") if isinstance(cell, str) else (cell[0], COLOURS[cell[1]]) for cell in row)
-        table.add_row(*(Text(text, style=colour) for text, colour in pairs))
+        table.add_row(*(Text(printable(text), style=colour) for text, colour in pairs))
     (Console() if sys.stdout.isatty() else Console(width=WIDTH)).print(table)

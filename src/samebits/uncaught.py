@@ -4,6 +4,8 @@ import sys
 from collections.abc import Callable
 from types import TracebackType
 
+from samebits.printable import printable
+
 Explain = Callable[[BaseException], str | None]
 
 _explainers: list[Explain] = []
@@ -32,4 +34,4 @@ def _hook(kind: type[BaseException], error: BaseException, traceback: TracebackT
         _next_hook(kind, error, traceback)
         line = next(filter(None, (explain(error) for explain in _explainers)), None)
     if line is not None:
-        print(f"samebits: {line}", file=sys.stderr)
+        print(f"samebits: {printable(line)}", file=sys.stderr)

@@ -3,26 +3,28 @@
 import dataclasses
 import json
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import click
 
-from samebits import code_state, command_line, door, engine, fingerprint_diff, git, variables
+from samebits import code_state, command_line, engine, fingerprint_diff, git, trust, variables
 from samebits.children import Child, train
-from samebits.compare import Comparison, compare_runs
+from samebits.compare import Comparison, check_run, compare_runs
 from samebits.errors import CheckFailed, WrongUse
 from samebits.files import sha256_file
-from samebits.fingerprint import FOLLOWING_THE_HOST
+from samebits.fingerprint import FOLLOWING_THE_HOST, flatten
 from samebits.fingerprint_diff import Difference
-from samebits.run_folder import read_manifest, shown
+from samebits.printable import printable
+from samebits.run_folder import THREADS, read_manifest, shown
 from samebits.smoke import Watch, keep_runs, runs_folder
 
 HEX = 16  # digits of a hash that are shown in a sentence
-FILES = 3  # that are named in a sentence
+NAMED = 3  # files in a sentence
 ANYWAY = "--anyway repeats it here nevertheless"
+FILES = {"weights.safetensors": "weights_sha256", "metrics.jsonl": "metrics_sha256"}  # and their hashes
 AS_RECORDED = ("record", "portable", "merge")  # policies that leave a choice to the user, which decides bits
 
 
@@ -33,7 +35,6 @@ class Verdict:
     Attributes:
         run, repeat: the weights' hashes.
         metrics: whether metrics.jsonl has the same bytes.
-        faults: what is wrong with the run's own files.
         environment: in what settings and fingerprint differ.
         comparison: bit by bit, where the run's files are there.
         former, latter: the last lines of metrics, where they are all that is there of the run's.
@@ -42,7 +43,6 @@ class Verdict:
     run: str
     repeat: str
     metrics: bool
-    faults: tuple[str, ...]
     environment: tuple[Difference, ...]
     comparison: Comparison | None
     former: Mapping[str, Any]
@@ -50,11 +50,10 @@ class Verdict:
 
     @property
     def same(self) -> bool:
-        return self.run == self.repeat and self.metrics and not self.faults
+        return self.run == self.repeat and self.metrics
 
     def lines(self) -> Iterator[str]:
         """What differs between the two, for people."""
-        yield from self.faults
         if self.comparison is not None:
             yield from self.comparison.lines()
             return
@@ -77,18 +76,28 @@ class Verdict:
 @click.option("--anyway", is_flag=True, help="Also with other code than the manifest tells of.")
 @click.option("--keep", is_flag=True, envvar="KEEP", help="Keep the repetition also when it is equal.")
 @click.option("--json", "as_json", is_flag=True, envvar="JSON", help="Print the result as one JSON object.")
+@click.option(
+    "--command", "own", metavar="TEXT", help="Repeat it by this command of yours, not the manifest's."
+)
 @click.argument("run", type=click.Path(path_type=Path))
 @click.argument("more", metavar="[-- ARGS...]", nargs=-1, type=click.UNPROCESSED)
-def command(run: Path, more: tuple[str, ...], anyway: bool, keep: bool, as_json: bool) -> None:
+def command(
+    run: Path, more: tuple[str, ...], anyway: bool, keep: bool, as_json: bool, own: str | None
+) -> None:
     """Repeat RUN, a run's folder or its manifest.json alone, and compare the bits.
 
     ARGS are added to its command: say there where the data lies on this machine. A run that was interrupted
-    is repeated without interruption. Exit status 0: the same bits; 1: other bits; 2: it cannot be repeated.
+    is repeated without interruption. A command that does more than start Python on a file of this checkout
+    is shown, and run only after a `yes` typed at a terminal, or as --command. Exit status 0: the same bits;
+    1: other bits; 2: it cannot be repeated.
     """
     manifest = read_manifest(run)
     if not anyway:
         refuse_other_code(manifest, run)
-    training = command_line.read(manifest, run)
+    check_files(manifest, run)
+    place = trust.working_folder(manifest, run)
+    words = command_of(manifest, run, place or Path.cwd(), own)
+    outside = environment(manifest, run)
     if manifest["device"] == "cuda" and not engine.driver():
         raise WrongUse(
             f"{run} was trained on a GPU and no NVIDIA driver answers here; `make doctor` says more"
@@ -96,12 +105,13 @@ def command(run: Path, more: tuple[str, ...], anyway: bool, keep: bool, as_json:
     with runs_folder("verify") as folder:
         child = Child(
             "the repetition",
-            [door.entrypoint(), *training, *_device(manifest), *more],
+            [*words, *more],
             (folder / "repetition").resolve(),
-            environment(manifest),
-            _place(manifest),
+            outside,
+            place,
         )
         watch = Watch(not as_json)
+        watch.say(f"repeating: {shlex.join([*words, *more])}")
         with closing(train([child], watch=watch)) as training_, watch:
             finished = next(training_)
         watch.say(f"repeated in {finished.seconds:.1f} s")
@@ -113,6 +123,52 @@ def command(run: Path, more: tuple[str, ...], anyway: bool, keep: bool, as_json:
         raise CheckFailed(
             f"not the same bits: {what}; {_environment_in_words(verdict)} (the repetition is kept in {kept})"
         )
+
+
+def check_files(manifest: Mapping[str, Any], run: Path) -> None:
+    """Look at all that the comparison will read, before the training begins.
+
+    Raises:
+        WrongUse: the manifest lacks something, or a file of the run is not the manifest's.
+    """
+    for name in ("framework", "device", "fingerprint", "settings", "deciding_settings", "weights_sha256"):
+        manifest[name]  # names what is missing
+    dict(flatten(manifest["fingerprint"]))
+    if not run.is_dir():
+        return
+    for name in FILES:
+        path, sha256 = run / name, manifest.get(FILES[name])
+        if path.is_file() and sha256_file(path) != sha256:
+            raise WrongUse(
+                f"{shown(path)} is damaged: its sha256 is not the manifest's. `samebits verify "
+                f"{shlex.quote(shown(run / 'manifest.json'))}` compares with the manifest alone"
+            )
+    if _files(run):
+        check_run(run)
+
+
+def _files(run: Path) -> bool:
+    return all((run / name).is_file() for name in FILES)
+
+
+def command_of(manifest: Mapping[str, Any], run: Path, place: Path, own: str | None) -> list[str]:
+    """The command that repeats a run: the manifest's when it is safe or wanted, or the user's `own`.
+
+    Raises:
+        WrongUse: it is neither, or `own` is no command.
+    """
+    if own is not None:
+        try:
+            words = shlex.split(own)
+        except ValueError as error:
+            raise WrongUse(f"--command is {own!r}, which is no command: {error}") from None
+        if not words:
+            raise WrongUse("--command is empty: give the command that trains")
+        return words
+    words = command_line.read(manifest, run)
+    if why := trust.doubt(words, place):
+        trust.refuse_unless_wanted(words, why, run)
+    return [*words, *_device(manifest, words)]
 
 
 def refuse_other_code(manifest: Mapping[str, Any], run: Path) -> None:
@@ -168,51 +224,54 @@ def _git(checkout: tuple[Path, str] | None) -> str:
 
 
 def _some(names: list[str]) -> str:
-    more = f" and {len(names) - FILES} more" if len(names) > FILES else ""
-    return ", ".join(names[:FILES]) + more
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(names[:NAMED]) + more
 
 
-def environment(manifest: Mapping[str, Any]) -> dict[str, str | None]:
-    """The variables to repeat a run with: its own choices, and nothing of this shell's that decides bits."""
+def environment(manifest: Mapping[str, Any], run: Path) -> dict[str, str | None]:
+    """The variables to repeat a run with: its own choices, and nothing of this shell's that decides bits.
+
+    Raises:
+        WrongUse: one of them could make the training load a file or code.
+    """
     recorded = manifest["fingerprint"].get("variables", {})
     allowed = manifest.get("allowed", [])
-    changes = door.outside()
+    changes: dict[str, str | None] = {}
     for row in variables.read():
         chosen = row.name in allowed or (row.policy in AS_RECORDED and row.name in recorded)
         if chosen and f"variables.{row.name}" not in FOLLOWING_THE_HOST:
             value = recorded.get(row.name)
             changes[row.name] = value if value and not variables.PLACEHOLDER.search(value) else None
-        if row.kind == "entries":  # the project's own folders, wherever it lies here
-            root = str(variables.find_root())
-            changes[row.name] = (recorded.get(row.name) or "").replace("${SAMEBITS_ROOT}", root) or None
+    trust.refuse_variables(dict.fromkeys(allowed) | changes, run)
     threads = manifest.get("threads") or str(recorded.get("OMP_NUM_THREADS") or 1).partition(",")[0]
+    if not THREADS.fullmatch(threads):
+        raise WrongUse(f"{run} was made with OMP_NUM_THREADS={threads!r}, which is no number from 1 to 999")
     changes["SAMEBITS_THREADS"], changes["SAMEBITS_ALLOW"] = threads, ",".join(allowed) or None
     changes["PROFILE"] = manifest.get("profile")
     return changes
 
 
-def _device(manifest: Mapping[str, Any]) -> list[str]:
-    """What `auto` chose for the run is chosen for its repetition."""
-    return ["--device", manifest["device"]] if "device" in manifest.get("settings", {}) else []
+def _device(manifest: Mapping[str, Any], words: Sequence[str]) -> list[str]:
+    """What `auto` chose for the run is chosen for its repetition; a command that names its device stays.
+
+    As one word, which parsers of every kind take.
+    """
+    if manifest["settings"].get("device") != "auto" or any(
+        word.partition("=")[0] == "--device" for word in words
+    ):
+        return []
+    return [f"--device={manifest['device']}"]
 
 
 def compare(manifest: Mapping[str, Any], run: Path, repetition: Path) -> Verdict:
     """Compare a run, or its manifest alone, with its repetition."""
     again = read_manifest(repetition)
-    weights, metrics = run / "weights.safetensors", run / "metrics.jsonl"
-    there = weights.is_file() and metrics.is_file()
-    faults = [
-        f"{shown(path)} is not what its manifest tells of: its sha256 differs"
-        for path, name in ((weights, "weights_sha256"), (metrics, "metrics_sha256"))
-        if path.is_file() and sha256_file(path) != manifest.get(name)
-    ]
     return Verdict(
         manifest["weights_sha256"],
         again["weights_sha256"],
         manifest.get("metrics_sha256") == again["metrics_sha256"],
-        tuple(faults),
         tuple(differences(manifest, again)),
-        compare_runs(run, repetition) if there else None,
+        compare_runs(run, repetition) if _files(run) else None,
         manifest.get("metrics", {}),
         again["metrics"],
     )
@@ -236,7 +295,6 @@ def report(verdict: Verdict, kept: Path | None, as_json: bool) -> None:
             "same": verdict.same,
             "sha256": {"run": verdict.run, "repetition": verdict.repeat},
             "metrics": verdict.metrics,
-            "faults": list(verdict.faults),
             "environment": [dataclasses.asdict(difference) for difference in verdict.environment],
             "difference": comparison and comparison.as_json(),
             "kept": kept and str(kept),
@@ -244,9 +302,10 @@ def report(verdict: Verdict, kept: Path | None, as_json: bool) -> None:
         print(json.dumps(result, indent=2))
         return
     if not verdict.same:
-        print(*verdict.lines(), sep="\n")
+        print(printable("\n".join(verdict.lines())))
     for one in verdict.environment:
-        print(f"environment  {one.fact}: {fingerprint_diff.change(one)} ({fingerprint_diff.WORDS[one.rank]})")
+        changed = fingerprint_diff.change(one)
+        print(printable(f"environment  {one.fact}: {changed} ({fingerprint_diff.WORDS[one.rank]})"))
     if verdict.same:
         print(f"same bits: sha256 {verdict.run}; {_environment_in_words(verdict)}")
     if kept is not None and verdict.same:

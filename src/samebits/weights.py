@@ -16,6 +16,7 @@ from typing import Any
 
 from samebits.errors import WrongUse
 from samebits.files import CHUNK, write_whole
+from samebits.json_files import parse
 
 # The format's name of each type, its bytes per element, in the order in which the library stores them:
 # the wider the earlier, so that every tensor is aligned.
@@ -37,6 +38,8 @@ DTYPES = {
     "float8_e4m3fn": "F8_E4M3", "float8_e5m2": "F8_E5M2", "int8": "I8", "uint8": "U8",
     "bool": "BOOL",
 }  # fmt: skip
+
+LONGEST_HEADER = 100_000_000  # bytes; the safetensors library, too, reads no longer one
 
 NAMES = {stored: name for name, stored in DTYPES.items()}
 
@@ -201,25 +204,45 @@ class Stored:
 def read_header(path: Path) -> dict[str, Stored]:
     """Where every tensor of a safetensors file lies.
 
+    Whoever wrote the file: what is returned lies within it, side by side, and each tensor has the bytes that
+    its type and shape need.
+
     Raises:
         OSError: it cannot be read.
-        WrongUse: it is no such file.
+        WrongUse: it is no such file, or not a whole one.
     """
+    size = path.stat().st_size
     try:
         with open(path, "rb") as file:
             length = int.from_bytes(file.read(8), "little")
-            if not 0 < length < path.stat().st_size:
+            if not 0 < length <= min(LONGEST_HEADER, size - 8):
                 raise ValueError
-            header = json.loads(file.read(length))
+            header = parse(file.read(length))
         header.pop("__metadata__", None)
-        tensors = {}
-        for name, entry in header.items():
-            start, stop = entry["data_offsets"]
-            shape = tuple(entry["shape"])
-            tensors[name] = Stored(path, entry["dtype"], shape, 8 + length + start, stop - start)
-        return tensors
+        first = 8 + length
+        tensors = {name: _stored(path, entry, first) for name, entry in header.items()}
+        end = first
+        for stored in sorted(tensors.values(), key=lambda one: (one.start, one.size)):
+            if stored.start != end:  # over another one, or after a gap
+                raise ValueError
+            end += stored.size
     except (ValueError, KeyError, TypeError, AttributeError):
         raise WrongUse(f"{path} is not a safetensors file") from None
+    if end != size:
+        raise WrongUse(f"{path} is not a whole safetensors file: it has {size} bytes and must have {end}")
+    return tensors
+
+
+def _stored(path: Path, entry: Any, first: int) -> Stored:
+    """An entry of the header; `first` is where the first tensor begins."""
+    start, stop = entry["data_offsets"]
+    dtype, shape = entry["dtype"], tuple(entry["shape"])
+    if type(dtype) is not str or any(type(one) is not int or one < 0 for one in (start, stop, *shape)):
+        raise ValueError
+    # Of a type that is not in the table nothing is known: its bytes are compared as they are.
+    if dtype in ITEM_BYTES and math.prod(shape) * ITEM_BYTES[dtype] != stop - start:
+        raise ValueError
+    return Stored(path, dtype, shape, first + start, stop - start)
 
 
 def stored_array(name: str, stored: Stored) -> Any:

@@ -154,7 +154,7 @@ def test_a_stop_saves_the_training_and_the_next_start_goes_on(
         return
     # The next start goes on, to the bits of a training that nobody stopped.
     again = contain(*command, options=(*init, *as_caller(folder)))
-    assert "goes on after step" in again.stdout, again.stderr
+    assert "resumes after step" in again.stdout, again.stderr
     whole = start(*command, "--run", tmp_path / "whole" / "run")
     assert weights(folder / "runs") == weights(tmp_path / "whole"), whole.stderr
 

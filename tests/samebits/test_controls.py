@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
-from tests.conftest import FRAMEWORKS, Started, one_line
+from tests.conftest import FRAMEWORKS, ROOT, Started, one_line
 
 from samebits import controls
 from samebits.controls.perturb import order_from_set
@@ -41,7 +41,7 @@ def test_a_control(start: Start, tmp_path: Path) -> None:
     for result in results:
         assert result["baseline"] == result["protected"]
         assert result["plain_baseline"] != result["unprotected"]
-    assert list((tmp_path / "runs").iterdir()) == []
+    assert not (tmp_path / "runs").exists()
 
 
 @pytest.mark.slow
@@ -51,7 +51,12 @@ def test_all_controls(start: Start, tmp_path: Path, framework: str) -> None:
     done = start("samebits", "smoke-controls", *arguments, cwd=tmp_path, timeout=1800, **CLEAN)
     assert done.returncode == 0, done.stdout + done.stderr
     results = json.loads(done.stdout)["controls"]
-    assert {result["name"]: result["verdict"] for result in results} == ON_CPU[framework]
+    verdicts = {result["name"]: result["verdict"] for result in results}
+    expected = dict(ON_CPU[framework])
+    if not (ROOT / "cookiecutter.json").exists():  # a project's own training can be too small for threads
+        assert verdicts["threads"] in (expected.pop("threads"), "cannot bite")
+        del verdicts["threads"]
+    assert verdicts == expected
 
 
 # A training that nothing reaches, neither a seed nor a thread: every control that must bite fails on it.
@@ -112,6 +117,10 @@ class Known:
         ("always", "abcd", "shown"),
         ("always", "aacd", "failed"),
         ("always", "abcc", "failed"),
+        ("may", "abcd", "shown"),
+        ("may", "aacc", "cannot bite"),
+        ("may", "aacd", "failed"),
+        ("may", "abcc", "failed"),
         ("never", "aacc", "shown"),
         ("never", "abcc", "failed"),
         ("never", "aacd", "failed"),

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.conftest import FRAMEWORKS, Started, one_line
+from tests.conftest import FRAMEWORKS, ROOT, Started, one_line
 
 Start = Callable[..., Started]
 CLEAN = dict.fromkeys(["ONLY", "STRESS", "REPEATS", "JOBS", "JSON", "DEVICE", "FRAMEWORK", "NET"])
@@ -190,13 +190,24 @@ def test_wrong_use_is_one_line(start: Start, tmp_path: Path, words: tuple[str, .
     assert says in one_line(done.stderr)
 
 
+@pytest.mark.parametrize("command", ["training.py good", "-m training starter.train_torch"])
+def test_threads_may_give_the_same_bits(start: Start, tmp_path: Path, command: str) -> None:
+    """Small sums are made by one thread: with a small model the starter's own axis could never hold."""
+    (tmp_path / "training.py").write_text(TRAINING)
+    words = ("samebits", "matrix", "--json", "--only", "threads", "python", *command.split())
+    done = start(*words, cwd=tmp_path, **CLEAN)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (trial,) = json.loads(done.stdout)["trials"]
+    assert (trial["expected"], trial["verdict"], trial["says"]) == ("may differ", "kept", "the same bits")
+
+
 ALL = "data logging prefetch evaluation checkpoints workers resumed threads learning-rate seed user cores"
 
 
 @pytest.mark.parametrize(
     ("framework", "only"),
     [
-        (FRAMEWORKS[0], "data logging"),
+        (FRAMEWORKS[0], "data logging threads"),
         *(pytest.param(framework, ALL, marks=pytest.mark.slow) for framework in FRAMEWORKS),
     ],
 )
@@ -205,3 +216,6 @@ def test_the_starter(start: Start, tmp_path: Path, framework: str, only: str) ->
     done = start("matrix", "--epochs", "1", cwd=tmp_path, timeout=1800, **variables)
     assert done.returncode == 0, done.stdout + done.stderr
     assert {verdict for name, verdict in verdicts(done).items() if not name.startswith("user")} == {"kept"}
+    if (ROOT / "cookiecutter.json").exists():  # the template's own starter: its sums are long enough
+        (threads,) = [one for one in json.loads(done.stdout)["trials"] if one["axis"] == "threads"]
+        assert threads["says"] == "other bits, as it may"

@@ -20,7 +20,9 @@ from samebits.formats import FORMAT
 from samebits.run_folder import put_in_place
 from samebits.weights import Tensor, save_tensors
 
-seed, what = int(sys.argv[-1]), sys.argv[1]
+seed, what = int(sys.argv[-1].rpartition("=")[2]), sys.argv[1]
+if what == "nano" and "--seed" in sys.argv:
+    assert False  # its parser takes --seed=1 only
 if what == "bad" and seed == 5 or what == "worse":
     sys.exit("samebits: --rate is 7, must be at most 1")
 if what == "broken" and seed == 5:
@@ -79,7 +81,8 @@ def test_the_table_for_people(seeds: Start) -> None:
     assert done.returncode == 0, done.stderr
     assert "runs/mine-seed-2" in done.stdout
     assert done.stdout.splitlines()[-2] == (
-        "loss: mean 0.5000, standard deviation 0.5000, 95 % interval of the mean -0.7421 … 1.7421 (3 seeds)"
+        "loss: mean 0.5000, standard deviation 0.5000, 95 % interval of the mean -0.7421 … 1.7421 "
+        "(3 seeds; Student's t, which knows no bounds: it can leave 0 … 1)"
     )
 
 
@@ -96,11 +99,44 @@ def test_only_a_run_of_the_same_kind_is_reused(seeds: Start, tmp_path: Path) -> 
     assert trained(seeds(*command[:-1], "other")) == [0, 1, 2], "another fingerprint"
 
 
+@pytest.mark.parametrize("form", ["--seed={seed}", "--config=seed={seed}", "{seed}"])
+def test_the_seed_goes_where_the_command_says(seeds: Start, tmp_path: Path, form: str) -> None:
+    command = ("--json", "python", "training.py", "nano", "--epochs", "3", form)
+    done = seeds(*command)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len({run["sha256"] for run in json.loads(done.stdout)["runs"]}) == 3
+    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == [
+        f"training.py-nano-epochs-3-seed-{seed}" for seed in (0, 1, 2)
+    ]
+    assert trained(seeds(*command)) == [0], "what is there is of this kind"
+    assert trained(seeds(*command[:1], "--name", "training.py-nano-epochs-3", *command[1:5], "4", form)) == [
+        0, 1, 2,
+    ], "and this is another"  # fmt: skip
+
+
+def test_a_parser_that_takes_another_form_is_told_of(seeds: Start, tmp_path: Path) -> None:
+    done = seeds("python", "training.py", "nano")
+    assert done.returncode == 2
+    line = one_line(done.stderr)
+    assert "it was `python training.py nano --seed 0`" in line
+    assert "write {seed} there, such as --seed={seed}" in line
+    assert "AssertionError" in done.stdout
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["training.py"], "no log, no runs/"
+
+
+def test_runs_that_are_there_already_stay_when_the_first_fails(seeds: Start, tmp_path: Path) -> None:
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "mine").touch()
+    assert seeds("python", "training.py", "nano").returncode == 2
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["mine"]
+
+
 @pytest.mark.parametrize(
     ("what", "says"),
     [
         ("bad", "--rate is 7, must be at most 1"),
         ("broken", "ended with status 1; what it wrote is in training.py-broken-"),
+        ("broken", "it was `python training.py broken --seed 5`"),
     ],
 )
 def test_one_that_fails_is_named_and_the_others_go_on(
@@ -124,10 +160,13 @@ def test_one_that_fails_is_named_and_the_others_go_on(
         (("no-such-command",), "seed 0: no-such-command: there is no such command"),
     ],
 )
-def test_what_cannot_begin_is_one_line(seeds: Start, words: tuple[str, ...], says: str) -> None:
+def test_what_cannot_begin_is_one_line(
+    seeds: Start, tmp_path: Path, words: tuple[str, ...], says: str
+) -> None:
     done = seeds(*words)
     assert done.returncode != 0
     assert says in one_line(done.stderr)
+    assert not (tmp_path / "runs").exists()
 
 
 def test_the_seed_and_the_name_of_a_command() -> None:

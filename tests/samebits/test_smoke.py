@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from tests.conftest import ROOT, Started, one_line
 
+from samebits.run_folder import FORMAT
+
 Start = Callable[..., Started]
 
 # A training as `samebits smoke` sees one: a process that leaves a run folder. It needs no framework.
@@ -66,7 +68,7 @@ def smoke(start: Start, tmp_path: Path) -> Start:
 
 
 def kept(tmp_path: Path) -> list[str]:
-    return sorted(path.name for path in (tmp_path / "runs").iterdir())
+    return sorted(path.name for path in (tmp_path / "runs").glob("*"))
 
 
 def test_equal_runs_print_their_hashes_and_one_line(smoke: Start, tmp_path: Path) -> None:
@@ -152,7 +154,9 @@ def test_a_refusal_is_passed_on_with_its_status(smoke: Start, tmp_path: Path) ->
 def test_a_training_that_breaks_shows_its_last_lines(smoke: Start, what: str, ended: str) -> None:
     done = smoke(what)
     assert done.returncode == 2, "nothing was compared, so nothing was found to differ"
-    assert one_line(done.stderr) == f"samebits: run 1 of 2 {ended}, so there is nothing to compare"
+    assert one_line(done.stderr) == (
+        f"samebits: run 1 of 2 {ended}, so there is nothing to compare; it was `python training.py {what}`"
+    )
     assert "the end of what run 1 of 2 wrote:" in done.stdout
     assert ("ZeroDivisionError: in the third layer" in done.stdout) == (what == "raise")
 
@@ -170,7 +174,7 @@ def test_a_training_without_a_run_is_told_how_to_make_one(smoke: Start) -> None:
         (("--rums", "3", "true"), {}, "No such option '--rums'"),
         (("--runs", "1", "true"), {}, "1 is not in the range x>=2"),
         (("true",), {"RUNS": "many"}, "'many' is not a valid integer range"),
-        (("no-such-command",), {}, "cannot start no-such-command"),
+        (("no-such-command",), {}, "run 1 of 2: no-such-command: there is no such command"),
     ],
 )
 def test_wrong_use_is_one_line(
@@ -242,3 +246,38 @@ def test_runs_that_cannot_be_written_go_elsewhere(smoke: Start, tmp_path: Path) 
     (folder,) = (path for path in elsewhere.iterdir() if "smoke" in path.name)
     assert f"the runs are kept in {folder}" in done.stdout
     assert os.listdir(folder)
+
+
+@pytest.mark.parametrize(
+    "tool",
+    ["smoke", "seeds", "matrix", "resume-proof", "verify manifest.json --command", "smoke-controls bare"],
+)
+def test_every_tool_starts_trainings_through_entrypoint(tmp_path: Path, tool: str) -> None:
+    """From a bare shell, too: `smoke` gave its own variables on, `seeds` started entrypoint."""
+    (tmp_path / "bare.py").write_text(
+        "import json, os\n"
+        "json.dump(dict(os.environ), open('seen', 'w'))\n"
+        "raise SystemExit('samebits: enough')\n"
+    )
+    manifest = {"format": FORMAT, "framework": "torch", "device": "cpu", "fingerprint": {}, "git": None}
+    manifest |= {"settings": {}, "deciding_settings": {}, "weights_sha256": "a" * 64}
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    shell = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(tmp_path),
+        "LC_ALL": "de_DE.UTF-8",
+        "OMP_NUM_THREADS": "7",
+    }
+    command = tool.split()
+    if command[-1] == "--command":
+        command.append("python bare.py")
+    elif command[-1] != "bare":
+        command += ["python", "bare.py"]
+    done = subprocess.run(
+        [sys.executable, "-m", "samebits", *command], cwd=tmp_path, env=shell, capture_output=True, text=True
+    )
+    assert "enough" in one_line(done.stderr), done.stderr
+    seen = json.loads((tmp_path / "seen").read_text())
+    assert (seen["PYTHONHASHSEED"], seen["LC_ALL"], seen["OMP_NUM_THREADS"]) == ("0", "C.UTF-8", "1")
+    assert sorted(seen["SAMEBITS_REPLACED"].split(",")) == ["LC_ALL", "OMP_NUM_THREADS"]
+    assert not (tmp_path / "runs").exists(), "as there was none before"

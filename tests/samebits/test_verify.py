@@ -1,7 +1,9 @@
 """`samebits verify`: a run repeated from its manifest, and each way in which that can fail."""
 
+import hashlib
 import json
 import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,7 @@ from typing import Any
 import pytest
 from tests.conftest import FRAMEWORKS, Started, one_line
 
-from samebits import code_state, engine
+from samebits import code_state, engine, verify
 from samebits.formats import FORMAT
 
 pytestmark = pytest.mark.skipif("torch" not in FRAMEWORKS, reason="its training is one in torch")
@@ -52,11 +54,20 @@ samebits.main(train, Settings)
 """
 
 
+def commit(folder: Path, *files: str) -> None:
+    """Make the folder a checkout that tracks these files."""
+    who = ("-c", "user.name=Ada", "-c", "user.email=ada@example.org")
+    for words in (("init", "-q"), ("add", "--force", *files), (*who, "commit", "-q", "-m", "mine")):
+        subprocess.run(["git", "-C", str(folder), *words], check=True)
+
+
 @pytest.fixture(scope="module")
 def made(start: Start, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the training and a run of it, made under choices that a manifest must tell of."""
     folder = tmp_path_factory.mktemp("verify")
     (folder / "training.py").write_text(TRAINING)
+    (folder / ".gitignore").write_text("*\n")  # the runs, and what tests put beside them
+    commit(folder, "training.py")
     command = ("python", folder / "training.py", "--seed", "5")
     choices = {"SAMEBITS_RUN_FOLDER": "run", "SAMEBITS_THREADS": "2", "ATEN_CPU_CAPABILITY": "avx2"}
     stopped = start(*command, cwd=folder, SAMEBITS_STOP_AT="4", **choices)
@@ -87,10 +98,11 @@ def test_the_manifest_tells_what_a_repetition_needs_and_no_folder(made: Path) ->
 def test_an_interrupted_run_is_repeated_as_one(start: Start, folder: Path) -> None:
     done = start("samebits", "verify", "run", cwd=folder)
     assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.startswith("repeating: python training.py --seed 5 --device=cpu\n")
     verdict = done.stdout.splitlines()[-1]
     assert verdict.startswith("same bits: sha256 ")
     assert verdict.endswith("; the environment is the same"), "threads and instructions are the run's"
-    assert list((folder / "runs").iterdir()) == []
+    assert not (folder / "runs").exists()
 
 
 def test_a_manifest_alone_from_elsewhere(start: Start, folder: Path) -> None:
@@ -135,13 +147,29 @@ def test_metrics_that_were_edited_by_hand(start: Start, folder: Path) -> None:
     lines = (folder / "run" / "metrics.jsonl").read_text().splitlines()
     lines[1] = json.dumps(json.loads(lines[1]) | {"sum": 0.5})
     (folder / "run" / "metrics.jsonl").write_text("\n".join(lines) + "\n")
+    refused = start("samebits", "verify", "run", cwd=folder)
+    assert refused.returncode == 2
+    assert "run/metrics.jsonl is damaged: its sha256 is not the manifest's" in one_line(refused.stderr)
+    assert refused.stdout == "", "nothing was trained"
+    sha256 = hashlib.sha256((folder / "run" / "metrics.jsonl").read_bytes()).hexdigest()
+    edit(folder / "run" / "manifest.json", metrics_sha256=sha256)
     done = start("samebits", "verify", "run", cwd=folder)
     assert done.returncode == 1
-    fault, weights, metrics, batches = done.stdout.splitlines()[-4:]
-    assert fault == "run/metrics.jsonl is not what its manifest tells of: its sha256 differs"
+    weights, metrics, batches = done.stdout.splitlines()[-3:]
     assert (weights, batches) == ("weights  the same", "batches  the same")
     assert metrics.startswith("metrics  first difference in line 2, sum: 0.5 and ")
     assert "the same weights, but not the same run" in one_line(done.stderr)
+
+
+def test_damaged_weights_are_named_before_the_training(start: Start, folder: Path) -> None:
+    weights = folder / "run" / "weights.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1])
+    done = start("samebits", "verify", "run", cwd=folder)
+    assert (done.returncode, done.stdout) == (2, ""), "nothing was trained"
+    line = one_line(done.stderr)
+    assert "run/weights.safetensors is damaged: its sha256 is not the manifest's" in line
+    hint = line.split("`")[1].split()
+    assert start(*hint, cwd=folder).returncode == 0, "the hint runs as printed"
 
 
 @pytest.mark.parametrize(
@@ -173,6 +201,23 @@ def test_what_cannot_be_repeated_is_one_line(
     assert done.returncode == 2
     assert says in one_line(done.stderr)
     assert not (folder / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("setting", "command", "added"),
+    [
+        ("auto", "python train.py", ["--device=cuda"]),
+        ("auto", "python train.py --device auto", []),
+        ("auto", "python train.py --device=auto", []),
+        ("auto", "python train.py --device-memory=4", ["--device=cuda"]),
+        ("cuda", "python train.py", []),  # its default, or a configuration file's
+        ("cuda", "python train.py config/gpu.py --device=cuda", []),  # nanoGPT takes no other form
+        (None, "python train.py", []),
+    ],
+)
+def test_a_device_is_added_where_auto_chose_it(setting: str | None, command: str, added: list[str]) -> None:
+    settings = {} if setting is None else {"device": setting}
+    assert verify._device({"device": "cuda", "settings": settings}, command.split()) == added
 
 
 def test_changes_that_no_commit_has_must_be_those_of_today(start: Start, folder: Path) -> None:

@@ -1,5 +1,6 @@
 """The starter, used as its user would: real commands, separate processes, both frameworks."""
 
+import gzip
 import hashlib
 import importlib.metadata
 import json
@@ -14,9 +15,10 @@ import time
 import pytest
 from tests.conftest import FRAMEWORKS, ROOT, one_line
 
+import samebits
 from samebits import checkpoint
 from samebits.interruption import SAVED
-from starter.data import shipped_file
+from starter.data import load_digits, shipped_file
 
 
 @pytest.fixture(scope="module", params=FRAMEWORKS)
@@ -178,7 +180,7 @@ def test_sigterm_saves_and_the_same_command_goes_on(tmp_path, start):
     assert [path.name[0] for path in (tmp_path / "runs").iterdir()] == ["."]
     went_on = start(*command[1:], cwd=tmp_path)
     whole = start(*command[1:], "--run", tmp_path / "whole")
-    assert "goes on after step" in went_on.stdout
+    assert "resumes after step" in went_on.stdout
     (sha256,) = set(re.findall("^sha256 ([0-9a-f]{64})", went_on.stdout + whole.stdout, re.MULTILINE))
     assert len(sha256) == 64
 
@@ -220,3 +222,21 @@ def test_a_process_that_bypassed_the_entrypoint_is_told_the_right_command(tmp_pa
     assert done.returncode == 2
     assert f"{ROOT}/entrypoint python -m {module} --epochs 1" in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"1,2,3\n",
+        b"nan," * 65 + b"\n",
+        b"0," * 64 + b"x\n",
+        b"\x1f\x8b\x08",  # the beginning of a gzip file
+        gzip.compress(b"0," * 64 + b"0\n"),
+        gzip.compress(bytes(1 << 24)),
+    ],
+)
+def test_other_data_is_refused_before_it_is_parsed(tmp_path, content):
+    (tmp_path / "digits.csv.gz").write_bytes(content)
+    with pytest.raises(samebits.WrongUse, match="has changed: its sha256 is"):
+        load_digits(tmp_path / "digits.csv.gz")

@@ -16,6 +16,8 @@ from pathlib import Path
 import pytest
 from tests.conftest import copy_entrypoint
 
+from samebits.environment import find
+
 ROOT = Path(__file__).parents[2]
 INTERPRETER: str = sys._base_executable  # type: ignore[attr-defined]
 BASE = f"/usr/bin:/bin:{Path(INTERPRETER).parent}"  # no environment of ours
@@ -212,9 +214,21 @@ def test_make_env_always_looks() -> None:
     assert "tools/create-env /usr/bin/x" in planned
 
 
+def test_two_at_once_make_one_environment(project: Path) -> None:
+    environment = {**os.environ, "PATH": BASE, "PYTHON": ""}
+    command = [str(project / "tools/create-env")]
+    both = [subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    said = [one.communicate(timeout=300)[1] for one in both]
+    assert [one.returncode for one in both] == [0, 0], said
+    assert sorted(text.count("setuptools==") for text in said) == [0, 1]
+    assert sum("waiting for it" in text for text in said) == 1
+    assert has(project, "setuptools")
+
+
 def test_pip_says_how_a_package_is_added(project: Path) -> None:
     """Where the environment is activated, `pip` would be another Python's."""
     create(project)
+    assert (project / ".venv/bin/pip").read_bytes() == find(project / ".venv", project).pip  # for attest
     for name in ("pip", "pip3"):
         done = subprocess.run(
             [name, "install", "tabulate"],

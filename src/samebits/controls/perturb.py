@@ -143,8 +143,8 @@ def log_steps() -> None:
         print({name: float(value) for name, value in values.items()}, flush=True)
         log(run, **values)
 
-    def end_and_print(run: Run, *digest: bytes | None) -> None:
-        end(run, *digest)
+    def end_and_print(run: Run, *arguments: Any, **options: Any) -> None:
+        end(run, *arguments, **options)
         print(f"step {run.step}", flush=True)
 
     patch(Run, log=log_and_print, end_step=end_and_print)

@@ -22,10 +22,11 @@ class RunLog(keras.callbacks.Callback):
     >>> model.fit(train_set, epochs=20, callbacks=[samebits.keras.RunLog(run, train_set)])
 
     What `Run.batches` does for a loop of one's own: each epoch's line has the digest of its batches, every
-    step has generators of its own, checkpoints are made when due, SIGTERM and SIGINT save between two steps,
-    and the same command goes on. The run holds the model (weights, generators, optimizer, metrics) and what
-    the other callbacks remember: their numbers, texts, arrays, and lists and dictionaries of these, or their
-    `state_dict`. One that only watches says so by an attribute `decides_nothing = True`.
+    step has generators of its own, checkpoints are made when due, at an epoch's end after all callbacks,
+    SIGTERM and SIGINT save between two steps or at an epoch's end, and the same command resumes. The run
+    holds the model (weights, generators, optimizer, metrics) and what the other callbacks remember: their
+    numbers, texts, arrays, and lists and dictionaries of these, or their `state_dict`. One that only watches
+    says so by an attribute `decides_nothing = True`.
 
     Args:
         run: from `samebits.open_run`.
@@ -40,8 +41,8 @@ class RunLog(keras.callbacks.Callback):
     def __init__(self, run: Run, dataset: Dataset, hold: Mapping[str, Any] | None = None) -> None:
         super().__init__()
         self.run, self.dataset, self.hold = run, dataset, dict(hold or {})
-        self.logs: dict[str, Any] = {}  # of the latest step
-        self.stop = False  # somebody said in the latest step that it is the last
+        self.logs: dict[str, Any] = {}  # of the latest epoch
+        self.stop = False  # somebody said in it that it is the last
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         require_keras3(self.model, self.model.optimizer)
@@ -58,13 +59,11 @@ class RunLog(keras.callbacks.Callback):
         callbacks = _callback_list()
         build(self.model, self.dataset)
         self.run.hold(**self._named(callbacks.callbacks))
-        if self.run.found is not None:
-            self.model._initial_epoch = self.run.epoch - 1
         atexit.register(gc.collect)  # a pass that was left must end before TensorFlow does, or that complains
         callbacks._async_train = False  # a step is saved when it is complete
-        steps = Steps(self)
+        steps = Steps(self, callbacks)
         steps.set_model(self.model)
-        callbacks.callbacks.append(steps)
+        callbacks.callbacks.append(steps)  # whose own on_train_begin is called next to last: after all others
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self.run.log(**{name: float(value) for name, value in (logs or {}).items()})
@@ -97,20 +96,28 @@ class RunLog(keras.callbacks.Callback):
 class Steps(keras.callbacks.Callback):
     """Tells a run of each epoch and step, after all other callbacks: what they did belongs to the step."""
 
-    def __init__(self, log: RunLog) -> None:
+    def __init__(self, log: RunLog, callbacks: keras.callbacks.CallbackList) -> None:
         super().__init__()
-        self.log, self.run, self.dataset = log, log.run, log.dataset
+        self.log, self.run, self.dataset, self.callbacks = log, log.run, log.dataset, callbacks
         self.epoch = 0
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        if self.run.found is None:
+            return
+        epoch, _ = self.run.resumes_at
+        self.run.restore()
+        epochs = self.log.params["epochs"]
+        self.model._initial_epoch = epochs if self.log.stop else epoch - 1
+        if self.model._initial_epoch >= epochs:  # Keras knows nothing of the epochs before
+            end = self.callbacks.on_train_end
+            vars(self.callbacks)["on_train_end"] = lambda logs=None: end(logs or self.log.logs)
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        self.model._initial_epoch = None
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self.epoch = epoch
-        self.model._initial_epoch = None
-        if self.run.found is not None:
-            self._keep_logs()
-        left = self.run.begin_epoch(epoch + 1, self.dataset)
-        if self.log.stop or left is not self.dataset:  # it was interrupted between its last step and its end
-            self.dataset.begin_at(epoch, len(self.dataset))
-        self.model.stop_training = self.log.stop
+        self.run.begin_epoch(epoch + 1, self.dataset)
 
     def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         self.run.begin_step(self.epoch)
@@ -119,20 +126,11 @@ class Steps(keras.callbacks.Callback):
         digest = self.dataset.latest_digest
         if digest is None:
             raise WrongUse("fit trains on another dataset than the one that RunLog was given")
-        self.log.logs, self.log.stop = dict(logs or {}), self.model.stop_training
-        self.run.end_step(digest)
-        if self.log.stop or batch == len(self.dataset) - 1:
-            self.run.end_of_batches()
+        self.run.end_step(digest, last=self.model.stop_training or batch == len(self.dataset) - 1)
 
-    def _keep_logs(self) -> None:
-        """Where no step is left in an epoch, let Keras end it with the logs of the step before."""
-        ask = self.model._get_metrics_result_or_logs
-
-        def ask_once(logs: Any) -> Any:
-            self.model.__dict__.pop("_get_metrics_result_or_logs", None)
-            return ask(logs or self.log.logs)
-
-        self.model.__dict__["_get_metrics_result_or_logs"] = ask_once
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self.log.logs, self.log.stop = dict(logs or {}), bool(self.model.stop_training)
+        self.run.end_epoch(last=self.log.stop or epoch == self.log.params["epochs"] - 1)
 
 
 def _callback_list() -> keras.callbacks.CallbackList:

@@ -123,6 +123,11 @@ class Dataset(keras.utils.PyDataset, DataAdapter):
         """Batches in an epoch."""
         return math.ceil(len(self._arrays[0]) / self._batch_size)
 
+    @property
+    def known_length(self) -> int:
+        """How many batches each epoch has."""
+        return len(self)
+
     def __getitem__(self, index: int) -> Batch:
         """Batch `index` of the next pass."""
         if not 0 <= index < len(self):

@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from samebits import door, extras
+from samebits import extras
 from samebits.children import Child, Finished, train
 from samebits.compare import compare_weights
 from samebits.errors import CheckFailed, SamebitsError, WrongUse
@@ -132,7 +132,7 @@ class Training:
 
     def child(self, trial: Trial, folder: Path, framework: str = "") -> Child:
         """A trial's process; its run goes into `folder`."""
-        environment = door.outside() | dict(trial.environment)
+        environment: dict[str, str | None] = dict(trial.environment)
         place = (
             folder.with_name(f"{folder.name}.place") if trial.elsewhere or trial.owner is not None else None
         )
@@ -150,10 +150,8 @@ class Training:
             words = [*trial.within, sys.executable, *words[1:]]
         if trial.container:
             inside = Path("runs") / folder.relative_to((find_root() / "runs").resolve())
-            command = [str(find_root() / "tools/image.py"), "run", *words, "--run", str(inside)]
-        else:
-            command = [*trial.before, door.entrypoint(), *words]
-        return Child(trial.name, command, folder, environment, place)
+            words = [str(find_root() / "tools/image.py"), "run", *words, "--run", str(inside)]
+        return Child(trial.name, words, folder, environment, place, trial.before, bare=trial.container)
 
 
 def run(

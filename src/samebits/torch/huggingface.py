@@ -101,7 +101,7 @@ class Resumable:
 
     def _init_training_state(self, *args: Any) -> tuple[int, int]:
         _, _ = super()._init_training_state(*args)  # type: ignore[misc]
-        return (self.run.found.content["epoch"] - 1 if self.run.found is not None else 0), 0
+        return self.run.resumes_at[0] - 1, 0
 
     def _run_epoch(self, *, train_dataloader: Any, epoch: int, **options: Any) -> None:
         """One epoch, or what is left of the one in which the run stopped."""
@@ -109,7 +109,7 @@ class Resumable:
         size = trainer.args.gradient_accumulation_steps
         if self._epoch_steps is None:
             self._hold()
-        done = self.run.found.content["batch"] if self.run.found is not None else 0
+        _, done = self.run.resumes_at
         self._epoch_steps = (epoch, options["steps_in_epoch"])
         options["num_update_steps_per_epoch"] -= done
         options["steps_in_epoch"] -= done * size

@@ -98,7 +98,7 @@ class Resume(Callback):
         if self.run.found is not None:  # the rest comes back with the first batch
             for progress in (trainer.fit_loop.epoch_progress.current, trainer.fit_loop.epoch_progress.total):
                 progress.ready = progress.started = progress.processed = progress.completed = (
-                    self.run.epoch - 1
+                    self.run.resumes_at[0] - 1
                 )
 
     def on_train_batch_end(

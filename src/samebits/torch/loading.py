@@ -107,6 +107,10 @@ class MapLoader(Loader):
             options.update(batch_size=None, sampler=self._keys, collate_fn=as_it_is)
             self._inner = QuietLoader(batches, **options)
 
+    @property
+    def known_length(self) -> int | None:
+        return None if self._keys.chosen else len(self)  # a sampler of the user's may give more or fewer
+
     def _begin(self, epoch: int, first: int) -> Iterator[Any]:
         self._keys.epoch, self._keys.first = epoch, first
         return iter(self._inner)

@@ -43,6 +43,11 @@ class Loader(QuietLoader):
         self._first = 0  # batch of the next iteration
         super().__init__(dataset, **options)
 
+    @property
+    def known_length(self) -> int | None:
+        """How many batches each epoch has, None where only reading them tells."""
+        return None
+
     def set_epoch(self, epoch: int) -> None:
         """The next iteration is this epoch, counted from 0.
 

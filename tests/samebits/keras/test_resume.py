@@ -78,7 +78,10 @@ def test_interrupted_anywhere_it_ends_with_the_same_bits(
         ({"stop_at": STEPS, "evaluate": "draw"}, "SAMEBITS_STOP_AT: saved after step 18"),
     ]
     for options, why in stops:
-        assert trainer(folder, **options) == (SAVED, [f"samebits: {why}; the same command goes on"])
+        assert trainer(folder, **options) == (
+            SAVED,
+            [f"samebits: {why}; run the same command again to resume"],
+        )
         assert not folder.exists()
     assert trainer(folder, workers=1) == (0, [])
     assert bits(folder) == whole

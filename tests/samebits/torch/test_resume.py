@@ -52,7 +52,10 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_bits(
     """Before the first step, mid-epoch, at an epoch's end, after the last; with other workers afterwards."""
     stopped = train("run", "--workers", before, status=75, SAMEBITS_STOP_AT=str(step))
     saved = f"saved after step {step}" if step else "nothing to save yet"
-    assert one_line(stopped.stderr) == f"samebits: SAMEBITS_STOP_AT: {saved}; the same command goes on"
+    assert (
+        one_line(stopped.stderr)
+        == f"samebits: SAMEBITS_STOP_AT: {saved}; run the same command again to resume"
+    )
     went_on = train("run", "--workers", after)
     assert f"{STEPS - step} steps in this process" in went_on.stdout
     assert results(tmp_path / "run") == whole
@@ -169,7 +172,7 @@ def test_damage_is_named_and_the_one_before_is_used_when_asked(
     assert snapshot(left) == before
     if damage is flip:  # once is enough
         went_on = train("run", "--resume", "previous")
-        assert "goes on after step 14" in went_on.stdout
+        assert "resumes after step 14, after epoch 2" in went_on.stdout
         assert results(tmp_path / "run") == whole
         assert (tmp_path / "run/checkpoints/step-00000016.damaged").is_dir()
 

@@ -32,7 +32,7 @@ def run(module: ModuleType, scenario: dict) -> None:
             status = 1
             traceback.print_exc()
     lines = out.getvalue().splitlines()
-    said = [line for line in lines if status == 1 or line.startswith(("samebits:", "goes on"))]
+    said = [line for line in lines if status == 1 or line.startswith(("samebits:", "resumes "))]
     os.write(1, (json.dumps([scenario["name"], status, "\n".join(said)]) + "\n").encode())
 
 

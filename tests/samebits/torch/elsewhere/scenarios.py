@@ -60,8 +60,8 @@ def same(folder: Path, one: str, other: str, name: str = "weights.safetensors") 
 def check_resumed(said: Said, folder: Path, middle: int, end: int) -> None:
     """Interrupted, told to stop and evaluated otherwise: the same bits."""
     assert [status for status, _ in said["stopped"]] == [75, 75, 75, 75, 0]
-    assert said["stopped"][1][1].endswith(f"saved after step {middle}; the same command goes on")
-    assert said["stopped"][3][1].startswith(f"goes on after step {end}, ")
+    assert said["stopped"][1][1].endswith(f"saved after step {middle}; run the same command again to resume")
+    assert said["stopped"][3][1].startswith(f"resumes after step {end}, after epoch ")
     assert [status for status, _ in said["killed"]] == [75, 0]
     assert one_line(said["killed"][0][1]).startswith("samebits: SIGTERM: saved after step ")
     assert [status for status, _ in said["often"]] == [75, 0]

@@ -1,0 +1,24 @@
+"""Text that came out of a file, made safe for a terminal: control characters are shown, not sent."""
+
+import unicodedata
+
+# Controls (ESC, BEL …), formats (which turn the direction of text around), halves of a character that no
+# encoding takes, separators that begin a new line, and what has no meaning at all.
+UNSAFE = ("Cc", "Cf", "Cs", "Cn", "Co", "Zl", "Zp")
+KEPT = "\n\t"
+
+
+def printable(text: object) -> str:
+    r"""The text with what a terminal would obey, and not show, written as Python writes it: ESC is \x1b.
+
+    Lines and tabs stay. Every printer of text that a file brought, a manifest or a tensor's name, calls this.
+
+    >>> printable("Intel\x1b[31m")
+    'Intel\\x1b[31m'
+    """
+    text = str(text)
+    if text.isascii() and text.isprintable():  # nearly all text
+        return text
+    return "".join(
+        one if one in KEPT or unicodedata.category(one) not in UNSAFE else ascii(one)[1:-1] for one in text
+    )
