@@ -60,6 +60,7 @@ SHORTENED_FOR_ONE = {
     ".github/workflows/test.yml",
     "deploy/apptainer.def",
     "docs/notebook.md",
+    "docs/process.md",
     "docs/resume.md",
     "environment.yml",
     "tests/conftest.py",
