@@ -55,7 +55,7 @@ SHAPES: dict[str, Shape] = {
     "seed": ("a whole number", lambda value: type(value) is int),
     "settings": TABLE,
     "deciding_settings": TABLE,
-    "code": TABLE,
+    "code": optional(TABLE),
     "allowed": TEXTS,
     "fingerprint": TABLE,
     "metrics": TABLE,

@@ -10,6 +10,7 @@ import pytest
 
 from samebits import WrongUse
 from samebits.checkpoint import STATE, write
+from samebits.formats import FORMAT
 from samebits.metrics import Metrics
 from samebits.resuming import find_checkpoint
 from samebits.run_folder import LOCK, WorkingFolder, choose_folder, put_in_place, read_manifest
@@ -18,7 +19,7 @@ from starter.settings import Settings
 
 def finished(folder, weights):
     folder.mkdir()
-    (folder / "manifest.json").write_text(json.dumps({"format": 1, "weights_sha256": weights}))
+    (folder / "manifest.json").write_text(json.dumps({"format": FORMAT, "weights_sha256": weights}))
     return folder
 
 
@@ -102,6 +103,7 @@ def test_what_is_damaged_is_never_deleted(tmp_path):
 HOLD = """
 import os, sys, time
 from pathlib import Path
+from samebits.formats import FORMAT
 from samebits.run_folder import WorkingFolder
 working = WorkingFolder(Path(sys.argv[1]))
 if os.fork() == 0:
