@@ -168,7 +168,8 @@ def put_in_place(working: Path, folder: Path, weights: str) -> str | None:
     if not folder.exists():
         os.rename(working, folder)
         return None
-    former = read_manifest(folder)["weights_sha256"]
+    # Of an older format, too: a training that has ended is not lost because of the run before it.
+    former = read_manifest(folder, any_format=True)["weights_sha256"]
     if former == weights:
         aside = folder.parent / f".{folder.name}.former-{os.getpid()}"
         os.rename(folder, aside)
@@ -184,8 +185,12 @@ def put_in_place(working: Path, folder: Path, weights: str) -> str | None:
     return f"the run that was here before has other weights; it is kept as {shown(kept)}"
 
 
-def read_manifest(folder: str | os.PathLike[str]) -> dict[str, Any]:
+def read_manifest(folder: str | os.PathLike[str], any_format: bool = False) -> dict[str, Any]:
     """The manifest of a finished run: of its folder, or a manifest.json that came alone.
+
+    Args:
+        folder: either.
+        any_format: also one that this version does not know; its weights' hash is in every format.
 
     Raises:
         WrongUse: the folder is no run, or one of a format that this version does not know.
@@ -197,7 +202,8 @@ def read_manifest(folder: str | os.PathLike[str]) -> dict[str, Any]:
         raise WrongUse(f"{folder} is not a finished run: it has no readable manifest.json") from None
     if not isinstance(manifest, dict):
         raise WrongUse(f"{path} is not a run's manifest")
-    refuse_other(path, manifest.get("format"))
+    if not any_format:
+        refuse_other(path, manifest.get("format"))
     return manifest
 
 
