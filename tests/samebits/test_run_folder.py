@@ -43,7 +43,7 @@ def test_a_former_run_of_an_older_format_is_kept_as_well(tmp_path):
     said = put_in_place(finished(tmp_path / ".work", "b" * 64), tmp_path / "run", "b" * 64)
     assert "run.aaaaaaaa" in said
     assert read_manifest(tmp_path / "run")["weights_sha256"] == "b" * 64
-    with pytest.raises(WrongUse, match="has format 1, .* last commit that reads it is e251841"):
+    with pytest.raises(WrongUse, match=r"has format 1, .* last commit that reads it is e251841"):
         read_manifest(tmp_path / "run.aaaaaaaa")
 
 
