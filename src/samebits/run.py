@@ -152,7 +152,7 @@ class Run:
             self._chain = list(self.found.content["chain"])
             self.epoch, self.step = self.found.content["epoch"], self.found.content["step"]
             for line in forced:
-                print(f"samebits: goes on although {printable(line)}", file=sys.stderr)
+                print(f"samebits: continues although {printable(line)}", file=sys.stderr)
             print(f"goes on after step {self.step}, in epoch {self.epoch}", flush=True)
         self._cleanup.enter_context(self.interruption.handled())
         self._chain.append(
