@@ -141,6 +141,12 @@ bench: $(READY_DEV)  ## what samebits costs, as ratios measured side by side
 	@./entrypoint python tools/bench.py $(ARGS)
 # only: end
 
+# only: template
+.PHONY: wheel
+wheel: $(READY_DEV)  ## build the library's wheel from the commit: the same bytes everywhere
+	@./entrypoint python tools/wheel.py
+# only: end
+
 # ---------------------------------------------------------------- the image
 .PHONY: image
 image:  ## build the image (BASE=… INTERPRETER=conda|base TARGET=image|compile CA=bundle.pem)

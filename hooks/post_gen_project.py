@@ -19,10 +19,13 @@ SPDX = ANSWERS["licence"] if ANSWERS["licence"] != "proprietary" else "LicenseRe
 # The template's own files and tests.
 STAYS_BEHIND = (
     "docs/template.md",
+    "docs/library.md",
     "tests/template",
+    "tests/test_wheel.py",
     "tests/tools/test_bench.py",
     "tools/bench.py",
     "tools/plain_torch.py",
+    "tools/wheel.py",
 )
 # What may lie in a working copy and is in no commit.
 LEFTOVERS = ("**/__pycache__", "**/*.egg-info", "**/.ipynb_checkpoints")
@@ -125,6 +128,7 @@ def write_names() -> None:
         f"Licence: {SPDX}. Made from the samebits template; `src/samebits` is under MIT.",
     )
     replace("pyproject.toml", 'name = "samebits"', f'name = "{SLUG}"')
+    replace("pyproject.toml", 'dynamic = ["version"]', 'version = "0.1.0"')
     replace("pyproject.toml", 'license = "MIT"', f'license = "{SPDX}"')
     replace("Dockerfile", "image.title=samebits", f"image.title={SLUG}")
     replace("Dockerfile", "image.licenses=MIT", f"image.licenses={SPDX}")

@@ -76,6 +76,13 @@ def copy_repository(folder: Path) -> Path:
     return folder
 
 
+def copy_entrypoint(folder: Path) -> None:
+    """Give a folder what `./entrypoint` needs: the script, samebits' own, and determinism.env."""
+    for name in ("entrypoint", "src/samebits/entrypoint", "determinism.env"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, folder / name)
+
+
 def one_line(stderr: str) -> str:
     """The single line that a failing command may print; fails the test when there are more.
 

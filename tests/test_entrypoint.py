@@ -9,8 +9,9 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.conftest import FRAMEWORKS, ROOT, Started, one_line
+from tests.conftest import FRAMEWORKS, ROOT, Started, copy_entrypoint, one_line
 
+from samebits.process import must_be
 from samebits.variables import Row, read
 
 ENTRYPOINT = str(ROOT / "entrypoint")
@@ -245,8 +246,8 @@ def test_a_profile_that_is_none_is_refused(enter):
 def test_portable_needs_the_instructions_that_it_pins(enter, copy, flags, lacking):
     """A machine without them: a copy of entrypoint that reads another file in place of /proc/cpuinfo."""
     (copy / "cpuinfo").write_text(f"processor\t: 0\nmodel name\t: Old\nflags\t\t: {flags}\nbugs\t\t:\n")
-    script = (copy / "entrypoint").read_text().replace("/proc/cpuinfo", f'"{copy}/cpuinfo"')
-    (copy / "entrypoint").write_text(script)
+    own = copy / "src/samebits/entrypoint"
+    own.write_text(own.read_text().replace("/proc/cpuinfo", f'"{copy}/cpuinfo"'))
     started = enter("true", entrypoint=str(copy / "entrypoint"), PROFILE="portable")
     assert started.returncode == (2 if lacking else 0)
     if lacking:
@@ -272,15 +273,36 @@ def test_remove(enter, tmp_path):
         "env",
         "-0",
         LD_LIBRARY_PATH=f"{innocent}:{shadow}:/usr/local/nvidia/lib64:$ORIGIN",
-        PYTHONPATH=f"/strange:{ROOT}/src::{ROOT}/tests",
+        PYTHONPATH=f"/strange:{ROOT}/src::{ROOT}/tests/:{ROOT}/../x:{ROOT}-other:{ROOT}/.venv/lib/site-packages:src",
         TF_XLA_FLAGS="--tf_xla_auto_jit=2",
     )
     environment, line = seen(started), one_line(started.stderr)
     assert environment["LD_LIBRARY_PATH"] == f"{innocent}:/usr/local/nvidia/lib64"
-    assert environment["PYTHONPATH"] == f"{ROOT}/src"
+    assert environment["PYTHONPATH"] == f"{ROOT}/src:{ROOT}/tests/"
     assert "TF_XLA_FLAGS" not in environment
     assert f"LD_LIBRARY_PATH ({shadow}:$ORIGIN)" in line
     assert environment["SAMEBITS_REPLACED"].split(",") == ["PYTHONPATH", "LD_LIBRARY_PATH", "TF_XLA_FLAGS"]
+
+
+def test_pythonpath_within_the_project_stays_and_python_agrees(enter, tmp_path):
+    """Relative entries too, as `PYTHONPATH=src python train.py` has it, and in the manifest's words."""
+    project = tmp_path / "a project"
+    (project / ".git").mkdir(parents=True)
+    ask = (
+        "from samebits import process; "
+        "print(process.variables()['PYTHONPATH'], [f.name for f in process.faults()], process.replaced())"
+    )
+    for given, kept in {"src": "src", ".": ".", f"{project}/src:lib": "${SAMEBITS_ROOT}/src:lib"}.items():
+        command = f"cd '{project}' && {ROOT}/src/samebits/entrypoint {ROOT}/.venv/bin/python -c \"{ask}\""
+        started = enter("-c", command, entrypoint="sh", PYTHONPATH=given)
+        assert (started.stdout, started.stderr) == (f"{kept} [] []\n", "")
+
+
+@pytest.mark.parametrize("entry", ["/strange", "/x/../strange", "", "..", "/usr/lib/python3/dist-packages"])
+def test_pythonpath_from_elsewhere_is_a_fault_in_python(entry):
+    (row,) = (row for row in TABLE if row.name == "PYTHONPATH")
+    assert bool(must_be(row, {"PYTHONPATH": f"{ROOT}/src:{entry}"}))
+    assert not must_be(row, {"PYTHONPATH": f"{ROOT}/src"})
 
 
 def test_a_preloaded_library_reaches_no_command(enter, tmp_path):
@@ -426,8 +448,9 @@ def copy(tmp_path: Path) -> Path:
     """A folder with entrypoint and a table that a test may change."""
     folder = tmp_path / "a copy"
     folder.mkdir()
-    shutil.copy(ROOT / "entrypoint", folder)
-    shutil.copy(ROOT / "determinism.env", folder)
+    copy_entrypoint(folder)
+    (folder / "src/starter").mkdir()
+    (folder / "conda-lock.yml").touch()
     return folder
 
 
@@ -491,6 +514,44 @@ def test_root_is_its_own_folder_however_it_is_called(copy, path):
     environment = {"PATH": os.environ["PATH"], "HOME": "/tmp"}
     started = subprocess.run(command, cwd=where, env=environment, capture_output=True, text=True)
     assert seen(started)["SAMEBITS_ROOT"] == str(copy)
+
+
+@pytest.mark.parametrize(
+    ("marks", "started_in", "found"),
+    [
+        ([".git/"], "", ""),
+        ([".git/"], "a/b c", ""),
+        ([".git/", "a/pyproject.toml"], "a/b c", "a"),
+        (["golden.toml", "a/requirements.lock"], "a", "a"),
+        (["a/conda-lock.yml"], "a/b c", "a"),
+        (["a/pyproject.toml"], "", None),
+    ],
+)
+def test_the_project_is_found_from_the_working_folder_upwards(enter, tmp_path, marks, started_in, found):
+    """By samebits' own entrypoint and by Python alike; where there is none, it is this checkout."""
+    base = tmp_path / "base"
+    (base / "a/b c").mkdir(parents=True)
+    for mark in marks:
+        (base / mark).mkdir() if mark.endswith("/") else (base / mark).touch()
+    expected = f"{ROOT if found is None else base / found}\n"
+    own = f"{ROOT}/src/samebits/entrypoint"
+    go, ask = f"cd '{base / started_in}' && ", "from samebits.variables import find_root; print(find_root())"
+    assert enter("-c", f"{go}{own} sh -c 'echo $SAMEBITS_ROOT'", entrypoint="sh").stdout == expected
+    assert enter("-c", f'{go}{ROOT}/.venv/bin/python -c "{ask}"', entrypoint="sh").stdout == expected
+
+
+@pytest.mark.parametrize("root", ["relative", "/no/such/folder"])
+def test_a_project_that_is_none_is_refused(enter, root):
+    started = enter("true", entrypoint=f"{ROOT}/src/samebits/entrypoint", SAMEBITS_ROOT=root)
+    assert started.returncode == 2
+    assert f"SAMEBITS_ROOT is '{root}'" in one_line(started.stderr)
+
+
+def test_a_folder_without_samebits_is_one_line(enter, tmp_path):
+    shutil.copy(ROOT / "entrypoint", tmp_path)
+    started = enter("true", entrypoint=str(tmp_path / "entrypoint"))
+    assert started.returncode == 2
+    assert f"no samebits in {tmp_path}/src" in one_line(started.stderr)
 
 
 # ---------------------------------------------------------------- users without a home, unwritable folders

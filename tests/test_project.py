@@ -10,6 +10,8 @@ import pytest
 import yaml
 from tests.conftest import ROOT, tracked
 
+from samebits import __version__
+
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
 
@@ -73,7 +75,7 @@ def test_a_citation_names_this_version() -> None:
     project = PROJECT["project"]
     assert (citation["title"], citation["version"], citation["license"], citation["abstract"]) == (
         project["name"],
-        project["version"],
+        project.get("version", __version__),
         project["license"],
         project["description"],
     )

@@ -42,6 +42,7 @@ SHORTER = {
     "make": "",
 }
 ELSEWHERE = {
+    "make wheel": "tests/test_wheel.py runs what it calls",  # only: template
     "make test": "is what runs this test",
     "make image-test": "tests/image is part of `make test`",
     "make image": "tests/image/test_image.py runs it, on a base that needs no registry",

@@ -27,6 +27,7 @@ from cyclonedx.output import make_outputter
 from cyclonedx.schema import OutputFormat, SchemaVersion
 from packageurl import PackageURL
 
+from samebits import __version__
 from samebits.cli import run_command
 from samebits.errors import CheckFailed, WrongUse
 from samebits.files import write_whole
@@ -94,7 +95,7 @@ def made() -> str:
     """
     try:
         project = tomllib.loads(PROJECT.read_text())["project"]
-        name, version = project["name"], project["version"]
+        name, version = project["name"], project.get("version", __version__)
         parts = [base(), *conda(), *wheels()]
     except OSError as error:
         raise WrongUse(f"{error.filename}: {error.strerror}; run this in the project's folder") from None

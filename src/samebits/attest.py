@@ -11,7 +11,7 @@ import click
 
 from samebits.errors import CheckFailed, WrongUse
 from samebits.findings import print_table
-from samebits.variables import find_root
+from samebits.variables import TABLE, find_root
 
 LOCK, DEV_LOCK, CONDA_LOCK = "requirements.lock", "locks/requirements-dev.lock", "conda-lock.yml"
 FILE = click.Path(path_type=Path)
@@ -24,20 +24,27 @@ FILE = click.Path(path_type=Path)
 @click.option("--conda-lock", type=FILE, help="The lock of conda's Python.  [default: this project's]")
 @click.option("--json", "json_", is_flag=True, help="Print a JSON list with every fault, not a table.")
 def command(folder: Path | None, locks: Sequence[Path], conda_lock: Path | None, json_: bool) -> None:
-    """Hold every installed file against locks, RECORDs and sources; exit with 1 when one differs."""
+    """Compare every installed file with locks, RECORDs and sources; exit with 1 when one differs.
+
+    Without a lock it says whether files are as their wheels' RECORDs have them, and not whether they are the
+    packages that were meant.
+    """
     from samebits.attestation import attest, project, some  # packaging takes a tenth of a second
     from samebits.environment import find
 
     root = find_root()
-    if platform.python_version_tuple()[:2] != ("3", "11"):
-        raise WrongUse(f"this is Python {platform.python_version()}; bytecode of 3.11 needs 3.11")
     environment = find(folder or Path(sys.prefix), root)
+    here = ".".join(platform.python_version_tuple()[:2])
+    if environment.python != here:
+        raise WrongUse(f"this is Python {here}; bytecode of {environment.python} needs {environment.python}")
     if not locks:
         development = not environment.is_images and (environment.prefix / ".ready-dev").exists()
         locks = [root / LOCK, root / DEV_LOCK] if development else [root / LOCK]
+        if not locks[0].exists() and not (root / CONDA_LOCK).exists():
+            locks = []  # somebody's own project
     try:
         checks = attest(environment, locks, conda_lock or root / CONDA_LOCK)
-        if folder is None:
+        if folder is None and (root / TABLE).exists():
             checks.append(project(root))
     except OSError as error:  # somebody else's file, or one that goes while it is looked at
         raise CheckFailed(f"{error.filename} cannot be read: {error.strerror}") from None

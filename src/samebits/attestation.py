@@ -64,7 +64,7 @@ def attest(environment: Environment, locks: Sequence[Path], conda_lock: Path) ->
 
     Args:
         environment: the virtual environment.
-        locks: PyPI locks that together have its packages.
+        locks: PyPI locks that together have its packages; none: what only a lock can tell is left open.
         conda_lock: the lock of the interpreter, where that is conda's.
 
     Raises:
@@ -79,6 +79,9 @@ def attest(environment: Environment, locks: Sequence[Path], conda_lock: Path) ->
     names = " and ".join(lock.name for lock in locks)
     also = ", and this project as a link to its source" if project else ""
     checks = [Check("packages", len(wheels), f"as in {names}{also}", packages.unlike_lock(wheels, rows))]
+    if not locks:
+        what = "are installed: without a lock, nothing says which there must be"
+        checks = [Check("packages", len(wheels), what, attested=False)]
 
     recorded: dict[Path, Recorded] = {}
     unhashed: set[Path] = set()
@@ -103,15 +106,23 @@ def attest(environment: Environment, locks: Sequence[Path], conda_lock: Path) ->
     known = {_in(prefix, path) for path in [*recorded, *unhashed]}
     pyc = {name for name in content.files if name.endswith(".pyc")} - {_in(prefix, path) for path in recorded}
     others = sorted(content.files.keys() - known - pyc)
-    checks.append(Check("other files", len(others), "as uv and this project write them",
-                        strange(environment, others)))  # fmt: skip
+    checks.append(_judged(Check("other files", len(others), "as uv and this project write them",
+                                strange(environment, others)), locks))  # fmt: skip
     checks.append(_bytecode(environment, sorted(pyc), any(one.name == "pytest" for one in installed)))
     linked = sum(status.st_nlink > 1 for status in content.files.values())
     also = f"; {linked:,} files are hard links to uv's cache" if linked else ""
     count = len(content.files) + len(content.links) + len(content.folders) + len(content.special)
-    checks.append(Check("links and modes", count, f"files, folders and links, nothing strange{also}",
-                        strange_links_and_modes(environment, content)))  # fmt: skip
+    checks.append(_judged(Check("links and modes", count, f"files, folders and links, nothing strange{also}",
+                                strange_links_and_modes(environment, content)), locks))  # fmt: skip
     return [*checks, *interpreter(environment, conda_lock)]
+
+
+def _judged(check: Check, locks: Sequence[Path]) -> Check:
+    """What is strange in an environment of ours need not be so in another's, which other tools made."""
+    if locks or not check.faults:
+        return check
+    what = f"looked at; not what `uv venv` and installers write: {some(check.faults)}"
+    return Check(check.check, check.looked_at, what, attested=False)
 
 
 def differing(rows: Sequence[Recorded]) -> list[tuple[Path, str]]:
@@ -169,6 +180,9 @@ def interpreter(environment: Environment, conda_lock: Path) -> list[Check]:
         what = f"Python {environment.version}, {real}: not installed by this project, so not attested"
         return [Check("interpreter", 0, what, attested=False)]
     prefix = conda_prefix.read(folder)
+    if not conda_lock.exists():
+        what = f"conda's Python {environment.version}: there is no {conda_lock.name} to compare it with"
+        return [Check("interpreter", 0, what, attested=False)]
     rows = conda_prefix.locked(conda_lock)
     unlike = conda_prefix.unlike_lock(prefix, rows, conda_lock.name)
     recorded, compiled, faults = conda_prefix.files(prefix, walk(folder))

@@ -18,6 +18,7 @@ from samebits import door
 from samebits.errors import SamebitsError, WrongUse
 from samebits.files import sha256_file
 from samebits.printable import printable
+from samebits.process import for_entrypoint
 
 POLL = 0.05  # seconds between two looks at the processes
 GRACE = 5.0  # seconds between SIGTERM and SIGKILL
@@ -134,7 +135,7 @@ def start(child: Child) -> "subprocess.Popen[bytes]":
     Raises:
         WrongUse: it cannot be started.
     """
-    environment = {**os.environ, **door.outside(), **child.environment}
+    environment = {**os.environ, **for_entrypoint(), **door.outside(), **child.environment}
     environment["SAMEBITS_RUN_FOLDER"] = str(child.folder)
     try:
         with open(child.log, "ab") as log:

@@ -1,16 +1,17 @@
 """The command `samebits`. Sub-commands are imported when they are called, so that `--help` stays fast."""
 
-import errno
 import importlib
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
 
-from samebits import __version__
+from samebits import __version__, extras
 from samebits.command_line import hint
 from samebits.errors import SamebitsError
+from samebits.files import cannot_look
 from samebits.printable import printable
 
 COMMANDS = {  # name: module
@@ -28,6 +29,8 @@ COMMANDS = {  # name: module
     "smoke-controls": "samebits.controls",
     "verify": "samebits.verify",
 }
+# From a plain shell this goes through entrypoint first, as a run would that it tells about.
+THROUGH_ENTRYPOINT = ("fingerprint",)
 
 
 SUMMARIES = {  # name: one line of at most 60 characters (80 columns hold it), for the list of all commands
@@ -56,13 +59,26 @@ class LazyGroup(click.Group):
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return None
-        command: click.Command = importlib.import_module(COMMANDS[name]).command
-        return command
+        module = importlib.import_module(COMMANDS[name])
+        command: click.Command | None = getattr(module, "command", None)
+        return command or _that_parses_itself(name, module.main)
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         """One whole line a command, in 80 columns, and no module imported for it."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, SUMMARIES.get(name, "")) for name in COMMANDS])
+
+
+def _that_parses_itself(name: str, main: Callable[[Sequence[str]], int]) -> click.Command:
+    """A command that works without click, as one of click's."""
+
+    @click.command(name, help=main.__doc__, add_help_option=False)
+    @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+    def command(arguments: tuple[str, ...]) -> int:
+        return main(arguments)
+
+    command.context_settings["ignore_unknown_options"] = True
+    return command
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -97,6 +113,10 @@ def run_command(command: Callable[..., Any], program: str, arguments: Sequence[s
         message, status = error.format_message(), 2
     except KeyboardInterrupt:
         message, status = "interrupted", 130
+    except ModuleNotFoundError as error:
+        message, status = extras.explain(error) or "", 2
+        if not message:
+            raise
     print(f"samebits: {printable(' '.join(message.split()))}", file=sys.stderr)
     return status
 
@@ -112,11 +132,16 @@ def _help(program: str) -> str:
 def main() -> None:
     """The console script."""
     try:
+        if sys.argv[1:2] and sys.argv[1] in THROUGH_ENTRYPOINT and "SAMEBITS_ENTRYPOINT" not in os.environ:
+            from samebits import process
+
+            again = [sys.executable, *sys.orig_argv[1:]]
+            sys.exit(run_command(lambda **_: process.become(again), "samebits"))
         sys.exit(run_command(group, "samebits"))
-    except OSError as error:  # a path that was named, and that one may not look at
-        if error.filename is None or error.errno not in (errno.EACCES, errno.ENAMETOOLONG, errno.ELOOP):
+    except OSError as error:
+        if (line := cannot_look(error)) is None:
             raise
-        print(f"samebits: {error.filename} cannot be looked at: {error.strerror}", file=sys.stderr)
+        print(f"samebits: {line}", file=sys.stderr)
         sys.exit(2)
 
 

@@ -32,6 +32,8 @@ def hint(*words: str) -> str:
         root = find_root()
     except WrongUse:
         return command
+    if not (root / "entrypoint").exists():  # somebody's own project, with samebits installed
+        return command if words[0] == "samebits" else f"samebits exec -- {command}"
     here = "./entrypoint" if root.resolve() == Path.cwd() else shlex.quote(str(root / "entrypoint"))
     return f"{here} {command}"
 
@@ -39,7 +41,7 @@ def hint(*words: str) -> str:
 def typed(arguments: Sequence[str], executable: str) -> list[str]:
     """A process's arguments as its user typed them: `python`, or the name of a console script."""
     words = list(arguments)
-    script = Path(words[1]) if len(words) > 1 else Path()
+    script = Path(os.path.abspath(words[1])) if len(words) > 1 else Path()
     if script.parent == Path(executable).parent:  # a console script: its first line named this Python
         return [script.name, *words[2:]]
     if words and Path(words[0]).name.startswith("python"):

@@ -1,6 +1,7 @@
 """`samebits doctor`: what is right and wrong with this process and this environment."""
 
 import importlib.metadata
+import platform
 import sys
 import sysconfig
 from collections.abc import Mapping
@@ -9,13 +10,15 @@ from pathlib import Path
 import click
 from packaging.utils import canonicalize_name
 
-from samebits import locked, process, shared_memory, traps
+from samebits import locked, packages, process, shared_memory, traps
+from samebits.attestation import some
 from samebits.command_line import hint
 from samebits.errors import CheckFailed
 from samebits.findings import Finding, as_json, print_table
 from samebits.locked import LOCK, ROW
-from samebits.packages import Package
 from samebits.variables import PROFILES, Row, find_root, read, read_switches
+
+CONDA_LOCK = "conda-lock.yml"
 
 
 def report() -> list[Finding]:
@@ -32,24 +35,46 @@ def report() -> list[Finding]:
 
 def _python() -> Finding:
     found = f"{sys.version.split()[0]} in {sys.prefix}"
-    if sys.version_info[:2] == (3, 11):
+    if sys.version_info[:2] == (3, 11) or not _is_reference(find_root()):
         return Finding("Python", "right", found)
     return Finding("Python", "wrong", found, "must be 3.11: run `make env`")
 
 
+def _is_reference(project: Path) -> bool:
+    """Whether the project has this repository's own environment, which `make env` installs."""
+    return (project / CONDA_LOCK).exists()
+
+
 def _packages(lock: Path) -> list[Finding]:
     """One row for each package that is not as locked; a single row when all are."""
+    reference = _is_reference(lock.parent)
+    if not reference and not lock.exists():
+        return _without_lock(lock.parent)
+    fix = "run `make env`" if reference else f"install it as {LOCK} has it"
     try:
         rows = dict(ROW.findall(lock.read_text(encoding="utf-8")))
         unlike = locked.unlike(lock)
     except OSError as error:
         return [Finding(LOCK, "wrong", f"{lock}: {error.strerror}", "restore it from git")]
     findings = [
-        Finding(name, "wrong", f"{now or 'not installed'}, locked is {version}", "run `make env`")
+        Finding(name, "wrong", f"{now or 'not installed'}, locked is {version}", fix)
         for name, now, version in unlike
     ]
     findings = findings or [Finding(LOCK, "right", f"{len(rows)} packages are installed as locked")]
     return findings + _unlocked(lock.parent, rows)
+
+
+def _without_lock(project: Path) -> list[Finding]:
+    """What can be said of the packages where nothing says which there must be."""
+    there: dict[str, packages.Package] = {}
+    for package in map(packages.Package, importlib.metadata.distributions()):
+        there.setdefault(package.name, package)  # of two, Python imports the first
+    looked_at, unmet = packages.unmet(list(there.values()), platform.python_version())
+    met = Finding("requirements", "right", f"{looked_at} of {len(there)} packages are met")
+    if unmet:
+        met = Finding("requirements", "doubtful", some(unmet), "install what is missing, or another version")
+    line = f"none in {project}: whether these are the versions that you want is not known"
+    return [Finding(LOCK, "doubtful", line, "lock them: `pip freeze > requirements.lock`"), met]
 
 
 def _unlocked(root: Path, rows: Mapping[str, str]) -> list[Finding]:
@@ -62,11 +87,13 @@ def _unlocked(root: Path, rows: Mapping[str, str]) -> list[Finding]:
     there = {canonicalize_name(folder.name.partition("-")[0]): folder for folder in folders}
     strange = sorted(name for name in there.keys() - known if not _is_project(there[name], root))
     fix = "`make env` removes it; to keep it, add it to environment.yml, then `make lock`"
+    if not _is_reference(root):
+        fix = f"remove it, or add it to {LOCK}"
     return [Finding(name, "doubtful", "installed, and in no lock", fix) for name in strange]
 
 
 def _is_project(folder: Path, root: Path) -> bool:
-    return Package(importlib.metadata.PathDistribution(folder)).is_editable(root)
+    return packages.Package(importlib.metadata.PathDistribution(folder)).is_editable(root)
 
 
 def _shared_memory() -> Finding:

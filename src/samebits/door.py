@@ -3,7 +3,7 @@
 import os
 
 from samebits import process
-from samebits.variables import PROFILES, Row, find_root, read
+from samebits.variables import PROFILES, Row, package_file, read
 
 OURS = ("SAMEBITS_ENTRYPOINT", "SAMEBITS_REPLACED", "SAMEBITS_PROFILE", "SAMEBITS_RUN_FOLDER")
 OTHERWISE = ("SAMEBITS_RESUME", "SAMEBITS_STOP_AT")  # they are for one run, not for those that it starts
@@ -11,7 +11,7 @@ OTHERWISE = ("SAMEBITS_RESUME", "SAMEBITS_STOP_AT")  # they are for one run, not
 
 def entrypoint() -> str:
     """The door's path."""
-    return str(find_root() / "entrypoint")
+    return str(package_file("entrypoint"))
 
 
 def through(command: tuple[str, ...]) -> list[str]:

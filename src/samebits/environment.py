@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -32,7 +33,7 @@ WRITTEN_BY_UV = {
     ),
 }
 PLACE = b"@PREFIX@"  # stands in those hashes for the environment's path
-SITE = "lib/python3.11/site-packages"
+SITE = "lib/python3.11/site-packages"  # other Pythons have their number in place of 3.11
 SETTINGS = {"home", "implementation", "uv", "version_info", "include-system-site-packages", "prompt"}
 # What tools/create-env leaves, and uv's lock: in a clone, never in the image.
 STAMPS = (".ready", ".ready-dev", ".packages", "entrypoint.env", ".lock")
@@ -63,16 +64,22 @@ class Environment:
     settings: Mapping[str, str] = field(repr=False)
 
     @property
+    def python(self) -> str:
+        """Such as "3.11"."""
+        return ".".join(self.version.split(".")[:2])
+
+    @property
     def site(self) -> Path:
-        return self.prefix / SITE
+        return self.prefix / SITE.replace("3.11", self.python)
 
     @property
     def ours(self) -> dict[str, str]:
         """What the Dockerfile writes: an editable install's two files, and the handler of a first process."""
+        site = self.site.relative_to(self.prefix)
         script = f"#!{self.prefix}/bin/python\nfrom samebits.cli import main\nmain()\n"
         return {
-            f"{SITE}/samebits.pth": f"{self.root}/src\n",
-            f"{SITE}/first_process.pth": FIRST_PROCESS,
+            f"{site}/samebits.pth": f"{self.root}/src\n",
+            f"{site}/first_process.pth": FIRST_PROCESS,
             "bin/samebits": script,
         }
 
@@ -90,15 +97,18 @@ class Environment:
     @property
     def links(self) -> dict[str, tuple[str, ...]]:
         """The links that `uv venv` makes, and where each may point."""
-        inside = {"bin/python3": ("python",), "bin/python3.11": ("python",), "lib64": ("lib",)}
-        return {"bin/python": tuple(f"{self.home}/{name}" for name in ("python3.11", "python3")), **inside}
+        inside = {"bin/python3": ("python",), f"bin/python{self.python}": ("python",), "lib64": ("lib",)}
+        return {
+            "bin/python": tuple(f"{self.home}/{name}" for name in (f"python{self.python}", "python3")),
+            **inside,
+        }
 
 
 def find(prefix: Path, root: Path) -> Environment:
     """Read an environment's pyvenv.cfg.
 
     Raises:
-        WrongUse: it is no virtual environment of Python 3.11.
+        WrongUse: it is no virtual environment.
     """
     file = prefix / "pyvenv.cfg"
     try:
@@ -110,8 +120,8 @@ def find(prefix: Path, root: Path) -> Environment:
     lines = (line.partition("=") for line in text.splitlines() if line.strip())
     settings = {key.strip(): value.strip() for key, _, value in lines}
     version = settings.get("version_info") or settings.get("version", "")
-    if version.split(".")[:2] != ["3", "11"]:
-        raise WrongUse(f"{file} tells of Python {version or 'nothing'}; only 3.11 can be looked at")
+    if not re.match(r"3\.\d+", version):
+        raise WrongUse(f"{file} does not say of which Python it is: expected a line `version = 3.11.2`")
     return Environment(Path(os.path.abspath(prefix)), root, Path(settings.get("home", "")), version, settings)
 
 
@@ -160,8 +170,8 @@ def strange(environment: Environment, others: list[str]) -> list[str]:
         path = environment.prefix / name
         if name == "pyvenv.cfg":
             faults += [f"{name}: {fault}" for fault in _settings(environment)]
-        elif name in WRITTEN_BY_UV:
-            if _hash(path, environment.prefix) != WRITTEN_BY_UV[name]:
+        elif sha256 := WRITTEN_BY_UV.get(name.replace(f"python{environment.python}/", "python3.11/")):
+            if _hash(path, environment) != sha256:
                 faults.append(f"{name} is not what `uv venv` writes")
         elif name in environment.ours:
             if path.read_bytes() != environment.ours[name].encode():
@@ -174,8 +184,9 @@ def strange(environment: Environment, others: list[str]) -> list[str]:
     return faults
 
 
-def _hash(path: Path, prefix: Path) -> str:
-    content = path.read_bytes()
+def _hash(path: Path, environment: Environment) -> str:
+    content = path.read_bytes().replace(f"/python{environment.python}/".encode(), b"/python3.11/")
+    prefix = environment.prefix
     for place in sorted({str(prefix), str(prefix.resolve())}, key=len, reverse=True):
         content = content.replace(place.encode(), PLACE)
     return hashlib.sha256(content).hexdigest()

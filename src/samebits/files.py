@@ -34,6 +34,13 @@ def write_whole(path: str | os.PathLike[str], content: str | bytes | Iterable[by
         raise cannot_write(path, error) from None
 
 
+def cannot_look(error: OSError) -> str | None:
+    """The line about a path that was named and that one may not look at, None about another error."""
+    if error.filename is None or error.errno not in (errno.EACCES, errno.ENAMETOOLONG, errno.ELOOP):
+        return None
+    return f"{error.filename} cannot be looked at: {error.strerror}"
+
+
 def cannot_write(path: Path, error: OSError) -> WrongUse:
     """The one line for a full disk, a read-only file system or a folder of somebody else's."""
     mend = "make room there or name" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "name"

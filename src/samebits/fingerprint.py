@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from samebits import code_state, cpu, data_files, engine, loaded, process, variables
+from samebits import code_state, cpu, data_files, engine, extras, loaded, process, variables
 from samebits.errors import WrongUse
 from samebits.files import sha256_file
 from samebits.printable import printable
@@ -114,7 +114,13 @@ def load_toolkit(framework: str) -> ModuleType:
         WrongUse: samebits knows no such framework, or it is not installed here.
     """
     if framework not in (installed := _installed()):
-        there = " or ".join(map(repr, installed)) or "none: run `make env`"
+        if framework in FRAMEWORKS and importlib.util.find_spec(f"samebits.{framework}"):
+            extras.need(FRAMEWORKS[framework])
+        if not installed:
+            raise WrongUse(
+                "no framework is installed: `pip install 'samebits[torch]'`, or samebits[keras], brings one"
+            )
+        there = " or ".join(map(repr, installed))
         what = "is not installed here" if framework in FRAMEWORKS else "is none that samebits knows"
         raise WrongUse(f"framework {framework!r} {what}: give one of those installed, {there}")
     return importlib.import_module(f"samebits.{framework}")

@@ -162,6 +162,8 @@ def _other_settings(golden: Mapping[str, Any], run: Mapping[str, Any]) -> str:
 def _command(*words: str) -> str:
     """A command of samebits' as it can be typed in this folder."""
     entrypoint = variables.find_root().resolve() / "entrypoint"
+    if not entrypoint.exists():
+        return shlex.join(["samebits", *words])
     near = entrypoint.is_relative_to(Path.cwd())
     start = f"./{entrypoint.relative_to(Path.cwd())}" if near else str(entrypoint)
     return shlex.join([start, "samebits", *words])

@@ -10,17 +10,17 @@ import shlex
 import shutil
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
 from samebits import instructions
 from samebits.command_line import hint, typed
 from samebits.errors import WrongUse
-from samebits.variables import PROFILES, Row, find_root, read
+from samebits.variables import PROFILES, Row, find_root, package_file, read
 
 SWITCHES = {"on": {"1", "true", "yes", "on"}, "off": {"0", "false", "no", "off"}}
 KERAS_DEFAULTS = {"floatx": "float32", "epsilon": 1e-07, "image_data_format": "channels_last"}
@@ -101,9 +101,20 @@ def variables() -> dict[str, str | None]:
         if row.policy == "placebo":
             continue
         now = os.environ.get(row.name)
+        if row.kind == "entries" and now:
+            seen[row.name] = ":".join(_seen_from_project(entry, row) for entry in now.split(":"))
+            continue
         ours = re.search(r"SAMEBITS_(CACHE|ROOT)", row.value) and now == row.filled(started_with())
         seen[row.name] = row.value if ours else now
     return seen
+
+
+def _seen_from_project(entry: str, row: Row) -> str:
+    """A folder of the project as every machine has it: `${SAMEBITS_ROOT}/src`."""
+    project = row.filled(started_with())
+    if not Path(entry).is_relative_to(project):
+        return entry
+    return str(Path(row.value) / Path(entry).relative_to(project))
 
 
 def effective() -> dict[str, object]:
@@ -217,10 +228,21 @@ def _entries(row: Row, now: str) -> list[str]:
 
 def _stays(row: Row, entry: str, value: str) -> bool:
     if row.kind == "entries":
-        return entry.rstrip("/") == value
+        return _is_inside(entry, value)
     if row.kind == "libraries":
         return "$" not in entry and not any((Path(entry) / name).exists() for name in value.split())
     return False
+
+
+def _is_inside(entry: str, project: str) -> bool:
+    """Whether an entry of PYTHONPATH is a folder of the project, and not one of installed packages."""
+    strange = not entry or ".." in entry or any(f"/{word}-packages" in entry for word in ("site", "dist"))
+    if strange or project == "/":
+        return False
+    # A relative path begins in the working folder, whose name has no links in it.
+    return Path(entry).is_relative_to(project) or (
+        not os.path.isabs(entry) and Path.cwd().is_relative_to(Path(project).resolve())
+    )
 
 
 def _effective_faults() -> list[Fault]:
@@ -310,8 +332,13 @@ def _names(variable: str) -> list[str]:
 def _right_command() -> str:
     """The command line that would have been right, in the user's own words, and found from where they are."""
     if "ipykernel" in sys.modules:  # a kernel has its environment from the server that started it
-        return f"make -C {shlex.quote(str(find_root()))} notebook"
-    through = "samebits exec --" if shutil.which("samebits") else str(find_root() / "entrypoint")
+        notebooks = find_root() / "tools/notebooks.py"
+        own = f"make -C {shlex.quote(str(find_root()))} notebook"
+        return own if notebooks.exists() else "samebits exec -- jupyter lab"
+    door = find_root() / "entrypoint"
+    through = str(door) if door.exists() else f"{sys.executable} -m samebits exec --"
+    if shutil.which("samebits"):
+        through = "samebits exec --"
     words = list(sys.orig_argv)
     if sys.argv[:1] == ["-c"] and "-c" in words:
         return f"{through} python {shlex.join(words[1 : words.index('-c') + 1])} …"
@@ -327,8 +354,32 @@ def command(command: tuple[str, ...]) -> None:
     samebits exec -- python train.py --epochs 5
     samebits exec -- ./sweep.sh --rounds 3
     """
-    entrypoint = str(find_root() / "entrypoint")
+    become(command)
+
+
+def for_entrypoint() -> dict[str, str]:
+    """What entrypoint is told by who starts it: which project this is, and which `python`.
+
+    The latter is the one that runs this where it was called by its path. Where another environment is
+    activated, `python` is its user's choice.
+    """
+    told = {"SAMEBITS_ROOT": str(find_root())}
+    own = os.path.dirname(sys.executable)
+    activated = os.environ.get("VIRTUAL_ENV") or os.environ.get("CONDA_PREFIX")
+    there = os.access(os.path.join(own, "python"), os.X_OK)
+    if there and activated in (None, sys.prefix) and os.path.dirname(shutil.which("python") or "") != own:
+        told["PATH"] = own + os.pathsep + os.environ.get("PATH", os.defpath)
+    return told
+
+
+def become(command: Sequence[str]) -> NoReturn:
+    """Replace this process by a command with the variables of determinism.env.
+
+    Raises:
+        WrongUse: samebits' entrypoint cannot be executed.
+    """
+    entrypoint = str(package_file("entrypoint"))
     try:
-        os.execv(entrypoint, [entrypoint, *command])
+        os.execve(entrypoint, [entrypoint, *command], {**os.environ, **for_entrypoint()})
     except OSError as error:
         raise WrongUse(f"{entrypoint} cannot be executed: {error.strerror}") from None

@@ -18,6 +18,7 @@ from samebits import (
     command_line,
     curves,
     evaluation,
+    extras,
     golden,
     locked,
     process,
@@ -585,10 +586,12 @@ class Run:
             self._evaluation.look()
         folder = self.working.path
         weights = self._toolkit.save_weights(model, folder / "weights.safetensors")
-        if self._metrics.lines:
-            write_whole(folder / "curves.png", curves.draw(self._metrics.lines))
-        else:
+        if not self._metrics.lines:
             write_whole(self.working.metrics, "")
+        elif without := extras.missing("matplotlib"):
+            print(f"samebits: no curves.png: {without}", file=sys.stderr)
+        else:
+            write_whole(folder / "curves.png", curves.draw(self._metrics.lines))
         facts = fingerprint(self.framework, self.device)
         manifest = {
             "format": FORMAT,

@@ -10,6 +10,9 @@ from pathlib import Path
 from samebits.errors import WrongUse
 
 TABLE = "determinism.env"
+PACKAGE = Path(__file__).resolve().parent
+# A folder that has one of these is a project; `entrypoint` looks for the same.
+MARKS = ("golden.toml", "requirements.lock", "conda-lock.yml", "pyproject.toml", ".git")
 POLICIES = {  # policy: its kinds
     "pin": ("", "on", "off"),
     "ambient": ("count", "integer", "seed", "name", "path"),
@@ -49,18 +52,41 @@ class Row:
         return PLACEHOLDER.sub(lambda match: known.get(match[1], match[0]), self.value)
 
 
+def package_file(name: str) -> Path:
+    """A file that comes with samebits: beside its modules, or in a checkout, where git has it, at the root.
+
+    Args:
+        name: "determinism.env", "entrypoint", or a rule's page such as "docs/rules/SB101.md".
+    """
+    installed = PACKAGE / name
+    return installed if installed.exists() else PACKAGE.parents[1] / name
+
+
 def find_root() -> Path:
-    """The folder that holds entrypoint and determinism.env: SAMEBITS_ROOT, or this package's checkout.
+    """The project, to which locks, golden.toml and runs/ belong.
+
+    SAMEBITS_ROOT; without it the nearest folder, from the working folder upwards, that has one of MARKS.
+    Where there is none: the checkout that samebits is imported from, or, where it is installed, the working
+    folder.
 
     Raises:
-        WrongUse: neither has a determinism.env.
+        WrongUse: SAMEBITS_ROOT is no folder.
     """
-    named = os.environ.get("SAMEBITS_ROOT")
-    candidates = [Path(named)] if named else [Path(__file__).resolve().parents[2]]
-    for folder in candidates:
-        if (folder / TABLE).is_file():
+    if named := os.environ.get("SAMEBITS_ROOT"):
+        if not Path(named).is_dir():
+            raise WrongUse(
+                f"SAMEBITS_ROOT is '{named}', which is no folder: set it to the project's, or unset it"
+            )
+        return Path(named)
+    return _nearest(Path.cwd())
+
+
+@functools.cache
+def _nearest(working_folder: Path) -> Path:
+    for folder in (working_folder, *working_folder.parents):
+        if folder != Path("/") and any((folder / mark).exists() for mark in MARKS):
             return folder
-    raise WrongUse(f"{candidates[0]} has no {TABLE}: set SAMEBITS_ROOT to the folder that holds it")
+    return working_folder if (PACKAGE / TABLE).exists() else PACKAGE.parents[1]
 
 
 def read(path: str | os.PathLike[str] | None = None) -> list[Row]:
@@ -69,12 +95,12 @@ def read(path: str | os.PathLike[str] | None = None) -> list[Row]:
     Raises:
         WrongUse: a line that is neither empty, nor a comment, nor a row with a reason above it.
     """
-    return [row for row in _read(os.fspath(path or find_root() / TABLE)) if row.policy != "switch"]
+    return [row for row in _read(os.fspath(path or package_file(TABLE))) if row.policy != "switch"]
 
 
 def read_switches() -> list[Row]:
     """The frameworks' own switches that determinism.env names, in the file's order; see samebits.switches."""
-    return [row for row in _read(os.fspath(find_root() / TABLE)) if row.policy == "switch"]
+    return [row for row in _read(os.fspath(package_file(TABLE))) if row.policy == "switch"]
 
 
 @functools.cache

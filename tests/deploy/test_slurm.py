@@ -10,7 +10,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from tests.conftest import ROOT, one_line
+from tests.conftest import ROOT, copy_entrypoint, one_line
 
 STAND_IN = """#!/bin/sh
 [ -z "$SLURM_TEST_STATUS" ] || exit "$SLURM_TEST_STATUS"
@@ -66,8 +66,7 @@ def test_without_an_image_the_clone_runs_through_its_entrypoint(clone: Path) -> 
     """Slurm's own thread count is replaced, in one line."""
     (clone / ".venv").mkdir()
     (clone / ".venv/.ready").touch()
-    shutil.copy(ROOT / "determinism.env", clone)
-    shutil.copy(ROOT / "entrypoint", clone)
+    copy_entrypoint(clone)
     done = submit(clone, "sh", "-c", 'echo "$OMP_NUM_THREADS"; exit 7', OMP_NUM_THREADS="64")
     assert (done.returncode, done.stdout) == (7, "1\n")
     assert "OMP_NUM_THREADS (64 -> 1)" in one_line(done.stderr)

@@ -73,7 +73,7 @@ def test_only_what_is_not_right_is_shown():
 
 
 def test_a_package_that_is_not_as_locked_is_wrong(tmp_path):
-    for name in ("entrypoint", "determinism.env", "src"):
+    for name in ("conda-lock.yml", "src"):
         (tmp_path / name).symlink_to(ROOT / name)
     lock = (ROOT / "requirements.lock").read_text()
     lock = re.sub(r"^numpy==\S+", "numpy==1.0", lock, flags=re.MULTILINE)

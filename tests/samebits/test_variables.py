@@ -95,7 +95,9 @@ def test_root(monkeypatch, tmp_path):
     monkeypatch.delenv("SAMEBITS_ROOT", raising=False)
     assert find_root() == ROOT
     monkeypatch.setenv("SAMEBITS_ROOT", str(tmp_path))
-    with pytest.raises(WrongUse, match="has no determinism"):
+    assert find_root() == tmp_path
+    monkeypatch.setenv("SAMEBITS_ROOT", str(tmp_path / "absent"))
+    with pytest.raises(WrongUse, match="which is no folder"):
         find_root()
 
 

@@ -20,16 +20,20 @@ STAYS_BEHIND = {
     "CHANGELOG.md",
     "cookiecutter.json",
     "hooks/post_gen_project.py",
+    "docs/library.md",
     "hooks/pre_gen_project.py",
     "docs/template.md",
+    "setup.py",
     "tests/template/conftest.py",
     "tests/template/test_only.py",
     "tests/template/test_project.py",
     "tests/template/test_update.py",
     "tests/template/test_use.py",
+    "tests/test_wheel.py",
     "tests/tools/test_bench.py",
     "tools/bench.py",
     "tools/plain_torch.py",
+    "tools/wheel.py",
 }
 # What belongs to one framework, and stays behind where it was not asked for.
 OF_FRAMEWORK = {
@@ -45,10 +49,12 @@ SHORTENED = {
     "Makefile",
     "README.md",
     "locks/requirements-dev.lock",
+    "pyproject.toml",
     "requirements.lock",
+    "src/samebits/entrypoint",
     "tests/test_readme.py",
+    "tools/proof.py",
 }
-SHORTENED |= {"entrypoint", "tools/proof.py"}
 # In these a project of one framework lacks lines as well. Every other file has all its lines, but for names.
 SHORTENED_FOR_ONE = {
     ".github/workflows/test.yml",
@@ -56,7 +62,6 @@ SHORTENED_FOR_ONE = {
     "docs/notebook.md",
     "docs/resume.md",
     "environment.yml",
-    "pyproject.toml",
     "tests/conftest.py",
     "tests/image/test_image.py",
     "tests/samebits/portable/test_images.py",
@@ -84,7 +89,7 @@ NAMED = {
     "deploy/slurm.sh": 3,
     "docs/clusters.md": 4,
     "docs/container.md": 16,
-    "pyproject.toml": 2,
+    "pyproject.toml": 3,
     "tests/deploy/test_engines.py": 1,
     "tests/deploy/test_slurm.py": 3,
     "tests/image/test_devcontainer.py": 1,

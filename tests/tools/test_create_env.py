@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.conftest import copy_entrypoint
 
 from samebits.environment import find
 
@@ -32,8 +33,7 @@ def project(tmp_path: Path) -> Path:
     (tmp_path / "src/small").mkdir(parents=True)
     for name in ("create-env", "pip-index", "locks_whole.py", "only.py"):
         shutil.copy(ROOT / "tools" / name, tmp_path / "tools")
-    for name in ("entrypoint", "determinism.env"):
-        shutil.copy(ROOT / name, tmp_path)
+    copy_entrypoint(tmp_path)
     base, tools = ((ROOT / name).read_text() for name in ("requirements.lock", "locks/requirements-dev.lock"))
     write_lock(tmp_path / "requirements.lock", base, "setuptools")
     (tmp_path / "locks").mkdir()

@@ -2,8 +2,11 @@
 
 from typing import TYPE_CHECKING
 
+from samebits import extras
 from samebits.keras.libraries import load_cusolver
 from samebits.lazy import lazy
+
+extras.need("tensorflow", "keras")
 
 if TYPE_CHECKING:  # for type checkers and editors; at run time the table below serves
     from samebits.keras.callback import RunLog

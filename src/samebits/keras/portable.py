@@ -19,6 +19,7 @@ import numpy as np
 
 from samebits import process
 from samebits.keras.portable_shown import EXACT, SHOWN
+from samebits.portable_versions import refuse_unshown
 
 NOT_PORTABLE = " has no kernel in the profile portable"
 INSTEAD = {
@@ -45,10 +46,14 @@ def route() -> None:
     """From now on, refuse operations that were not shown to be portable, and make some out of others; once.
 
     Does nothing in the profile `run`.
+
+    Raises:
+        WrongUse: the profile was not shown with the installed version of TensorFlow, Keras or NumPy.
     """
     global _routed
     if _routed or process.profile() != "portable":
         return
+    refuse_unshown("tensorflow", "keras", "numpy")
     import tensorflow as tf
     from tensorflow.python.eager.polymorphic_function.polymorphic_function import Function
     from tensorflow.python.framework import op_callbacks, ops

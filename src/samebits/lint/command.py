@@ -1,8 +1,9 @@
 """`samebits lint PATH…`"""
 
+import argparse
+from collections.abc import Sequence
 from pathlib import Path
-
-import click
+from typing import NoReturn
 
 from samebits.command_line import hint
 from samebits.errors import WrongUse
@@ -25,43 +26,66 @@ def _codes(text: str, known: dict[str, rules.Rule]) -> set[str]:
     return found
 
 
-@click.command()
-@click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
-@click.option(
-    "--select",
-    metavar="RULES",
-    default="",
-    help="Only these rules: SB101, SB1 (all of the hundred), SB (all), names.",
-)
-@click.option("--ignore", metavar="RULES", default="", help="Not these rules.")
-@click.option("--json", "json_", is_flag=True, help="Print a JSON list instead of lines.")
-@click.option("--explain", metavar="RULE", help="Print a rule's page.")
-@click.option("--list", "list_", is_flag=True, help="List the rules.")
-def command(
-    paths: tuple[Path, ...], select: str, ignore: str, json_: bool, explain: str | None, list_: bool
-) -> int:
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise WrongUse(f"{message}; see `samebits lint --help`")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="samebits lint",
+        description="Name what in Python files and notebooks will not repeat, without running them.",
+        epilog="Exits with 1 when something was found.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="files, or folders of them")
+    parser.add_argument(
+        "--select",
+        metavar="RULES",
+        default="",
+        help="only these rules: SB101, SB1 (all of the hundred), SB (all), names",
+    )
+    parser.add_argument("--ignore", metavar="RULES", default="", help="not these rules")
+    parser.add_argument("--json", action="store_true", help="print a JSON list instead of lines")
+    parser.add_argument("--explain", metavar="RULE", help="print a rule's page")
+    parser.add_argument("--list", action="store_true", help="list the rules")
+    return parser
+
+
+def main(arguments: Sequence[str]) -> int:
     """Name what in Python files and notebooks will not repeat, without running them.
 
-    Exits with 1 when something was found.
+    Works with Python's own modules alone: no package need be installed.
+
+    Args:
+        arguments: the words after `lint`.
+
+    Returns:
+        The exit status: 1 when something was found.
+
+    Raises:
+        WrongUse: a wrong option or rule, or no path.
+        SystemExit: after `--help`.
     """
+    asked = _parser().parse_intermixed_args(arguments)
     known = rules.load()
-    if list_:
+    if asked.list:
         for rule in known.values():
-            click.echo(f"{rule.code} {rule.name}")
+            print(f"{rule.code} {rule.name}")
         return 0
-    if explain is not None:
-        codes = sorted(_codes(explain, known))
-        click.echo("\n\n".join(output.explanation(known[code]) for code in codes))
+    if asked.explain is not None:
+        codes = sorted(_codes(asked.explain, known))
+        print("\n\n".join(output.explanation(known[code]) for code in codes))
         return 0
-    if not paths:
+    if not asked.paths:
         raise WrongUse("lint needs a path; expected Python files, notebooks or folders of them")
     usual = {code for code, rule in known.items() if not rule.elsewhere}
-    chosen = (_codes(select, known) or usual) - _codes(ignore, known)
-    problems = check(paths, chosen)
-    if json_:
-        click.echo(output.as_json(problems, known))
+    chosen = (_codes(asked.select, known) or usual) - _codes(asked.ignore, known)
+    problems = check(asked.paths, chosen)
+    if asked.json:
+        print(output.as_json(problems, known))
     else:
         for problem in problems:
-            click.echo(output.as_line(problem))
-        click.echo(output.summary(len(problems)))
+            print(output.as_line(problem))
+        print(output.summary(len(problems)))
     return 1 if problems else 0

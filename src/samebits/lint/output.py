@@ -44,7 +44,7 @@ def explanation(rule: Rule) -> str:
     Raises:
         WrongUse: the pages are not here, as in the image, which has no docs.
     """
-    page = variables.find_root() / rule.page
+    page = variables.package_file(rule.page)
     try:
         return page.read_text(encoding="utf-8").rstrip()
     except OSError:

@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from samebits import extras
 from samebits.children import Child, Finished, train
 from samebits.compare import compare_weights
 from samebits.errors import CheckFailed, SamebitsError, WrongUse
@@ -78,6 +79,7 @@ def command(
     for axis in only:
         if axis not in AXES:
             raise WrongUse(f"there is no axis {axis!r}; there are {', '.join(AXES)}")
+    extras.need("matplotlib")
     training = Training(arguments)
     watch = Watch(not as_json)
     with runs_folder("matrix") as folder:

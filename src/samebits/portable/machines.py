@@ -12,12 +12,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from samebits import engine
+from samebits import door, engine
 from samebits.errors import WrongUse
 from samebits.portable import emulator
 from samebits.portable.emulator import QEMU
 from samebits.portable.libraries import FOLLOW_THE_C_LIBRARY
-from samebits.variables import find_root
+from samebits.variables import TABLE, find_root, package_file
 
 NATIVE = "native"
 RUN_FOLDER = "SAMEBITS_RUN_FOLDER"
@@ -59,7 +59,7 @@ class Machine:
     def command(self, arguments: tuple[str, ...], environment: Mapping[str, str]) -> list[str]:
         """Python with `arguments` there. The emulator does not follow a shell into another program."""
         emulating = [] if self.name == NATIVE else [QEMU, "-cpu", self.name]
-        return [str(find_root() / "entrypoint"), *emulating, sys.executable, *arguments]
+        return [door.entrypoint(), *emulating, sys.executable, *arguments]
 
     def end(self) -> None:
         """Leave nothing of it running."""
@@ -87,7 +87,8 @@ class Container(Machine):
         if run := environment.get(RUN_FOLDER):
             options.append(f"--volume={Path(run).parent}:{Path(run).parent}")
         options += [f"--env={name}" for name in HANDED_OVER if name in environment]
-        inside = [str(find_root() / "entrypoint"), sys.executable, *arguments]
+        options.append(f"--env=SAMEBITS_ROOT={find_root()}")
+        inside = [door.entrypoint(), sys.executable, *arguments]
         return [self.client, "run", *options, self.name, *inside]
 
     def end(self) -> None:
@@ -158,8 +159,8 @@ def recorded(path: Path, profile: str) -> Machine:
 
 
 def _own_folders() -> list[Path]:
-    """The project's, the environment's and the interpreter's, none of them within another."""
-    folders = {find_root(), Path(sys.prefix)}
+    """The project's, samebits', the environment's and the interpreter's, none of them within another."""
+    folders = {find_root(), package_file(TABLE).parent, Path(sys.prefix)}
     if sys.base_prefix == "/usr":  # the system's Python has no folder of its own
         folders |= {Path(sys.executable).resolve(), Path(sysconfig.get_path("stdlib"))}
     else:

@@ -2,7 +2,10 @@
 
 from typing import TYPE_CHECKING
 
+from samebits import extras
 from samebits.lazy import lazy
+
+extras.need("torch")
 
 if TYPE_CHECKING:  # for type checkers and editors; at run time the table below serves
     from samebits.torch.device import choose_device, device_facts

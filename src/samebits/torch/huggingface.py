@@ -3,6 +3,11 @@
 import dataclasses
 from typing import Any
 
+from samebits import extras
+
+if line := extras.missing("transformers"):
+    raise extras.MissingPackage(line)
+
 import torch
 import transformers
 from transformers.trainer_callback import ExportableState

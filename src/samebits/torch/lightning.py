@@ -2,6 +2,11 @@
 
 from typing import Any
 
+from samebits import extras
+
+if line := extras.missing("lightning"):
+    raise extras.MissingPackage(line)
+
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loops.loop import _Loop

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from samebits import process
+from samebits.portable_versions import refuse_unshown
 from samebits.torch import c_library, portable_products
 
 ROUTED = {
@@ -42,10 +43,14 @@ def route() -> None:
     """Register the kernels that do not differ by CPU, once; autograd, in-place and `out=` go on working.
 
     Does nothing in the profile `run`.
+
+    Raises:
+        WrongUse: the profile was not shown with the installed version of torch or NumPy.
     """
     global _library
     if _library is not None or process.profile() != "portable":
         return
+    refuse_unshown("torch", "numpy")
     torch.backends.quantized.engine = "qnnpack"  # the others choose their integer kernels by CPU
     _library = torch.library.Library("aten", "IMPL")
     with warnings.catch_warnings():

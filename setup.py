@@ -1,0 +1,24 @@
+"""What pyproject.toml cannot say: files of the repository's root that are part of the wheel.
+
+They have one home, where people look for them. An editable install reads them there.
+"""
+
+from pathlib import Path
+
+from setuptools import setup
+from setuptools.command.build_py import build_py
+
+
+class BuildWithRoot(build_py):
+    """Puts determinism.env and the rules' pages beside the modules: see `variables.package_file`."""
+
+    def run(self) -> None:
+        super().run()
+        if not self.editable_mode:
+            for source in ("determinism.env", *map(str, sorted(Path("docs/rules").glob("*.md")))):
+                target = Path(self.build_lib, "samebits", source)
+                self.mkpath(str(target.parent))
+                self.copy_file(source, str(target))
+
+
+setup(cmdclass={"build_py": BuildWithRoot})
