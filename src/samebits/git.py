@@ -10,6 +10,8 @@ from pathlib import Path
 from samebits.files import sha256_file
 
 LARGE = 1 << 24  # bytes; of a larger file that differs, name and size stand for its content
+# When more files than these differ (data that git does not have), their size stands for their content.
+MANY = 1000
 # Within a hook git sets these, and they would come before the folder that is asked about.
 ELSEWHERE = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX")
 # What runs leave behind is no code: where .gitignore does not name it, every run would differ from the last.
@@ -59,9 +61,10 @@ def hash_of_changes(here: Path) -> str:
 
 def hash_of(root: Path, names: Iterable[str]) -> str:
     """A hash of files: name, mode and content of each."""
-    sha256 = hashlib.sha256()
+    sha256, names = hashlib.sha256(), list(names)
+    limit = LARGE if len(names) <= MANY else -1
     for name in names:
-        sha256.update(f"{name}\0{_content(root / name)}\0".encode(errors="surrogateescape"))
+        sha256.update(f"{name}\0{_content(root / name, limit)}\0".encode(errors="surrogateescape"))
     return sha256.hexdigest()
 
 
@@ -72,13 +75,13 @@ def has_all(root: Path, paths: Iterable[Path]) -> bool:
     return names <= set((tracked or "").split("\0"))
 
 
-def _content(path: Path) -> str:
+def _content(path: Path, limit: int) -> str:
     try:
         if path.is_symlink():
             return f"-> {os.readlink(path)}"
         status = path.stat()
         mode = "x" if status.st_mode & 0o100 else "-"
-        large = not path.is_file() or status.st_size > LARGE  # a folder is a repository within this one
+        large = not path.is_file() or status.st_size > limit  # a folder is a repository within this one
         return f"{mode} {status.st_size if large else sha256_file(path)}"
     except OSError:
         return "absent"

@@ -58,11 +58,11 @@ class Held:
         WrongUse: one gives no state, or what it needs is not held, too.
     """
 
-    def __init__(self, objects: Mapping[str, Any], values: RunState, toolkit: ModuleType) -> None:
-        self.objects = {**objects, VALUES: values}
+    def __init__(self, objects: Mapping[str, Any], toolkit: ModuleType) -> None:
+        self.objects = dict(objects)
         self.toolkit = toolkit  # samebits.torch.state or samebits.keras.state
         self._copies: dict[str, Any] = {}
-        self._kinds = {name: self._kind(name, held) for name, held in self.objects.items()}
+        self._kinds = {name: self._kind(name, held) for name, held in objects.items()}
         if lacking := toolkit.lacking(self.objects):
             raise WrongUse(f"run.hold: {lacking}")
         toolkit.watch(self.objects)

@@ -231,7 +231,7 @@ def _run(
         status: with which it must end.
         stop: after which step it is stopped.
         kill: after how many seconds it is killed.
-        resume: how it goes on from what is there, see `resuming.mode`.
+        resume: how it resumes from what is there, see `resuming.mode`.
 
     Raises:
         WrongUse: it ended with another status.

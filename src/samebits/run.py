@@ -32,7 +32,7 @@ from samebits.errors import SamebitsError, WrongUse
 from samebits.files import sha256_file, write_whole
 from samebits.fingerprint import fingerprint, flatten, load_toolkit
 from samebits.formats import FORMAT
-from samebits.held import Held, RunState
+from samebits.held import VALUES, Held, RunState
 from samebits.interruption import SAVED, Interruption, end_if_terminated
 from samebits.isolation import stream
 from samebits.metrics import Metrics
@@ -186,7 +186,8 @@ class Run:
         """
         if self._held is not None:
             raise WrongUse("run.hold was called before: name everything in one call, before the first batch")
-        self._held = Held(objects, self.state, importlib.import_module(f"samebits.{self.framework}.state"))
+        toolkit = importlib.import_module(f"samebits.{self.framework}.state")
+        self._held = Held({**objects, VALUES: self.state}, toolkit)
         self._evaluation = evaluation.watch(self.settings, self._held)
         now = self._facts()
         forced: list[str] = []
@@ -378,7 +379,7 @@ class Run:
             loader.set_epoch(self.epoch - 1)
         if plain:
             return itertools.islice(loader, first, None)
-        if first or self._every or self._keep_steps:
+        if (first or self._every or self._keep_steps) and not self._again:
             raise WrongUse(
                 f"{type(loader).__name__} cannot begin within an epoch: give samebits.{self.framework}'s "
                 "loader, a list, or checkpoints at the ends of epochs only (checkpoint_every=0)"
@@ -482,7 +483,9 @@ class Run:
 
     def _position(self) -> tuple[int, int, bool]:
         """The epoch and the batch that come next, and whether code at that epoch's head comes before."""
-        return (self._next_epoch, 0, True) if self._ended else (self.epoch, self._batch, False)
+        if self._ended:
+            return self._next_epoch, 0, True
+        return self.epoch, -1 if self._again else self._batch, False  # within a second call, nothing is saved
 
     def _save(self) -> None:
         self._due = False

@@ -55,7 +55,7 @@ SHAPES: dict[str, Shape] = {
     "seed": ("a whole number", lambda value: type(value) is int),
     "settings": TABLE,
     "deciding_settings": TABLE,
-    "code": TABLE,
+    "code": optional(TABLE),
     "allowed": TEXTS,
     "fingerprint": TABLE,
     "metrics": TABLE,
@@ -255,11 +255,13 @@ def put_in_place(working: Path, folder: Path, weights: str) -> str | None:
 def former_weights(folder: Path) -> str:
     """The weights' hash of the run that is in a folder where another one is to be put.
 
+    Of an older format, too: a training that has ended is not lost because of the run before it.
+
     Raises:
         WrongUse: its manifest does not have it, so the folder cannot be kept under another name.
     """
     try:
-        weights = read_manifest(folder).get("weights_sha256")
+        weights = read_manifest(folder, any_format=True).get("weights_sha256")
     except WrongUse as error:
         raise WrongUse(f"{error}; name another folder with --run, or move it away") from None
     if not re.fullmatch("[0-9a-f]{64}", str(weights)):
@@ -270,11 +272,15 @@ def former_weights(folder: Path) -> str:
     return str(weights)
 
 
-def read_manifest(folder: str | os.PathLike[str]) -> Content:
+def read_manifest(folder: str | os.PathLike[str], any_format: bool = False) -> Content:
     """The manifest of a finished run: of its folder, or a manifest.json that came alone.
 
     Whoever wrote it: what is returned has the types that its readers rely on, and nothing in it has been
     used yet. To ask for a name that it lacks raises WrongUse, too.
+
+    Args:
+        folder: either.
+        any_format: also one that this version does not know, unchecked; its weights' hash is in every format.
 
     Raises:
         WrongUse: the folder is no run, one of a format that this version does not know, or what stands in
@@ -287,15 +293,16 @@ def read_manifest(folder: str | os.PathLike[str]) -> Content:
         raise WrongUse(f"{folder} is not a finished run: it has no readable manifest.json") from None
     if not isinstance(values, dict):
         raise WrongUse(f"{path} is not a run's manifest")
+    if any_format:
+        return Content(values, path)
     refuse_other(path, values.get("format"))
     check_shape(values, SHAPES, path)
     for link in (values, *values.get("chain", ())):
         check_shape(link, {"code": SHAPES["code"]}, f"{path}, chain")
         code = link.get("code") or {}
         check_shape(code, CODE, f"{path}, code")
-        check_shape(
-            code.get("files", {}), dict.fromkeys(code.get("files", {}), SHA256), f"{path}, code.files"
-        )
+        files = code.get("files", {})
+        check_shape(files, dict.fromkeys(files, SHA256), f"{path}, code.files")
     check_shape(values.get("fingerprint", {}), {"variables": TABLE}, f"{path}, fingerprint")
     variables = values.get("fingerprint", {}).get("variables", {})
     check_shape(variables, dict.fromkeys(variables, optional(TEXT)), f"{path}, variables")

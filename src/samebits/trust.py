@@ -61,7 +61,7 @@ def doubt(words: Sequence[str], place: Path) -> str:
 
 
 def refuse_unless_wanted(words: Sequence[str], why: str, run: Path) -> None:
-    """Show a command and why it is in doubt, and go on only after a `yes` typed at a terminal.
+    """Show a command and why it is in doubt, and continue only after a `yes` typed at a terminal.
 
     Raises:
         WrongUse: nobody typed it.

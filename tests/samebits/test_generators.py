@@ -10,7 +10,7 @@ from samebits import generators, isolated_rng, seed_everything
 from samebits.escaping import find_generator
 from samebits.generators import Generators
 from samebits.global_draws import moved_generators
-from samebits.held import Held, RunState
+from samebits.held import Held
 from samebits.seeds import seed_step
 
 
@@ -75,7 +75,7 @@ class Toolkit(ModuleType):
 
 def test_a_checkpoint_holds_every_row(library: ModuleType) -> None:
     with isolated_rng():
-        held = Held({}, RunState(), Toolkit("toolkit"))
+        held = Held({}, Toolkit("toolkit"))
         state, tensors = held.capture()
         assert state["generators"].keys() == {module for module, _ in generators.imported()}
         expected = library.generator.random()

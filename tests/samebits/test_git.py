@@ -1,6 +1,8 @@
 """What git says of the code, and what stands for it where there is none."""
 
-from samebits.git import changes, checkout, git, has_all, hash_of_changes
+import pytest
+
+from samebits.git import changes, checkout, git, has_all, hash_of, hash_of_changes
 
 
 def test_no_checkout_is_no_error(tmp_path, monkeypatch):
@@ -23,6 +25,18 @@ def test_what_runs_leave_behind_is_no_change(tmp_path):
     assert changes(tmp_path) == ["a/\u00fc.py", "new name.py", "runs/torch/x"], "staged by hand"
     assert has_all(tmp_path, [tmp_path / "new name.py", tmp_path.parent / "elsewhere"])
     assert not has_all(tmp_path, [tmp_path / "new name.py", tmp_path / "a" / "\u00fc.py"])
+
+
+def test_thousands_of_data_files_are_not_read(tmp_path, monkeypatch):
+    names = [f"{number}.csv" for number in range(3)]
+    for name in names:
+        (tmp_path / name).write_text(name)
+    monkeypatch.setattr("samebits.git.MANY", 2)
+    first = hash_of(tmp_path, names)
+    monkeypatch.setattr("samebits.git.sha256_file", lambda path: pytest.fail(f"{path} was read"))
+    assert hash_of(tmp_path, names) == first
+    (tmp_path / names[0]).write_text("another size")
+    assert hash_of(tmp_path, names) != first
 
 
 def test_the_hash_of_what_differs_from_the_commit(tmp_path):

@@ -215,7 +215,7 @@ def test_writing_again_replaces_only_its_own_entry(committed):
     [
         ("[", "is not valid TOML"),
         ("[torch-cpu]\n", "has format 1, this version of samebits reads 2: samebits' last commit that reads"),
-        ("format = 2\n[torch-cpu]\n", "the entry torch-cpu has no valid framework"),
+        ("format = 2\n[torch-cpu]\n", "has no 'framework': it is damaged"),
     ],
 )
 def test_a_damaged_file_is_one_line_and_ends_no_training(tmp_path, content, says):

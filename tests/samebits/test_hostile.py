@@ -14,9 +14,10 @@ from samebits import WrongUse, checkpoint, golden, held, open_run, run_folder, v
 from samebits.cli import group, run_command
 from samebits.compare import check_run, compare_runs
 from samebits.errors import CheckFailed
+from samebits.formats import FORMAT
 from samebits.printable import printable
 from samebits.resuming import find_checkpoint
-from samebits.run_folder import FORMAT, WorkingFolder, put_in_place
+from samebits.run_folder import WorkingFolder, put_in_place
 from samebits.weights import Tensor
 
 ESCAPE = "\x1b]0;mine\x07\x9b31m\u202e\u2028\ud800"
@@ -36,19 +37,19 @@ MANIFEST = {
     "seed": 0,
     "settings": {"seed": 0, "device": "cpu"},
     "deciding_settings": {"seed": 0},
-    "git": None,
+    "code": None,
     "replaced": [],
     "allowed": [],
     "fingerprint": {"cpu": {"model": "Intel"}, "variables": {"TZ": "UTC"}},
     "metrics": {"epoch": 2, "loss": 0.5, "batches": "a" * 64},
     "metrics_sha256": "b" * 64,
     "steps": 9,
-    "chain": [{"from_step": 0, "git": None}],
+    "chain": [{"from_step": 0, "code": None}],
     "weights_sha256": "a" * 64,
 }
 VALUES = [
     None, True, 0, -1, 10**200, 1e300, float("nan"), float("inf"), "", "x", "../../x", "/etc", "a\0b", ESCAPE,
-    "9" * 5000, [], [1], ["x"], [None], [[]], {}, {"a": 1}, {"x": ESCAPE}, [{}], [{"git": 1}],
+    "9" * 5000, [], [1], ["x"], [None], [[]], {}, {"a": 1}, {"x": ESCAPE}, [{}], [{"code": 1}],
     ["python", "9" * 5000], ["python", "-m", "x" * 5000], ["python", "train.py", ESCAPE], LAYERS,
 ]  # fmt: skip
 REMOVED = object()

@@ -10,15 +10,16 @@ import pytest
 
 from samebits import WrongUse
 from samebits.checkpoint import STATE, write
+from samebits.formats import FORMAT
 from samebits.metrics import Metrics
 from samebits.resuming import find_checkpoint
 from samebits.run_folder import LOCK, WorkingFolder, choose_folder, put_in_place, read_manifest
 from starter.settings import Settings
 
 
-def finished(folder, weights):
+def finished(folder, weights, format_=FORMAT):
     folder.mkdir()
-    (folder / "manifest.json").write_text(json.dumps({"format": 1, "weights_sha256": weights}))
+    (folder / "manifest.json").write_text(json.dumps({"format": format_, "weights_sha256": weights}))
     return folder
 
 
@@ -35,6 +36,15 @@ def test_other_weights_keep_the_former_run_under_its_hash(tmp_path):
     assert "run.aaaaaaaa" in said
     assert read_manifest(tmp_path / "run")["weights_sha256"] == "b" * 64
     assert read_manifest(tmp_path / "run.aaaaaaaa")["weights_sha256"] == "a" * 64
+
+
+def test_a_former_run_of_an_older_format_is_kept_as_well(tmp_path):
+    finished(tmp_path / "run", "a" * 64, format_=1)
+    said = put_in_place(finished(tmp_path / ".work", "b" * 64), tmp_path / "run", "b" * 64)
+    assert "run.aaaaaaaa" in said
+    assert read_manifest(tmp_path / "run")["weights_sha256"] == "b" * 64
+    with pytest.raises(WrongUse, match=r"has format 1, .* last commit that reads it is e251841"):
+        read_manifest(tmp_path / "run.aaaaaaaa")
 
 
 @pytest.mark.parametrize("text", ["", "{}", '{"format": 99}'])
@@ -102,6 +112,7 @@ def test_what_is_damaged_is_never_deleted(tmp_path):
 HOLD = """
 import os, sys, time
 from pathlib import Path
+from samebits.formats import FORMAT
 from samebits.run_folder import WorkingFolder
 working = WorkingFolder(Path(sys.argv[1]))
 if os.fork() == 0:

@@ -259,7 +259,7 @@ def test_every_tool_starts_trainings_through_entrypoint(tmp_path: Path, tool: st
         "json.dump(dict(os.environ), open('seen', 'w'))\n"
         "raise SystemExit('samebits: enough')\n"
     )
-    manifest = {"format": FORMAT, "framework": "torch", "device": "cpu", "fingerprint": {}, "git": None}
+    manifest = {"format": FORMAT, "framework": "torch", "device": "cpu", "fingerprint": {}, "code": None}
     manifest |= {"settings": {}, "deciding_settings": {}, "weights_sha256": "a" * 64}
     (tmp_path / "manifest.json").write_text(json.dumps(manifest))
     shell = {

@@ -13,7 +13,7 @@ from tests.conftest import FRAMEWORKS, ROOT, Started, one_line
 from tests.samebits.test_verify import commit
 
 from samebits import WrongUse, trust
-from samebits.run_folder import FORMAT
+from samebits.formats import FORMAT
 
 Start = Callable[..., Started]
 CUT = "`sh -c 'touch pwned'`"
@@ -202,7 +202,7 @@ def stranger(tmp_path: Path) -> Path:
         "settings": {},
         "deciding_settings": {},
         "fingerprint": {},
-        "git": None,
+        "code": None,
         "weights_sha256": "a" * 64,
     }
     (tmp_path / "manifest.json").write_text(json.dumps(manifest))

@@ -185,7 +185,10 @@ def test_damaged_weights_are_named_before_the_training(start: Start, folder: Pat
         ),
         ({"code": CODE, "chain": [{"code": CODE | {"commit": "d" * 40}}]}, "resumed on another commit"),
         (
-            {"code": CODE | {"files": {"a": "1"}}, "chain": [{"code": CODE | {"files": {"a": "2"}}}]},
+            {
+                "code": CODE | {"files": {"a": "1" * 64}},
+                "chain": [{"code": CODE | {"files": {"a": "2" * 64}}}],
+            },
             "resumed with other code (a): --anyway",
         ),
         ({"code": None, "chain": [], "command": None}, "does not say which command"),

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+import signal
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -89,6 +90,24 @@ def test_interrupted_anywhere_it_ends_with_the_same_bits(
     assert [link["from_step"] for link in chain] == [0, 4, 8, 12, STEPS]
 
 
+@pytest.mark.parametrize("number", ["SIGKILL", "SIGTERM"])
+def test_ended_around_an_epochs_end_no_epoch_is_empty(
+    trainer: Trainer, whole: Bits, tmp_path: Path, number: str
+) -> None:
+    """Callbacks fail in an epoch without steps or logs; one changes a weight at the head of each epoch."""
+    folder = tmp_path / "run"
+    places = ["1 validation", "2 head", "2 step-3", "2 step-6", "3 validation"]
+    status = SAVED
+    if number == "SIGKILL":  # after which the same epoch comes again
+        places += ["3 step-6", "3 logged", "3 end"]
+        status = -signal.SIGKILL
+    for place in places:
+        assert trainer(folder, end=f"{number} {place}")[0] == status, place
+        assert not folder.exists()
+    assert trainer(folder) == (0, [])
+    assert bits(folder) == whole
+
+
 def test_evaluating_or_not_changes_no_weight(trainer: Trainer, whole: Bits, tmp_path: Path) -> None:
     assert trainer(tmp_path / "run", evaluate="never") == (0, [])
     assert bits(tmp_path / "run").weights == whole.weights
@@ -96,6 +115,7 @@ def test_evaluating_or_not_changes_no_weight(trainer: Trainer, whole: Bits, tmp_
 
 def test_a_loop_of_ones_own_goes_on_too(trainer: Trainer, tmp_path: Path) -> None:
     assert trainer(tmp_path / "whole", loop="own") == (0, [])
+    assert trainer(tmp_path / "parts", loop="own", stop_at=6)[0] == SAVED  # at an epoch's end
     assert trainer(tmp_path / "parts", loop="own", stop_at=8)[0] == SAVED
     assert trainer(tmp_path / "parts", loop="own", workers=2) == (0, [])
     assert bits(tmp_path / "parts") == bits(tmp_path / "whole")

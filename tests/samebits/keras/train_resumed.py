@@ -34,6 +34,7 @@ class Settings:
     evaluate: str = samebits.option("every", "when, and how", affects_weights=False)
     loop: str = "fit"
     kill: int = samebits.option(0, "a step in which SIGTERM comes", affects_weights=False)
+    end: str = samebits.option("", "a signal, an epoch and a place, at which it comes", affects_weights=False)
 
 
 def flip(sample: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -41,14 +42,30 @@ def flip(sample: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 class Halve(keras.callbacks.Callback):
-    """Decides by what it remembers, as users' callbacks do: halves a weight after every 5 steps."""
+    """Decides by what it remembers, as users' callbacks do: halves a weight after every 5 steps.
+
+    It changes a weight at the head of an epoch, too, and fails where an epoch has no steps or no logs.
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        self.steps = 0
+        self.steps = self.seen = 0
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self.seen = 0
+        bias = self.model.layers[-1].bias
+        bias.assign(bias + 0.5)
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        assert 6 / self.seen == 1
+        assert logs["loss"]
+
+    def on_train_end(self, logs: Any = None) -> None:
+        assert logs["loss"]
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         self.steps += 1
+        self.seen += 1
         if self.steps % 5 == 0:
             scale = self.model.layers[-1].bias
             scale.assign(scale / 2)
@@ -75,6 +92,38 @@ class Kill(keras.callbacks.Callback):
         self.left -= 1
         if self.left == 0:
             os.kill(os.getpid(), signal.SIGTERM)
+
+
+class End(keras.callbacks.Callback):
+    """Sends a signal at an instant of an epoch; what is saved by then is on disk."""
+
+    decides_nothing = True
+
+    def __init__(self, run: Any, end: str) -> None:
+        super().__init__()
+        self.run, self.wanted = run, end.split()
+        self.epoch = 0
+
+    def at(self, place: str) -> None:
+        if self.wanted[1:] == [str(self.epoch), place]:
+            self.run.saver.wait()
+            os.kill(os.getpid(), signal.Signals[self.wanted[0]])
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self.epoch = epoch + 1
+        self.at("head")
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        self.at(f"step-{batch + 1}")
+
+    def on_test_begin(self, logs: Any = None) -> None:
+        self.at("validation")
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self.at("logged")
+
+    def on_train_end(self, logs: Any = None) -> None:
+        self.at("end")
 
 
 def build_model() -> keras.Model:
@@ -119,12 +168,13 @@ def train(settings: Settings, folder: Path) -> None:
         else:
             log = samebits.keras.RunLog(run, train_set)
             others = [Halve(), keras.callbacks.EarlyStopping("loss", patience=9, restore_best_weights=False)]
+            more = [Draw()] * (settings.evaluate == "draw") + [End(run, settings.end)]
             model.fit(
                 train_set,
                 epochs=EPOCHS,
                 verbose=0,
                 validation_data=(x, y) if settings.evaluate != "never" else None,
-                callbacks=[log, *others, Kill(settings.kill), *([Draw()] * (settings.evaluate == "draw"))],
+                callbacks=[log, *others, Kill(settings.kill), *more],
             )
         run.finish(model)
 

@@ -109,3 +109,36 @@ def test_checkpoints_within_an_epoch_need_a_loader_with_a_place(tmp_path, monkey
     with pytest.raises(WrongUse, match="DataLoader cannot begin within an epoch: give"):
         train(tmp_path / "run", checkpoint_every=2)
     assert list(tmp_path.iterdir()) == []
+
+
+def hold_state(folder, what):
+    with samebits.open_run(Own(), framework="torch", folder=folder) as run:
+        run.hold(model=(model := torch.nn.Linear(2, 1)))
+        for _ in run.epochs(1):
+            for _batch in run.batches([1]):
+                run.state.seen = what
+        return run.finish(model)
+
+
+def test_what_run_state_cannot_store_is_refused_when_a_checkpoint_is_made(tmp_path, monkeypatch):
+    monkeypatch.setattr("samebits.process.check", lambda strict: None)
+    with pytest.raises(WrongUse, match=r"^run\.state\.seen is of type builtins\.object, which") as refused:
+        hold_state(tmp_path / "run", object())
+    assert "\n" not in str(refused.value)
+    assert list(tmp_path.iterdir()) == []
+    hold_state(tmp_path / "run", {"mean": np.float32(3), "of": (torch.ones(2), [1, None])})
+
+
+def test_a_run_that_nobody_closes_says_once_that_it_can_be_resumed(tmp_path, monkeypatch, capsys):
+    """As in a script whose lines were not moved into a `with` block: Python closes it at the end."""
+    monkeypatch.setattr("samebits.process.check", lambda strict: None)
+    monkeypatch.setenv("SAMEBITS_STOP_AT", "2")
+    block = samebits.open_run(Own(), framework="torch", folder=tmp_path / "run")
+    run = block.__enter__()
+    run.hold(model=torch.nn.Linear(2, 1))
+    batches = (batch for _ in run.epochs(1) for batch in run.batches([1, 2, 3]))
+    with pytest.raises(SystemExit):
+        list(batches)
+    block.gen.close()
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.endswith(": saved after step 2; run the same command again to resume")

@@ -8,6 +8,8 @@ from typing import Any
 from tests.conftest import Started, one_line
 
 HERE = Path(__file__).parent
+# The steps that are counted when the second epoch is evaluated after its last step.
+EVALUATED = {"lightning": 25, "huggingface": 13, "accelerate": 26}
 Said = dict[str, list[tuple[int, str]]]  # by the run's name: each process's exit status and lines of ours
 
 
@@ -38,6 +40,9 @@ def play(
         scenario("stopped"),
         scenario("killed", "--kill-at=6"),
         scenario("killed"),
+        scenario("died", f"--die-at=after step {EVALUATED[library]}"),
+        scenario("died", "--die-at=finish"),
+        scenario("died"),
         scenario("often", "--checkpoint-every=3", stop=end - 1),
         scenario("often", "--checkpoint-every=3"),
         scenario("seldom", "--evaluate-every=3"),
@@ -65,7 +70,10 @@ def check_resumed(said: Said, folder: Path, middle: int, end: int) -> None:
     assert [status for status, _ in said["killed"]] == [75, 0]
     assert one_line(said["killed"][0][1]).startswith("samebits: SIGTERM: saved after step ")
     assert [status for status, _ in said["often"]] == [75, 0]
-    for name in ("stopped", "killed", "often"):
+    [(status, text)] = said["died"]  # the two that were killed said nothing more
+    assert status == 0, text
+    assert text.startswith("resumes after step "), text
+    for name in ("stopped", "killed", "died", "often"):
         assert same(folder, "reference", name), name
         assert same(folder, "reference", name, "metrics.jsonl"), name
     assert same(folder, "reference", "seldom")  # evaluating changes no weights

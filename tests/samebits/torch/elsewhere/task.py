@@ -10,6 +10,7 @@ from torch import nn
 from torch.utils.data import Dataset
 
 from samebits import option
+from samebits.run import Run
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class Settings:
     )
     evaluate_every: int = option(1, "epochs between evaluations", minimum=1, affects_weights=False)
     kill_at: int = option(0, "the step in which SIGTERM comes, for tests", affects_weights=False)
+    die_at: str = option("", "where SIGKILL comes, for tests", affects_weights=False)
 
 
 class Points(Dataset):
@@ -54,3 +56,21 @@ class Killer:
         self.left -= 1
         if self.left == 0:
             os.kill(os.getpid(), signal.SIGTERM)
+
+
+def die(settings: Settings, run: Run, place: str) -> None:
+    """Kill this process outright where that is asked for; what is saved by then is on disk."""
+    if settings.die_at == place:
+        run.saver.wait()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def die_before_finish(settings: Settings, run: Run) -> None:
+    """The same place, once the loop has returned."""
+    finish = run.finish
+
+    def dying(model: nn.Module) -> str:
+        die(settings, run, "finish")
+        return finish(model)
+
+    run.finish = dying  # type: ignore[method-assign]

@@ -3,7 +3,7 @@
 import torch
 import torch.nn.functional as F
 from accelerate import Accelerator
-from task import Killer, Points, Settings, network
+from task import Killer, Points, Settings, die, die_before_finish, network
 
 import samebits
 import samebits.torch
@@ -21,6 +21,7 @@ def train(settings: Settings) -> None:
             model = network()
         optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 20)
+        die_before_finish(settings, run)
         accelerator = Accelerator(cpu=True, mixed_precision="bf16", gradient_accumulation_steps=3)
 
         run.hold(model=model, optimizer=optimizer, schedule=schedule, accelerator=accelerator)
@@ -39,6 +40,7 @@ def train(settings: Settings) -> None:
                     optimizer.zero_grad()
                 run.log(loss=loss)
             if epoch % settings.evaluate_every == 0:
+                die(settings, run, f"after step {run.step}")
                 torch.rand(3)  # which the training must not notice
             run.log()
         run.finish(accelerator.unwrap_model(model))

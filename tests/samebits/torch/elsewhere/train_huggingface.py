@@ -6,22 +6,26 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 import transformers
-from task import Killer, Points, Settings, network
+from task import Killer, Points, Settings, die, die_before_finish, network
 
 import samebits
 import samebits.torch
+from samebits.run import Run
 from samebits.torch.huggingface import Trainer
 
 
 class Model(torch.nn.Module):
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, run: Run) -> None:
         super().__init__()
+        self.die = lambda: die(settings, run, f"after step {run.step}")  # which deepcopy leaves alone
         self.network = network()
         self.kill = Killer(settings.kill_at)
 
     def forward(self, values: torch.Tensor, labels: torch.Tensor) -> dict[str, torch.Tensor]:
         if self.training:
             self.kill()
+        else:
+            self.die()
         scores = self.network(values)
         return {"loss": F.cross_entropy(scores, labels), "scores": scores}
 
@@ -42,7 +46,8 @@ def train(settings: Settings) -> None:
         tempfile.TemporaryDirectory() as folder,
     ):
         with run.stream("initialisation"):
-            model = Model(settings)
+            model = Model(settings, run)
+        die_before_finish(settings, run)
         arguments = transformers.TrainingArguments(
             output_dir=folder,
             num_train_epochs=settings.epochs,
