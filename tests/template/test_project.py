@@ -200,6 +200,7 @@ def test_the_root_holds_what_a_newcomer_looks_for_and_no_more(template: Path) ->
     names = {name.split("/")[0] for name in git(template, "ls-files", "-z").split("\0") if name}
     asked_for = "Dockerfile environment.yml conda-lock.yml Makefile entrypoint src tests README.md"
     also = "pyproject.toml requirements.lock determinism.env golden.toml LICENSE CITATION.cff CHANGELOG.md"
+    also += " SECURITY.md setup.py"
     folders = "locks docker docs tools deploy notebooks cookiecutter.json hooks"
     seen = {name for name in names if not name.startswith((".", "{{"))}
     assert seen == set(f"{asked_for} {also} {folders}".split())
