@@ -48,7 +48,7 @@ def test_what_varies_is_named(reproduce, small: Path) -> None:
     """A file with the time of the build in it, in a layer of its own after the wheels."""
     dockerfile = small / "Dockerfile"
     text = dockerfile.read_text()
-    before = "# One's own code last"
+    before = "# The project's code comes last"
     assert before in text
     dockerfile.write_text(text.replace(before, f"RUN date +%s%N > /etc/built-at\n{before}"))
     done = reproduce(small)
