@@ -71,7 +71,7 @@ def test_a_training_that_holds_nothing_is_one_line(start: Start, tmp_path: Path)
 FOREIGN = """
 import json, os, sys
 from pathlib import Path
-from samebits.run_folder import FORMAT
+from samebits.formats import FORMAT
 from samebits.weights import Tensor, save_tensors
 
 assert len(sys.argv) == 2, sys.argv  # it takes no option

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from tests.conftest import ROOT, Started, one_line
 
-from samebits.run_folder import FORMAT
+from samebits.formats import FORMAT
 
 Start = Callable[..., Started]
 

@@ -232,8 +232,8 @@ def test_a_process_that_bypassed_the_entrypoint_is_told_the_right_command(tmp_pa
         b"nan," * 65 + b"\n",
         b"0," * 64 + b"x\n",
         b"\x1f\x8b\x08",  # the beginning of a gzip file
-        gzip.compress(b"0," * 64 + b"0\n"),
-        gzip.compress(bytes(1 << 24)),
+        gzip.compress(b"0," * 64 + b"0\n", mtime=0),
+        gzip.compress(bytes(1 << 24), mtime=0),
     ],
 )
 def test_other_data_is_refused_before_it_is_parsed(tmp_path, content):
