@@ -16,9 +16,9 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from samebits.cli import run_command
+from samebits._files import write_whole
 from samebits.errors import CheckFailed
-from samebits.files import write_whole
+from samebits.process.program import run_command
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / ".proof"
