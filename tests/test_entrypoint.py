@@ -288,7 +288,8 @@ def test_pythonpath_within_the_project_stays_and_python_agrees(enter, tmp_path):
     """Relative entries too, as `PYTHONPATH=src python train.py` has it, and in the manifest's words."""
     project = tmp_path / "a project"
     (project / ".git").mkdir(parents=True)
-    ask = "; print(process.variables()['PYTHONPATH'], [f.name for f in process.faults()], process.replaced())"
+    ask = "from samebits.process import check, started"
+    ask += "; print(started.variables()['PYTHONPATH'], [f.name for f in check.faults()], started.replaced())"
     for given, kept in {"src": "src", ".": ".", f"{project}/src:lib": "${SAMEBITS_ROOT}/src:lib"}.items():
         command = f"cd '{project}' && {ROOT}/src/samebits/entrypoint {ROOT}/.venv/bin/python -c \"{ask}\""
         started = enter("-c", command, entrypoint="sh", PYTHONPATH=given)

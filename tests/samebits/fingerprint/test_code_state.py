@@ -199,10 +199,14 @@ def test_verify_in_another_repository(start: Start, trained: Path) -> None:
 def test_verify_outside_of_any_repository(start: Start, trained: Path) -> None:
     subprocess.run(["rm", "-r", trained / ".git"], check=True)
     assert run(start, trained)["code"]["commit"] is None
-    done = start("samebits", "verify", "runs/torch", cwd=trained)
+    unknown = start("samebits", "verify", "runs/torch", cwd=trained)
+    assert unknown.returncode == 2, "no commit says that the script is its user's"
+    assert "--command 'python train.py' runs it" in one_line(unknown.stderr)
+    command = ("samebits", "verify", "--command", "python train.py", "runs/torch")
+    done = start(*command, cwd=trained)
     assert done.returncode == 0, done.stdout + done.stderr
     (trained / "helper.py").write_text("STEPS = 6\n")
-    refused = start("samebits", "verify", "runs/torch", cwd=trained)
+    refused = start(*command, cwd=trained)
     assert refused.returncode == 2
     assert "was made by other code than is in " in one_line(refused.stderr)
     assert " (helper.py): --anyway" in one_line(refused.stderr)

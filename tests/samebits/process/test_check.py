@@ -79,7 +79,8 @@ def test_a_change_inside_python_is_told(python):
 
 
 def test_what_is_allowed_passes(python):
-    code = f"{CHECK}; print(process.allowed(), process.variables()['NVIDIA_TF32_OVERRIDE'])"
+    code = f"{CHECK}; from samebits.process import started"
+    code += "; print(started.allowed(), started.variables()['NVIDIA_TF32_OVERRIDE'])"
     started = python(
         code,
         NVIDIA_TF32_OVERRIDE="1",
@@ -160,8 +161,8 @@ def test_effective_imports_nothing(python):
 
 # only: both
 def test_effective_values_are_read_back(python):
-    code = "import json, torch, keras; "
-    code += "; print(json.dumps(process.effective())); process.check(True)"
+    code = "import json, torch, keras; from samebits.process import check, effective"
+    code += "; print(json.dumps(effective.values())); check.this_process(True)"
     started = python(code, SAMEBITS_THREADS="4")
     assert started.returncode == 0, started.stderr
     effective = json.loads(started.stdout)

@@ -60,7 +60,7 @@ def test_the_folder_is_named_after_what_is_not_at_its_default(monkeypatch):
     assert str(choose_folder(Settings(), "torch", None)) == "runs/torch"
     assert str(choose_folder(Settings(seed=7, epochs=5), "torch", None)) == "runs/torch-seed=7-epochs=5"
     with monkeypatch.context() as patch:
-        patch.setattr("samebits.process.check.profile", lambda: "portable")
+        patch.setattr("samebits.process.started.profile", lambda: "portable")
         assert str(choose_folder(Settings(seed=7), "torch", None)) == "runs/torch-portable-seed=7"
     monkeypatch.setenv("SAMEBITS_RUN_FOLDER", "/elsewhere/1")
     assert str(choose_folder(Settings(seed=7), "torch", None)) == "/elsewhere/1"

@@ -19,7 +19,7 @@ from starter.settings import Settings
 
 
 def test_somebody_elses_input_error_keeps_its_name(tmp_path, monkeypatch):
-    monkeypatch.setattr("samebits.process.check.check", lambda strict: None)
+    monkeypatch.setattr("samebits.process.check.this_process", lambda strict: None)
     with (
         pytest.raises(ConnectionResetError),
         samebits.open_run(Settings(), framework=FRAMEWORKS[0], folder=tmp_path / "run"),
@@ -29,7 +29,7 @@ def test_somebody_elses_input_error_keeps_its_name(tmp_path, monkeypatch):
 
 
 def test_a_run_without_weights_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("samebits.process.check.check", lambda strict: None)
+    monkeypatch.setattr("samebits.process.check.this_process", lambda strict: None)
     with (
         pytest.raises(WrongUse, match=r"without `run\.finish\(model\)`"),
         samebits.open_run(Settings(), framework=FRAMEWORKS[0], folder=tmp_path / "run"),
@@ -84,12 +84,12 @@ def opened(settings, folder, framework=FRAMEWORKS[0], change=None):
 
 @pytest.mark.parametrize("settings", [PLAIN, argparse.Namespace(**PLAIN)], ids=["dict", "Namespace"])
 def test_what_existing_scripts_have_is_taken_as_settings(tmp_path, monkeypatch, settings):
-    monkeypatch.setattr("samebits.process.check.check", lambda strict: None)
+    monkeypatch.setattr("samebits.process.check.this_process", lambda strict: None)
     assert opened(settings, tmp_path / "run") == AS_JSON
 
 
 def test_the_manifest_has_the_settings_that_the_run_began_with(tmp_path, monkeypatch):
-    monkeypatch.setattr("samebits.process.check.check", lambda strict: None)
+    monkeypatch.setattr("samebits.process.check.this_process", lambda strict: None)
     settings = Changing()
     change = functools.partial(setattr, settings, "rate", 0.1)
     assert opened(settings, tmp_path / "run", change=change) == {"seed": 0, "rate": 0.5}
@@ -124,20 +124,20 @@ def test_the_manifest_has_the_settings_that_the_run_began_with(tmp_path, monkeyp
     ],
 )
 def test_settings_that_no_manifest_can_hold_are_refused_at_the_start(tmp_path, monkeypatch, settings, said):
-    monkeypatch.setattr("samebits.process.check.check", lambda strict: None)
+    monkeypatch.setattr("samebits.process.check.this_process", lambda strict: None)
     assert said in opened(settings, tmp_path / "run")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_setting_that_refers_to_itself_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("samebits.process.check.check", lambda strict: None)
+    monkeypatch.setattr("samebits.process.check.this_process", lambda strict: None)
     settings = {"seed": 0, "circle": []}
     settings["circle"].append(settings["circle"])
     assert "the setting circle is [[...]]" in opened(settings, tmp_path / "run")
 
 
 def test_a_framework_that_is_not_there_is_one_line(tmp_path, monkeypatch):
-    monkeypatch.setattr("samebits.process.check.check", lambda strict: None)
+    monkeypatch.setattr("samebits.process.check.this_process", lambda strict: None)
     there = " or ".join(map(repr, FRAMEWORKS))
     line = f"framework 'jax' is none that samebits knows: give one of those installed, {there}"
     assert opened(Settings(), tmp_path / "run", framework="jax") == line
@@ -148,7 +148,7 @@ def test_a_framework_that_is_not_there_is_one_line(tmp_path, monkeypatch):
 
 
 def test_a_folder_whose_manifest_is_broken_is_refused_before_the_training(tmp_path, monkeypatch):
-    monkeypatch.setattr("samebits.process.check.check", lambda strict: None)
+    monkeypatch.setattr("samebits.process.check.this_process", lambda strict: None)
     folder = tmp_path / "run"
     folder.mkdir()
     for text in ("", "{", "[]", '{"format": 99}', '{"format": 1}', '{"format": 1, "weights_sha256": "../x"}'):
@@ -161,7 +161,7 @@ def test_a_folder_whose_manifest_is_broken_is_refused_before_the_training(tmp_pa
 
 @pytest.mark.parametrize("name", ["a" * 300, "circle/run", "nothing", "zero\0byte"])
 def test_a_folder_that_cannot_be_looked_at_is_one_line(tmp_path, monkeypatch, name):
-    monkeypatch.setattr("samebits.process.check.check", lambda strict: None)
+    monkeypatch.setattr("samebits.process.check.this_process", lambda strict: None)
     (tmp_path / "circle").symlink_to("circle")
     (tmp_path / "nothing").symlink_to("nowhere")
     assert "cannot be looked at: " in opened(Settings(), tmp_path / name)
@@ -169,7 +169,7 @@ def test_a_folder_that_cannot_be_looked_at_is_one_line(tmp_path, monkeypatch, na
 
 def test_a_folder_below_one_that_one_may_not_enter_is_one_line(tmp_path, monkeypatch):
     """By a rule of its own: root, who runs the tests in some places, may enter every folder."""
-    monkeypatch.setattr("samebits.process.check.check", lambda strict: None)
+    monkeypatch.setattr("samebits.process.check.this_process", lambda strict: None)
     stat = os.stat
 
     def refuse(path, *arguments, **options):
@@ -185,7 +185,7 @@ def test_a_folder_below_one_that_one_may_not_enter_is_one_line(tmp_path, monkeyp
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_weights_without_a_number_are_refused(tmp_path, monkeypatch, framework):
-    monkeypatch.setattr("samebits.process.check.check", lambda strict: None)
+    monkeypatch.setattr("samebits.process.check.this_process", lambda strict: None)
     if framework == "torch":
         import torch
 
