@@ -83,7 +83,7 @@ TRAININGS += --train "starter.train_keras"  # only: keras
 portable-proof: $(READY)  ## twelve hundred operations and trainings on four emulated CPUs: one hash each (JOBS=2)
 	@./entrypoint samebits portable-proof $(TRAININGS) $(ARGS)
 
-RECORDED = src/samebits/portable/recorded.json
+RECORDED = src/samebits/proof/portable/recorded.json
 .PHONY: portable-check
 portable-check: $(READY)  ## the same operations on this CPU, against what another recorded: a minute, no emulator
 	@./entrypoint samebits portable-proof --against $(RECORDED) $(ARGS)

@@ -33,10 +33,13 @@ LEFTOVERS = ("**/__pycache__", "**/*.egg-info", "**/.ipynb_checkpoints")
 OF_FRAMEWORK = (
     "docs/*_{0}.md",
     "notebooks/*_{0}.ipynb",
-    "src/*/controls/*_{0}.py",
+    "src/*/proof/*_{0}.py",
+    "src/*/proof/controls/*_{0}.py",
+    "src/*/proof/portable/{0}_operations.py",
     "src/*/{0}",
     "src/starter/*_{0}.py",
     "tests/samebits/{0}",
+    "tests/samebits/proof/*_{0}.py",
 )
 
 # `starter` where it is a package or a folder, and not the English word.

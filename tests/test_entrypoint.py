@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from tests.conftest import FRAMEWORKS, ROOT, Started, copy_entrypoint, one_line
 
-from samebits.process import must_be
-from samebits.variables import Row, read
+from samebits.process.check import must_be
+from samebits.process.variables import Row, read
 
 ENTRYPOINT = str(ROOT / "entrypoint")
 TABLE = read(ROOT / "determinism.env")
@@ -288,10 +288,8 @@ def test_pythonpath_within_the_project_stays_and_python_agrees(enter, tmp_path):
     """Relative entries too, as `PYTHONPATH=src python train.py` has it, and in the manifest's words."""
     project = tmp_path / "a project"
     (project / ".git").mkdir(parents=True)
-    ask = (
-        "from samebits import process; "
-        "print(process.variables()['PYTHONPATH'], [f.name for f in process.faults()], process.replaced())"
-    )
+    ask = "from samebits.process import check, started"
+    ask += "; print(started.variables()['PYTHONPATH'], [f.name for f in check.faults()], started.replaced())"
     for given, kept in {"src": "src", ".": ".", f"{project}/src:lib": "${SAMEBITS_ROOT}/src:lib"}.items():
         command = f"cd '{project}' && {ROOT}/src/samebits/entrypoint {ROOT}/.venv/bin/python -c \"{ask}\""
         started = enter("-c", command, entrypoint="sh", PYTHONPATH=given)
@@ -535,7 +533,10 @@ def test_the_project_is_found_from_the_working_folder_upwards(enter, tmp_path, m
         (base / mark).mkdir() if mark.endswith("/") else (base / mark).touch()
     expected = f"{ROOT if found is None else base / found}\n"
     own = f"{ROOT}/src/samebits/entrypoint"
-    go, ask = f"cd '{base / started_in}' && ", "from samebits.variables import find_root; print(find_root())"
+    go, ask = (
+        f"cd '{base / started_in}' && ",
+        "from samebits.process.variables import find_root; print(find_root())",
+    )
     assert enter("-c", f"{go}{own} sh -c 'echo $SAMEBITS_ROOT'", entrypoint="sh").stdout == expected
     assert enter("-c", f'{go}{ROOT}/.venv/bin/python -c "{ask}"', entrypoint="sh").stdout == expected
 
@@ -712,6 +713,7 @@ def project(copy: Path) -> Path:
 
 
 TRAIN = f"starter.train_{FRAMEWORKS[0]}"  # what a project trains when it is told nothing
+HAZARDS = "samebits.proof.hazards_"
 
 
 @pytest.mark.parametrize(
@@ -721,13 +723,13 @@ TRAIN = f"starter.train_{FRAMEWORKS[0]}"  # what a project trains when it is tol
         (["train", "--epochs", "5"], {"DEVICE": "cuda"}, f"-m {TRAIN} --device cuda --epochs 5"),
         (["train"], {"FRAMEWORK": "torch", "NET": "digits"}, "-m starter.train_torch"),  # only: torch
         (["train"], {"FRAMEWORK": "keras", "NET": "digits"}, "-m starter.train_keras"),  # only: keras
-        (["train"], {"FRAMEWORK": "keras", "NET": "hazards"}, "-m samebits.keras.hazards"),  # only: keras
+        (["train"], {"FRAMEWORK": "keras", "NET": "hazards"}, f"-m {HAZARDS}keras"),  # only: keras
         (["train"], {"FRAMEWORK": "", "NET": "", "DEVICE": ""}, f"-m {TRAIN}"),
         (["smoke"], {}, f"-m samebits smoke python -m {TRAIN}"),
         (["seeds", "--epochs", "3"], {}, f"-m samebits seeds python -m {TRAIN} --epochs 3"),
         (["matrix"], {"DEVICE": "cpu"}, f"-m samebits matrix python -m {TRAIN} --device cpu"),
         (["smoke", "--seed", "3"], {"DEVICE": "cpu", "NET": "hazards"},
-         f"-m samebits smoke python -m samebits.{FRAMEWORKS[0]}.hazards --device cpu --seed 3"),
+         f"-m samebits smoke python -m {HAZARDS}{FRAMEWORKS[0]} --device cpu --seed 3"),
         (["doctor", "--json"], {}, "-m samebits doctor --json"),
         (["python", "a b", "-c"], {}, "a b -c"),
     ],

@@ -50,7 +50,7 @@ ELSEWHERE = {
     "make image-save": "tests/image/test_keep.py runs it",
     "make image-load": "tests/image/test_keep.py runs it",
     "make mirror": "tests/image/test_keep.py runs it",
-    "make c-library-proof": "tests/samebits/portable/test_images.py runs what it calls",
+    "make c-library-proof": "tests/samebits/proof/portable/test_images.py runs what it calls",
     "make notebook": "tests/notebooks/test_server.py runs it",
     "make update-base": "tests/image/test_update_base.py runs it",
     "make docker-train": "tests/image/test_image.py runs it",

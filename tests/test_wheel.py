@@ -99,7 +99,7 @@ def test_what_is_in_it(wheel: Path) -> None:
     assert {name for name in names if name.endswith(".py")} == modules
     pages = {f"samebits/docs/rules/{path.name}" for path in (ROOT / "docs/rules").glob("*.md")}
     data = {"samebits/determinism.env", "samebits/entrypoint", "samebits/py.typed"}
-    data |= {"samebits/portable/recorded.json", *pages}
+    data |= {"samebits/proof/portable/recorded.json", *pages}
     assert {name for name in names - modules if name.startswith("samebits/")} == data
     assert "samebits-0.1.0.dist-info/licenses/LICENSE" in names
     assert modes["samebits/entrypoint"] == 0o755

@@ -22,10 +22,10 @@ from rich.console import Console
 from torch.utils.data import DataLoader, Dataset, IterableDataset, get_worker_info
 
 import samebits.torch
-from samebits import checkpoint
-from samebits.cli import run_command
-from samebits.held import Held
-from samebits.tables import print_table
+from samebits._tables import print_table
+from samebits.checkpoint import files
+from samebits.checkpoint.state import Held
+from samebits.process.program import run_command
 from samebits.torch import state
 
 ROOT = Path(__file__).parents[1]
@@ -307,10 +307,10 @@ def saving(rounds: int) -> list[Result]:
 
         def ours() -> None:
             captured, tensors = held.capture()
-            checkpoint.write(folder, 1, captured, tensors)
+            files.write(folder, 1, captured, tensors)
 
         whole, on_thread = pairs(ours, plain, rounds), pairs(held.capture, plain, rounds)
-        size = sum(path.stat().st_size for path in checkpoint.find(folder)[0].iterdir())
+        size = sum(path.stat().st_size for path in files.find(folder)[0].iterdir())
     held = Held({"model": model, "optimizer": optimizer}, state)  # without a copy from before
     more = peak_memory(held.capture) / size
     return [

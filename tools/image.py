@@ -35,8 +35,9 @@ from typing import NoReturn
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "src"))  # on the host the project need not be installed
-from samebits import engine, host  # noqa: E402
-from samebits.engine import Engine, ask  # noqa: E402
+from samebits import container_engine  # noqa: E402
+from samebits.container_engine import Engine, ask  # noqa: E402
+from samebits.doctor import host  # noqa: E402
 from samebits.errors import SamebitsError  # noqa: E402
 
 TEST_BASE = "samebits-base:bookworm"
@@ -79,7 +80,7 @@ class Parser(argparse.ArgumentParser):
 
 def find_engine(building: bool = False) -> Engine:
     """The engine to use, or one line that says what is missing and what works instead."""
-    found, asked = engine.find()
+    found, asked = container_engine.find()
     if found is not None and found.kind == "buildah" and not building:
         fail(
             f"{found.command} only builds; `make image-reproduce` uses it, all else needs docker or podman", 2
@@ -281,7 +282,7 @@ def run(arguments: Sequence[str]) -> int:
     """Run the image, with the GPU where there is one; its runs come out into ./runs, owned by the caller."""
     found = find_engine()
     name = find_image(found.command)
-    gpu = engine.gpu_flags(found)
+    gpu = container_engine.gpu_flags(found)
     if not gpu:
         print("samebits: no NVIDIA driver with its container toolkit: running on the CPU", file=sys.stderr)
     runs = ROOT / "runs"

@@ -19,9 +19,9 @@ from pathlib import Path
 import image  # first: it lets samebits be found
 
 # isort: split
-from samebits.engine import ask
+from samebits._files import cannot_write, write_whole
+from samebits.container_engine import ask
 from samebits.errors import SamebitsError
-from samebits.files import cannot_write, write_whole
 from image_archive import CHUNK, Archive, Damaged, read
 
 

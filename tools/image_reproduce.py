@@ -23,8 +23,8 @@ from typing import Any
 import image  # first: it lets samebits be found
 
 # isort: split
-from samebits import engine
-from samebits.engine import ask
+from samebits import container_engine
+from samebits.container_engine import ask
 from image_archive import Archive, Damaged, read
 
 INSTALL = "building twice needs buildah: apt-get install buildah"
@@ -132,7 +132,7 @@ class Storage:
 
     def pull(self, reference: str) -> str:
         """Have an image here, from a Docker engine on this machine if it is there; its ID."""
-        docker, _ = engine.find()
+        docker, _ = container_engine.find()
         here = docker is not None and docker.kind == "docker" and "@" not in reference
         if here and ask(docker.command, "image", "inspect", reference)[0] == 0:  # type: ignore[union-attr]
             self.run("pull", "--quiet", f"docker-daemon:{_with_tag(reference)}")

@@ -39,9 +39,9 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.tags import Tag, compatible_tags, cpython_tags
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
-from samebits.cli import run_command
+from samebits._files import write_whole
 from samebits.errors import CheckFailed, WrongUse
-from samebits.files import write_whole
+from samebits.process.program import run_command
 from differences import Change, changes, table
 from locks_whole import END
 from only import MARKS, PROJECTS, is_marked, select

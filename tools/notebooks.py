@@ -16,9 +16,9 @@ from typing import Any
 
 import click
 
-from samebits.cli import run_command
+from samebits._files import write_whole
 from samebits.errors import WrongUse
-from samebits.files import write_whole
+from samebits.process.program import run_command
 
 ROOT = Path(__file__).parents[1]
 LOOPBACK = "127.0.0.1"

@@ -16,9 +16,9 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from samebits.cli import run_command
+from samebits._files import write_whole
 from samebits.errors import CheckFailed
-from samebits.files import write_whole
+from samebits.process.program import run_command
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / ".proof"
@@ -55,7 +55,7 @@ MATRIX = "nothing that must not matter does, and what must does"
 STRESS = "twenty processes under load and jitter, one hash"
 CONTROLS = "each protection is what protects"
 PARTS = (
-    Part("lint", "style, types and shell scripts are clean", "make lint"),
+    Part("lint", "style, types, imports and shell scripts are clean", "make lint"),
     Part("tests", "every test that this machine can run, image included", "make test"),
     Part("slow-tests", "what `make test` only samples", "./entrypoint python -m pytest -m slow"),
     Part("smoke-torch", "ten processes, one hash", "make smoke RUNS=10 FRAMEWORK=torch"),  # only: torch

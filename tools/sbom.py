@@ -28,9 +28,9 @@ from cyclonedx.schema import OutputFormat, SchemaVersion
 from packageurl import PackageURL
 
 from samebits import __version__
-from samebits.cli import run_command
+from samebits._files import write_whole
 from samebits.errors import CheckFailed, WrongUse
-from samebits.files import write_whole
+from samebits.process.program import run_command
 from only import select
 
 SBOM = Path("sbom.cdx.json")

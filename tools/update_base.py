@@ -8,9 +8,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from samebits.engine import ask
+from samebits._files import write_whole
+from samebits.container_engine import ask
 from samebits.errors import CheckFailed
-from samebits.files import write_whole
 from differences import changes, table
 
 BASE = re.compile(r"^(ARG BASE=)((\S+)@(sha256:[0-9a-f]{64}))$", re.MULTILINE)

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import click
 
-from samebits.cli import run_command
+from samebits._files import sha256_file
 from samebits.errors import WrongUse
-from samebits.files import sha256_file
+from samebits.process.program import run_command
 
 ROOT = Path(__file__).parents[1]
 SOURCES = ("pyproject.toml", "setup.py", "README.md", "LICENSE", "determinism.env", "docs/rules", "src")

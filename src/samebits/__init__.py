@@ -2,15 +2,15 @@
 
 from typing import TYPE_CHECKING
 
-from samebits.lazy import lazy
+from samebits._lazy import lazy
 
 if TYPE_CHECKING:  # for type checkers and editors; at run time the table below serves
-    from samebits.data_files import data_sha256
     from samebits.errors import CheckFailed, SamebitsError, WrongUse
-    from samebits.isolation import isolated_rng, stream
-    from samebits.run import open_run
-    from samebits.seeds import derive_seed, seed_everything
-    from samebits.settings import main, option
+    from samebits.fingerprint.data import data_sha256
+    from samebits.rng.isolation import isolated_rng, stream
+    from samebits.rng.seeds import derive_seed, seed_everything
+    from samebits.run.run import open_run
+    from samebits.run.settings import main, option
 
 __version__ = "0.1.0"
 __all__ = [
@@ -33,13 +33,13 @@ __getattr__, __dir__ = lazy(
         "CheckFailed": "errors",
         "SamebitsError": "errors",
         "WrongUse": "errors",
-        "data_sha256": "data_files",
-        "derive_seed": "seeds",
-        "isolated_rng": "isolation",
-        "main": "settings",
-        "open_run": "run",
-        "option": "settings",
-        "seed_everything": "seeds",
-        "stream": "isolation",
+        "data_sha256": "fingerprint.data",
+        "derive_seed": "rng.seeds",
+        "isolated_rng": "rng.isolation",
+        "main": "run.settings",
+        "open_run": "run.run",
+        "option": "run.settings",
+        "seed_everything": "rng.seeds",
+        "stream": "rng.isolation",
     },
 )

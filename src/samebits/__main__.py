@@ -6,9 +6,9 @@
 import os
 import sys
 
-from samebits import extras
+from samebits import _extras
+from samebits._files import cannot_look
 from samebits.errors import SamebitsError
-from samebits.files import cannot_look
 
 
 def main() -> None:
@@ -25,7 +25,7 @@ def main() -> None:
     except SamebitsError as error:
         line, status = str(error), error.status
     except ModuleNotFoundError as error:
-        line, status = extras.explain(error) or "", 2
+        line, status = _extras.explain(error) or "", 2
         if not line:
             raise
     except OSError as error:

@@ -4,30 +4,27 @@ import importlib
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import click
 
-from samebits import __version__, extras
-from samebits.command_line import hint
-from samebits.errors import SamebitsError
-from samebits.files import cannot_look
-from samebits.printable import printable
+from samebits import __version__
+from samebits._files import cannot_look
+from samebits.process.program import run_command
 
 COMMANDS = {  # name: module
-    "attest": "samebits.attest",
-    "doctor": "samebits.doctor",
-    "exec": "samebits.process",
-    "fingerprint": "samebits.fingerprint",
-    "golden": "samebits.golden",
+    "attest": "samebits.installed.command",
+    "doctor": "samebits.doctor.report",
+    "exec": "samebits.process.exec",
+    "fingerprint": "samebits.fingerprint.command",
+    "golden": "samebits.fingerprint.golden",
     "lint": "samebits.lint.command",
-    "matrix": "samebits.matrix",
-    "portable-proof": "samebits.portable",
-    "resume-proof": "samebits.resume_proof",
-    "seeds": "samebits.several_seeds",
-    "smoke": "samebits.smoke",
-    "smoke-controls": "samebits.controls",
-    "verify": "samebits.verify",
+    "matrix": "samebits.proof.matrix",
+    "portable-proof": "samebits.proof.portable",
+    "resume-proof": "samebits.proof.resume",
+    "seeds": "samebits.proof.seeds",
+    "smoke": "samebits.proof.smoke",
+    "smoke-controls": "samebits.proof.controls",
+    "verify": "samebits.proof.verify",
 }
 # From a plain shell this goes through entrypoint first, as a run would that it tells about.
 THROUGH_ENTRYPOINT = ("fingerprint",)
@@ -87,56 +84,14 @@ def group() -> None:
     """Train it twice, get the same bits; when you don't, be told where and why."""
 
 
-def run_command(command: Callable[..., Any], program: str, arguments: Sequence[str] | None = None) -> int:
-    """Run a click command and turn whatever a user can cause into one line on stderr and an exit status.
-
-    Returns:
-        0; 1 when a check failed (and, from click, when nobody reads the output any more), 2 when the command
-        was used wrongly, 130 when it was interrupted.
-    """
-    try:
-        result = command(args=arguments, prog_name=program, standalone_mode=False)
-        return result if isinstance(result, int) else 0
-    except SamebitsError as error:
-        message, status = str(error), error.status
-    except click.exceptions.Exit as exit:
-        return exit.exit_code
-    except click.Abort:
-        message, status = "interrupted", 130
-    except click.exceptions.NoArgsIsHelpError as error:
-        print(error.ctx.get_help() if error.ctx else program, file=sys.stderr)
-        return 2
-    except click.UsageError as error:
-        path = program if error.ctx is None else error.ctx.command_path
-        message, status = f"{error.format_message().rstrip('.')}; see `{_help(path)}`", 2
-    except click.ClickException as error:
-        message, status = error.format_message(), 2
-    except KeyboardInterrupt:
-        message, status = "interrupted", 130
-    except ModuleNotFoundError as error:
-        message, status = extras.explain(error) or "", 2
-        if not message:
-            raise
-    print(f"samebits: {printable(' '.join(message.split()))}", file=sys.stderr)
-    return status
-
-
-def _help(program: str) -> str:
-    """How a user asks for a command's help, from where they are."""
-    words = program.split()
-    if words[0].startswith("tools/"):
-        words.insert(0, "python")
-    return hint(*words, "--help")
-
-
 def main() -> None:
     """The console script."""
     try:
         if sys.argv[1:2] and sys.argv[1] in THROUGH_ENTRYPOINT and "SAMEBITS_ENTRYPOINT" not in os.environ:
-            from samebits import process
+            from samebits.process import launch
 
             again = [sys.executable, *sys.orig_argv[1:]]
-            sys.exit(run_command(lambda **_: process.become(again), "samebits"))
+            sys.exit(run_command(lambda **_: launch.become(again), "samebits"))
         sys.exit(run_command(group, "samebits"))
     except OSError as error:
         if (line := cannot_look(error)) is None:

@@ -1,6 +1,6 @@
 """The two ways in which a command of samebits ends badly, each one clear line."""
 
-from samebits.printable import printable
+from samebits._printable import printable
 
 
 class SamebitsError(Exception):

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from tests.conftest import one_line
 
-from samebits import engine
+from samebits import container_engine
 
 ROOT = Path(__file__).parents[2]
 TOOL = ROOT / "tools" / "image.py"
@@ -79,7 +79,7 @@ def small(tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def docker() -> str:
     """The client of an engine that answers."""
-    found, asked = engine.find()
+    found, asked = container_engine.find()
     if found is None:
         pytest.skip(
             f"no container engine answers: {'; '.join(one.complaint for one in asked) or 'no client'}"

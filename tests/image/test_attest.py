@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from samebits.attestation import project
+from samebits.installed.attest import project
 
 from .conftest import ROOT, Done, refusal
 

@@ -134,7 +134,7 @@ def test_what_the_editor_starts_itself_is_right(ready: Entered) -> None:
     seeded = ("python", "-c", "import samebits; samebits.seed_everything(0); print(samebits.__file__)")
     done = ready.run("sh", "-c", read, "sh", *seeded)
     assert (done.stdout, done.stderr) == (f"{INSIDE}/src/samebits/__init__.py\n", "")
-    tests = ("python", "-m", "pytest", "-q", "tests/samebits/test_variables.py")
+    tests = ("python", "-m", "pytest", "-q", "tests/samebits/process/test_variables.py")
     done = ready.run("sh", "-c", read, "sh", *tests)
     assert done.returncode == 0, done.stdout
     assert "samebits exec --" in ready.run(*seeded).stderr

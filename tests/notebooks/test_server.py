@@ -211,8 +211,8 @@ def test_the_users_own_kernels_are_not_offered(server):
 
 def test_a_kernel_has_the_environment_and_the_interpreter(server):
     code = """
-        import json, os, sys, samebits.process
-        faults = [fault.line for fault in samebits.process.faults()]
+        import json, os, sys, samebits.process.check
+        faults = [fault.line for fault in samebits.process.check.faults()]
         print(json.dumps([sys.executable, os.environ["PYTHONHASHSEED"], faults, "hostile" in globals()]))
     """
     interpreter, hash_seed, faults, hostile = json.loads(server.execute(code))

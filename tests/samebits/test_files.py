@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from samebits import WrongUse
-from samebits.files import cannot_write, sha256_file, write_whole
+from samebits._files import cannot_write, sha256_file, write_whole
 
 
 def test_returns_the_hash_of_what_it_wrote(tmp_path):

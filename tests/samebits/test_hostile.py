@@ -10,15 +10,20 @@ from typing import Any
 import pytest
 from tests.conftest import FRAMEWORKS, ROOT
 
-from samebits import WrongUse, checkpoint, golden, held, open_run, run_folder, verify
-from samebits.cli import group, run_command
-from samebits.compare import check_run, compare_runs
+from samebits import WrongUse, open_run
+from samebits._formats import FORMAT
+from samebits._printable import printable
+from samebits.checkpoint import files
+from samebits.cli import group
 from samebits.errors import CheckFailed
-from samebits.formats import FORMAT
-from samebits.printable import printable
-from samebits.resuming import find_checkpoint
-from samebits.run_folder import WorkingFolder, put_in_place
-from samebits.weights import Tensor
+from samebits.fingerprint import golden
+from samebits.hashing.compare import check_run, compare_runs
+from samebits.hashing.weights import Tensor
+from samebits.process.program import run_command
+from samebits.proof import verify
+from samebits.run import folder
+from samebits.run.folder import WorkingFolder, put_in_place
+from samebits.run.resume import find_checkpoint
 
 ESCAPE = "\x1b]0;mine\x07\x9b31m\u202e\u2028\ud800"
 DEEP = "[" * 100_000 + "]" * 100_000
@@ -135,7 +140,7 @@ def test_files_that_are_no_manifest(capfd: pytest.CaptureFixture[str], tmp_path:
     (tmp_path / "manifest.json").write_bytes(b'{"format": "\xff"}')
     assert said(capfd, "verify", tmp_path)[0] == 2
     (tmp_path / "manifest.json").unlink()
-    run_folder.os.mkfifo(tmp_path / "manifest.json")
+    folder.os.mkfifo(tmp_path / "manifest.json")
     assert said(capfd, "verify", tmp_path)[0] == 2, "a pipe would be waited for without end"
 
 
@@ -284,7 +289,7 @@ def interrupted(folder: Path, content: dict[str, Any]) -> WorkingFolder:
     """A run that has one checkpoint, whose own digest is right."""
     working = WorkingFolder(folder)
     working.name("x")
-    checkpoint.write(working.checkpoints, 3, content, {"w": Tensor("F32", (1,), lambda: b"\0" * 4)})
+    files.write(working.checkpoints, 3, content, {"w": Tensor("F32", (1,), lambda: b"\0" * 4)})
     return working
 
 
@@ -320,10 +325,10 @@ def test_no_other_name_is_a_checkpoints(tmp_path: Path, name: str) -> None:
     (tmp_path / "x").mkdir()
     (tmp_path / "checkpoints" / "step-00000001").mkdir()
     (tmp_path / "checkpoints" / name).mkdir(parents=True, exist_ok=True)
-    found = checkpoint.find(tmp_path / "checkpoints")
+    found = files.find(tmp_path / "checkpoints")
     assert [path.name for path in found] == ["step-00000001"]
-    with pytest.raises(checkpoint.Damaged, match="cannot be read as what it is"):
-        checkpoint.read(found[0])
+    with pytest.raises(files.Damaged, match="cannot be read as what it is"):
+        files.read(found[0])
 
 
 @pytest.mark.parametrize(
@@ -353,7 +358,7 @@ def test_the_state_of_generators(state: Any) -> None:
         def make_tensor(node: Any, stored: Any) -> Any:
             return node["no such"]
 
-    one = held.Held.__new__(held.Held)
+    one = state.Held.__new__(state.Held)
     one.toolkit = Toolkit  # type: ignore[assignment]
     with pytest.raises(WrongUse, match="cannot be taken back"):
         one.restore_generators({"generators": {"python": state, "numpy": None, "framework": None}}, {})
@@ -364,7 +369,7 @@ def test_a_damaged_golden_file_is_named_before_the_training(
 ) -> None:
     """`finish` reads it, and hours of training would have gone."""
     (tmp_path / "golden.toml").write_text("torch-cpu = 1")
-    monkeypatch.setattr("samebits.run.find_root", lambda: tmp_path)
+    monkeypatch.setattr("samebits.run.run.find_root", lambda: tmp_path)
     with (
         pytest.raises(WrongUse, match="torch-cpu is 1; it must be a table"),
         open_run(Settings(), framework=FRAMEWORKS[0], folder=tmp_path / "run"),

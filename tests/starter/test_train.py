@@ -16,8 +16,8 @@ import pytest
 from tests.conftest import FRAMEWORKS, ROOT, one_line
 
 import samebits
-from samebits import checkpoint
-from samebits.interruption import SAVED
+from samebits.checkpoint import files
+from samebits.run.signals import SAVED
 from starter.data import load_digits, shipped_file
 
 
@@ -193,7 +193,7 @@ def test_sigterm_at_the_very_start_leaves_nothing_either(tmp_path):
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=60) in (SAVED, 128 + signal.SIGTERM)
     for folder in (tmp_path / "runs").iterdir():  # none, unless the signal came after the first step
-        assert [checkpoint.read(path) for path in checkpoint.find(folder / "checkpoints")]
+        assert [files.read(path) for path in files.find(folder / "checkpoints")]
 
 
 def test_a_killed_run_is_cleared_away_by_the_next(tmp_path, start):

@@ -39,7 +39,9 @@ STAYS_BEHIND = {
 OF_FRAMEWORK = {
     framework: re.compile(
         rf"src/samebits/{framework}/.*|tests/samebits/{framework}/.*"
-        rf"|src/samebits/controls/plain_{framework}\.py|src/starter/(model|train)_{framework}\.py"
+        rf"|src/samebits/proof/(controls/plain|hazards)_{framework}\.py"
+        rf"|src/samebits/proof/portable/{framework}_operations\.py|tests/samebits/proof/test_\w+_{framework}\.py"
+        rf"|src/starter/(model|train)_{framework}\.py"
         rf"|notebooks/train_{framework}\.ipynb|docs/resume_{framework}\.md"
     )
     for framework in ("torch", "keras")
@@ -65,14 +67,14 @@ SHORTENED_FOR_ONE = {
     "environment.yml",
     "tests/conftest.py",
     "tests/image/test_image.py",
-    "tests/samebits/portable/test_images.py",
-    "tests/samebits/portable/test_proof.py",
-    "tests/samebits/test_cpu.py",
-    "tests/samebits/test_instructions.py",
+    "tests/samebits/proof/portable/test_images.py",
+    "tests/samebits/proof/portable/test_proof.py",
+    "tests/samebits/fingerprint/test_cpu.py",
+    "tests/samebits/process/test_cpu_kernels.py",
     "tests/samebits/test_lazy.py",
-    "tests/samebits/test_process.py",
-    "tests/samebits/test_seeds.py",
-    "tests/samebits/test_variables.py",
+    "tests/samebits/process/test_check.py",
+    "tests/samebits/rng/test_seeds.py",
+    "tests/samebits/process/test_variables.py",
     "tests/starter/test_train.py",
     "tests/test_cuda_libraries.py",
     "tests/test_entrypoint.py",

@@ -79,7 +79,7 @@ def test_a_framework_that_was_not_asked_for_is_not_there(used: Path) -> None:
 def test_it_is_clean_and_locked_and_its_own_tests_pass(used: Path) -> None:
     """`make test`, which begins with lint and lock-check, for a part of the tests of the owner's package."""
     said = succeed(make(used, "test", "ARGS=tests/alpha -k learns"))
-    assert "style, types and shell scripts: clean" in said
+    assert "style, types, imports and shell scripts: clean" in said
     assert "up to date" in said
     assert f"{len(frameworks(used))} passed" in said
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from tests.conftest import copy_entrypoint
 
-from samebits.environment import find
+from samebits.installed.venv import find
 
 ROOT = Path(__file__).parents[2]
 INTERPRETER: str = sys._base_executable  # type: ignore[attr-defined]
@@ -107,7 +107,7 @@ def test_an_editors_python_is_as_behind_entrypoint() -> None:
     """Started as an editor does, in the real environment: with the file's variables, past entrypoint."""
     rows = (ROOT / ".venv/entrypoint.env").read_text().splitlines()
     told = {"PATH": BASE, **dict(row.split("=", 1) for row in rows)}
-    ask = "from samebits.process import faults; print([fault.name for fault in faults()])"
+    ask = "from samebits.process.check import faults; print([fault.name for fault in faults()])"
 
     def faults() -> str:
         return subprocess.check_output([ROOT / ".venv/bin/python", "-c", ask], env=told, text=True)

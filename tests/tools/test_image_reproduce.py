@@ -137,7 +137,7 @@ def test_the_inputs_are_copied_as_somebody_else_has_them(reproduce: Any, tmp_pat
         "Dockerfile",
         ".dockerignore",
         "entrypoint",
-        "src/samebits/run.py",
+        "src/samebits/run/run.py",
     }
     assert "__pycache__" not in str(paths)
     for path in paths:

@@ -2,19 +2,19 @@
 
 from typing import TYPE_CHECKING
 
-from samebits import extras
+from samebits import _extras
+from samebits._lazy import lazy
 from samebits.keras.libraries import load_cusolver
-from samebits.lazy import lazy
 
-extras.need("tensorflow", "keras")
+_extras.need("tensorflow", "keras")
 
 if TYPE_CHECKING:  # for type checkers and editors; at run time the table below serves
     from samebits.keras.callback import RunLog
-    from samebits.keras.data import dataset
     from samebits.keras.device import choose_device, device_facts
+    from samebits.keras.errors import explain
+    from samebits.keras.keras2 import require_keras3
     from samebits.keras.kernels import determinism, make_deterministic, switch_on
-    from samebits.keras.legacy import require_keras3
-    from samebits.keras.refusals import explain
+    from samebits.keras.loading import dataset
     from samebits.keras.state import build
     from samebits.keras.weights import hash_weights, save_weights, tensors
 
@@ -42,13 +42,13 @@ __getattr__, __dir__ = lazy(
         "RunLog": "callback",
         "build": "state",
         "choose_device": "device",
-        "dataset": "data",
+        "dataset": "loading",
         "determinism": "kernels",
         "device_facts": "device",
-        "explain": "refusals",
+        "explain": "errors",
         "hash_weights": "weights",
         "make_deterministic": "kernels",
-        "require_keras3": "legacy",
+        "require_keras3": "keras2",
         "save_weights": "weights",
         "switch_on": "kernels",
         "tensors": "weights",

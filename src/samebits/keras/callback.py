@@ -10,10 +10,10 @@ from typing import Any
 import keras
 
 from samebits.errors import WrongUse
-from samebits.keras.data import Dataset
-from samebits.keras.legacy import require_keras3
+from samebits.keras.keras2 import require_keras3
+from samebits.keras.loading import Dataset
 from samebits.keras.state import build, decides_nothing
-from samebits.run import Run
+from samebits.run.run import Run
 
 
 class RunLog(keras.callbacks.Callback):

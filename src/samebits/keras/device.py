@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import tensorflow as tf
 
-from samebits import engine
-from samebits.command_line import hint
+from samebits import container_engine
 from samebits.errors import WrongUse
+from samebits.process.command_line import hint
 
 
 def choose_device(wanted: str) -> str:
@@ -35,7 +35,7 @@ def _without(text: str) -> Iterator[None]:
 
     TF_CPP_MIN_LOG_LEVEL would silence real errors, too. Whatever else is written meanwhile comes afterwards.
     """
-    if engine.driver() or engine.gpu_without_driver():
+    if container_engine.driver() or container_engine.gpu_without_driver():
         yield
         return
     stderr, kept = os.dup(2), os.memfd_create("stderr")

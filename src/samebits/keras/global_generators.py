@@ -1,4 +1,4 @@
-"""The rows of Keras and of TensorFlow in the registry `samebits.generators`.
+"""The rows of Keras and of TensorFlow in the registry `samebits.rng.generators`.
 
 Importing this imports neither: each row is asked for only when its library is there.
 """
@@ -7,8 +7,8 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from samebits.generators import Generators, Restore
-from samebits.live_objects import instances
+from samebits.rng.generators import Generators, Restore
+from samebits.rng.live_objects import instances
 
 
 def _seed_tensorflow(seed: int) -> None:

@@ -4,11 +4,11 @@ import contextlib
 import os
 from typing import Any
 
+from samebits._excepthook import explain_uncaught
 from samebits.errors import WrongUse
 from samebits.keras import portable
-from samebits.keras.refusals import explain
-from samebits.switches import Switch, watched
-from samebits.uncaught import explain_uncaught
+from samebits.keras.errors import explain
+from samebits.process.switches import Switch, watched
 
 INTRA, INTER = "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"
 
@@ -31,9 +31,9 @@ def make_deterministic(*, check: bool = False) -> None:
     """
     import keras
 
-    from samebits import process
+    from samebits.process.check import this_process
 
-    process.check(strict=False)
+    this_process(strict=False)
     if keras.config.backend() != "tensorflow":
         raise WrongUse(
             f"KERAS_BACKEND is {keras.config.backend()!r}, it must be 'tensorflow': "

@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from samebits import process
-from samebits.keras.portable_shown import EXACT, SHOWN
-from samebits.portable_versions import refuse_unshown
+from samebits.keras.portable_allowlist import EXACT, SHOWN
+from samebits.process import started
+from samebits.process.portable_versions import refuse_unshown
 
 NOT_PORTABLE = " has no kernel in the profile portable"
 INSTEAD = {
@@ -51,7 +51,7 @@ def route() -> None:
         WrongUse: the profile was not shown with the installed version of TensorFlow, Keras or NumPy.
     """
     global _routed
-    if _routed or process.profile() != "portable":
+    if _routed or started.profile() != "portable":
         return
     refuse_unshown("tensorflow", "keras", "numpy")
     import tensorflow as tf

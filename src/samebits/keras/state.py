@@ -14,11 +14,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from samebits.held import Kind
-from samebits.keras.legacy import require_keras3
+from samebits.checkpoint.encoding import TAG
+from samebits.checkpoint.state import Kind
+from samebits.hashing.weights import DTYPES, Stored, Tensor, describe_array, stored_array
+from samebits.keras.keras2 import require_keras3
 from samebits.keras.weights import named_weights
-from samebits.tree import TAG
-from samebits.weights import DTYPES, Stored, Tensor, describe_array, stored_array
 
 
 def snapshot(copies: dict[str, Any]) -> Any:

@@ -11,7 +11,7 @@ from tensorflow.python.eager import context
 from tensorflow.python.framework import ops
 from tensorflow.python.ops import stateful_random_ops
 
-from samebits.live_objects import instances
+from samebits.rng.live_objects import instances
 
 
 class LaterGenerator(stateful_random_ops.Generator):

@@ -20,9 +20,9 @@ from typing import Any
 import keras
 from keras.src.utils.naming import to_snake_case
 
-from samebits import weights
 from samebits.errors import WrongUse
-from samebits.keras.legacy import require_keras3
+from samebits.hashing import weights
+from samebits.keras.keras2 import require_keras3
 
 
 def save_weights(model: keras.Layer, path: str | os.PathLike[str]) -> str:

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from samebits.command_line import hint
 from samebits.errors import WrongUse
 from samebits.lint import output, rules
 from samebits.lint.check import check
+from samebits.process.command_line import hint
 
 
 def _codes(text: str, known: dict[str, rules.Rule]) -> set[str]:

@@ -4,10 +4,10 @@ import dataclasses
 import json
 from collections.abc import Iterable, Mapping
 
-from samebits import variables
 from samebits.errors import WrongUse
 from samebits.lint.check import Problem
 from samebits.lint.rules import Rule
+from samebits.process import variables
 
 
 def as_line(problem: Problem) -> str:

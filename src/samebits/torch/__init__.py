@@ -2,16 +2,16 @@
 
 from typing import TYPE_CHECKING
 
-from samebits import extras
-from samebits.lazy import lazy
+from samebits import _extras
+from samebits._lazy import lazy
 
-extras.need("torch")
+_extras.need("torch")
 
 if TYPE_CHECKING:  # for type checkers and editors; at run time the table below serves
+    from samebits.torch.base_loader import Loader
     from samebits.torch.device import choose_device, device_facts
     from samebits.torch.kernels import determinism, explain, make_deterministic, switch_on
     from samebits.torch.loading import loader
-    from samebits.torch.seeded import Loader
     from samebits.torch.weights import hash_weights, save_weights, tensors
 
 __all__ = [
@@ -31,7 +31,7 @@ __all__ = [
 __getattr__, __dir__ = lazy(
     __name__,
     {
-        "Loader": "seeded",
+        "Loader": "base_loader",
         "choose_device": "device",
         "determinism": "kernels",
         "device_facts": "device",

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from samebits.held import Kind
+from samebits.checkpoint.state import Kind
 
 
 def is_accelerator(held: Any) -> bool:

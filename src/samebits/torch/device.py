@@ -2,8 +2,8 @@
 
 import torch
 
-from samebits.command_line import hint
 from samebits.errors import WrongUse
+from samebits.process.command_line import hint
 
 
 def choose_device(wanted: str) -> str:

@@ -1,6 +1,6 @@
 """The global generators that a dataset may draw from, seeded and put back as fast as can be.
 
-`samebits.isolation` does the same for every generator there is; here it happens for every batch and sample.
+`samebits.rng.isolation` does the same for every generator there is; here it is for every batch and sample.
 """
 
 import ctypes

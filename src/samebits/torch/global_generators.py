@@ -1,11 +1,11 @@
-"""torch's row of the registry `samebits.generators`: its global generators on every device."""
+"""torch's row of the registry `samebits.rng.generators`: its global generators on every device."""
 
 from collections.abc import Mapping
 from typing import Any
 
 import torch
 
-from samebits.generators import Generators, Restore
+from samebits.rng.generators import Generators, Restore
 
 
 def _seed(seed: int) -> None:

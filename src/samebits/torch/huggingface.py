@@ -3,19 +3,19 @@
 import dataclasses
 from typing import Any
 
-from samebits import extras
+from samebits import _extras
 
-if line := extras.missing("transformers"):
-    raise extras.MissingPackage(line)
+if line := _extras.missing("transformers"):
+    raise _extras.MissingPackage(line)
 
 import torch
 import transformers
 from transformers.trainer_callback import ExportableState
 
 from samebits.errors import WrongUse
-from samebits.run import Run
+from samebits.run.run import Run
 from samebits.torch.loading import Loader, loader
-from samebits.torch.steps import Steps, kept
+from samebits.torch.trainer_loop import Steps, kept
 
 # Hugging Face's callbacks that decide nothing.
 KNOWN = ("DefaultFlowCallback", "NotebookProgressCallback", "PrinterCallback", "ProgressCallback")

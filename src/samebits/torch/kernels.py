@@ -8,10 +8,10 @@ from typing import Any
 import torch
 import torch.utils.deterministic
 
-from samebits import process
-from samebits.switches import Switch, attribute, watched
-from samebits.torch import portable, surroundings
-from samebits.uncaught import explain_uncaught
+from samebits._excepthook import explain_uncaught
+from samebits.process.check import this_process
+from samebits.process.switches import Switch, attribute, watched
+from samebits.torch import errors, portable
 
 INDUCTOR = "torch._inductor.config"
 FULL = "ieee"  # float32 products in float32, not in TF32 or bfloat16
@@ -33,13 +33,13 @@ def make_deterministic(*, check: bool = False) -> None:
             runs; so it is off while training and on while checking.
     """
     global _checking
-    process.check(strict=False)
+    this_process(strict=False)
     portable.route()
     memory: Any = torch.utils.deterministic
     memory.fill_uninitialized_memory = _checking = check
     for switch in watched(switches()).values():
         switch.set(switch.must)
-    explain_uncaught(surroundings.explain, alone=True)
+    explain_uncaught(errors.explain, alone=True)
     explain_uncaught(explain)
 
 
@@ -194,7 +194,7 @@ def explain(error: BaseException) -> str | None:
         The operation's name and, where one is known, what to use instead; or what is missing (shared memory
         for data workers, a compiler) and how to get it; None if the error is about something else.
     """
-    if lacking := surroundings.explain(error):
+    if lacking := errors.explain(error):
         return lacking
     if refused := portable.explain(error):
         return refused

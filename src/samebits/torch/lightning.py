@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from samebits import extras
+from samebits import _extras
 
-if line := extras.missing("lightning"):
-    raise extras.MissingPackage(line)
+if line := _extras.missing("lightning"):
+    raise _extras.MissingPackage(line)
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -20,9 +20,9 @@ from lightning.pytorch.trainer.connectors.logger_connector.result import (
 from torchmetrics import Metric
 
 from samebits.errors import WrongUse
-from samebits.run import Run
+from samebits.run.run import Run
 from samebits.torch.loading import Loader
-from samebits.torch.steps import Steps, kept
+from samebits.torch.trainer_loop import Steps, kept
 
 # What Lightning's connector to loggers knows of an epoch: without it, the sums of `self.log` begin anew.
 LOGGING = ("_callback_metrics", "_logged_metrics", "_progress_bar_metrics", "_first_loop_iter", "_current_fx")

@@ -8,10 +8,9 @@ from typing import Any
 from torch.utils.data import Dataset, IterableDataset, Subset, get_worker_info
 
 from samebits.errors import WrongUse
-from samebits.escaping import find_generator
-from samebits.seeds import derive_seed, encode, hasher
-from samebits.torch.generators import own_generator, restored_globals, seed_globals
-from samebits.torch.seeded import (
+from samebits.rng.seeds import derive_seed, encode, hasher
+from samebits.rng.unseedable import find_generator
+from samebits.torch.base_loader import (
     Collation,
     Loader,
     QuietLoader,
@@ -21,6 +20,7 @@ from samebits.torch.seeded import (
     refuse,
     takes_rng,
 )
+from samebits.torch.generators import own_generator, restored_globals, seed_globals
 from samebits.torch.streaming import StreamLoader
 
 Key = tuple[int, int, Any, list[int] | None]

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from samebits import process
-from samebits.portable_versions import refuse_unshown
-from samebits.torch import c_library, portable_products
+from samebits.process import started
+from samebits.process.portable_versions import refuse_unshown
+from samebits.torch import libm, portable_matmul
 
 ROUTED = {
     "sqrt": np.sqrt,
@@ -48,14 +48,14 @@ def route() -> None:
         WrongUse: the profile was not shown with the installed version of torch or NumPy.
     """
     global _library
-    if _library is not None or process.profile() != "portable":
+    if _library is not None or started.profile() != "portable":
         return
     refuse_unshown("torch", "numpy")
     torch.backends.quantized.engine = "qnnpack"  # the others choose their integer kernels by CPU
     _library = torch.library.Library("aten", "IMPL")
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r"(?s).*[Oo]verriding a previously registered kernel")
-        for name, function in c_library.kernels():  # first: those below take the place of some, and call them
+        for name, function in libm.kernels():  # first: those below take the place of some, and call them
             _register(name, function)
         for name, ufunc in ROUTED.items():
             _register(name, functools.partial(_function, name, ufunc))
@@ -64,7 +64,7 @@ def route() -> None:
         _register("pow.Tensor_Scalar", _pow)
         _register("pow_.Scalar", _pow_in_place)
         _register("pow.Tensor_Scalar_out", _pow_out)
-        for name, kernel in portable_products.kernels():
+        for name, kernel in portable_matmul.kernels():
             _register(name, kernel)
         _register("linalg_cholesky_ex", _factor)
         _register("linalg_cholesky_ex.L", _factor_out)
@@ -75,7 +75,7 @@ def route() -> None:
         # Made of other operations, with autograd and without. With autograd first: what is found there is a
         # fallback that warns, once there is a kernel without.
         for key in ("AutogradCPU", "CPU"):
-            _register("scaled_dot_product_attention", portable_products.attention, key)
+            _register("scaled_dot_product_attention", portable_matmul.attention, key)
 
 
 def explain(error: BaseException) -> str | None:

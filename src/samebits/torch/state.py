@@ -9,12 +9,12 @@ import torch
 from torch import nn
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
+from samebits.checkpoint.encoding import TAG
+from samebits.checkpoint.state import Kind
 from samebits.errors import WrongUse
-from samebits.held import Kind
+from samebits.hashing.weights import COMPLEX, NAMES, Stored, Tensor
 from samebits.torch import accelerate
 from samebits.torch.weights import describe_tensor
-from samebits.tree import TAG
-from samebits.weights import COMPLEX, NAMES, Stored, Tensor
 
 
 def snapshot(copies: dict[str, Any]) -> Any:

@@ -11,9 +11,17 @@ from torch.utils.data import Dataset, IterableDataset, IterDataPipe, Sampler, ge
 from torch.utils.data._utils import worker as torch_worker
 
 from samebits.errors import WrongUse
-from samebits.seeds import encode, first_63_bits, hasher
+from samebits.rng.seeds import encode, first_63_bits, hasher
+from samebits.torch.base_loader import (
+    Collation,
+    Loader,
+    QuietLoader,
+    as_it_is,
+    draws_nothing,
+    refuse,
+    takes_rng,
+)
 from samebits.torch.generators import own_generator, restored_globals, seed_globals
-from samebits.torch.seeded import Collation, Loader, QuietLoader, as_it_is, draws_nothing, refuse, takes_rng
 
 
 class StreamLoader(Loader):

@@ -9,8 +9,8 @@ import torch
 from torch import nn
 from torch.nn.parallel import DataParallel, DistributedDataParallel
 
-from samebits import weights
 from samebits.errors import WrongUse
+from samebits.hashing import weights
 
 
 def save_weights(model: nn.Module | Mapping[str, torch.Tensor], path: str | os.PathLike[str]) -> str:

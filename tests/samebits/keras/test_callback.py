@@ -11,8 +11,9 @@ import pytest
 
 import samebits
 import samebits.keras
-from samebits import WrongUse, curves
-from samebits.run import Run
+from samebits import WrongUse
+from samebits.run import plots
+from samebits.run.run import Run
 
 X = np.random.default_rng(0).normal(size=(24, 4)).astype("float32")
 Y = X.sum(1)
@@ -26,8 +27,8 @@ class Settings:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("samebits.process.check", lambda strict: None)
-    monkeypatch.setattr(curves, "draw", lambda metrics: b"")
+    monkeypatch.setattr("samebits.process.check.check", lambda strict: None)
+    monkeypatch.setattr(plots, "draw", lambda metrics: b"")
 
 
 def fit(

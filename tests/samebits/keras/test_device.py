@@ -2,7 +2,7 @@
 
 import pytest
 
-from samebits import engine
+from samebits import container_engine
 
 CHOOSE = """
 import os, samebits.keras
@@ -16,7 +16,7 @@ print(kind)
 
 
 def test_no_gpu_is_no_error_and_real_errors_stay(start):
-    if engine.driver() or engine.gpu_without_driver():
+    if container_engine.driver() or container_engine.gpu_without_driver():
         pytest.skip("there is a GPU, and every line stays")
     for wanted in ("cpu", "auto"):
         done = start("python", "-c", CHOOSE.format(wanted=wanted))

@@ -150,7 +150,7 @@ def test_explain(message: str, line: str | None) -> None:
 def test_tensorflow_still_says_what_is_explained() -> None:
     import importlib.util
 
-    from samebits.keras.refusals import NO_KERNEL
+    from samebits.keras.errors import NO_KERNEL
 
     spec: Any = importlib.util.find_spec("tensorflow")
     with open(Path(spec.origin).parent / "libtensorflow_cc.so.2", "rb") as file:

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from samebits.keras.refusals import NO_KERNEL
+from samebits.keras.errors import NO_KERNEL
 from samebits.lint import operations
 
 

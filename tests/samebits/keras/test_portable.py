@@ -5,8 +5,8 @@ import json
 import pytest
 
 from samebits.keras import portable
-from samebits.keras.portable_shown import EXACT, SHOWN
-from samebits.portable.libraries import DIGITS
+from samebits.keras.portable_allowlist import EXACT, SHOWN
+from samebits.proof.portable.libraries import DIGITS
 
 SCRIPT = """
 import json, sys, warnings
@@ -152,7 +152,7 @@ def test_what_was_not_shown_is_refused_by_name(start):
 TABLE = """
 import json, warnings
 warnings.filterwarnings("ignore")
-import samebits.keras, samebits.keras.portable as portable, samebits.portable.operations as operations
+import samebits.keras, samebits.keras.portable as portable, samebits.proof.portable.operations as operations
 look, kinds = portable._look, set()
 
 def collect(kind, inputs, attributes, outputs, *_, **__):

@@ -12,9 +12,9 @@ import pytest
 import tensorflow as tf
 
 import samebits.keras
-from samebits import checkpoint
+from samebits.checkpoint import files
+from samebits.checkpoint.state import Held
 from samebits.errors import WrongUse
-from samebits.held import Held
 from samebits.keras import state
 
 X = np.random.default_rng(0).normal(size=(8, 4)).astype("float32")
@@ -36,7 +36,7 @@ def make(units: int = 3, optimizer: Any = None, **options: Any) -> keras.Model:
 def round_trip(folder: Path, held: dict[str, Any], into: dict[str, Any]) -> None:
     """Write what is held to disk, and give it to other objects of the same names."""
     content, tensors = Held(held, state).capture()
-    found = checkpoint.read(checkpoint.write(folder, 1, {"state": json.loads(json.dumps(content))}, tensors))
+    found = files.read(files.write(folder, 1, {"state": json.loads(json.dumps(content))}, tensors))
     taker = Held(into, state)
     taker.check(found.content["state"], found.tensors)
     taker.restore(found.content["state"], found.tensors)
@@ -117,7 +117,7 @@ def test_global_generators(tmp_path: Path, used: bool) -> None:
         if used:
             draw()
         content, tensors = Held({}, state).capture()
-        found = checkpoint.read(checkpoint.write(tmp_path, 1, {"state": content}, tensors))
+        found = files.read(files.write(tmp_path, 1, {"state": content}, tensors))
         expected = draw()
         samebits.seed_everything(6)
         draw()
@@ -180,7 +180,7 @@ def test_another_model_is_told_before_anything_is_touched(
     tmp_path: Path, other: Callable[[], keras.Model], words: str
 ) -> None:
     content, tensors = Held({"model": make()}, state).capture()
-    found = checkpoint.read(checkpoint.write(tmp_path, 1, {"state": content}, tensors))
+    found = files.read(files.write(tmp_path, 1, {"state": content}, tensors))
     model = other()
     before = values(model)
     with pytest.raises(WrongUse, match=words):

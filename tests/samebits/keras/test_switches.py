@@ -6,9 +6,9 @@ from pathlib import Path
 
 from tests.conftest import Started
 
-from samebits import variables
-from samebits.controls.table import controls
 from samebits.keras import kernels
+from samebits.process import variables
+from samebits.proof.controls.table import controls
 
 # Trainings that never call make_deterministic; what is executed within a step stands in the argument.
 TRAIN = """

@@ -10,9 +10,10 @@ import pytest
 import safetensors.numpy
 from keras import layers
 
-from samebits import stream, weights
+from samebits import stream
+from samebits._files import sha256_file
 from samebits.errors import WrongUse
-from samebits.files import sha256_file
+from samebits.hashing import weights
 from samebits.keras import hash_weights, save_weights, tensors
 
 

@@ -165,7 +165,7 @@ def test_the_starter_and_the_notebooks_are_clean(start):
 def test_it_runs_nothing_and_imports_no_framework(start, tmp_path):
     (tmp_path / "train.py").write_text("import sys\nsys.exit('it ran')\n")
     code = (
-        "import sys; from samebits.cli import group, run_command; "
+        "import sys; from samebits.cli import group; from samebits.process.program import run_command; "
         f"status = run_command(group, 'samebits', ['lint', {str(tmp_path)!r}]); "
         "print(status, {'torch', 'tensorflow', 'keras', 'numpy'} & set(sys.modules))"
     )

@@ -2,7 +2,7 @@
 
 import pytest
 
-from samebits import process
+from samebits.process import started
 from samebits.torch import portable
 
 # Follows a module's own SCRIPT, which imports what it takes.
@@ -28,7 +28,7 @@ def routed():
     They are made for that profile's instructions, which are chosen before torch is imported. With others,
     such as AVX-512, some of what these tests state is not true. test_kernels_on_cpus.py runs them there.
     """
-    if process.profile() != "portable":
+    if started.profile() != "portable":
         pytest.skip("in PROFILE=portable only: test_kernels_on_cpus.py runs it there")
     portable.route()
     yield

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from samebits.seeds import derive_seed, hasher
+from samebits.rng.seeds import derive_seed, hasher
 from samebits.torch import generators
 from samebits.torch.generators import own_generator, restored_globals, save_numpy, seed_globals
 

@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from samebits import WrongUse
-from samebits.held import Held
+from samebits.checkpoint.state import Held
+from samebits.hashing.weights import Stored, read_header, save_tensors
 from samebits.torch import state as toolkit
-from samebits.weights import Stored, read_header, save_tensors
 
 VALUES: list[Any] = [None, 0, -1, 10**200, "x", "\x1b[31m", [], [1], {}, {"a": 1}]
 VALUES += [

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from samebits.portable.machines import NATIVE, QEMU, Machine
+from samebits.proof.portable.machines import NATIVE, QEMU, Machine
 
 FILES = sorted(
     file

@@ -12,7 +12,7 @@ import torch
 from torch.utils.data import ConcatDataset, Subset, TensorDataset, WeightedRandomSampler
 
 from samebits import WrongUse
-from samebits.escaping import find_generator
+from samebits.rng.unseedable import find_generator
 from samebits.torch import Loader, loader
 
 SCRIPT = """

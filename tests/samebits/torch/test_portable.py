@@ -6,7 +6,7 @@ import torch
 from tests.conftest import printed
 
 import samebits.torch
-from samebits.portable import inputs
+from samebits.proof.portable import inputs
 from samebits.torch import portable
 
 NAMES = sorted(portable.ROUTED)

@@ -9,8 +9,8 @@ from torch import nn
 
 import samebits.torch
 from samebits import WrongUse
-from samebits.checkpoint import read, write
-from samebits.held import Held
+from samebits.checkpoint.files import read, write
+from samebits.checkpoint.state import Held
 from samebits.torch import state
 
 

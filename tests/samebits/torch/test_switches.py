@@ -5,7 +5,7 @@ import json
 import pytest
 from tests.conftest import one_line
 
-from samebits import variables
+from samebits.process import variables
 from samebits.torch import kernels
 
 # A training that never calls make_deterministic; its argument is executed within a step.

@@ -9,8 +9,8 @@ import safetensors.torch
 import torch
 from torch import nn
 
+from samebits._files import sha256_file
 from samebits.errors import WrongUse
-from samebits.files import sha256_file
 from samebits.torch.weights import hash_weights, save_weights, tensors
 
 

@@ -3,10 +3,10 @@
 import ast
 from collections.abc import Iterator
 
-from samebits import variables
 from samebits.lint import names
 from samebits.lint.module import Module, argument
 from samebits.lint.rules import rule
+from samebits.process import variables
 
 # Of determinism.env's variables, those that begin so are read by the loader or Python, before any line
 # of a program; or by a library, when it is imported.

@@ -10,7 +10,7 @@ from torch import nn
 from torch.utils.data import Dataset
 
 from samebits import option
-from samebits.run import Run
+from samebits.run.run import Run
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from task import Killer, Points, Settings, die, die_before_finish, network
 
 import samebits
 import samebits.torch
-from samebits.run import Run
+from samebits.run.run import Run
 from samebits.torch.lightning import Resume
 
 

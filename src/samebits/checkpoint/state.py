@@ -1,0 +1,257 @@
+"""What decides how a training goes on, as plain state and back: objects, and every global generator.
+
+An object is held by the first `Kind` that takes it. A framework's own kinds (models, its generators) are in
+samebits.torch.state and samebits.keras.state; here are those that need none.
+"""
+
+import contextlib
+import random
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+from samebits.checkpoint.encoding import TAG, decode, encode
+from samebits.errors import SamebitsError, WrongUse
+from samebits.hashing.weights import Stored, Tensor, describe_array, stored_array
+from samebits.rng import generators
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How objects of a kind give their state and take it back.
+
+    Attributes:
+        takes: whether an object is of this kind.
+        get: its state, of what `tree.encode` takes; tensors need not be copied.
+        put: give the object such a state back.
+        differs: what makes the object another one than the one that gave a state, or None. Asked before
+            anything is touched or read: the state has a `weights.Stored` for each tensor.
+    """
+
+    takes: Callable[[Any], bool]
+    get: Callable[[Any], Any]
+    put: Callable[[Any, Any], object]
+    differs: Callable[[Any, Any], str | None] = lambda held, state: None
+
+
+class RunState:
+    """Values of the user's own that a run's checkpoints hold: `run.state`.
+
+    >>> for epoch in run.epochs(10):
+    ...     run.state.seen = 0
+    ...     for images, labels in run.batches(loader):
+    ...         run.state.seen += len(images)
+
+    Any attribute: None, booleans, numbers, text, tensors, arrays, and lists, tuples, sets and dictionaries of
+    these. Anything else is refused when a checkpoint is made. When a run is resumed the attributes are those
+    of the checkpoint, whatever was assigned before its loop or at the head of the epoch.
+    """
+
+
+class Held:
+    """The objects of a run by name, its own values, and the global generators.
+
+    Raises:
+        WrongUse: one gives no state, or what it needs is not held, too.
+    """
+
+    def __init__(self, objects: Mapping[str, Any], toolkit: ModuleType) -> None:
+        self.objects = dict(objects)
+        self.toolkit = toolkit  # samebits.torch.state or samebits.keras.state
+        self._copies: dict[str, Any] = {}
+        self._kinds = {name: self._kind(name, held) for name, held in objects.items()}
+        if lacking := toolkit.lacking(self.objects):
+            raise WrongUse(f"run.hold: {lacking}")
+        toolkit.watch(self.objects)
+
+    def begin_step(self) -> None:
+        """To be called before each step of the training."""
+        self.toolkit.begin_step(self.objects)
+
+    def remembered(self) -> Iterator[tuple[str, Any]]:
+        """Name and state of the objects that remember things of their own: no models, no optimisers."""
+        for name, held in self.objects.items():
+            known = type(held).__module__.startswith(self.toolkit.KNOWN)
+            if not known and not getattr(held, "decides_nothing", False):
+                if self._kinds[name] is KINDS[-1]:
+                    yield name, held.state_dict()
+                elif self._kinds[name] is getattr(self.toolkit, "REMEMBERING", None):
+                    yield name, self._kinds[name].get(held)["attributes"]
+
+    def unplaceable(self, loader: Any) -> str | None:
+        """Why a loader cannot give the training's batches, None when it can."""
+        refuse: Callable[[Any], str | None] = getattr(self.toolkit, "unplaceable", lambda loader: None)
+        return refuse(loader)
+
+    def capture(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        """The state now as JSON and as tensors, which are copies: the training may go on at once.
+
+        The copies are overwritten by the next call.
+
+        Raises:
+            WrongUse: something in the state cannot be stored.
+        """
+        tensors: dict[str, Tensor] = {}
+        leaf = _leaf(self.toolkit.snapshot(self._copies))
+        objects = {
+            name: {"class": _class(held), "state": encode(self._kinds[name].get(held), name, tensors, leaf)}
+            for name, held in self.objects.items()
+        }
+        now = {module: row.state() for module, row in generators.imported()}
+        return {"objects": objects, "generators": encode(now, "generators", tensors, leaf)}, tensors
+
+    def check(self, state: Mapping[str, Any], tensors: Mapping[str, Stored]) -> None:
+        """Compare what is held with what a checkpoint holds; nothing is touched.
+
+        Raises:
+            WrongUse: naming the first that is another.
+        """
+        there = state["objects"]
+        if missing := sorted(set(there) ^ set(self.objects)):
+            where = "run.hold" if missing[0] in self.objects else "the checkpoint"
+            raise WrongUse(f"only {where} has {missing[0]!r}: it must hold what the checkpoint holds")
+        for name, held in self.objects.items():
+            if _class(held) != there[name]["class"]:
+                raise WrongUse(f"{name} is a {_class(held)}, and was a {there[name]['class']}")
+            was = self._decode(there[name]["state"], tensors, read=False)
+            with _taken_from_a_file(name):
+                differs = self._kinds[name].differs(held, was)
+            if differs:
+                raise WrongUse(f"{name} is another one: {differs}")
+
+    def restore(self, state: Mapping[str, Any], tensors: Mapping[str, Stored]) -> None:
+        """Give every object and every generator its state back, and look whether they took it.
+
+        Raises:
+            WrongUse: an object is now not as it was: its way of taking a state leaves something out.
+        """
+        for name, held in self.objects.items():
+            was = self._decode(state["objects"][name]["state"], tensors)
+            with _taken_from_a_file(name):
+                self._kinds[name].put(held, was)
+        self.restore_generators(state, tensors)
+        now, copies = self.capture()
+        for name in self.objects:
+            if (path := _first_difference(state["objects"][name], now["objects"][name], name)) is not None:
+                raise WrongUse(f"{path} did not come back: {_class(self.objects[name])} does not restore it")
+        for name, tensor in copies.items():
+            if name.partition(".")[0] != "generators" and tensors[name].read() != tensor.read():
+                raise WrongUse(f"{name} did not come back bit by bit: its object does not restore it so")
+
+    def restore_generators(self, state: Mapping[str, Any], tensors: Mapping[str, Stored]) -> None:
+        """Put back the global generators of Python, NumPy and the framework on every device."""
+        states = self._decode(state["generators"], tensors)
+        with _taken_from_a_file("the generators"):
+            for module, row in generators.imported():
+                if module in states:
+                    row.put(states[module])
+
+    def _kind(self, name: str, held: Any) -> Kind:
+        if name != VALUES and (name == "generators" or not name.isidentifier()):
+            raise WrongUse(f"run.hold cannot call something {name!r}: give it another name")
+        for kind in (*self.toolkit.KINDS, *KINDS):
+            if kind.takes(held):
+                return kind
+        raise WrongUse(
+            f"run.hold cannot hold {name}, a {_class(held)}: it has no state_dict and load_state_dict"
+        )
+
+    def _decode(self, node: Any, tensors: Mapping[str, Stored], read: bool = True) -> Any:
+        def make(node: dict[str, Any]) -> Any:
+            stored = tensors[node["tensor"]]
+            if not read:
+                return stored
+            if node[TAG] == "array":
+                array = stored_array(node["tensor"], stored)
+                return array[()] if node["scalar"] else array
+            return self.toolkit.make_tensor(node, stored)
+
+        with _taken_from_a_file("a value"):
+            return decode(node, make)
+
+
+@contextlib.contextmanager
+def _taken_from_a_file(what: str) -> Iterator[None]:
+    """What is made of a state inside is out of a file, and anybody may have written that.
+
+    Raises:
+        WrongUse: it could not be made. The line says where, as the fault can be in an object's own
+            `load_state_dict`.
+    """
+    try:
+        yield
+    except SamebitsError:
+        raise
+    except Exception as error:
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        raise WrongUse(
+            f"the checkpoint's state of {what} cannot be taken back ({type(error).__name__}: {error}; "
+            f"{place.filename}:{place.lineno}): --resume never begins anew"
+        ) from error
+
+
+def _leaf(snapshot: Any) -> Any:
+    def leaf(path: str, value: Any) -> Any:
+        numpy = sys.modules.get("numpy")
+        if numpy is not None and isinstance(value, numpy.ndarray | numpy.generic):
+            scalar = isinstance(value, numpy.generic)
+            return {TAG: "array", "scalar": scalar}, *describe_array(path, numpy.array(value))
+        return snapshot(path, value)
+
+    return leaf
+
+
+def _class(held: Any) -> str:
+    kind = type(held)
+    return f"{kind.__module__}.{kind.__qualname__}".removeprefix("__main__.").removeprefix("builtins.")
+
+
+def _first_difference(before: Any, now: Any, path: str) -> str | None:
+    """The place of the first difference between two values of JSON, None when they are equal."""
+    if type(before) is not type(now):
+        return path
+    if isinstance(before, dict):
+        pairs = [(f"{path}.{key}", before.get(key), now.get(key)) for key in {**before, **now}]
+    elif isinstance(before, list) and len(before) == len(now):
+        pairs = [(f"{path}.{index}", *pair) for index, pair in enumerate(zip(before, now, strict=True))]
+    else:
+        return None if before == now else path
+    return next((found for at, a, b in pairs if (found := _first_difference(a, b, at))), None)
+
+
+def _is_numpys(name: str) -> Callable[[Any], bool]:
+    def takes(held: Any) -> bool:
+        numpy = sys.modules.get("numpy.random")
+        return numpy is not None and isinstance(held, getattr(numpy, name))
+
+    return takes
+
+
+def _put_values(held: RunState, values: dict[str, Any]) -> None:
+    vars(held).clear()
+    vars(held).update(values)
+
+
+def _put_numpy(held: Any, state: Any) -> None:
+    held.bit_generator.state = state
+
+
+VALUES = "run.state"  # its name among the objects
+KINDS = (
+    Kind(lambda held: isinstance(held, RunState), lambda held: dict(vars(held)), _put_values),
+    Kind(lambda held: isinstance(held, random.Random), lambda h: h.getstate(), lambda h, s: h.setstate(s)),
+    Kind(_is_numpys("Generator"), lambda held: held.bit_generator.state, _put_numpy),
+    Kind(
+        _is_numpys("RandomState"),
+        lambda held: held.get_state(legacy=False),
+        lambda held, state: held.set_state(state),
+    ),
+    Kind(
+        lambda held: callable(getattr(held, "state_dict", None)) and hasattr(held, "load_state_dict"),
+        lambda held: held.state_dict(),
+        lambda held, state: held.load_state_dict(state),
+    ),
+)

@@ -1,0 +1,103 @@
+"""`samebits doctor --host`: what of Docker, the NVIDIA driver and its container toolkit is on this machine.
+
+A machine without a GPU or without an engine is not wrong: training works there too. "Wrong" is what stops a
+GPU that is there.
+"""
+
+import re
+
+from samebits import container_engine
+from samebits._findings import Finding
+from samebits.container_engine import Engine, ask
+
+# CUDA 12.8's own driver, and the oldest that runs CUDA 12 at all (NVIDIA's minor version compatibility).
+DRIVER_OF_CUDA = (570, 26)
+OLDEST_DRIVER = (525, 60)
+
+
+def report() -> list[Finding]:
+    """What was found, in the order in which one would install it. Takes about a second, changes nothing."""
+    usable, asked = container_engine.find()
+    version = container_engine.driver()
+    return [*_engines(usable, asked), _driver(version), _toolkit(usable, gpu=bool(version))]
+
+
+def _engines(usable: Engine | None, asked: list[Engine]) -> list[Finding]:
+    if not asked:
+        return [
+            Finding(
+                "container engine",
+                "doubtful",
+                "no docker and no podman on PATH; `make train` works without",
+                "for the image: apt-get install docker.io (or podman)",
+            )
+        ]
+    return [_engine(one, usable) for one in asked]
+
+
+def _engine(one: Engine, usable: Engine | None) -> Finding:
+    subject = one.kind if one is usable else f"{one.kind} at {one.command}"
+    versions = f"client {one.client}, engine {one.server}"
+    if one.usable:
+        builder = "buildah" if one.kind == "podman" else "BuildKit"
+        return Finding(subject, "right", f"{one.command}: {versions}, {builder}")
+    if not one.client:
+        return Finding(subject, "doubtful", one.complaint, "set DOCKER to a client that runs, or unset it")
+    if not one.server:
+        mend = "start it: systemctl start docker"
+        if "permission denied" in one.complaint.lower():
+            mend = 'let yourself in: usermod -aG docker "$USER", then log in again'
+        return Finding(subject, "doubtful", f"client {one.client}; no engine answers: {one.complaint}", mend)
+    mend = "install its buildx plugin, or Debian's docker.io"
+    if usable is not None:
+        mend = f"nothing: {usable.command} is used"
+    return Finding(subject, "doubtful", f"{versions}: {one.complaint}", mend)
+
+
+def _driver(version: str) -> Finding:
+    subject, newer = "NVIDIA driver", "install 570 or newer"
+    status, told, complaint = ask("nvidia-smi", "--query-gpu=name", "--format=csv,noheader")
+    word = " ".join((complaint or told).splitlines()[:1])  # nvidia-smi complains on stdout
+    if not version:
+        if "mismatch" in word:  # the kernel's module is of another version than the libraries
+            return Finding(subject, "wrong", word, "restart the machine: its driver was updated while it ran")
+        if container_engine.gpu_without_driver():
+            found = "none, though an NVIDIA GPU is there: training runs on the CPU"
+            return Finding(subject, "doubtful", found, newer)
+        return Finding(subject, "right", "none, and no NVIDIA GPU: training runs on the CPU")
+    number = tuple(int(part) for part in re.findall(r"\d+", version)[:2])
+    if number < OLDEST_DRIVER:
+        return Finding(subject, "wrong", f"{version}: too old for CUDA 12", newer)
+    if status != 0:
+        mend = "restart the machine, or install the driver's user space (nvidia-smi) in the same version"
+        return Finding(subject, "wrong", f"{version}, but nvidia-smi fails: {word}", mend)
+    found = f"{version} ({', '.join(told.splitlines())})"
+    if number < DRIVER_OF_CUDA:
+        found += ": runs CUDA 12.8 by minor version compatibility only"
+        return Finding(subject, "doubtful", found, newer)
+    return Finding(subject, "right", found)
+
+
+def _toolkit(usable: Engine | None, *, gpu: bool) -> Finding:
+    subject = "nvidia-container-toolkit"
+    status, told, _ = ask("nvidia-ctk", "--version")
+    if status != 0:
+        if not gpu:
+            return Finding(subject, "right", "not installed, and without a GPU not needed")
+        mend = "install nvidia-container-toolkit from NVIDIA's package repository"
+        return Finding(subject, "doubtful", "not installed: containers train on the CPU", mend)
+    version = re.search(r"\d+\.\d+\S*", told)
+    found = version.group() if version else "of unknown version"
+    if usable is None:
+        mend = "install or start an engine"
+        return Finding(subject, "doubtful", f"{found}; no container engine uses it", mend)
+    devices = container_engine.cdi_devices()
+    if usable.kind == "docker" and "nvidia" in usable.runtimes:
+        return Finding(subject, "right", f"{found}; Docker's runtimes: {', '.join(usable.runtimes)}")
+    if devices and usable.kind == "podman":
+        return Finding(subject, "right", f"{found}; CDI: {', '.join(devices)}")
+    if usable.kind == "docker":
+        mend = "nvidia-ctk runtime configure --runtime=docker, then restart Docker"
+        return Finding(subject, "doubtful", f"{found}; Docker does not know its runtime", mend)
+    mend = "nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml"
+    return Finding(subject, "doubtful", f"{found}; no CDI specification, by which podman finds GPUs", mend)

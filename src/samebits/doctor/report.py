@@ -1,0 +1,177 @@
+"""`samebits doctor`: what is right and wrong with this process and this environment."""
+
+import importlib.metadata
+import platform
+import sys
+import sysconfig
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+from packaging.utils import canonicalize_name
+
+from samebits._findings import Finding, as_json, print_table
+from samebits.doctor import traps
+from samebits.errors import CheckFailed
+from samebits.installed import locked, packages
+from samebits.installed.attest import some
+from samebits.installed.locked import LOCK, ROW
+from samebits.process import check, shared_memory, started
+from samebits.process.command_line import hint
+from samebits.process.variables import PROFILES, Row, find_root, read, read_switches
+
+CONDA_LOCK = "conda-lock.yml"
+
+
+def report() -> list[Finding]:
+    """Everything that can be known without importing a framework."""
+    return [
+        _python(),
+        *_packages(find_root() / LOCK),
+        _shared_memory(),
+        _profile(),
+        *_variables(),
+        *traps.report(),
+    ]
+
+
+def _python() -> Finding:
+    found = f"{sys.version.split()[0]} in {sys.prefix}"
+    if sys.version_info[:2] == (3, 11) or not _is_reference(find_root()):
+        return Finding("Python", "right", found)
+    return Finding("Python", "wrong", found, "must be 3.11: run `make env`")
+
+
+def _is_reference(project: Path) -> bool:
+    """Whether the project has this repository's own environment, which `make env` installs."""
+    return (project / CONDA_LOCK).exists()
+
+
+def _packages(lock: Path) -> list[Finding]:
+    """One row for each package that is not as locked; a single row when all are."""
+    reference = _is_reference(lock.parent)
+    if not reference and not lock.exists():
+        return _without_lock(lock.parent)
+    fix = "run `make env`" if reference else f"install it as {LOCK} has it"
+    try:
+        rows = dict(ROW.findall(lock.read_text(encoding="utf-8")))
+        unlike = locked.unlike(lock)
+    except OSError as error:
+        return [Finding(LOCK, "wrong", f"{lock}: {error.strerror}", "restore it from git")]
+    findings = [
+        Finding(name, "wrong", f"{now or 'not installed'}, locked is {version}", fix)
+        for name, now, version in unlike
+    ]
+    findings = findings or [Finding(LOCK, "right", f"{len(rows)} packages are installed as locked")]
+    return findings + _unlocked(lock.parent, rows)
+
+
+def _without_lock(project: Path) -> list[Finding]:
+    """What can be said of the packages where nothing says which there must be."""
+    there: dict[str, packages.Package] = {}
+    for package in map(packages.Package, importlib.metadata.distributions()):
+        there.setdefault(package.name, package)  # of two, Python imports the first
+    looked_at, unmet = packages.unmet(list(there.values()), platform.python_version())
+    met = Finding("requirements", "right", f"{looked_at} of {len(there)} packages are met")
+    if unmet:
+        met = Finding("requirements", "doubtful", some(unmet), "install what is missing, or another version")
+    line = f"none in {project}: whether these are the versions that you want is not known"
+    return [Finding(LOCK, "doubtful", line, "lock them: `pip freeze > requirements.lock`"), met]
+
+
+def _unlocked(root: Path, rows: Mapping[str, str]) -> list[Finding]:
+    """Packages that no lock has: harmless perhaps, but they can be imported in place of others."""
+    development = root / "locks/requirements-dev.lock"
+    known = {canonicalize_name(name) for name in rows}
+    if development.is_file():
+        known |= {canonicalize_name(name) for name, _ in ROW.findall(development.read_text(encoding="utf-8"))}
+    folders = Path(sysconfig.get_path("purelib")).glob("*.dist-info")
+    there = {canonicalize_name(folder.name.partition("-")[0]): folder for folder in folders}
+    strange = sorted(name for name in there.keys() - known if not _is_project(there[name], root))
+    fix = "`make env` removes it; to keep it, add it to environment.yml, then `make lock`"
+    if not _is_reference(root):
+        fix = f"remove it, or add it to {LOCK}"
+    return [Finding(name, "doubtful", "installed, and in no lock", fix) for name in strange]
+
+
+def _is_project(folder: Path, root: Path) -> bool:
+    return packages.Package(importlib.metadata.PathDistribution(folder)).is_editable(root)
+
+
+def _shared_memory() -> Finding:
+    enough = (shared_memory.size() or 0) >= shared_memory.ENOUGH
+    mend = "" if enough else f"where data workers hand large batches over, {shared_memory.MEND}"
+    return Finding("shared memory", "right" if enough else "doubtful", shared_memory.described(), mend)
+
+
+def _profile() -> Finding:
+    profile = started.profile()
+    if profile in PROFILES:
+        return Finding("SAMEBITS_PROFILE", "right", profile)
+    return Finding("SAMEBITS_PROFILE", "wrong", profile, f"must be {' or '.join(PROFILES)}")
+
+
+def _variables() -> list[Finding]:
+    faults = {fault.name: fault for fault in check.faults()}
+    allowed = set(started.allowed())
+    seen = started.variables()
+
+    def judge(row: Row) -> Finding:
+        if row.policy == "placebo":
+            return traps.placebo(row)
+        found = seen[row.name] or "not set"
+        if row.name in allowed:
+            return Finding(row.name, "doubtful", found, "allowed by SAMEBITS_ALLOW")
+        if row.name in faults:
+            return Finding(row.name, "wrong", faults[row.name].line, faults[row.name].mend)
+        return Finding(row.name, "right", found)
+
+    findings = [judge(row) for row in read()]
+    left = [row.name for row in read_switches() if row.name in allowed]
+    findings += [
+        Finding(name, "doubtful", "open_run leaves it", "allowed by SAMEBITS_ALLOW") for name in left
+    ]
+    known = {finding.subject for finding in findings}
+    others = [fault for name, fault in faults.items() if name not in known | {"SAMEBITS_PROFILE"}]
+    return findings + [Finding(fault.name, "wrong", fault.line, fault.mend) for fault in others]
+
+
+@click.command()
+@click.option("--all", "all_", is_flag=True, help="Show what is right, too.")
+@click.option("--json", "json_", is_flag=True, help="Print a JSON list of everything instead of a table.")
+@click.option("--deep", is_flag=True, help="Import the frameworks and check every installed file: seconds.")
+@click.option("--host", is_flag=True, help="Look at Docker, the driver and the container toolkit too.")
+def command(all_: bool, json_: bool, deep: bool, host: bool) -> None:
+    """Show what is not right with this process and this environment; exit with 1 when something is wrong."""
+    findings = []
+    if deep:
+        from samebits.doctor import deep as deep_module
+
+        findings += deep_module.report()  # first: what it imports has effective values to be read back
+    findings += report()
+    if host:
+        from samebits.doctor import host as host_module
+
+        findings = host_module.report() + findings
+    if json_:
+        click.echo(as_json(findings))
+    else:
+        shown = [finding for finding in findings if all_ or finding.state != "right"]
+        if shown:
+            print_table(shown)
+        click.echo(_summary(findings, all_))
+    wrong = [finding.subject for finding in findings if finding.state == "wrong"]
+    if wrong:
+        named = ", ".join(wrong[:3]) + (" …" if len(wrong) > 3 else "")
+        raise CheckFailed(f"{len(wrong)} of {len(findings)} are wrong: {named}")
+
+
+def _summary(findings: list[Finding], all_: bool) -> str:
+    """The last line: how many there are of each state, and how the right ones are shown."""
+    states = [finding.state for finding in findings]
+    right = states.count("right")
+    more = "" if all_ else f" (`{hint('samebits', 'doctor', '--all')}` shows what was looked at)"
+    if right == len(states):
+        return f"all is right: {right} checks{more}"
+    others = ", ".join(f"{states.count(one)} {one}" for one in ("wrong", "doubtful") if one in states)
+    return f"{others}, {right} right{more}"

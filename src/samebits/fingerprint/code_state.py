@@ -1,0 +1,201 @@
+"""Which code made a run: the user's, by commit and by its files' hashes, and samebits' own beside it."""
+
+import functools
+import hashlib
+import os
+import sys
+import sysconfig
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from samebits import __version__
+from samebits._files import sha256_file
+from samebits.fingerprint import git
+from samebits.process.command_line import HOME, ROOT
+from samebits.process.variables import find_root
+
+OWN = Path(__file__).parents[1]  # the toolkit
+
+
+class Code:
+    """The user's code from when a run opens on.
+
+    The commit, the script and what it has imported so far are looked at when the run opens, since somebody
+    may edit them while it trains. What is imported later is hashed when `facts` is called.
+
+    Attributes:
+        folder: where the script lies; for `python -m package.module`, what holds the package; in a notebook
+            or at a prompt, the working folder.
+        script: the script's file, None in a notebook or at a prompt.
+    """
+
+    def __init__(self) -> None:
+        self.folder, self.script = find_script()
+        self._checkout = git.checkout(self.folder)
+        self._files: dict[Path, str] = {}
+        self._tracked = True
+        self._see()
+        self._state = state(self.folder, self._checkout)
+
+    def facts(self) -> dict[str, Any]:
+        """What a manifest has as `code`.
+
+        Returns:
+            `folder` and `script`; `commit`, `dirty` (whether a file differs from the commit, or runs without
+            being in it) and `diff` (a SHA-256 of all that differs), each None without git; `files`, the
+            SHA-256 of the script and of every imported module that is not installed, by its path from
+            `folder`; `samebits`, the toolkit's version and SHA-256, in the image its commit.
+        """
+        self._see()
+        known = dict(self._state)
+        if known["commit"] is not None and not self._tracked:
+            known["dirty"] = True
+        return {
+            "folder": _shown_folder(self.folder, self._checkout),
+            "script": None if self.script is None else self._name(self.script),
+            **known,
+            "files": {self._name(path): self._files[path] for path in sorted(self._files)},
+            "samebits": own(),
+        }
+
+    def _see(self) -> None:
+        new = [path for path in imported() if path not in self._files]
+        if self.script is not None and self.script not in self._files and _is_users(str(self.script)):
+            new.append(self.script)
+        for path in new:
+            if (sha256 := _sha256(path)) is not None:
+                self._files[path] = sha256
+        if self._checkout is not None:
+            self._tracked = self._tracked and git.has_all(self._checkout[0], new)
+
+    def _name(self, path: Path) -> str:
+        inside = [self.folder, *(self._checkout or ())[:1]]
+        if any(path.is_relative_to(folder) for folder in inside):
+            return os.path.relpath(path, self.folder)
+        return _shortened(path)
+
+
+def find_script() -> tuple[Path, Path | None]:
+    """Where the user's code lies, and the script; see `Code`."""
+    main = sys.modules.get("__main__")
+    file = getattr(main, "__file__", None)
+    if not file:
+        return Path.cwd(), None
+    path = Path(os.path.realpath(file))
+    if path.parent.is_file():  # in an archive
+        path = path.parent
+    if not path.is_file() or not (path.is_relative_to(OWN) or _is_users(str(path))):
+        return Path.cwd(), None  # typed in, or a console script: a notebook's kernel, pytest
+    spec = getattr(main, "__spec__", None)
+    return path.parents[spec.name.count(".") if spec is not None else 0], path
+
+
+def state(folder: Path, checkout: tuple[Path, str] | None) -> dict[str, Any]:
+    """A folder's commit, whether files differ from it, and the SHA-256 of how; None each without git.
+
+    In the image, whose own code cannot have been changed since, the commit that it was built from.
+    """
+    built = os.environ.get("SAMEBITS_COMMIT")
+    if built and folder.is_relative_to(find_root().resolve()):
+        clean = built.removesuffix("-dirty")  # as tools/image.py marks it
+        return {"commit": clean, "dirty": clean != built, "diff": None}
+    if checkout is None:
+        return {"commit": None, "dirty": None, "diff": None}
+    root, commit = checkout
+    changed = git.changes(root)
+    return {"commit": commit, "dirty": bool(changed), "diff": git.hash_of(root, changed) if changed else None}
+
+
+def here() -> dict[str, Any]:
+    """The commit of the working folder, and the toolkit."""
+    return {**state(Path.cwd(), git.checkout(Path.cwd())), "samebits": own()}
+
+
+def changed_files(folder: Path, files: Mapping[str, str]) -> list[str]:
+    """Which files of a manifest's `code` are not there, or are others; names as the manifest has them."""
+    return [name for name, sha256 in files.items() if _sha256(folder / placed(name)) != sha256]
+
+
+def imported() -> list[Path]:
+    """The imported modules' files that are the user's: not Python's, not installed, not samebits' own."""
+    files = (getattr(module, "__file__", None) for module in list(sys.modules.values()))
+    chosen = {file for file in files if isinstance(file, str) and _is_users(file)}
+    return sorted({path for file in chosen if _is_users(str(path := Path(os.path.realpath(file))))})
+
+
+def _is_users(file: str) -> bool:
+    parts = file.split(os.sep)
+    return (
+        not file.startswith(_installed())
+        and "site-packages" not in parts
+        and "dist-packages" not in parts
+        and os.path.isabs(file)
+    )
+
+
+@functools.cache
+def _installed() -> tuple[str, ...]:
+    """Folders whose files are no user's code, each with its last slash."""
+    paths = sysconfig.get_paths()
+    folders = {paths["stdlib"], paths["platstdlib"], paths["scripts"], str(OWN)}
+    if sys.prefix != sys.base_prefix:
+        folders.add(sys.prefix)
+    both = folders | {os.path.realpath(folder) for folder in folders}
+    return tuple(sorted(f"{folder}{os.sep}" for folder in both))
+
+
+@functools.cache
+def own() -> dict[str, str]:
+    """The toolkit: its version, one SHA-256 of its Python files' names and contents, the image's commit."""
+    built = os.environ.get("SAMEBITS_COMMIT")
+    return {"version": __version__, "sha256": _hash_of_python(OWN)} | ({"commit": built} if built else {})
+
+
+def _hash_of_python(folder: Path) -> str:
+    paths = sorted(folder.rglob("*.py"), key=lambda path: path.relative_to(folder).as_posix())
+    lines = (f"{sha256_file(path)}  {path.relative_to(folder).as_posix()}\n" for path in paths)
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def _sha256(path: Path) -> str | None:
+    try:
+        return sha256_file(path) if path.is_file() else None
+    except OSError:
+        return None
+
+
+def _shown_folder(folder: Path, checkout: tuple[Path, str] | None) -> str:
+    """From the project, else from the working folder where both are in one checkout, else from home."""
+    working = Path(os.path.realpath(Path.cwd()))
+    root = find_root().resolve()
+    near = folder.is_relative_to(working) or (checkout is not None and working.is_relative_to(checkout[0]))
+    if near and not folder.is_relative_to(root):
+        return os.path.relpath(folder, working)
+    return _shortened(folder)
+
+
+def _shortened(path: Path) -> str:
+    for folder, name in ((find_root().resolve(), ROOT), (Path.home(), HOME)):
+        if folder != Path("/") and path.is_relative_to(folder):
+            return str(Path(name) / path.relative_to(folder))
+    return str(path)
+
+
+def placed(name: str) -> Path:
+    """A path of a manifest's `code` on this machine."""
+    return Path(os.path.expanduser(name.replace(ROOT, str(find_root()))))
+
+
+def together(states: Iterable[Mapping[str, Any]]) -> str | None:
+    """In what the code of a run's parts differs, in words; None where it is one code."""
+    parts = list(states)
+    commits = list(dict.fromkeys(part.get("commit") for part in parts))
+    if len(commits) > 1:
+        return "on another commit (" + ", ".join((commit or "none")[:16] for commit in commits) + ")"
+    seen: dict[str, str] = {}
+    for part in parts:
+        for name, sha256 in (part.get("files") or {}).items():
+            if seen.setdefault(name, sha256) != sha256:
+                return f"with other code ({name})"
+    return None

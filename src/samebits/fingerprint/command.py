@@ -1,0 +1,103 @@
+"""`samebits fingerprint`: this environment's facts, and in what two fingerprints differ."""
+
+import dataclasses
+import json
+
+import click
+
+from samebits import _tables
+from samebits._printable import printable
+from samebits.errors import CheckFailed
+from samebits.fingerprint.diff import COLOURS, WORDS, Difference, change, differences, have_same_weights
+from samebits.fingerprint.facts import flatten
+from samebits.fingerprint.manifest import WEIGHTS
+from samebits.fingerprint.sources import here, read
+from samebits.framework import FRAMEWORKS
+
+
+@click.group("fingerprint", invoke_without_command=True)
+@click.option("--framework", type=click.Choice(list(FRAMEWORKS)), default=None, help="Whose facts to tell.")
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@click.option("--json", "json_", is_flag=True, help="Print JSON, which `samebits fingerprint diff` reads.")
+@click.pass_context
+def command(context: click.Context, framework: str | None, device: str, json_: bool) -> None:
+    """Print everything here that can change bits, as a run's manifest has it."""
+    if context.invoked_subcommand is not None:
+        return
+    facts = here(framework or "", device)
+    if json_:
+        click.echo(json.dumps(facts, indent=2))
+        return
+    for name, value in flatten(facts):
+        click.echo(f"{name} = {printable(value)}")
+
+
+@command.command("diff")
+@click.argument("first", metavar="A")
+@click.argument("second", metavar="B")
+@click.option("--all", "all_", is_flag=True, help="Show what cannot change bits, too.")
+@click.option("--json", "json_", is_flag=True, help="Print a JSON list instead of a table.")
+def diff_command(first: str, second: str, all_: bool, json_: bool) -> None:
+    """Show in what A and B differ and whether it can change the weights; exit with 1 when something may.
+
+    First settings, then data, code, versions, and last the machine. Two runs with the same weights differ in
+    nothing that matters: exit status 0. A and B are run folders, manifests, files that
+    `samebits fingerprint --json` made, names of golden.toml's entries, or the word `now`. `torch-cpu` is the
+    entry of this kind of CPU among those whose names begin so.
+    """
+    from samebits.fingerprint import command
+
+    command.show(first, second, all_, json_)
+
+
+def show(first: str, second: str, all_: bool, json_: bool) -> None:
+    """Print the differences; the command's own body.
+
+    Raises:
+        CheckFailed: some of them may change bits.
+    """
+    from samebits.fingerprint import golden  # it imports this module
+
+    facts = read(first), read(second)
+    if any(golden.ENTRY in one for one in facts):  # it holds only what decides
+        facts = golden.shrink(facts[0]), golden.shrink(facts[1])
+    found = differences(*facts)
+    if json_:
+        lines = [json.dumps(dataclasses.asdict(one)) for one in found]
+        click.echo("[\n" + ",\n".join(lines) + "\n]" if lines else "[]")
+    else:
+        if have_same_weights(*facts):
+            click.echo(f"the same weights: {facts[0][WEIGHTS]}")
+        print_differences([one for one in found if all_ or one.rank != "none"], f"{first} → {second}")
+        hidden = sum(one.rank == "none" for one in found)
+        if hidden and not all_:
+            more = "more " if len(found) > hidden else ""
+            click.echo(f"{hidden} {more}cannot change bits: --all shows them")
+    harmful = [one for one in found if one.rank != "none"]
+    if harmful:
+        certain = sum(one.rank == "changes" for one in harmful)
+        raise CheckFailed(f"differences that change bits: {certain}; that may: {len(harmful) - certain}")
+    if not found:
+        click.echo("no differences")
+
+
+def print_differences(found: list[Difference], heading: str) -> None:
+    """A row for each difference: whether it changes bits, which fact, from what to what, and why."""
+    if not found:
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=_tables.WIDTH)
+    table = Table(box=None, pad_edge=False)
+    table.add_column("", no_wrap=True)
+    table.add_column("fact", overflow="fold", max_width=36)
+    table.add_column(Text(printable(heading)), overflow="fold", ratio=1)
+    for one in found:
+        rank = Text(WORDS[one.rank], style=_tables.COLOURS[COLOURS[one.rank]])
+        values = Text(printable(change(one))).append(f"\n{one.why}", style="dim")
+        table.add_row(rank, Text(printable(one.fact)), values)
+    console.print(table)

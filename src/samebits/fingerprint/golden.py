@@ -1,0 +1,371 @@
+"""Golden hashes: committed weights' hashes, one for each kind of machine, each with what decided it."""
+
+import json
+import re
+import shlex
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from samebits._files import shown, write_whole
+from samebits._formats import FORMAT, refuse_other
+from samebits._json_files import SHA256, TABLE, TEXT, Shape, one_of
+from samebits._json_files import check as check_shape
+from samebits._printable import printable
+from samebits.errors import WrongUse
+from samebits.fingerprint import cpu
+from samebits.fingerprint.diff import LISTS, ORDER, WORDS, Difference, change, differences, group
+from samebits.fingerprint.facts import FOLLOWING_THE_HOST
+from samebits.fingerprint.manifest import WEIGHTS, of_manifest
+from samebits.process import variables
+
+HEADER = f"""\
+# The starters' hashes, one entry for each kind of CPU. A run with the same settings is compared with these:
+# `make train` says whether it matches, and why not. Written by `make golden`, never by hand.
+format = {FORMAT}
+"""
+HEX = 16  # digits of a hash in a sentence
+NAMED = 3  # files or facts in a sentence; `samebits fingerprint diff` has them all
+ENTRY = "golden entry"  # marks the facts of an entry, which are only those that decide
+SHAPES: dict[str, Shape] = {
+    "framework": TEXT,
+    "device": TEXT,
+    "profile": one_of(*variables.PROFILES),
+    WEIGHTS: SHA256,
+    "settings": TABLE,
+    "fingerprint": TABLE,
+}
+# What decides the weights of a training under determinism.env, beside the variables that are set otherwise.
+DECIDING = re.compile(
+    r"(python|libc|framework|profile|weights_sha256)$|setting |data\.|locks\.|cpu\.|device\.|loaded\.libm\."
+    r"|code\.(commit|dirty|files\.)"
+)
+LIBRARIES = {"torch": ("torch", "numpy"), "keras": ("keras", "tensorflow", "numpy")}
+MAKERS = {"GenuineIntel": "Intel", "AuthenticAMD": "AMD"}
+AVX512 = {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"}  # what libraries ask for, together
+
+
+def compare(manifest: dict[str, Any], path: Path | None = None, folder: Path | None = None) -> str:
+    """Whether a run matches its golden hash, and what differs if not.
+
+    Args:
+        manifest: the run's.
+        path: golden.toml.
+        folder: where the run lies, for the command that shows more.
+
+    Returns:
+        One line, and where the hash is another one a second line: what to type.
+    """
+    try:
+        golden = read(path or variables.find_root() / "golden.toml")
+    except WrongUse as error:  # at the end of a training: nothing may stop it now
+        return f"compared with no golden hash: {error}"
+    run = _entry(manifest)
+    names = [name for name, entry in golden.items() if _key(entry) == _key(run)]
+    if not names:
+        return f"no golden hash for these settings on this kind of device{_other_settings(golden, run)}"
+    own = [name for name in names if _kind(golden[name]) == _kind(run)]
+    if any(golden[name][WEIGHTS] == run[WEIGHTS] for name in own or names):
+        return "matches the golden hash"
+    name = (own or sorted(names, key=lambda name: _maker(golden[name]) != _maker(run)))[0]
+    said, hint = _verdict(golden[name], run, bool((manifest.get("code") or {}).get("dirty")))
+    line = f"another hash ({run[WEIGHTS][:HEX]}…) than golden.toml's {name} ({golden[name][WEIGHTS][:HEX]}…)"
+    more = f"why they differ: {_command('fingerprint', 'diff', name, shown(folder or Path('runs')))}"
+    return f"{line}{said}\n  {hint}{more}"
+
+
+def _verdict(entry: Mapping[str, Any], run: Mapping[str, Any], dirty: bool) -> tuple[str, str]:
+    """What follows the two hashes, and what can be typed."""
+    found = [one for one in differences(_facts(entry), _facts(run)) if one.rank != "none"]
+    reasons = _reasons(found, entry, run, dirty)
+    groups = {group(one.fact) for one in found} | ({"code"} if dirty else set())
+    if reasons:
+        on_cpu = run["profile"] == "run" and run["device"] == "cpu"
+        hint = "PROFILE=portable gives one hash on both; " if on_cpu and groups == {"machine"} else ""
+        certain = any(one.rank == "changes" for one in found)
+        how = "" if "code" in groups else ", as expected" if certain else ", perhaps for this reason"
+        return f"{how}: {'; '.join(reasons)}", hint
+    was, is_ = (_facts(one).get("cpu.model", "unknown") for one in (entry, run))
+    if run["profile"] == "portable" and was != is_:
+        broken = f", and only the CPU differs ({was} → {is_}): PROFILE=portable promises one hash on both"
+        return broken, "this is a fault, `make portable-proof` looks for the operation; "
+    commit = _facts(entry).get("code.commit", "")[:HEX]
+    since = f" (samebits itself, or a file since commit {commit})" if commit else ""
+    same = f", and nothing that is known differs: the code changed{since}, or the training does not repeat"
+    return same, "`make smoke` shows whether it repeats; "
+
+
+def _reasons(
+    found: Iterable[Difference], entry: Mapping[str, Any], run: Mapping[str, Any], dirty: bool
+) -> list[str]:
+    """What differs, in words; what somebody changed comes before what the machine is."""
+    of = {name: [one for one in found if group(one.fact) == name] for name in ORDER}
+    reasons = [f"{one.fact.removeprefix('variables.')} differs ({change(one)})" for one in of["settings"]]
+    if of["data"]:
+        was, is_ = (_named([fact[5:] for fact in _parted(one, "data.", of["data"])]) for one in (entry, run))
+        changed = f"{was or 'none'} → {is_ or 'none'}" if was != is_ else f"another {was}"
+        reasons.append(f"your data differ ({changed})")
+    files = _named([one.fact.removeprefix("code.files.") for one in of["code"] if ".files." in one.fact])
+    if dirty or files:
+        what = "the code has uncommitted changes" if dirty else "the code is other code"
+        reasons.append(what + (f" ({files})" if files else ""))
+    reasons += [f"{one.fact.split('.', 1)[-1]} differs ({change(one)})" for one in of["versions"]]
+    if len(reasons) > NAMED + 1:
+        reasons[NAMED:] = [f"{len(reasons) - NAMED} more"]
+    return reasons + _machines(of["machine"], entry, run)
+
+
+def _machines(found: list[Difference], entry: Mapping[str, Any], run: Mapping[str, Any]) -> list[str]:
+    if not found:
+        return []
+    if run["device"] == "cpu":
+        was, is_ = ((_maker(one), _vectors(one)) for one in (entry, run))
+        if was != is_:
+            parts = 1 if was[0] != is_[0] and was[1] == is_[1] else 2
+            there, here = (" with ".join(one[:parts]) for one in (was, is_))
+            return [f"that one was made on {there}, this CPU is {here}"]
+    lists = [one for one in found if LISTS.match(one.fact)]
+    named = [one for one in found if one not in lists] + lists
+    return [f"on another machine ({', '.join(f'{one.fact}: {change(one)}' for one in named[:NAMED])})"]
+
+
+def _parted(one: Mapping[str, Any], prefix: str, found: Iterable[Difference]) -> list[str]:
+    return [each.fact for each in found if each.fact in _facts(one) and each.fact.startswith(prefix)]
+
+
+def _named(names: list[str]) -> str:
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(names[:NAMED]) + more
+
+
+def _other_settings(golden: Mapping[str, Any], run: Mapping[str, Any]) -> str:
+    for name, entry in golden.items():
+        if _key(entry)[:3] == _key(run)[:3] and entry["settings"].keys() == run["settings"].keys():
+            pairs = ((key, entry["settings"][key], value) for key, value in run["settings"].items())
+            other = [f"{key} {was} → {is_}" for key, was, is_ in pairs if was != is_]
+            return f" ({name} has others: {_named(other)})"
+    return ""
+
+
+def _command(*words: str) -> str:
+    """A command of samebits' as it can be typed in this folder."""
+    entrypoint = variables.find_root().resolve() / "entrypoint"
+    if not entrypoint.exists():
+        return shlex.join(["samebits", *words])
+    near = entrypoint.is_relative_to(Path.cwd())
+    start = f"./{entrypoint.relative_to(Path.cwd())}" if near else str(entrypoint)
+    return shlex.join([start, "samebits", *words])
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The entries of a golden file by name; none when there is no such file.
+
+    Raises:
+        WrongUse: the file is not TOML, or of another format, or an entry lacks something.
+    """
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise WrongUse(f"{path} cannot be read: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:
+        raise WrongUse(f"{path} is not valid TOML: {error}") from None
+    again = "; `make golden` in a checkout without this file makes a new one"
+    refuse_other(path, content.pop("format", 1 if content else FORMAT), again)
+    check_shape(content, dict.fromkeys(content, TABLE), path)
+    for name, entry in content.items():
+        check_shape(entry, SHAPES, f"{path}, [{name}]", whole=True)
+        facts = entry["fingerprint"]
+        check_shape(facts, dict.fromkeys(facts, TEXT), f"{path}, [{name}.fingerprint]")
+    return content
+
+
+def facts_of(name: str) -> dict[str, str]:
+    """The facts of an entry; of `torch-cpu`, that for this CPU's kind among those that begin so.
+
+    Raises:
+        WrongUse: there is none.
+    """
+    entries = read(variables.find_root() / "golden.toml")
+    names = [name] if name in entries else sorted(one for one in entries if one.startswith(f"{name}-"))
+    if not names:
+        known = ", ".join(entries) or "which has none"
+        raise WrongUse(f"{name} is no run folder, no file and no entry of golden.toml ({known})")
+    here = {f"cpu.{fact}": value for fact, value in cpu.processor().items()}
+    machine = _maker({"fingerprint": here}), _vectors({"fingerprint": here})
+    own = (one for one in names if (_maker(entries[one]), _vectors(entries[one])) == machine)
+    run = [one for one in own if entries[one]["profile"] == "run"] or names
+    return _facts(entries[run[0]])
+
+
+@click.command("golden")
+@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
+def command(runs: tuple[Path, ...]) -> None:
+    """Make the hashes of finished RUNS the golden ones of their settings on this kind of machine."""
+    from samebits.fingerprint.manifest import read_manifest
+
+    path = variables.find_root() / "golden.toml"
+    golden = read(path)
+    for folder in runs:
+        manifest = read_manifest(folder)
+        refuse_unknown_code(folder, manifest)
+        entry = _entry(manifest)
+        same = [name for name in golden if _key(golden[name]) == _key(entry)]
+        name = next((name for name in same if _kind(golden[name]) == _kind(entry)), "")
+        name = name or _name(entry, golden)
+        print(printable("\n".join(changes(name, golden.get(name), entry))))
+        if name not in golden or not _is_confirmed(golden[name], entry):
+            golden[name] = entry
+        if old := [one for one in same if one != name and _files(golden[one]) != _files(entry)]:
+            print(f"  other code made {', '.join(old)}: `make golden` on such a machine")
+    write_whole(path, HEADER + "".join(_table(name, golden[name]) for name in sorted(golden)))
+
+
+def _is_confirmed(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+    """Whether a run only repeats an entry, perhaps on another machine: then the entry stays as it is."""
+    first, second = (
+        {
+            fact: value
+            for fact, value in _facts(one).items()
+            if group(fact) != "machine" and fact != "code.commit"
+        }
+        for one in (before, after)
+    )
+    return first == second
+
+
+def refuse_unknown_code(folder: Path, manifest: dict[str, Any]) -> None:
+    """A golden hash must be one that a commit gives.
+
+    Raises:
+        WrongUse: the run's code was changed after its commit, or is of none.
+    """
+    code = manifest.get("code") or {}
+    if code.get("commit") is None:
+        raise WrongUse(f"{folder} was made outside of a git checkout: commit the code, then `make golden`")
+    if code["dirty"]:
+        commit = code["commit"][:12]
+        raise WrongUse(f"{folder}'s code differs from commit {commit}: commit or stash, then `make golden`")
+
+
+def changes(name: str, before: dict[str, Any] | None, after: dict[str, Any]) -> list[str]:
+    """What a new entry changes, in lines: the hash first, then what of its facts can change bits."""
+    if before is None:
+        return [f"{name}: new, {after[WEIGHTS][:HEX]}…"]
+    if before[WEIGHTS] == after[WEIGHTS]:
+        return [f"{name}: the same hash, {after[WEIGHTS][:HEX]}…"]
+    lines = [f"{name}: {before[WEIGHTS][:HEX]}… → {after[WEIGHTS][:HEX]}…"]
+    for one in differences(_facts(before), _facts(after)):
+        if one.rank != "none":
+            lines.append(f"  {WORDS[one.rank]}: {one.fact}: {change(one)}")
+    return lines
+
+
+def shrink(facts: Mapping[str, str]) -> dict[str, str]:
+    """Those of a run's facts that decide: no variable that has the value which determinism.env gives it."""
+    profile = facts.get("profile", "run")
+    rows = {f"variables.{row.name}": _usual(row, profile) for row in variables.read()}
+    rows = {name: value for name, value in rows.items() if name not in FOLLOWING_THE_HOST}
+    libraries = [f"libraries.{name}" for name in LIBRARIES.get(facts.get("framework", ""), ())]
+    if facts.get("device.kind", "cpu") != "cpu":
+        libraries += [name for name in facts if name.startswith("libraries.nvidia-")]
+    kept = {
+        name: value
+        for name, value in facts.items()
+        if value and (DECIDING.match(name) or name in libraries or rows.get(name, value) != value)
+    }
+    if "python" in kept:
+        kept["python"] = ".".join(kept["python"].split(".")[:2])  # a patch release computes alike
+    if kept.get("code.dirty") == "False":  # as every entry is
+        del kept["code.dirty"]
+    return kept
+
+
+def _usual(row: variables.Row, profile: str) -> str:
+    """The value of a variable that a run has whose user chose nothing."""
+    ours = row.policy in ("pin", "ambient", "merge") or (row.policy == "portable" and profile == "portable")
+    return row.value.replace("${SAMEBITS_THREADS}", "1") if ours else ""
+
+
+def _entry(manifest: dict[str, Any]) -> dict[str, Any]:
+    manifest = {"framework": "", **manifest}
+    beside = ("framework", "profile", WEIGHTS)  # fields of their own, like the settings
+    facts = shrink({"profile": manifest.get("profile", "run"), **of_manifest(manifest)})
+    return {
+        "framework": manifest["framework"],
+        "device": manifest["device"],
+        "profile": manifest.get("profile", "run"),
+        WEIGHTS: manifest[WEIGHTS],
+        "settings": manifest["deciding_settings"],
+        "fingerprint": {
+            name: value
+            for name, value in facts.items()
+            if name not in beside and not name.startswith(("setting ", "code.dirty"))
+        },
+    }
+
+
+def _facts(entry: Mapping[str, Any]) -> dict[str, str]:
+    """An entry's facts as `samebits fingerprint diff` compares them."""
+    settings = {f"setting {name}": str(value) for name, value in entry["settings"].items()}
+    beside = {name: entry[name] for name in ("framework", "profile", WEIGHTS)}
+    return {ENTRY: "", **beside, **settings, **entry["fingerprint"]}
+
+
+def _key(entry: Mapping[str, Any]) -> tuple[Any, ...]:
+    return entry["framework"], entry["device"], entry["profile"], sorted(entry["settings"].items())
+
+
+def _files(entry: Mapping[str, Any]) -> dict[str, str]:
+    return {name: value for name, value in entry["fingerprint"].items() if name.startswith("code.files.")}
+
+
+def _kind(entry: Mapping[str, Any]) -> tuple[str, ...]:
+    """The kind of machine that an entry is for.
+
+    On a GPU its model. On a CPU its maker, by which MKL chooses, the widest vector instructions, by which
+    torch, oneDNN, NumPy and Eigen do, and MKL's branch. The profile portable has one kind.
+    """
+    if entry["device"] != "cpu":
+        return (entry["fingerprint"].get("device.model", ""),)
+    if entry["profile"] == "portable":
+        return ()
+    return _maker(entry), _vectors(entry), entry["fingerprint"].get("cpu.mkl", "")
+
+
+def _maker(entry: Mapping[str, Any]) -> str:
+    vendor = entry["fingerprint"].get("cpu.vendor", "unknown")
+    return MAKERS.get(vendor, vendor)
+
+
+def _vectors(entry: Mapping[str, Any]) -> str:
+    there = set(entry["fingerprint"].get("cpu.instructions", "").split())
+    if there >= AVX512:
+        return "AVX-512"
+    return "AVX2" if {"avx2", "fma"} <= there else "SSE"
+
+
+def _name(entry: Mapping[str, Any], taken: Mapping[str, Any]) -> str:
+    """framework-device-kind, with a number where that is another entry's name."""
+    if entry["profile"] == "run":
+        kind = _kind(entry)[:2] if entry["device"] == "cpu" else _kind(entry)
+    else:
+        kind = (entry["profile"],)
+    words = (re.sub(r"[^a-z0-9]+", "-" if entry["device"] != "cpu" else "", word.lower()) for word in kind)
+    name = "-".join(filter(None, (entry["framework"], entry["device"], *words)))
+    numbers = (f"{name}-{number}" for number in range(2, len(taken) + 3))
+    return name if name not in taken else next(one for one in numbers if one not in taken)
+
+
+def _table(name: str, entry: Mapping[str, Any]) -> str:
+    """TOML; for strings, numbers and booleans its notation is JSON's."""
+    lines = [f"\n[{name}]"]
+    lines += [f"{key} = {json.dumps(value)}" for key, value in entry.items() if not isinstance(value, dict)]
+    for table in ("settings", "fingerprint"):
+        lines.append(f"\n[{name}.{table}]")
+        lines += [f"{json.dumps(key)} = {json.dumps(value)}" for key, value in entry[table].items()]
+    return "\n".join(lines) + "\n"

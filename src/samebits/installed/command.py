@@ -1,0 +1,59 @@
+"""`samebits attest`: hold every file of the environment against the locks."""
+
+import dataclasses
+import json
+import platform
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from samebits._findings import print_table
+from samebits.errors import CheckFailed, WrongUse
+from samebits.process.variables import TABLE, find_root
+
+LOCK, DEV_LOCK, CONDA_LOCK = "requirements.lock", "locks/requirements-dev.lock", "conda-lock.yml"
+FILE = click.Path(path_type=Path)
+
+
+@click.command()
+@click.option("--environment", "folder", type=FILE, help="A virtual environment.  [default: this one]")
+@click.option("--lock", "locks", type=FILE, multiple=True,
+              help="A lock of wheels, once or more.  [default: this project's]")  # fmt: skip
+@click.option("--conda-lock", type=FILE, help="The lock of conda's Python.  [default: this project's]")
+@click.option("--json", "json_", is_flag=True, help="Print a JSON list with every fault, not a table.")
+def command(folder: Path | None, locks: Sequence[Path], conda_lock: Path | None, json_: bool) -> None:
+    """Compare every installed file with locks, RECORDs and sources; exit with 1 when one differs.
+
+    Without a lock it says whether files are as their wheels' RECORDs have them, and not whether they are the
+    packages that were meant.
+    """
+    from samebits.installed.attest import attest, project, some  # packaging takes a tenth of a second
+    from samebits.installed.venv import find
+
+    root = find_root()
+    environment = find(folder or Path(sys.prefix), root)
+    here = ".".join(platform.python_version_tuple()[:2])
+    if environment.python != here:
+        raise WrongUse(f"this is Python {here}; bytecode of {environment.python} needs {environment.python}")
+    if not locks:
+        development = not environment.is_images and (environment.prefix / ".ready-dev").exists()
+        locks = [root / LOCK, root / DEV_LOCK] if development else [root / LOCK]
+        if not locks[0].exists() and not (root / CONDA_LOCK).exists():
+            locks = []  # somebody's own project
+    try:
+        checks = attest(environment, locks, conda_lock or root / CONDA_LOCK)
+        if folder is None and (root / TABLE).exists():
+            checks.append(project(root))
+    except OSError as error:  # somebody else's file, or one that goes while it is looked at
+        raise CheckFailed(f"{error.filename} cannot be read: {error.strerror}") from None
+    if json_:
+        lines = (json.dumps({**dataclasses.asdict(check), "state": check.state}) for check in checks)
+        click.echo("[\n" + ",\n".join(lines) + "\n]")
+    else:
+        print_table([check.finding() for check in checks])
+    wrong = [check for check in checks if check.faults]
+    if wrong:
+        faults = [fault for check in wrong for fault in check.faults]
+        raise CheckFailed(f"{len(wrong)} of {len(checks)} checks failed: {some(faults)}")

@@ -1,0 +1,211 @@
+"""This process: whether it was started as determinism.env says, and what the libraries made of it."""
+
+import dataclasses
+import json
+import os
+import re
+import shlex
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from samebits.errors import WrongUse
+from samebits.process import cpu_kernels, effective, started
+from samebits.process.command_line import hint, typed
+from samebits.process.variables import PROFILES, Row, find_root, read
+
+SWITCHES = {"on": {"1", "true", "yes", "on"}, "off": {"0", "false", "no", "off"}}
+KERAS_DEFAULTS = {"floatx": "float32", "epsilon": 1e-07, "image_data_format": "channels_last"}
+
+_warned = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Fault:
+    """One thing about this process that can change bits.
+
+    Attributes:
+        name: the variable of determinism.env that it is about.
+        line: what is wrong: the thing, what it is, what it must be.
+        mend: what to do about it.
+    """
+
+    name: str
+    line: str
+    mend: str
+
+
+def this_process(strict: bool) -> None:
+    """Compare this process with determinism.env.
+
+    Args:
+        strict: raise when something is wrong. Otherwise the first call in a process says it on stderr.
+
+    Raises:
+        WrongUse: naming the first wrong variable, what it is, what it must be, and what to do.
+    """
+    global _warned
+    if (_warned and not strict) or _is_data_worker():
+        return
+    found = faults()
+    if found:
+        more = f" ({len(found) - 1} more: see `{hint('samebits', 'doctor')}`)" if len(found) > 1 else ""
+        line = f"{found[0].line}: {found[0].mend}{more}"
+        if strict:
+            raise WrongUse(line)
+        print(f"samebits: {line}", file=sys.stderr)
+    _warned = True
+
+
+def faults() -> list[Fault]:
+    """Everything that is wrong with this process: variables in the order of determinism.env, then values."""
+    names = set(started.allowed())
+    rows = [row for row in read() if row.name not in names]
+    found = [fault for row in rows if (fault := _variable_fault(row))]
+    known = {fault.name for fault in found}
+    # An effective value follows from its variable: one line for both.
+    return found + [fault for fault in _effective_faults() if fault.name not in known | names]
+
+
+def must_be(row: Row, environment: Mapping[str, str]) -> str:
+    """What a variable must be, when `environment` has it otherwise; empty when all is well."""
+    now = environment.get(row.name, "")
+    value = row.filled(started.environment())
+    policy = row.policy
+    if policy == "portable" and started.profile() == "portable":
+        policy = "pin" if value else "forbid"
+    match policy:
+        case "pin" | "ambient":
+            same = now == value or now.lower() in SWITCHES.get(row.kind, ())
+            return "" if same else f"must be '{value}'"
+        case "merge":
+            unmet = [flag for flag in value.split() if not _holds(now.split(), flag)]
+            return f"must hold {' '.join(unmet)}" if unmet else ""
+        case "forbid":
+            return "must not be set" if now else ""
+        case "remove":
+            strange = [entry for entry in _entries(row, now) if not _stays(row, entry, value)] if now else []
+            return f"must not hold {' '.join(map(repr, strange))}" if strange else ""
+    return ""
+
+
+def _variable_fault(row: Row) -> Fault | None:
+    if must := must_be(row, started.environment()):
+        line, mend = _is(row.name, started.environment()), f"start it with `{_right_command()}`"
+    elif must := must_be(row, os.environ):
+        mend = f"do not change it inside Python, or SAMEBITS_ALLOW={row.name} says that you mean it"
+        line = f"{_is(row.name, os.environ)} since Python started"
+    else:
+        return None
+    return Fault(row.name, f"{line}, {must}", mend)
+
+
+def _is(name: str, environment: Mapping[str, str]) -> str:
+    return f"{name} is '{environment[name]}'" if environment.get(name) else f"{name} is not set"
+
+
+def _holds(flags: list[str], flag: str) -> bool:
+    """Whether flags hold `flag` and nothing that contradicts it; a bare --flag means --flag=true."""
+    name = flag.partition("=")[0]
+    said = [word if "=" in word else f"{word}=true" for word in flags if word.partition("=")[0] == name]
+    return bool(said) and set(said) == {flag}
+
+
+def _entries(row: Row, now: str) -> list[str]:
+    if row.kind == "entries":
+        return now.split(":")
+    return re.split("[:;]", now) if row.kind == "libraries" else [now]
+
+
+def _stays(row: Row, entry: str, value: str) -> bool:
+    if row.kind == "entries":
+        return _is_inside(entry, value)
+    if row.kind == "libraries":
+        return "$" not in entry and not any((Path(entry) / name).exists() for name in value.split())
+    return False
+
+
+def _is_inside(entry: str, project: str) -> bool:
+    """Whether an entry of PYTHONPATH is a folder of the project, and not one of installed packages."""
+    strange = not entry or ".." in entry or any(f"/{word}-packages" in entry for word in ("site", "dist"))
+    if strange or project == "/":
+        return False
+    # A relative path begins in the working folder, whose name has no links in it.
+    return Path(entry).is_relative_to(project) or (
+        not os.path.isabs(entry) and Path.cwd().is_relative_to(Path(project).resolve())
+    )
+
+
+def _effective_faults() -> list[Fault]:
+    environment = started.environment()
+    found: list[Fault] = []
+
+    def expect(name: str, what: str, now: object, must: object, mend: str) -> None:
+        if str(now) != str(must):
+            undo = f"remove the call that changed it, or SAMEBITS_ALLOW={name} says that you mean it"
+            found.append(Fault(name, f"{what} is {now}, must be {must} ({name})", mend or undo))
+
+    if started.profile() not in PROFILES:
+        line = f"SAMEBITS_PROFILE is '{started.profile()}', must be {' or '.join(PROFILES)}"
+        found.append(Fault("SAMEBITS_PROFILE", line, f"start it with `{_right_command()}`"))
+    if sys.flags.hash_randomization:
+        line = "PYTHONHASHSEED is set, but Python does not heed it"
+        found.append(Fault("PYTHONHASHSEED", line, "start Python without -E, -I and -R"))
+    if torch := effective.imported("torch", "get_num_threads"):
+        threads = environment.get("OMP_NUM_THREADS", "").partition(",")[0]
+        more = f"set SAMEBITS_THREADS={torch.get_num_threads()} instead of torch.set_num_threads"
+        expect("OMP_NUM_THREADS", "torch.get_num_threads()", torch.get_num_threads(), threads, more)
+        # torch.set_num_threads sets MKL's too; without it, MKL's own number must have been heeded.
+        mkl, threads = effective.mkl_threads(torch), environment.get("MKL_NUM_THREADS", "").partition(",")[0]
+        if mkl is not None and mkl != torch.get_num_threads():
+            expect("MKL_NUM_THREADS", "MKL's number of threads", mkl, threads, "")
+    if effective.imported("numpy", "_core"):
+        for pool in cpu_kernels.thread_pools():
+            if pool["internal_api"] == "openblas":
+                must = environment.get("OPENBLAS_NUM_THREADS")
+                expect("OPENBLAS_NUM_THREADS", "OpenBLAS's number of threads", pool["num_threads"], must, "")
+    if started.profile() == "portable":
+        imported = effective.imported("torch", "get_num_threads"), effective.imported("numpy", "_core")
+        for name, (what, now) in cpu_kernels.chosen(*imported).items():
+            expect(name, what, now, cpu_kernels.PORTABLE[name], "set it before Python starts, not inside")
+    if tensorflow := effective.imported("tensorflow", "config"):
+        for kind in ("intra", "inter"):
+            name = f"TF_NUM_{kind.upper()}OP_THREADS"
+            what = f"tf.config.threading.get_{kind}_op_parallelism_threads()"
+            expect(name, what, effective.tensorflow_threads(tensorflow, kind), environment.get(name), "")
+    settings = Path(environment.get("KERAS_HOME") or "~/.keras").expanduser() / "keras.json"
+    for key, now in _keras_settings(settings).items():
+        expect("KERAS_HOME", f"{key} in {settings}", now, KERAS_DEFAULTS.get(key, now), f"delete {settings}")
+    return found
+
+
+def _keras_settings(path: Path) -> dict[str, Any]:
+    try:
+        settings = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # Keras, too, goes on with its defaults
+        return {}
+    return settings if isinstance(settings, dict) else {}
+
+
+def _is_data_worker() -> bool:
+    """torch gives its data workers one thread each, and their parent was checked."""
+    data = effective.imported("torch.utils.data", "get_worker_info")
+    return data is not None and data.get_worker_info() is not None
+
+
+def _right_command() -> str:
+    """The command line that would have been right, in the user's own words, and found from where they are."""
+    if "ipykernel" in sys.modules:  # a kernel has its environment from the server that started it
+        notebooks = find_root() / "tools/notebooks.py"
+        own = f"make -C {shlex.quote(str(find_root()))} notebook"
+        return own if notebooks.exists() else "samebits exec -- jupyter lab"
+    door = find_root() / "entrypoint"
+    through = str(door) if door.exists() else f"{sys.executable} -m samebits exec --"
+    if shutil.which("samebits"):
+        through = "samebits exec --"
+    words = list(sys.orig_argv)
+    if sys.argv[:1] == ["-c"] and "-c" in words:
+        return f"{through} python {shlex.join(words[1 : words.index('-c') + 1])} …"
+    return f"{through} {shlex.join(typed(words, sys.executable))}"

@@ -1,0 +1,96 @@
+"""The command that made a run, as somebody else can give it: no folder of this machine in it."""
+
+import os
+import shlex
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from samebits.errors import WrongUse
+from samebits.process.variables import find_root
+
+ROOT, HOME = "${SAMEBITS_ROOT}", "~"  # what stands for these folders
+STDIN = ("-", "-i")
+
+
+def hint(*words: str) -> str:
+    """A command as somebody types it who reads a message of ours: it runs as it is printed.
+
+    Outside of entrypoint, and where the environment is activated, that is the command itself; else it goes
+    through entrypoint, which finds `python` and `samebits`.
+
+    >>> hint("samebits", "doctor", "--all")
+    './entrypoint samebits doctor --all'
+    """
+    through, words = words[0] == "./entrypoint", words[words[0] == "./entrypoint" :]
+    command = shlex.join(words)
+    # entrypoint puts the environment first on PATH; the user's own shell may not have it at all.
+    if not through and "SAMEBITS_ENTRYPOINT" not in os.environ and shutil.which(words[0]):
+        return command
+    try:
+        root = find_root()
+    except WrongUse:
+        return command
+    if not (root / "entrypoint").exists():  # somebody's own project, with samebits installed
+        return command if words[0] == "samebits" else f"samebits exec -- {command}"
+    here = "./entrypoint" if root.resolve() == Path.cwd() else shlex.quote(str(root / "entrypoint"))
+    return f"{here} {command}"
+
+
+def typed(arguments: Sequence[str], executable: str) -> list[str]:
+    """A process's arguments as its user typed them: `python`, or the name of a console script."""
+    words = list(arguments)
+    script = Path(os.path.abspath(words[1])) if len(words) > 1 else Path()
+    if script.parent == Path(executable).parent:  # a console script: its first line named this Python
+        return [script.name, *words[2:]]
+    if words and Path(words[0]).name.startswith("python"):
+        words[0] = "python"
+    return words
+
+
+def recorded() -> list[str]:
+    """This process's command for the manifest, with paths from the working folder, the project or home."""
+    return [_shortened(word) for word in typed(sys.orig_argv, sys.executable)]
+
+
+def working_folder() -> str | None:
+    """Where this process was started, seen from the project; None elsewhere."""
+    here, root = Path.cwd(), find_root().resolve()
+    return str(here.relative_to(root)) if here.is_relative_to(root) else None
+
+
+def read(manifest: Mapping[str, object], path: Path) -> list[str]:
+    """The command of a manifest, for this machine.
+
+    Raises:
+        WrongUse: no command repeats what it tells of.
+    """
+    words = manifest.get("command")
+    if not isinstance(words, list) or not words or not all(isinstance(word, str) for word in words):
+        raise WrongUse(f"{path} does not say which command made the run, so nothing can repeat it")
+    if any("ipykernel" in word for word in words[:3]):
+        raise WrongUse(f"{path} tells of a run in a notebook: run the notebook from the top to repeat it")
+    if Path(words[0]).name.startswith("python"):
+        words = ["python", *words[1:]]  # earlier manifests have the interpreter's whole path
+        if len(words) == 1 or words[1] in STDIN:
+            raise WrongUse(f"{path} tells of a program that was typed in or piped in: {shlex.join(words)}")
+    return [_lengthened(word) for word in words]
+
+
+def _shortened(word: str) -> str:
+    option, equals, path = word.rpartition("=")
+    if not path.startswith("/"):
+        return word
+    folders = ((Path.cwd(), ""), (find_root(), ROOT), (Path.home(), HOME))
+    for folder, name in folders:
+        if folder != Path("/") and Path(path).is_relative_to(folder):
+            return option + equals + str(Path(name) / Path(path).relative_to(folder))
+    return word
+
+
+def _lengthened(word: str) -> str:
+    option, equals, path = word.rpartition("=")
+    if path.startswith(f"{HOME}/"):
+        path = os.path.expanduser(path)
+    return option + equals + path.replace(ROOT, str(find_root()))

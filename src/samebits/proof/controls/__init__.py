@@ -1,0 +1,212 @@
+"""The proof that the smoke test can fail: perturbations, each tried with samebits' protection and without."""
+
+import dataclasses
+import json
+import os
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from samebits._tables import Cell, print_table
+from samebits.errors import CheckFailed, WrongUse
+from samebits.proof.controls.table import (
+    FRAMEWORKS,
+    SHORT,
+    Control,
+    Variant,
+    controls,
+    environment,
+    write_keras_json,
+)
+from samebits.proof.smoke import Watch, keep_runs, runs_folder, show
+from samebits.proof.trainings import Child, train
+
+HEX = 8  # digits of a hash that are shown
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """What a control showed: the hashes of its four runs (none where it cannot bite) and the verdict.
+
+    Attributes:
+        verdict: "shown", "cannot bite" or "failed".
+        reason: why, for the last two.
+    """
+
+    name: str
+    what: str
+    verdict: str
+    reason: str = ""
+    baseline: str = ""
+    protected: str = ""
+    plain_baseline: str = ""
+    unprotected: str = ""
+
+
+@click.command("smoke-controls", context_settings={"allow_interspersed_args": False})
+@click.option(
+    "--framework",
+    type=click.Choice(FRAMEWORKS),
+    default=FRAMEWORKS[0],
+    envvar="FRAMEWORK",
+    show_default=True,
+)
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", envvar="DEVICE")
+@click.option("--only", multiple=True, metavar="NAME", help="Only this control (may be given again).")
+@click.option("--jobs", type=click.IntRange(1), default=1, envvar="JOBS", help="How many trainings at once.")
+@click.option("--json", "as_json", is_flag=True, help="Print the results as one JSON object.")
+@click.argument("module", required=False)
+@click.argument("arguments", metavar="[ARGS]...", nargs=-1, type=click.UNPROCESSED)
+def command(
+    framework: str,
+    device: str,
+    only: tuple[str, ...],
+    jobs: int,
+    as_json: bool,
+    module: str | None,
+    arguments: tuple[str, ...],
+) -> None:
+    """Show that the smoke test can fail, and that it is samebits that keeps it from failing.
+
+    Each control perturbs a training (MODULE ARGS, by default two epochs of the starter) and trains it with
+    samebits' protection, which must give the baseline's hash, and without, which must give another. Exit
+    status 1 when one does not.
+    """
+    with runs_folder() as folder:
+        write_keras_json(folder)
+        threads = int(os.environ.get("SAMEBITS_THREADS") or 1)
+        chosen = _choose(controls(framework, threads, folder.resolve()), only)
+        script = [module or f"starter.train_{framework}", *(arguments or SHORT), "--device", device]
+        trainings = Trainings(folder, framework, script, jobs, Watch(not as_json))
+        results = run_controls(chosen, trainings)
+        failed = [result for result in results if result.verdict == "failed"]
+        kept = keep_runs(folder) if failed else None
+    if as_json:
+        rows = [dataclasses.asdict(result) for result in results]
+        print(json.dumps({"framework": framework, "device": trainings.device, "controls": rows}, indent=2))
+    else:
+        show_table(framework, trainings.device, results)
+        count = Counter(result.verdict for result in results)
+        print(", ".join(f"{number} {verdict}" for verdict, number in count.items()))
+    if failed:
+        reasons = "; ".join(f"{result.name}: {result.reason}" for result in failed)
+        raise CheckFailed(f"{len(failed)} of {len(results)} controls failed: {reasons} (runs kept in {kept})")
+
+
+class Trainings:
+    """Runs variants of a training script, each once, and knows their hashes."""
+
+    def __init__(self, folder: Path, framework: str, script: Sequence[str], jobs: int, watch: Watch) -> None:
+        self.hashes: dict[Variant, str] = {}
+        self.device = ""
+        self._folder, self._framework, self._script = folder, framework, list(script)
+        self._jobs, self._watch = jobs, watch
+
+    def run(self, named: dict[Variant, str]) -> None:
+        """Run variants, each under a name that is shown."""
+        children = {
+            variant: Child(
+                name,
+                self._command(variant),
+                (
+                    self._folder / f"{len(self.hashes) + at}-{name.replace(', ', '-').replace(' ', '-')}"
+                ).resolve(),
+                environment(variant, os.environ),
+            )
+            for at, (variant, name) in enumerate(named.items(), start=1)
+        }
+        variants = {child: variant for variant, child in children.items()}
+        for finished in show(train(children.values(), self._jobs, self._watch), self._watch):
+            self.hashes[variants[finished.child]] = finished.sha256
+            if not self.device:
+                manifest = json.loads((finished.child.folder / "manifest.json").read_text())
+                self.device = manifest["device"]
+
+    def _command(self, variant: Variant) -> list[str]:
+        perturb = [
+            "python",
+            "-m",
+            "samebits.proof.controls.perturb",
+            "--framework",
+            self._framework,
+            *variant.flags,
+        ]
+        script = self._script
+        if variant.hazards:
+            script = [f"samebits.proof.hazards_{self._framework}", *script[-2:]]  # with the same --device
+        return [*perturb, *script, *variant.arguments]
+
+
+def run_controls(chosen: Sequence[Control], trainings: Trainings) -> list[Result]:
+    """Run what the controls need, each training once."""
+    trainings.run({Variant(): "baseline"})  # it also tells on which device
+    named: dict[Variant, str] = {}
+    for control in chosen:
+        if control.cannot_bite(trainings.device):
+            continue
+        kinds = ("baseline", "with", "baseline without", "without")
+        for variant, kind in zip(control.runs(), kinds, strict=True):
+            if variant not in trainings.hashes:
+                named.setdefault(variant, f"{control.name}, {kind}")
+    trainings.run(named)
+    return [_judge(control, trainings) for control in chosen]
+
+
+def _judge(control: Control, trainings: Trainings) -> Result:
+    reason = control.cannot_bite(trainings.device)
+    if reason:
+        return Result(control.name, control.what, "cannot bite", reason)
+    hashes = [trainings.hashes[variant] for variant in control.runs()]
+    baseline, protected, plain_baseline, unprotected = hashes
+    if control.expected == "may" and baseline == protected and plain_baseline == unprotected:
+        return Result(
+            control.name, control.what, "cannot bite", "this training's sums are too short", *hashes
+        )
+    if control.expected in ("always", "may"):
+        if baseline == protected:
+            reason = "with the protection the bits are the baseline's, and must be others"
+    elif baseline != protected:
+        reason = "with the protection the bits are not the baseline's"
+    if not reason and (plain_baseline == unprotected) != (control.expected == "never"):
+        reason = "without the protection the bits are "
+        reason += "not the baseline's" if control.expected == "never" else "the baseline's: it does not bite"
+    return Result(control.name, control.what, "failed" if reason else "shown", reason or "", *hashes)
+
+
+def show_table(framework: str, device: str, results: Sequence[Result]) -> None:
+    """One row a control, one hash a cell; the cells that are not their baseline's are marked."""
+    headings = (
+        "control",
+        "perturbed by",
+        "baseline",
+        "with samebits",
+        "plain baseline",
+        "without",
+        "verdict",
+    )
+    rows: list[list[Cell]] = []
+    for result in results:
+        cells = [result.baseline[:HEX], _cell(result.protected, result.baseline)]
+        cells += [result.plain_baseline[:HEX], _cell(result.unprotected, result.plain_baseline)]
+        colour = {"shown": "good", "failed": "bad"}.get(result.verdict, "open")
+        verdict = f"{result.verdict}: {result.reason}" if result.reason else result.verdict
+        rows.append([result.name, result.what, *cells, (verdict, colour)])
+    print_table(
+        (*headings, "verdict"), rows, f"{framework} on {device}: ≠ marks bits that are not the baseline's"
+    )
+
+
+def _cell(sha256: str, baseline: str) -> str:
+    if not sha256:
+        return ""
+    return f"{'=' if sha256 == baseline else '≠'} {sha256[:HEX]}"
+
+
+def _choose(every: Sequence[Control], only: Sequence[str]) -> list[Control]:
+    names = [control.name for control in every]
+    for name in only:
+        if name not in names:
+            raise WrongUse(f"there is no control {name!r} for this framework; there are {', '.join(names)}")
+    return [control for control in every if not only or control.name in only]

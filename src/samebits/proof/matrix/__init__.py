@@ -1,0 +1,217 @@
+"""One training, varied along all that must not matter and all that must: a table and a picture of hashes."""
+
+import dataclasses
+import json
+import os
+import re
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from samebits import _extras
+from samebits._files import shown, write_whole
+from samebits._tables import print_table
+from samebits.errors import CheckFailed, SamebitsError, WrongUse
+from samebits.fingerprint.manifest import read_manifest
+from samebits.hashing.compare import compare_weights
+from samebits.process.variables import find_root
+from samebits.proof.matrix import picture
+from samebits.proof.matrix.axes import AXES, OTHER, PERTURB, REPEATS, SAME, Facts, Trial, trials
+from samebits.proof.smoke import Watch, keep_runs, runs_folder, show
+from samebits.proof.trainings import Child, Finished, train
+
+HEX = 16  # digits of a hash that are shown
+OPEN_TO_ALL = 0o711  # another user may pass through a folder, and not list it
+KEPT, BROKEN, SKIPPED = "kept", "broken", "skipped"
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """What a trial showed.
+
+    Attributes:
+        expected: "same", "other" or "may differ": than the reference.
+        sha256: the weights' hash; empty where there is none.
+        verdict: "kept", "broken" or "skipped".
+        says: in words.
+    """
+
+    axis: str
+    value: str
+    expected: str
+    sha256: str
+    verdict: str
+    says: str
+
+
+@click.command("matrix", context_settings={"allow_interspersed_args": False})
+@click.option(
+    "--only", multiple=True, metavar="AXIS", envvar="ONLY", help="Only this axis (may be given again)."
+)
+@click.option("--stress", is_flag=True, envvar="STRESS", help="Repeats under load and jitter besides.")
+@click.option(
+    "--repeats", type=click.IntRange(1), default=REPEATS, envvar="REPEATS", help=f"How many ({REPEATS})."
+)
+@click.option("--jobs", type=click.IntRange(1), default=1, envvar="JOBS", help="How many at once (1).")
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("runs/matrix"), help="For picture and table."
+)
+@click.option("--json", "as_json", is_flag=True, envvar="JSON", help="Print the table as one JSON object.")
+@click.argument("arguments", metavar="COMMAND...", nargs=-1, required=True, type=click.UNPROCESSED)
+def command(
+    only: tuple[str, ...],
+    stress: bool,
+    repeats: int,
+    jobs: int,
+    out: Path,
+    as_json: bool,
+    arguments: tuple[str, ...],
+) -> None:
+    """Train by COMMAND, varied along every axis: what must not matter gives the same bits, what must others.
+
+    COMMAND trains inside `samebits.open_run`. An axis that needs a setting which the training lacks, or
+    something which this machine lacks, is skipped and says why. Exit status 1 when a promise is broken.
+    """
+    for axis in only:
+        if axis not in AXES:
+            raise WrongUse(f"there is no axis {axis!r}; there are {', '.join(AXES)}")
+    _extras.need("matplotlib")
+    training = Training(arguments)
+    watch = Watch(not as_json)
+    with runs_folder("matrix") as folder:
+        os.chmod(folder, OPEN_TO_ALL)
+        reference, results = run(
+            training, folder.resolve(), only, repeats if stress or "stress" in only else 0, jobs, watch
+        )
+        broken = [result for result in results if result.verdict == BROKEN]
+        kept = keep_runs(folder) if broken else None
+    table = {
+        "kept_promises": not broken,
+        "reference": reference.sha256,
+        "trials": [dataclasses.asdict(result) for result in results],
+        "runs": kept and str(kept),
+    }
+    out.mkdir(parents=True, exist_ok=True)
+    write_whole(out / "matrix.json", json.dumps(table, indent=2) + "\n")
+    rows = [(f"{one.axis}: {one.value}", one.expected, one.sha256, one.verdict, one.says) for one in results]
+    write_whole(out / "matrix.png", picture.draw(reference.sha256, rows))
+    if as_json:
+        print(json.dumps(table, indent=2))
+    else:
+        show_table(reference, results)
+        print(f"the picture is {shown(out / 'matrix.png')}")
+    if broken:
+        named = "; ".join(f"{one.axis}: {one.value}: {one.says}" for one in broken)
+        raise CheckFailed(f"{len(broken)} of {len(results)} promises broken: {named} (runs kept in {kept})")
+    if not as_json:
+        count = Counter(result.expected if result.sha256 else SKIPPED for result in results)
+        told = f"{count[SAME]} gave the same bits and {count[OTHER]} others, as they must"
+        print(f"every promise holds: {told}; {count[SKIPPED]} skipped; sha256 {reference.sha256}")
+
+
+class Training:
+    """A training's command, and what trials make of it."""
+
+    def __init__(self, arguments: Sequence[str]) -> None:
+        words = list(arguments)
+        if words[0].endswith("entrypoint") and len(words) > 1:
+            words = words[1:]
+        # A trial may be started elsewhere.
+        self.words = [os.path.abspath(word) if Path(word).is_file() else word for word in words]
+        self.files = tuple(word for word in self.words if Path(word).is_file())
+        self.module = self.words[:2] == ["python", "-m"] and len(self.words) > 2
+        self.tied = ""
+        if self.module:
+            top = self.words[2].partition(".")[0]
+            if Path(top).exists() or Path(f"{top}.py").exists():
+                self.tied = f"python finds {top} in this folder only"
+
+    def child(self, trial: Trial, folder: Path, framework: str = "") -> Child:
+        """A trial's process; its run goes into `folder`."""
+        environment: dict[str, str | None] = dict(trial.environment)
+        place = (
+            folder.with_name(f"{folder.name}.place") if trial.elsewhere or trial.owner is not None else None
+        )
+        if place is not None:
+            place.mkdir()
+        if place is not None and trial.owner is not None:  # a home of its own, in which it may write
+            os.chown(place, trial.owner, trial.owner)
+            environment |= {"HOME": str(place), "USER": None, "LOGNAME": None, "SAMEBITS_CACHE": None}
+            environment |= {"XDG_CACHE_HOME": None, "TMPDIR": None}
+            folder = place / "run"
+        words = [*self.words, *trial.arguments]
+        if trial.flags:
+            words = ["python", "-m", PERTURB, "--framework", framework, *trial.flags, *words[2:]]
+        if trial.within:
+            words = [*trial.within, sys.executable, *words[1:]]
+        if trial.container:
+            inside = Path("runs") / folder.relative_to((find_root() / "runs").resolve())
+            words = [str(find_root() / "tools/image.py"), "run", *words, "--run", str(inside)]
+        return Child(trial.name, words, folder, environment, place, trial.before, bare=trial.container)
+
+
+def run(
+    training: Training, folder: Path, only: Sequence[str], repeats: int, jobs: int, watch: Watch
+) -> tuple[Finished, list[Result]]:
+    """Train the reference and every trial.
+
+    Raises:
+        SamebitsError: the reference fails.
+    """
+    first = training.child(Trial("reference", "as it is"), folder / "reference")
+    (reference,) = show(train([first], watch=watch), watch)
+    facts = Facts(
+        read_manifest(first.folder), training.module, training.tied, (*training.files, str(folder)), repeats
+    )
+    every = list(trials(facts, [*only, "stress"] if only else only))
+    children = {
+        trial: training.child(trial, folder / _file_name(at, trial), facts.framework)
+        for at, trial in enumerate(every)
+        if not trial.skipped
+    }
+    failed: dict[Child, SamebitsError] = {}
+    running = train(children.values(), jobs, watch, lambda child, error: failed.update({child: error}))
+    finished = {one.child: one for one in show(running, watch)}
+    results = [
+        _judge(trial, reference, finished.get(children[trial]), failed.get(children[trial]))
+        if trial in children
+        else Result(trial.axis, trial.value, trial.expected, "", SKIPPED, trial.skipped)
+        for trial in every
+    ]
+    return reference, results
+
+
+def _judge(
+    trial: Trial, reference: Finished, finished: Finished | None, failure: SamebitsError | None
+) -> Result:
+    named = (trial.axis, trial.value, trial.expected)
+    if finished is None:
+        return Result(*named, "", BROKEN, str(failure).removeprefix(trial.name).lstrip(": "))
+    same = finished.sha256 == reference.sha256
+    if trial.expected == OTHER:
+        says = "the same bits, and they must be others" if same else "other bits, as it must"
+        return Result(*named, finished.sha256, BROKEN if same else KEPT, says)
+    if same or trial.expected != SAME:
+        return Result(*named, finished.sha256, KEPT, "the same bits" if same else "other bits, as it may")
+    weights = (one.child.folder / "weights.safetensors" for one in (reference, finished))
+    difference = compare_weights(*weights)[0]
+    return Result(*named, finished.sha256, BROKEN, f"other bits, first in {difference}")
+
+
+def _file_name(number: int, trial: Trial) -> str:
+    return f"{number:02}-" + re.sub(r"[^A-Za-z0-9=]+", "-", trial.name).strip("-")
+
+
+def show_table(reference: Finished, results: Sequence[Result]) -> None:
+    """One row a trial, for people."""
+    colour = {KEPT: "good", BROKEN: "bad", SKIPPED: "open"}
+    rows: list[Any] = [["reference", "as it is", "", f"{reference.sha256[:HEX]}…", ""]]
+    for one in results:
+        sha256 = f"{one.sha256[:HEX]}…" if one.sha256 else ""
+        says = f"skipped: {one.says}" if one.verdict == SKIPPED else one.says
+        rows.append([one.axis, one.value, one.expected, sha256, (says, colour[one.verdict])])
+    print_table(("axis", "value", "must be", "sha256 of the weights", "verdict"), rows)

@@ -1,0 +1,169 @@
+"""Where the table is computed: on this CPU, on an emulated one, with another C library in a container."""
+
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import sysconfig
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from samebits import container_engine
+from samebits.errors import WrongUse
+from samebits.process import launch
+from samebits.process.variables import TABLE, find_root, package_file
+from samebits.proof.portable import emulator
+from samebits.proof.portable.emulator import QEMU
+from samebits.proof.portable.libraries import FOLLOW_THE_C_LIBRARY
+
+NATIVE = "native"
+RUN_FOLDER = "SAMEBITS_RUN_FOLDER"
+# What a container is handed over; all else in it is as `entrypoint` finds it there.
+HANDED_OVER = (
+    "KERAS_BACKEND",
+    "PROFILE",
+    "SAMEBITS_ALLOW",
+    "SAMEBITS_STOP_AT",
+    "SAMEBITS_THREADS",
+    RUN_FOLDER,
+)
+# What the libraries of the table import of Python's own modules that need shared libraries of the system.
+PROBE = "import bz2, ctypes, hashlib, lzma, platform, sqlite3, ssl, uuid, zlib; print(*platform.libc_ver())"
+
+
+@dataclass
+class Machine:
+    """A CPU with its C library, and what was computed there.
+
+    Attributes:
+        digests: row → digest, or in words why there is none.
+        left_out: the rows that are not compared, whatever comes of them here,
+        why: and why not.
+        skipped: those of them that are not even computed.
+        running: the latest process there.
+        stopped: whatever runs there is to end.
+    """
+
+    name: str
+    digests: dict[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
+    left_out: tuple[str, ...] = ()
+    why: str = ""
+    skipped: tuple[str, ...] = ()
+    running: subprocess.Popen[str] | None = None
+    stopped: bool = False
+
+    def command(self, arguments: tuple[str, ...], environment: Mapping[str, str]) -> list[str]:
+        """Python with `arguments` there. The emulator does not follow a shell into another program."""
+        emulating = [] if self.name == NATIVE else [QEMU, "-cpu", self.name]
+        return [launch.entrypoint(), *emulating, sys.executable, *arguments]
+
+    def end(self) -> None:
+        """Leave nothing of it running."""
+        if self.running is not None:
+            self.running.kill()
+            self.running.wait()
+
+
+@dataclass
+class Container(Machine):
+    """An image, whose C library computes; Python, the wheels and the project are this machine's, read-only.
+
+    Attributes:
+        client: the container engine's client.
+        container: the running container's name.
+    """
+
+    client: str = ""
+    container: str = field(default_factory=lambda: f"samebits-portable-{uuid.uuid4().hex[:12]}")
+
+    def command(self, arguments: tuple[str, ...], environment: Mapping[str, str]) -> list[str]:
+        options = ["--rm", "--init", "--network=none", f"--name={self.container}"]
+        options.append(f"--user={os.getuid()}:{os.getgid()}")
+        options += [f"--volume={folder}:{folder}:ro" for folder in _own_folders()]
+        if run := environment.get(RUN_FOLDER):
+            options.append(f"--volume={Path(run).parent}:{Path(run).parent}")
+        options += [f"--env={name}" for name in HANDED_OVER if name in environment]
+        options.append(f"--env=SAMEBITS_ROOT={find_root()}")
+        inside = [launch.entrypoint(), sys.executable, *arguments]
+        return [self.client, "run", *options, self.name, *inside]
+
+    def end(self) -> None:
+        super().end()
+        container_engine.ask(self.client, "rm", "--force", self.container)
+
+
+def emulated(cpu: str) -> Machine:
+    """A CPU that qemu knows.
+
+    Raises:
+        WrongUse: there is no qemu, or it does not know it.
+    """
+    if shutil.which(QEMU) is None:
+        raise WrongUse(f"there is no {QEMU}, which emulates other CPUs: apt-get install qemu-user-static")
+    if cpu not in subprocess.run([QEMU, "-cpu", "help"], capture_output=True, text=True).stdout.split():
+        raise WrongUse(f"{QEMU} emulates no CPU {cpu!r}: `{QEMU} -cpu help` lists them")
+    version = emulator.version()
+    wrong = emulator.WRONG if version < emulator.RIGHT_FROM else ()
+    why = f"qemu {'.'.join(map(str, version))} computes them wrongly"
+    return Machine(cpu, left_out=wrong, why=why, skipped=wrong)
+
+
+def in_image(image: str) -> tuple[Machine, str]:
+    """A container of that image, and which C library it has, such as "glibc 2.41".
+
+    Raises:
+        WrongUse: no engine answers, there is no such image, or this Python does not run in it.
+    """
+    found, asked = container_engine.find()
+    if found is None or found.kind == "buildah":
+        why = "; ".join(f"{one.command}: {one.complaint or 'it only builds'}" for one in asked)
+        raise WrongUse(f"--image needs a container engine ({why or 'no docker, no podman on PATH'})")
+    if container_engine.ask(found.command, "image", "inspect", image)[0] != 0:
+        raise WrongUse(
+            f"there is no image {image} here: `{Path(found.command).name} pull {image}` fetches it"
+        )
+    why = "they follow the C library"
+    container = Container(image, left_out=FOLLOW_THE_C_LIBRARY, why=why, client=found.command)
+    status, libc, complaint = container_engine.ask(*container.command(("-c", PROBE), {}), patience=120)
+    container.end()
+    if status != 0:
+        said = (complaint.splitlines() or [f"status {status}"])[-1]
+        raise WrongUse(
+            f"this Python does not run in {image} ({said}): it needs the system's libraries that "
+            f"docs/portable.md lists"
+        )
+    return container, libc
+
+
+def recorded(path: Path, profile: str) -> Machine:
+    """What `samebits portable-proof --json` printed on some machine: the digests that it computed itself.
+
+    Raises:
+        WrongUse: the file is none such, or of another profile.
+    """
+    try:
+        content = json.loads(path.read_text())
+        told, libc, machines = content["profile"], content["libc"], content["machines"]
+        digests, cpu = dict(machines[NATIVE]["digests"]), str(content["cpu"])
+    except (OSError, ValueError, TypeError, KeyError):
+        raise WrongUse(f"{path} is not what `samebits portable-proof --here --json` prints") from None
+    if told != profile:
+        raise WrongUse(f"{path} is of the profile {told}, not {profile}: give --profile {told}")
+    same = libc == " ".join(platform.libc_ver())
+    why = f"they follow the C library, which was {libc} there"
+    return Machine(f"{path} ({cpu})", digests, left_out=() if same else FOLLOW_THE_C_LIBRARY, why=why)
+
+
+def _own_folders() -> list[Path]:
+    """The project's, samebits', the environment's and the interpreter's, none of them within another."""
+    folders = {find_root(), package_file(TABLE).parent, Path(sys.prefix)}
+    if sys.base_prefix == "/usr":  # the system's Python has no folder of its own
+        folders |= {Path(sys.executable).resolve(), Path(sysconfig.get_path("stdlib"))}
+    else:
+        folders.add(Path(sys.base_prefix))
+    return sorted(one for one in folders if not any(other in one.parents for other in folders))

@@ -1,0 +1,268 @@
+"""The proof that interruptions change nothing: a training stopped, killed, damaged, evaluated otherwise."""
+
+import dataclasses
+import json
+import os
+import random
+import shlex
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import click
+
+from samebits._files import sha256_file
+from samebits._tables import Cell, print_table
+from samebits.checkpoint import files
+from samebits.errors import CheckFailed, WrongUse
+from samebits.fingerprint.manifest import read_manifest
+from samebits.hashing.compare import compare_runs
+from samebits.proof.smoke import Watch, keep_runs, runs_folder
+from samebits.proof.trainings import GRACE, Child, start, weights
+from samebits.run.folder import CHECKPOINTS
+from samebits.run.signals import SAVED
+
+KINDS = ("stop", "damage", "evaluation", "kill")
+HEX = 16  # digits of a hash that are shown
+DAMAGE = (files.STATE, files.TENSORS)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One way to come to the same weights.
+
+    Attributes:
+        what: is done to the training.
+        stop: after which step it is stopped, as by SIGTERM.
+        kill: the share of an uninterrupted training's time after which it is killed outright.
+        damage: the file of the newest checkpoint in which one bit is flipped after the stop.
+        before, after: options of the training until it is interrupted, and of the one that goes on.
+        metrics: whether its lines of metrics must be the same, too.
+        skipped: why it is left out.
+    """
+
+    kind: str
+    what: str
+    stop: int | None = None
+    kill: float | None = None
+    damage: str | None = None
+    before: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+    metrics: bool = True
+    skipped: str = ""
+
+
+@dataclass
+class Result:
+    """What a trial showed: the weights' hash, in words what is not as it must be, or why it was left out."""
+
+    what: str
+    sha256: str = ""
+    fault: str = ""
+    skipped: str = ""
+    seconds: float = field(default=0.0)
+
+    def verdict(self, expected: str) -> str:
+        """What is said of it, where the weights must have the hash `expected`."""
+        if self.skipped:
+            return f"left out: {self.skipped}"
+        return self.fault or ("the same" if self.sha256 == expected else "DIFFERS")
+
+
+@click.command("resume-proof", context_settings={"allow_interspersed_args": False})
+@click.option(
+    "--kills", type=click.IntRange(0), default=25, envvar="KILLS", help="How many kill -9 (25, or $KILLS)."
+)
+@click.option(
+    "--only", multiple=True, type=click.Choice(KINDS), envvar="ONLY", help="Only these (or $ONLY, by spaces)."
+)
+@click.option("--random-seed", default=0, show_default=True, help="Decides the instants of the kills.")
+@click.option("--json", "as_json", is_flag=True, envvar="JSON", help="Print the results as one JSON object.")
+@click.argument("arguments", metavar="COMMAND...", nargs=-1, required=True, type=click.UNPROCESSED)
+def command(
+    kills: int, only: tuple[str, ...], random_seed: int, as_json: bool, arguments: tuple[str, ...]
+) -> None:
+    """Train by COMMAND without an interruption, then with all kinds of them: always the same bits.
+
+    COMMAND trains inside `samebits.open_run` and calls `run.hold`. Where its settings have workers,
+    evaluate_every or checkpoint_every, these are varied, too (--workers=4); without them such a trial is left
+    out and says so. Exit status 1 when a hash differs.
+    """
+    with runs_folder() as folder:
+        watch = Watch(not as_json)
+        with watch:
+            watch.say("nothing interrupts it …")
+            reference = Result("nothing interrupts it")
+            began = time.monotonic()
+            _run(arguments, folder / "0", status=0)
+            reference.seconds = time.monotonic() - began
+            reference.sha256 = weights(Child("the training", arguments, folder / "0"))
+            results = [reference]
+            rng = random.Random(random_seed)
+            chosen = [one for one in trials(folder / "0", kills, rng) if one.kind in (only or KINDS)]
+            for number, trial in enumerate(chosen, start=1):
+                if trial.skipped:
+                    results.append(Result(trial.what, skipped=trial.skipped))
+                else:
+                    results.append(attempt(trial, arguments, folder, number, reference.seconds))
+                watch.say(_line(results[-1], reference.sha256))
+        tried = [result for result in results if not result.skipped]
+        failed = [result for result in tried if result.fault or result.sha256 != reference.sha256]
+        kept = keep_runs(folder) if failed else None
+    if as_json:
+        rows = [dataclasses.asdict(result) for result in results]
+        print(json.dumps({"same": not failed, "trials": rows, "kept": kept and str(kept)}, indent=2))
+    else:
+        table = [_row(result, reference.sha256) for result in results]
+        print_table(("the training", "sha256 of the weights", ""), table)
+    if failed:
+        raise CheckFailed(
+            f"not the same bits: {len(failed)} of {len(tried)}, the first where {failed[0].what}: "
+            f"{failed[0].fault or failed[0].sha256[:HEX]} (runs kept in {kept})"
+        )
+    if not as_json:
+        out = f", {len(results) - len(tried)} left out" if len(tried) < len(results) else ""
+        print(f"same bits: {len(tried)} trainings{out}, sha256 {reference.sha256}")
+
+
+def trials(reference: Path, kills: int, rng: random.Random) -> Iterator[Trial]:
+    """What is tried, for a training of as many steps and epochs as the reference has.
+
+    Args:
+        reference: its run folder. Its manifest's settings tell which options the training has.
+        kills: how many instants are drawn.
+        rng: draws them.
+
+    Raises:
+        WrongUse: the training cannot be resumed, whatever is tried.
+    """
+    manifest = read_manifest(reference)
+    settings, steps = manifest["settings"], int(manifest["steps"])
+    if not manifest["chain"]:
+        raise WrongUse(
+            "the training calls no `run.hold(…)`, so no checkpoint is made and nothing can be resumed"
+        )
+    if steps == 0:
+        raise WrongUse("samebits saw no step of the training: its batches must come from `run.batches(…)`")
+    epochs = max(1, len((reference / "metrics.jsonl").read_text().splitlines()))
+    each = max(1, steps // epochs)
+    middle = max(1, each * (epochs // 2) + each // 2)
+
+    def options(name: str, value: int) -> tuple[tuple[str, ...], str]:
+        """The words that set a setting, or why they cannot be given."""
+        if name in settings:
+            return (f"--{name.replace('_', '-')}={value}",), ""
+        return (), f"the training has no setting {name}"
+
+    yield Trial("stop", "stopped before the first step", stop=0)
+    yield Trial("stop", "stopped mid-epoch", stop=middle)
+    four, lacks = options("workers", 4)
+    yield Trial("stop", "stopped mid-epoch, 4 workers before", stop=middle, before=four, skipped=lacks)
+    yield Trial("stop", "stopped mid-epoch, 4 workers after", stop=middle, after=four, skipped=lacks)
+    yield Trial("stop", "stopped at an epoch's end", stop=each)
+    yield Trial("stop", "stopped after the last step", stop=steps)
+    for name in DAMAGE:
+        yield Trial("damage", f"stopped, and a bit of {name} flips", stop=middle, damage=name)
+    last, lacks = options("evaluate_every", 0)
+    yield Trial("evaluation", "evaluated at the end only", before=last, metrics=False, skipped=lacks)
+    often, _ = options("checkpoint_every", 1)  # else a kill goes back to the last epoch's end
+    for number in range(1, kills + 1):
+        share = rng.random()
+        what = f"kill -9 number {number}, after {share:.0%} of its time"
+        yield Trial("kill", what, kill=share, before=often, after=often)
+
+
+def attempt(trial: Trial, arguments: Sequence[str], folder: Path, number: int, seconds: float) -> Result:
+    """Interrupt a training, let the same command go on, and look at what comes out."""
+    result, began = Result(trial.what), time.monotonic()
+    place = folder / str(number)
+    working = folder / f".{number}.partial" / CHECKPOINTS
+    if trial.kill is not None:
+        _run([*arguments, *trial.before], place, kill=trial.kill * seconds)
+    elif trial.stop is not None:
+        _run([*arguments, *trial.before], place, status=SAVED, stop=trial.stop)
+    else:
+        _run([*arguments, *trial.before], place, status=0)
+    after = list(trial.after)
+    if trial.damage:
+        if not (there := files.find(working)):
+            raise WrongUse(f"the training was stopped after step {trial.stop} and left no checkpoint")
+        newest = there[0]
+        _flip_a_bit(newest / trial.damage)
+        if f"{newest.name}/{trial.damage}" not in _run([*arguments, *after], place, status=2):
+            result.fault = "the damage was not named"
+    if not place.exists():  # a kill may come too late
+        _run([*arguments, *after], place, status=0, resume="previous" if trial.damage else None)
+    comparison = compare_runs(folder / "0", place)
+    result.sha256 = sha256_file(place / "weights.safetensors")
+    if trial.metrics and (comparison.metric or comparison.batches):
+        result.fault = "; ".join(comparison.lines()[1:])
+    result.seconds = time.monotonic() - began
+    return result
+
+
+def _row(result: Result, expected: str) -> tuple[str, str, Cell]:
+    verdict = result.verdict(expected)
+    colour = "open" if result.skipped else "good" if verdict == "the same" else "bad"
+    return result.what, f"{result.sha256[:HEX]}…" if result.sha256 else "", (verdict, colour)
+
+
+def _line(result: Result, expected: str) -> str:
+    if result.skipped:
+        return f"{result.what}: {result.verdict(expected)}"
+    return f"{result.what}: {result.sha256[:HEX]}… {result.verdict(expected)}  {result.seconds:.1f} s"
+
+
+def _run(
+    arguments: Sequence[str],
+    place: Path,
+    status: int | None = None,
+    stop: int | None = None,
+    kill: float | None = None,
+    resume: str | None = None,
+) -> str:
+    """Run a training to its end, or kill it after some seconds; returns what it wrote so far in its folder.
+
+    Args:
+        arguments: its command.
+        place: its run folder.
+        status: with which it must end.
+        stop: after which step it is stopped.
+        kill: after how many seconds it is killed.
+        resume: how it resumes from what is there, see `resuming.mode`.
+
+    Raises:
+        WrongUse: it ended with another status.
+    """
+    environment = {} if resume is None else {"SAMEBITS_RESUME": resume}
+    if stop is not None:
+        environment["SAMEBITS_STOP_AT"] = str(stop)
+    child = Child("the training", arguments, place, environment)
+    process = start(child)
+    try:
+        ended = process.wait(kill)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        return ""
+    except BaseException:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(GRACE)
+        raise
+    said = child.log.read_text(errors="replace")
+    if status is not None and ended != status:
+        last = said.rstrip().splitlines()[-1:] or ["nothing"]
+        raise WrongUse(
+            f"`{shlex.join(arguments)}` ended with status {ended} where {status} was expected; it said: "
+            f"{last[0]}"
+        )
+    return said
+
+
+def _flip_a_bit(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)

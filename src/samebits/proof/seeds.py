@@ -1,0 +1,317 @@
+"""Train with several seeds, so that people compare methods and not luck."""
+
+import contextlib
+import dataclasses
+import json
+import math
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from samebits._files import cannot_write, sha256_file, shown
+from samebits._printable import printable
+from samebits._tables import print_table
+from samebits.errors import CheckFailed, SamebitsError, WrongUse
+from samebits.fingerprint.facts import FOLLOWING_THE_HOST, flatten
+from samebits.fingerprint.manifest import read_manifest
+from samebits.proof.smoke import Watch
+from samebits.proof.trainings import Child, train
+
+CONFIDENCE = 0.95
+PLACEHOLDER = "{seed}"  # in a command: where each training's seed goes
+HEX = 16  # digits of a hash that are shown
+NAME = 80  # characters of a folder's name
+
+
+@dataclasses.dataclass(frozen=True)
+class Spread:
+    """How a metric scatters over the seeds.
+
+    Attributes:
+        deviation: the sample's standard deviation (divided by n - 1).
+        half: half the width of the 95 % interval of the mean, by Student's t.
+    """
+
+    mean: float
+    deviation: float
+    half: float
+
+    @property
+    def low(self) -> float:
+        return self.mean - self.half
+
+    @property
+    def high(self) -> float:
+        return self.mean + self.half
+
+
+@dataclasses.dataclass(frozen=True)
+class Seeded:
+    """A finished run with one seed; `reused`: it was there already."""
+
+    seed: int
+    folder: Path
+    sha256: str
+    metrics: Mapping[str, float]
+    reused: bool
+
+
+@click.command("seeds", context_settings={"allow_interspersed_args": False})
+@click.option(
+    "--count", type=click.IntRange(2), default=5, envvar="SEEDS", help="How many seeds (5, or $SEEDS)."
+)
+@click.option(
+    "--jobs", type=click.IntRange(1), default=1, envvar="JOBS", help="How many at once (1, or $JOBS)."
+)
+@click.option("--name", help="Of the folders, runs/NAME-seed-K (by default the command's own words).")
+@click.option("--again", is_flag=True, help="Train also what is there already.")
+@click.option("--json", "as_json", is_flag=True, envvar="JSON", help="Print the result as one JSON object.")
+@click.argument("arguments", metavar="COMMAND...", nargs=-1, required=True, type=click.UNPROCESSED)
+def command(
+    count: int, jobs: int, name: str | None, again: bool, as_json: bool, arguments: tuple[str, ...]
+) -> None:
+    """Train by COMMAND with several seeds, and say how far the metrics scatter.
+
+    The seeds count up from the one in COMMAND (--seed 7), or from 0. `--seed K` is added to COMMAND; where a
+    training takes its seed otherwise, write {seed} where it goes: `python train.py --seed={seed}`.
+
+    Each is a process and a run of its own, in runs/NAME-seed-K. The first is always trained; a run of another
+    seed that is there already is taken as it is when it has the settings, commit and fingerprint of the
+    first. Exit status 1 when a run failed.
+    """
+    first, rest = split_seed(arguments)
+    folders = {
+        seed: Path("runs").resolve() / f"{name or name_of(rest)}-seed-{seed}"
+        for seed in range(first, first + count)
+    }
+    children = {seed: _child(seed, rest, folder) for seed, folder in folders.items()}
+    seeded: list[Seeded] = []
+    failures: dict[int, str] = {}
+    watch = Watch(not as_json)
+    with _folder_of_runs(), watch:
+        try:
+            for seed, outcome in run(children, jobs, again, watch):
+                if isinstance(outcome, SamebitsError):
+                    failures[seed] = str(outcome)
+                    watch.say(f"samebits: {outcome}")
+                    continue
+                seeded.append(outcome)
+                there = "  (there already)" if outcome.reused else ""
+                watch.say(f"seed {seed}: sha256 {outcome.sha256}{there}")
+        finally:
+            for seed, child in children.items():
+                if seed not in failures:  # a failure's line names its log
+                    child.log.unlink(missing_ok=True)
+    seeded.sort(key=lambda one: one.seed)
+    metrics = common_metrics(seeded) if len(seeded) > 1 else []
+    spreads = {metric: spread([one.metrics[metric] for one in seeded]) for metric in metrics}
+    report(seeded, spreads, failures, as_json)
+    if failures:
+        raise CheckFailed(
+            f"{len(failures)} of {count} runs failed: "
+            + "; ".join(failures[seed] for seed in sorted(failures))
+        )
+
+
+@contextlib.contextmanager
+def _folder_of_runs() -> Iterator[None]:
+    """runs/, which goes again when it is new and nothing came into it."""
+    runs = Path("runs")
+    new = not runs.exists()
+    try:
+        runs.mkdir(exist_ok=True)
+    except OSError as error:
+        raise cannot_write(runs, error) from None
+    try:
+        yield
+    finally:
+        if new:
+            with contextlib.suppress(OSError):  # something came into it
+                runs.rmdir()
+
+
+def split_seed(arguments: Sequence[str]) -> tuple[int, tuple[str, ...]]:
+    """The seed in a command (0 if there is none), and the command without it.
+
+    A command with the placeholder stays as it is.
+
+    Raises:
+        WrongUse: it is not a whole number.
+    """
+    words = list(arguments)
+    text = "0"
+    if any(PLACEHOLDER in word for word in words):
+        return 0, tuple(words)
+    for at, word in enumerate(words):
+        if word == "--seed" and at + 1 < len(words):
+            text, words[at : at + 2] = words[at + 1], []
+            break
+        if word.startswith("--seed="):
+            text = words.pop(at).partition("=")[2]
+            break
+    if not re.fullmatch(r"\d+", text):
+        raise WrongUse(f"--seed is {text!r}; it must be a whole number that the seeds count up from")
+    return int(text), tuple(words)
+
+
+def name_of(arguments: Sequence[str]) -> str:
+    """A folder's name from a command: its words without those that start it."""
+    words = [word for word in arguments if word not in ("python", "-m") and PLACEHOLDER not in word]
+    words = [word for word in words if not word.endswith("entrypoint")]
+    return re.sub(r"[^A-Za-z0-9_.=]+", "-", " ".join(words)).strip("-.")[:NAME] or "run"
+
+
+def run(
+    children: Mapping[int, Child], jobs: int, again: bool, watch: Watch
+) -> Iterator[tuple[int, Seeded | SamebitsError]]:
+    """Train the first seed, take what is there of its kind, train the rest; yields each seed's outcome.
+
+    Raises:
+        SamebitsError: the first one failed: the others would, too.
+    """
+    seeds = {child: seed for seed, child in children.items()}
+    first, *others = children
+    try:
+        with contextlib.closing(train([children[first]], watch=watch)) as training:
+            finished = next(training)
+    except WrongUse as error:
+        raise WrongUse(f"{error}{_hint(children[first])}") from None
+    yield first, _seeded(first, finished.child.folder, finished.sha256)
+    reference = read_manifest(finished.child.folder)
+    missing = []
+    for seed in others:
+        former = None if again else _former(children[seed], seed, children[first], reference)
+        if former is None:
+            missing.append(children[seed])
+        else:
+            yield seed, former
+    failed: list[tuple[int, SamebitsError]] = []
+    training = train(missing, jobs, watch, lambda child, error: failed.append((seeds[child], error)))
+    with contextlib.closing(training):
+        for finished in training:
+            yield (
+                seeds[finished.child],
+                _seeded(seeds[finished.child], finished.child.folder, finished.sha256),
+            )
+    yield from failed
+
+
+def _child(seed: int, rest: Sequence[str], folder: Path) -> Child:
+    return Child(f"seed {seed}", with_seed(rest, seed), folder)
+
+
+def with_seed(words: Sequence[str], seed: int) -> list[str]:
+    """A command for a seed: in place of the placeholder, else at its end."""
+    filled = [word.replace(PLACEHOLDER, str(seed)) for word in words]
+    return filled if filled != list(words) else [*words, "--seed", str(seed)]
+
+
+def _hint(child: Child) -> str:
+    """What to try, where a training may not know the option that was added."""
+    if list(child.command)[-2:-1] != ["--seed"]:
+        return ""
+    there = f"write {PLACEHOLDER} there, such as --seed={PLACEHOLDER}"
+    return f" (--seed was added to it; if the training takes its seed otherwise, {there})"
+
+
+def _former(child: Child, seed: int, first: Child, reference: Mapping[str, Any]) -> Seeded | None:
+    """The run that is there already, if it is whole and differs from the first one by its seed alone."""
+    folder = child.folder
+    try:
+        manifest = read_manifest(folder)
+        sha256 = sha256_file(folder / "weights.safetensors")
+        if sha256 != manifest["weights_sha256"] or manifest["seed"] != seed:
+            return None
+        pairs = [pair for pair in zip(first.command, child.command, strict=True) if pair[0] != pair[1]]
+        here, there = ({pair[at] for pair in pairs} for at in (1, 0))
+        if _apart_from_seed(manifest, here) != _apart_from_seed(reference, there):
+            return None
+        return dataclasses.replace(_seeded(seed, folder, sha256), reused=True)
+    except (SamebitsError, OSError):
+        return None
+
+
+def _apart_from_seed(manifest: Mapping[str, Any], own: Collection[str]) -> dict[str, Any]:
+    """What two runs must share; `own` are the words of the command that are this seed's."""
+    facts = dict(flatten(manifest["fingerprint"]))
+    return {
+        "command": [
+            PLACEHOLDER if word in own else word for word in split_seed(manifest["command"] or ())[1]
+        ],
+        "settings": manifest["deciding_settings"] | {"seed": None},
+        "fingerprint": {name: value for name, value in facts.items() if name not in FOLLOWING_THE_HOST},
+        "code": manifest["code"],
+        "device": manifest["device"],
+    }
+
+
+def _seeded(seed: int, folder: Path, sha256: str) -> Seeded:
+    metrics = read_manifest(folder)["metrics"]
+    numbers = {
+        name: float(value)
+        for name, value in metrics.items()
+        if name != "epoch" and isinstance(value, int | float) and not isinstance(value, bool)
+    }
+    return Seeded(seed, folder, sha256, numbers, reused=False)
+
+
+def common_metrics(seeded: Sequence[Seeded]) -> list[str]:
+    """The names of the numbers in the last line of every run's metrics."""
+    if not seeded:
+        return []
+    return [name for name in seeded[0].metrics if all(name in one.metrics for one in seeded)]
+
+
+def spread(values: Sequence[float]) -> Spread:
+    """Mean, sample standard deviation and 95 % interval of the mean, of two values or more."""
+    # Student's t's quantiles, without the second that scipy.stats takes.
+    from scipy.special import stdtrit  # type: ignore[import-untyped]
+
+    number = len(values)
+    mean = math.fsum(values) / number
+    deviation = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (number - 1))
+    quantile = float(stdtrit(number - 1, (1 + CONFIDENCE) / 2))
+    return Spread(mean, deviation, quantile * deviation / math.sqrt(number))
+
+
+def report(
+    seeded: Sequence[Seeded], spreads: Mapping[str, Spread], failures: Mapping[int, str], as_json: bool
+) -> None:
+    """Print a row a seed, and a line a metric."""
+    if as_json:
+        runs = [
+            {
+                "seed": one.seed,
+                "sha256": one.sha256,
+                "metrics": one.metrics,
+                "folder": shown(one.folder),
+                "reused": one.reused,
+            }
+            for one in seeded
+        ]
+        metrics = {
+            name: {"mean": each.mean, "standard_deviation": each.deviation, "interval": [each.low, each.high]}
+            for name, each in spreads.items()
+        }
+        print(json.dumps({"runs": runs, "metrics": metrics, "failed": failures}, indent=2))
+        return
+    names = list(spreads)
+    rows = [
+        [
+            str(one.seed),
+            f"{one.sha256[:HEX]}…",
+            *(f"{one.metrics[name]:.4f}" for name in names),
+            shown(one.folder),
+        ]
+        for one in seeded
+    ]
+    print_table(("seed", "sha256 of the weights", *names, "run"), rows)
+    for name, each in spreads.items():
+        print(
+            f"{printable(name)}: mean {each.mean:.4f}, standard deviation {each.deviation:.4f}, "
+            f"95 % interval of the mean {each.low:.4f} … {each.high:.4f} "
+            f"({len(seeded)} seeds; Student's t, which knows no bounds: it can leave 0 … 1)"
+        )

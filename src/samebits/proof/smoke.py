@@ -1,0 +1,146 @@
+"""Train several times in separate processes and compare: weights, metrics, batches."""
+
+import contextlib
+import json
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Generator, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from samebits._files import cannot_write
+from samebits._printable import printable
+from samebits.errors import CheckFailed
+from samebits.hashing.compare import Comparison, compare_runs
+from samebits.proof.trainings import Child, Finished, last_line, train
+
+
+@click.command("smoke", context_settings={"allow_interspersed_args": False})
+@click.option(
+    "--runs", type=click.IntRange(2), default=2, envvar="RUNS", help="How many trainings (2, or $RUNS)."
+)
+@click.option(
+    "--jobs", type=click.IntRange(1), default=1, envvar="JOBS", help="How many at once (1, or $JOBS)."
+)
+@click.option("--json", "as_json", is_flag=True, envvar="JSON", help="Print the result as one JSON object.")
+@click.option("--keep", is_flag=True, envvar="KEEP", help="Keep the run folders also when they are equal.")
+@click.argument("arguments", metavar="COMMAND...", nargs=-1, required=True, type=click.UNPROCESSED)
+def command(runs: int, jobs: int, as_json: bool, keep: bool, arguments: tuple[str, ...]) -> None:
+    """Train by COMMAND several times, in separate processes, and compare the runs bit by bit.
+
+    COMMAND must train inside `samebits.open_run`. Exit status 0: the same bits; 1: other bits, and the
+    first tensor that differs is named; what a training that fails ends with is passed on.
+    """
+    with runs_folder() as folder:
+        names = [f"run {number} of {runs}" for number in range(1, runs + 1)]
+        children = [Child(name, arguments, folder / f"run-{at}") for at, name in enumerate(names, start=1)]
+        finished = list(show(train(children, jobs, watch := Watch(not as_json)), watch))
+        finished.sort(key=lambda one: children.index(one.child))
+        comparison = first_difference([one.child.folder for one in finished])
+        kept = keep_runs(folder) if keep or comparison is not None else None
+    if as_json:
+        print(json.dumps(_result(finished, comparison, kept), indent=2))
+    if kept is not None and not as_json:
+        print(f"the runs are kept in {kept}")
+    if comparison is not None:
+        if not as_json:
+            one, other = (Path(run).name.replace("-", " ") for run in (comparison.first, comparison.second))
+            print(f"between {one} and {other}:", printable("\n".join(comparison.lines())), sep="\n")
+        different = len({one.sha256 for one in finished})
+        what = f"{different} different hashes" if different > 1 else "one hash, but other metrics or batches"
+        raise CheckFailed(f"not the same bits: {runs} runs, {what}")
+    if not as_json:
+        print(f"same bits: {runs} runs, sha256 {finished[0].sha256}")
+
+
+def first_difference(folders: Sequence[Path]) -> Comparison | None:
+    """Compare the first run with each other one, and return the first comparison that finds a difference."""
+    for other in folders[1:]:
+        comparison = compare_runs(folders[0], other)
+        if not comparison.same:
+            return comparison
+    return None
+
+
+class Watch:
+    """Shows on a terminal how far the trainings are: a line that changes, on stderr."""
+
+    def __init__(self, wanted: bool = True) -> None:
+        self.wanted = wanted
+        self._status: Any = None
+        if wanted and sys.stderr.isatty():  # rich costs a tenth of a second and is not needed otherwise
+            from rich.console import Console
+
+            self._status = Console(stderr=True).status("")
+
+    def __call__(self, running: Sequence[Child]) -> None:
+        if self._status is not None:
+            from rich.markup import escape
+
+            lines = (f"{child.name}: {printable(last_line(child)[:60])}" for child in running)
+            self._status.update(escape("  ".join(lines)))
+
+    def say(self, line: str) -> None:
+        """Print a line above the one that changes."""
+        if self.wanted:
+            self.__exit__()  # or rich would break the line where the terminal ends
+            print(printable(line), flush=True)
+            self.__enter__()
+
+    def __enter__(self) -> None:
+        if self._status is not None:
+            self._status.start()
+
+    def __exit__(self, *exception: object) -> None:
+        if self._status is not None:
+            self._status.stop()
+
+
+def show(trainings: Generator[Finished, None, None], watch: Watch) -> Iterator[Finished]:
+    """Print a line for each training that ends."""
+    with contextlib.closing(trainings), watch:
+        for one in trainings:
+            watch.say(f"{one.child.name}: sha256 {one.sha256}  {one.seconds:.1f} s")
+            yield one
+
+
+@contextlib.contextmanager
+def runs_folder(name: str = "smoke") -> Iterator[Path]:
+    """A folder in runs/, where there is room for weights; a temporary one when that cannot be written."""
+    new = not Path("runs").exists()
+    try:
+        Path("runs").mkdir(exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=f".{name}-", dir="runs"))
+    except OSError:
+        try:
+            folder = Path(tempfile.mkdtemp(prefix=f".samebits-{name}-"))
+        except OSError as error:
+            raise cannot_write(Path(tempfile.gettempdir()), error) from None
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)  # nothing is there any more when it was kept
+        if new:
+            with contextlib.suppress(OSError):  # something came into it
+                Path("runs").rmdir()
+
+
+def keep_runs(folder: Path) -> Path:
+    """Give the folder a name that `ls` shows."""
+    kept = folder.with_name(folder.name.removeprefix("."))
+    os.rename(folder, kept)
+    return kept
+
+
+def _result(finished: Sequence[Finished], comparison: Comparison | None, kept: Path | None) -> dict[str, Any]:
+    return {
+        "same": comparison is None,
+        "sha256": [one.sha256 for one in finished],
+        "seconds": [round(one.seconds, 3) for one in finished],
+        "kept": None if kept is None else str(kept),
+        "difference": None if comparison is None else comparison.as_json(),
+    }

@@ -1,0 +1,209 @@
+"""Trainings as separate processes, each with a run folder of its own and its output in a file.
+
+All are started in one way: through entrypoint, as from a shell that it has not been in.
+"""
+
+import contextlib
+import os
+import shlex
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+
+from samebits._files import sha256_file
+from samebits._printable import printable
+from samebits.errors import SamebitsError, WrongUse
+from samebits.process import launch
+from samebits.process.launch import for_entrypoint
+
+POLL = 0.05  # seconds between two looks at the processes
+GRACE = 5.0  # seconds between SIGTERM and SIGKILL
+NOT_STARTED = (126, 127)  # entrypoint's statuses for a command that cannot be executed, or is not there
+SHOWN = 20  # lines of a failed child's output
+
+
+@dataclass(frozen=True, eq=False)
+class Child:
+    """A training to be started through entrypoint.
+
+    Attributes:
+        name: for people.
+        command: its words; with entrypoint in front or without.
+        folder: where its run goes.
+        environment: comes on top of what the user's shell has; None removes a variable.
+        place: where it is started; None: here.
+        before: the words before entrypoint, such as `taskset -c 0`.
+        bare: the command starts entrypoint by itself, as the image does.
+    """
+
+    name: str
+    command: Sequence[str]
+    folder: Path
+    environment: Mapping[str, str | None] = field(default_factory=dict)
+    place: Path | None = None
+    before: Sequence[str] = ()
+    bare: bool = False
+
+    @property
+    def words(self) -> list[str]:
+        """All words of its command line."""
+        return list(self.command) if self.bare else [*self.before, *launch.through(tuple(self.command))]
+
+    @property
+    def log(self) -> Path:
+        """Where its output goes, stdout and stderr together."""
+        return self.folder.with_name(f"{self.folder.name}.log")
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A training that ended well: its run folder, its weights' sha256 and how long it took."""
+
+    child: Child
+    sha256: str
+    seconds: float
+
+
+def train(
+    children: Iterable[Child],
+    at_once: int = 1,
+    watch: Callable[[Sequence[Child]], None] | None = None,
+    failed: Callable[[Child, SamebitsError], None] | None = None,
+) -> Generator[Finished, None, None]:
+    """Start the children, `at_once` at a time, and yield each when it has ended well.
+
+    However this ends (Ctrl-C, SIGTERM, a failed child, a generator that is closed), no child stays behind.
+
+    Args:
+        children: started in this order.
+        at_once: how many run side by side.
+        watch: called twenty times a second with the children that are running.
+        failed: called with a child that failed and what would be raised; the others go on.
+
+    Raises:
+        SamebitsError: a child failed: its own line `samebits: …`, with its own status, when it ended with
+            one; else what ended it, after its last lines of output.
+        WrongUse: a command does not exist, or it ended well and left no run folder.
+    """
+    waiting = list(children)
+    running: dict[Child, tuple[subprocess.Popen[bytes], float]] = {}
+    former = {number: signal.signal(number, _terminated) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        while waiting or running:
+            while waiting and len(running) < at_once:
+                child = waiting.pop(0)
+                child.log.unlink(missing_ok=True)  # of a former one
+                running[child] = (start(child), time.monotonic())
+            for child, (process, started) in list(running.items()):
+                if process.poll() is not None:
+                    del running[child]
+                    _stop([process])  # what it started and left
+                    seconds = time.monotonic() - started
+                    try:
+                        sha256 = _weights(child, process.returncode, quiet=failed is not None)
+                    except SamebitsError as error:
+                        if failed is None:
+                            raise
+                        failed(child, error)
+                    else:
+                        yield Finished(child, sha256, seconds)
+            if watch is not None:
+                watch(list(running))
+            time.sleep(POLL)
+    finally:
+        _stop([process for process, _ in running.values()])
+        for number, handler in former.items():
+            signal.signal(number, handler)
+
+
+def last_line(child: Child) -> str:
+    """The last line that a child has written so far; it says how far its training is."""
+    with contextlib.suppress(OSError), open(child.log, "rb") as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - 4096))
+        lines = file.read().decode(errors="replace").split("\n")
+        return next((line.strip() for line in reversed(lines) if line.strip()), "")
+    return ""
+
+
+def start(child: Child) -> "subprocess.Popen[bytes]":
+    """Start a training; what it writes is added to its log.
+
+    Raises:
+        WrongUse: it cannot be started.
+    """
+    environment = {**os.environ, **for_entrypoint(), **launch.outside(), **child.environment}
+    environment["SAMEBITS_RUN_FOLDER"] = str(child.folder)
+    try:
+        with open(child.log, "ab") as log:
+            return subprocess.Popen(
+                child.words,
+                env={name: value for name, value in environment.items() if value is not None},
+                cwd=child.place,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # so that its data workers can be stopped with it
+            )
+    except OSError as error:
+        raise WrongUse(f"cannot start {child.words[0]}: {error.strerror}") from None
+
+
+def _stop(processes: "Sequence[subprocess.Popen[bytes]]") -> None:
+    """End the processes and whatever they started: asked first, then killed."""
+    for process in processes:
+        _signal(process, signal.SIGTERM)
+    deadline = time.monotonic() + GRACE
+    for process in processes:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(max(0.0, deadline - time.monotonic()))
+        _signal(process, signal.SIGKILL)
+        process.wait()
+
+
+def _signal(process: "subprocess.Popen[bytes]", number: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, number)  # its session's group outlives it as long as anything is in it
+
+
+def _terminated(number: int, frame: FrameType | None) -> None:
+    raise SystemExit(128 + number)
+
+
+def _weights(child: Child, status: int, quiet: bool) -> str:
+    if status:
+        raise _failure(child, status, quiet)
+    return weights(child)
+
+
+def weights(child: Child) -> str:
+    """The hash of the weights that a training left.
+
+    Raises:
+        WrongUse: it left none.
+    """
+    try:
+        return sha256_file(child.folder / "weights.safetensors")
+    except FileNotFoundError:
+        raise WrongUse(
+            f"{child.name} ended well and left no run: the command must train inside `samebits.open_run(…)` "
+            "and end with `run.finish(model)`"
+        ) from None
+
+
+def _failure(child: Child, status: int, quiet: bool) -> SamebitsError:
+    lines = child.log.read_text(errors="replace").rstrip().splitlines()
+    if status > 0 and lines and lines[-1].startswith("samebits: "):
+        error = SamebitsError(f"{child.name}: {lines[-1].removeprefix('samebits: ')}")
+        error.status = 2 if status in NOT_STARTED else status
+        return error
+    ended = f"ended with status {status}" if status > 0 else f"was killed by {signal.Signals(-status).name}"
+    command = shlex.join(child.command)
+    if quiet:
+        return WrongUse(f"{child.name} {ended}; what it wrote is in {child.log.name}; it was `{command}`")
+    shown = "\n".join(f"  {printable(line)}" for line in lines[-SHOWN:])
+    print(f"the end of what {child.name} wrote:\n{shown}", flush=True)
+    return WrongUse(f"{child.name} {ended}, so there is nothing to compare; it was `{command}`")

@@ -1,0 +1,327 @@
+"""Repeat a run from its manifest, here and now: the same bits, or what differs and from where on."""
+
+import dataclasses
+import json
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import click
+
+from samebits import container_engine
+from samebits._files import sha256_file, shown
+from samebits._printable import printable
+from samebits.errors import CheckFailed, WrongUse
+from samebits.fingerprint import code_state, diff, git
+from samebits.fingerprint.diff import Difference
+from samebits.fingerprint.facts import FOLLOWING_THE_HOST, flatten
+from samebits.fingerprint.manifest import THREADS, WEIGHTS, of_manifest, read_manifest
+from samebits.hashing.compare import Comparison, check_run, compare_runs
+from samebits.process import command_line, variables
+from samebits.proof import trust
+from samebits.proof.smoke import Watch, keep_runs, runs_folder
+from samebits.proof.trainings import Child, train
+
+HEX = 16  # digits of a hash that are shown in a sentence
+NAMED = 3  # files in a sentence
+ANYWAY = "--anyway repeats it here nevertheless"
+FILES = {"weights.safetensors": "weights_sha256", "metrics.jsonl": "metrics_sha256"}  # and their hashes
+AS_RECORDED = ("record", "portable", "merge")  # policies that leave a choice to the user, which decides bits
+
+
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+    """What a repetition showed.
+
+    Attributes:
+        run, repeat: the weights' hashes.
+        metrics: whether metrics.jsonl has the same bytes.
+        environment: in what settings and fingerprint differ.
+        comparison: bit by bit, where the run's files are there.
+        former, latter: the last lines of metrics, where they are all that is there of the run's.
+    """
+
+    run: str
+    repeat: str
+    metrics: bool
+    environment: tuple[Difference, ...]
+    comparison: Comparison | None
+    former: Mapping[str, Any]
+    latter: Mapping[str, Any]
+
+    @property
+    def same(self) -> bool:
+        return self.run == self.repeat and self.metrics
+
+    def lines(self) -> Iterator[str]:
+        """What differs between the two, for people."""
+        if self.comparison is not None:
+            yield from self.comparison.lines()
+            return
+        yield f"weights  {'the same' if self.run == self.repeat else 'another hash'}"
+        if self.metrics:
+            yield "metrics  the same"
+            return
+        names = [name for name in {**self.former, **self.latter} if name != "batches"]
+        parted = [name for name in names if self.former.get(name) != self.latter.get(name)]
+        values = ", ".join(
+            f"{name}: {self.former.get(name, 'absent')} and {self.latter.get(name, 'absent')}"
+            for name in parted
+        )
+        yield f"metrics  another hash; the last line has {values or 'the same numbers'}"
+        data = "the same" if self.former.get("batches") == self.latter.get("batches") else "other data"
+        yield f"batches  {data} in the last line"
+
+
+@click.command("verify")
+@click.option("--anyway", is_flag=True, help="Also with other code than the manifest tells of.")
+@click.option("--keep", is_flag=True, envvar="KEEP", help="Keep the repetition also when it is equal.")
+@click.option("--json", "as_json", is_flag=True, envvar="JSON", help="Print the result as one JSON object.")
+@click.option(
+    "--command", "own", metavar="TEXT", help="Repeat it by this command of yours, not the manifest's."
+)
+@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("more", metavar="[-- ARGS...]", nargs=-1, type=click.UNPROCESSED)
+def command(
+    run: Path, more: tuple[str, ...], anyway: bool, keep: bool, as_json: bool, own: str | None
+) -> None:
+    """Repeat RUN, a run's folder or its manifest.json alone, and compare the bits.
+
+    ARGS are added to its command: say there where the data lies on this machine. A run that was interrupted
+    is repeated without interruption. A command that does more than start Python on a file of this checkout
+    is shown, and run only after a `yes` typed at a terminal, or as --command. Exit status 0: the same bits;
+    1: other bits; 2: it cannot be repeated.
+    """
+    manifest = read_manifest(run)
+    if not anyway:
+        refuse_other_code(manifest, run)
+    check_files(manifest, run)
+    place = trust.working_folder(manifest, run)
+    words = command_of(manifest, run, place or Path.cwd(), own)
+    outside = environment(manifest, run)
+    if manifest["device"] == "cuda" and not container_engine.driver():
+        raise WrongUse(
+            f"{run} was trained on a GPU and no NVIDIA driver answers here; `make doctor` says more"
+        )
+    with runs_folder("verify") as folder:
+        child = Child(
+            "the repetition",
+            [*words, *more],
+            (folder / "repetition").resolve(),
+            outside,
+            place,
+        )
+        watch = Watch(not as_json)
+        watch.say(f"repeating: {shlex.join([*words, *more])}")
+        with closing(train([child], watch=watch)) as training_, watch:
+            finished = next(training_)
+        watch.say(f"repeated in {finished.seconds:.1f} s")
+        verdict = compare(manifest, run, child.folder)
+        kept = keep_runs(folder) if keep or not verdict.same else None
+    report(verdict, kept, as_json)
+    if not verdict.same:
+        what = "other weights" if verdict.run != verdict.repeat else "the same weights, but not the same run"
+        raise CheckFailed(
+            f"not the same bits: {what}; {_environment_in_words(verdict)} (the repetition is kept in {kept})"
+        )
+
+
+def check_files(manifest: Mapping[str, Any], run: Path) -> None:
+    """Look at all that the comparison will read, before the training begins.
+
+    Raises:
+        WrongUse: the manifest lacks something, or a file of the run is not the manifest's.
+    """
+    for name in ("framework", "device", "fingerprint", "settings", "deciding_settings", "weights_sha256"):
+        manifest[name]  # names what is missing
+    dict(flatten(manifest["fingerprint"]))
+    if not run.is_dir():
+        return
+    for name in FILES:
+        path, sha256 = run / name, manifest.get(FILES[name])
+        if path.is_file() and sha256_file(path) != sha256:
+            raise WrongUse(
+                f"{shown(path)} is damaged: its sha256 is not the manifest's. `samebits verify "
+                f"{shlex.quote(shown(run / 'manifest.json'))}` compares with the manifest alone"
+            )
+    if _files(run):
+        check_run(run)
+
+
+def _files(run: Path) -> bool:
+    return all((run / name).is_file() for name in FILES)
+
+
+def command_of(manifest: Mapping[str, Any], run: Path, place: Path, own: str | None) -> list[str]:
+    """The command that repeats a run: the manifest's when it is safe or wanted, or the user's `own`.
+
+    Raises:
+        WrongUse: it is neither, or `own` is no command.
+    """
+    if own is not None:
+        try:
+            words = shlex.split(own)
+        except ValueError as error:
+            raise WrongUse(f"--command is {own!r}, which is no command: {error}") from None
+        if not words:
+            raise WrongUse("--command is empty: give the command that trains")
+        return words
+    words = command_line.read(manifest, run)
+    if why := trust.doubt(words, place):
+        trust.refuse_unless_wanted(words, why, run)
+    return [*words, *_device(manifest, words)]
+
+
+def refuse_other_code(manifest: Mapping[str, Any], run: Path) -> None:
+    """Compare today's code with that of a manifest: commit, changes, and the files that ran.
+
+    Nothing is said where a manifest has neither a commit nor files: a notebook's outside of git.
+
+    Raises:
+        WrongUse: what would be repeated is not the code that made the run.
+    """
+    was = manifest.get("code") or {}
+    parts = [*(link.get("code") or {} for link in manifest.get("chain", ())), was]
+    if other := code_state.together(parts):
+        raise WrongUse(f"{run} was interrupted and resumed {other}: {ANYWAY}")
+    folder = Path(_place(manifest) or ".", code_state.placed(str(was.get("folder") or "."))).resolve()
+    checkout = git.checkout(folder)
+    now = code_state.state(folder, checkout)
+    files = code_state.changed_files(folder, was.get("files") or {})
+    differ = f" ({_some(files)})" if files else ""
+    commit, short = was.get("commit"), (was.get("commit") or "")[:HEX]
+    if commit is not None and now["commit"] is None:
+        raise WrongUse(f"{run} was made on commit {commit}, and {folder} is no git checkout of it: {ANYWAY}")
+    if commit is not None and now["commit"] != commit:
+        raise WrongUse(
+            f"{run} was made on commit {commit}, here is {now['commit'][:HEX]}{differ}: "
+            f"`{_git(checkout)} checkout {short}` gives it, {ANYWAY}"
+        )
+    if commit is not None and now["diff"] is not None and was.get("diff") is None:
+        changed = differ or (f" ({_some(git.changes(checkout[0]))})" if checkout else "")
+        raise WrongUse(
+            f"{run} was made on commit {short} as it is, and files here differ from it{changed}: "
+            f"`{_git(checkout)} stash --include-untracked` puts the changes away, {ANYWAY}"
+        )
+    if commit is not None and now["diff"] != was.get("diff"):
+        here = f"others ({now['diff'][:HEX]})" if now["diff"] else "none"
+        raise WrongUse(
+            f"{run} was made with changes that no commit has ({was['diff'][:HEX]}), and here are "
+            f"{here}{differ}: {ANYWAY}"
+        )
+    if files:
+        raise WrongUse(f"{run} was made by other code than is in {folder}{differ}: {ANYWAY}")
+
+
+def _place(manifest: Mapping[str, Any]) -> Path | None:
+    """Where the repetition is started; None: here."""
+    place = variables.find_root() / (manifest.get("working_folder") or "")
+    return place if manifest.get("working_folder") and place.is_dir() else None
+
+
+def _git(checkout: tuple[Path, str] | None) -> str:
+    here = checkout is None or Path.cwd().resolve().is_relative_to(checkout[0])
+    return "git" if here or checkout is None else shlex.join(["git", "-C", str(checkout[0])])
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(names[:NAMED]) + more
+
+
+def environment(manifest: Mapping[str, Any], run: Path) -> dict[str, str | None]:
+    """The variables to repeat a run with: its own choices, and nothing of this shell's that decides bits.
+
+    Raises:
+        WrongUse: one of them could make the training load a file or code.
+    """
+    recorded = manifest["fingerprint"].get("variables", {})
+    allowed = manifest.get("allowed", [])
+    changes: dict[str, str | None] = {}
+    for row in variables.read():
+        chosen = row.name in allowed or (row.policy in AS_RECORDED and row.name in recorded)
+        if chosen and f"variables.{row.name}" not in FOLLOWING_THE_HOST:
+            value = recorded.get(row.name)
+            changes[row.name] = value if value and not variables.PLACEHOLDER.search(value) else None
+    trust.refuse_variables(dict.fromkeys(allowed) | changes, run)
+    threads = manifest.get("threads") or str(recorded.get("OMP_NUM_THREADS") or 1).partition(",")[0]
+    if not THREADS.fullmatch(threads):
+        raise WrongUse(f"{run} was made with OMP_NUM_THREADS={threads!r}, which is no number from 1 to 999")
+    changes["SAMEBITS_THREADS"], changes["SAMEBITS_ALLOW"] = threads, ",".join(allowed) or None
+    changes["PROFILE"] = manifest.get("profile")
+    return changes
+
+
+def _device(manifest: Mapping[str, Any], words: Sequence[str]) -> list[str]:
+    """What `auto` chose for the run is chosen for its repetition; a command that names its device stays.
+
+    As one word, which parsers of every kind take.
+    """
+    if manifest["settings"].get("device") != "auto" or any(
+        word.partition("=")[0] == "--device" for word in words
+    ):
+        return []
+    return [f"--device={manifest['device']}"]
+
+
+def compare(manifest: Mapping[str, Any], run: Path, repetition: Path) -> Verdict:
+    """Compare a run, or its manifest alone, with its repetition."""
+    again = read_manifest(repetition)
+    return Verdict(
+        manifest["weights_sha256"],
+        again["weights_sha256"],
+        manifest.get("metrics_sha256") == again["metrics_sha256"],
+        tuple(differences(manifest, again)),
+        compare_runs(run, repetition) if _files(run) else None,
+        manifest.get("metrics", {}),
+        again["metrics"],
+    )
+
+
+def differences(was: Mapping[str, Any], is_: Mapping[str, Any]) -> Iterator[Difference]:
+    """In what two manifests differ: code, settings, data, versions, machine."""
+    facts = [of_manifest(one) for one in (was, is_)]
+    for one in facts:  # whether these are equal is the verdict's own subject
+        del one[WEIGHTS]
+    found = [one for one in diff.differences(*facts) if one.fact not in FOLLOWING_THE_HOST]
+    found = [one for one in found if one.rank != "none" or not one.fact.startswith("code.")]
+    return iter(sorted(found, key=lambda one: not one.fact.startswith("code.")))
+
+
+def report(verdict: Verdict, kept: Path | None, as_json: bool) -> None:
+    """Print a verdict."""
+    if as_json:
+        comparison = verdict.comparison
+        result = {
+            "same": verdict.same,
+            "sha256": {"run": verdict.run, "repetition": verdict.repeat},
+            "metrics": verdict.metrics,
+            "environment": [dataclasses.asdict(difference) for difference in verdict.environment],
+            "difference": comparison and comparison.as_json(),
+            "kept": kept and str(kept),
+        }
+        print(json.dumps(result, indent=2))
+        return
+    if not verdict.same:
+        print(printable("\n".join(verdict.lines())))
+    for one in verdict.environment:
+        changed = diff.change(one)
+        print(printable(f"environment  {one.fact}: {changed} ({diff.WORDS[one.rank]})"))
+    if verdict.same:
+        print(f"same bits: sha256 {verdict.run}; {_environment_in_words(verdict)}")
+    if kept is not None and verdict.same:
+        print(f"the repetition is kept in {shown(kept)}")
+
+
+def _environment_in_words(verdict: Verdict) -> str:
+    code = [one.fact.removeprefix("code.") for one in verdict.environment if one.fact.startswith("code.")]
+    number = len(verdict.environment) - len(code)
+    if number == 0 and not code and not verdict.same:
+        return "code and environment are the same: the data changed, or the training does not repeat"
+    files = [one.removeprefix("files.") for one in code if one.startswith("files.")]
+    changed = f"the code is other code ({_some(files or code)}); " if code else ""
+    return changed + {0: "the environment is the same", 1: "1 fact of the environment differs"}.get(
+        number, f"{number} facts of the environment differ"
+    )

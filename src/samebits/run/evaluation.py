@@ -1,0 +1,171 @@
+"""Whether evaluation decides how a training continues, although a setting promises that it does not.
+
+`evaluate_every: int = option(1, …, affects_weights=False)` promises that the weights are the same however
+often the model is evaluated. ReduceLROnPlateau and early stopping break that promise, and so does a model
+that is evaluated in training mode, if it has BatchNorm. A run looks for it once an epoch, in what it holds
+and in what `log` is given between steps; docs/resume.md says what it can see and what it cannot.
+"""
+
+import re
+import struct
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from samebits.checkpoint.state import Held
+from samebits.run.settings import without_effect
+
+PROMISE = re.compile("eval|valid|test")  # in the name of a setting that says when evaluation happens
+OF_TRAINING = re.compile("train|loss$")  # the name of a logged number begins so: it is not evaluation's
+ENOUGH = 2  # one match of a number with six digits or more, or two of a shorter one, such as 0.5
+ITEMS = 1000  # a longer list is data
+
+
+class Evaluation:
+    """Watches one run. Nothing is changed: what is found is printed once, and kept for the manifest.
+
+    Args:
+        setting: the one that promises `affects_weights=False`.
+        held: what the run holds.
+    """
+
+    def __init__(self, setting: str, held: Held) -> None:
+        self.found: list[str] = []
+        self._setting, self._held = setting, held
+        self._logged: dict[str, float] = {}  # since the last step, between steps
+        self._means: list[float] = []  # of what the steps logged, since the last step
+        self._numbers: dict[str, float | None] | None = None  # in the held objects, at the last look
+        self._statistics: dict[str, int] | None = None  # at the epoch's last step
+        self._matches: dict[tuple[str, str], int] = {}
+        self._apart: set[tuple[str, str]] = set()
+        self._of_training: set[str] = set()
+        for what in held.toolkit.watches_evaluation(held.objects):
+            self._say(what)
+
+    def end_of_batches(self) -> None:
+        """The epoch's steps are over."""
+        self._statistics = self._held.toolkit.running_statistics(self._held.objects)
+
+    def logged(self, means: Mapping[str, float], values: Mapping[str, Any]) -> None:
+        """An epoch's line: the means of what its steps logged, and what was logged after them."""
+        self._means += means.values()
+        self._of_training |= means.keys()
+        for name, value in values.items():
+            if isinstance(number := _number(value), float):
+                self._logged[name] = number
+
+    def begin_step(self) -> None:
+        """The next step begins: what evaluation has changed, it changed by now."""
+        if self._numbers is None:
+            self._numbers = self._read()
+        elif self._logged:
+            self._look_at_statistics()
+            self.look()
+        self._statistics = None
+
+    def look(self) -> None:
+        """Compare the numbers in the held objects with those of the last look and with what was logged."""
+        before, now = self._numbers or {}, self._read()
+        evaluated = {name: value for name, value in self._logged.items() if not self._is_of_training(name)}
+        if evaluated:
+            for path, number in now.items():
+                changed = path in before and before[path] != number
+                plateau = self._held.toolkit.takes_a_metric(self._held.objects[path.partition(".")[0]])
+                if number is None or (plateau and not path.endswith(".best")):
+                    continue
+                if plateau and changed:
+                    self._look_at_plateau(path, number, evaluated)
+                elif not plateau:
+                    self._compare(path, number, changed, evaluated)
+        self._numbers, self._logged, self._means = now, {}, []
+
+    def _is_of_training(self, name: str) -> bool:
+        return name in self._of_training or OF_TRAINING.match(name) is not None
+
+    def _compare(self, path: str, number: float, changed: bool, evaluated: Mapping[str, float]) -> None:
+        """A number that took a logged value, and kept it when the next one came, follows evaluation.
+
+        One that is logged itself, such as a learning rate, is never apart from what is logged.
+        """
+        for name, value in evaluated.items():
+            pair = (path, name)
+            if _rounded(value) != _rounded(number):
+                self._apart.add(pair)
+            elif changed:
+                self._matches[pair] = self._matches.get(pair, 0) + _digits(value)
+            if pair in self._apart and self._matches.get(pair, 0) >= ENOUGH:
+                self._say(f"{path} follows {name}")
+
+    def _look_at_plateau(self, path: str, number: float, evaluated: Mapping[str, float]) -> None:
+        name = path.partition(".")[0]
+        called = f"{name} ({type(self._held.objects[name]).__name__})"
+        of_training = [*self._means, *(v for n, v in self._logged.items() if n not in evaluated)]
+        for metric, value in evaluated.items():
+            if _rounded(value) == _rounded(number):
+                return self._say(f"{called} follows {metric}")
+        if not any(abs(number - one) <= 1e-3 * abs(one) for one in of_training):
+            self._say(f"{called} follows a number that is not the steps' loss")
+        return None
+
+    def _look_at_statistics(self) -> None:
+        if self._statistics is None or all(map(self._is_of_training, self._logged)):
+            return
+        now = self._held.toolkit.running_statistics(self._held.objects)
+        for name, count in now.items():
+            if self._statistics.get(name, count) != count:
+                self._say(
+                    f"{name} updates its running statistics during it, so call eval() on the model before"
+                )
+                return
+
+    def _say(self, what: str) -> None:
+        line = (
+            f"evaluation decides how the training continues: {what}. So {self._setting} affects the weights: "
+            "remove affects_weights=False from that setting"
+        )
+        if line not in self.found:
+            self.found.append(line)
+            print(f"samebits: {line}", file=sys.stderr)
+
+    def _read(self) -> dict[str, float | None]:
+        return {
+            path: number for name, state in self._held.remembered() for path, number in _numbers(name, state)
+        }
+
+
+def watch(settings: Any, held: Held) -> Evaluation | None:
+    """The watch of a run whose settings promise that evaluation does not matter; else None."""
+    promised = [name for name in without_effect(settings) if PROMISE.search(name)]
+    return Evaluation(promised[0], held) if promised else None
+
+
+def _numbers(path: str, value: Any) -> Iterator[tuple[str, float | None]]:
+    """Every number of a state, with its place; None where a number may come."""
+    if isinstance(value, Mapping):
+        for key, one in value.items():
+            yield from _numbers(f"{path}.{key}", one)
+    elif isinstance(value, list | tuple):
+        for index, one in enumerate(value if len(value) <= ITEMS else ()):
+            yield from _numbers(f"{path}.{index}", one)
+    elif value is None or isinstance(number := _number(value), float):
+        yield path, None if value is None else number
+
+
+def _number(value: Any) -> float | None:
+    """A float, or a tensor or an array of one; None for everything else, whole numbers too."""
+    if type(value) is not float and hasattr(value, "item") and getattr(value, "shape", None) in ((), (1,)):
+        value = value.item()
+    return value if isinstance(value, float) else None
+
+
+def _rounded(number: float) -> bytes:
+    """In float32 and without its sign: a score to be maximised may be kept as a loss, or as a tensor."""
+    try:
+        return struct.pack("f", abs(number))
+    except OverflowError:
+        return struct.pack("d", abs(number))
+
+
+def _digits(number: float) -> int:
+    """How much a match says: 2 from six digits on."""
+    return 2 if len(repr(abs(number)).replace(".", "").strip("0")) >= 6 else 1

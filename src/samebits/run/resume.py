@@ -1,0 +1,171 @@
+"""Which checkpoint an interrupted run goes on from, and whether it may."""
+
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from samebits._files import shown
+from samebits._json_files import ANYTHING, COUNT, NUMBERS, SHA256, TABLE, TABLES, TEXT, YES_NO, Shape, parse
+from samebits._json_files import check as check_shape
+from samebits._printable import printable
+from samebits.checkpoint import files
+from samebits.checkpoint.files import Checkpoint, Damaged
+from samebits.errors import WrongUse
+from samebits.fingerprint.facts import FOLLOWING_THE_HOST
+from samebits.run.folder import WorkingFolder
+
+MODES = ("auto", "previous", "never", "force")
+# What a run relies on in a checkpoint, whoever wrote it: its digest says only that it was not changed since.
+SHAPES: dict[str, Shape] = {
+    "framework": TEXT,
+    "device": TEXT,
+    "settings": TABLE,
+    "fingerprint": TABLE,
+    "run": TEXT,
+    "chain": TABLES,
+    "epoch": COUNT,
+    "batch": COUNT,
+    "epoch_done": YES_NO,
+    "batches": SHA256,
+    "batches_seen": YES_NO,
+    "collected": TABLE,
+    "metrics": TABLE,
+    "state": TABLE,
+}
+PLACE: dict[str, Shape] = {"bytes": COUNT, "sha256": SHA256}  # how far the metrics were
+STATE: dict[str, Shape] = {"objects": TABLE, "generators": TABLE}
+OBJECT: dict[str, Shape] = {"class": TEXT, "state": ANYTHING}
+SHOWN = 3  # differences in one line; the manifest has them all
+
+
+def mode(settings: Any) -> str:
+    """What the user wants: SAMEBITS_RESUME, or `settings.resume`, or "auto".
+
+    auto: from the newest checkpoint; previous: passing over damaged ones; never: from the beginning, what is
+    there set aside; force: although settings, locks or device have changed.
+    """
+    wanted = os.environ.get("SAMEBITS_RESUME") or getattr(settings, "resume", "auto")
+    if wanted not in MODES:
+        raise WrongUse(f"resume is {wanted!r}: it must be one of {', '.join(MODES)}")
+    return str(wanted)
+
+
+def find_checkpoint(working: WorkingFolder, wanted: str) -> Checkpoint | None:
+    """The checkpoint to go on from, None to begin at the beginning.
+
+    Raises:
+        Damaged: the newest one is, and "previous" was not asked for.
+        WrongUse: it belongs to another run, or none is whole.
+    """
+    there = files.find(working.checkpoints)
+    if wanted == "never" and list(working.checkpoints.glob("[!.]*")):
+        print(f"samebits: the interrupted run is kept as {shown(working.set_aside())}", file=sys.stderr)
+        return None
+    for folder in there:
+        try:
+            found = files.read(folder)
+            _check_content(found)
+            check_metrics(working.metrics, found)
+        except Damaged as error:
+            if wanted != "previous":
+                raise
+            aside = _set_aside(folder)
+            print(f"samebits: {printable(error.what)}; it is kept as {shown(aside)}", file=sys.stderr)
+            continue
+        if working.is_new:  # a power cut can take the name and leave the checkpoints
+            working.name(found.content["run"])
+        if found.content["run"] != working.run:
+            raise WrongUse(
+                f"{folder} is of another run, begun {found.content['chain'][0]['started']}: take "
+                "it away, or --resume never begins anew and keeps what is here"
+            )
+        return found
+    working.clear()
+    return None
+
+
+def _check_content(found: Checkpoint) -> None:
+    """Look whether a checkpoint has the types that a run relies on.
+
+    Raises:
+        WrongUse: naming what has another.
+    """
+    content, where = found.content, found.folder / files.STATE
+    check_shape(content, SHAPES, where)
+    check_shape(content["metrics"], PLACE, f"{where}, metrics", whole=True)
+    collected = content.get("collected", {})
+    check_shape(collected, dict.fromkeys(collected, NUMBERS), f"{where}, collected")
+    for link in content.get("chain", ()):
+        check_shape(link, {"started": TEXT}, f"{where}, chain", whole=True)
+    if "state" in content:
+        state = content["state"]
+        check_shape(state, STATE, f"{where}, state", whole=True)
+        check_shape(state["objects"], dict.fromkeys(state["objects"], TABLE), f"{where}, objects")
+        for name, held in state["objects"].items():
+            check_shape(held, OBJECT, f"{where}, {name}", whole=True)
+
+
+def check_metrics(path: Path, found: Checkpoint) -> None:
+    """The metrics up to a checkpoint must be those that it was made with.
+
+    Raises:
+        Damaged: they are not.
+    """
+    expected = found.content["metrics"]
+    try:
+        with open(path, "rb") as file:
+            content = file.read(expected["bytes"])
+    except FileNotFoundError:
+        content = b""
+    if hashlib.sha256(content).hexdigest() != expected["sha256"]:
+        raise Damaged(path, f"is not what it was at {found.folder.name}: its sha256 differs")
+    try:
+        tables = all(isinstance(parse(line), dict) for line in content.splitlines())
+    except ValueError:
+        tables = False
+    if not tables:
+        raise Damaged(path, "is not a file of JSON lines, each a table")
+
+
+def differences(found: Checkpoint, now: Mapping[str, Any]) -> list[str]:
+    """What can change bits and is not as it was, in lines: framework, device, settings, then fingerprint."""
+    lines = []
+    for name in ("framework", "device"):
+        if found.content[name] != now[name]:
+            lines.append(f"{name} was {found.content[name]} and is {now[name]}")
+    for table, label in (("settings", "setting "), ("fingerprint", "")):
+        was, is_ = found.content[table], json.loads(json.dumps(now[table]))
+        for name in {**was, **is_}:
+            if name not in FOLLOWING_THE_HOST and was.get(name) != is_.get(name):
+                lines.append(f"{label}{name} was {was.get(name, 'absent')} and is {is_.get(name, 'absent')}")
+    return lines
+
+
+def refuse_or_note(found: Checkpoint, now: Mapping[str, Any], wanted: str) -> list[str]:
+    """The differences, when going on in spite of them was asked for.
+
+    Raises:
+        WrongUse: there are some, and it was not.
+    """
+    lines = differences(found, now)
+    if lines and wanted != "force":
+        more = f", and {len(lines) - SHOWN} more" if len(lines) > SHOWN else ""
+        raise WrongUse(
+            f"{found.folder} was made otherwise: {'; '.join(lines[:SHOWN])}{more}. --resume force goes on "
+            "nevertheless and records it, --resume never begins anew"
+        )
+    return lines
+
+
+def _set_aside(folder: Path) -> Path:
+    aside = folder.with_name(f"{folder.name}.damaged")
+    number = 1
+    while aside.exists():
+        number += 1
+        aside = folder.with_name(f"{folder.name}.damaged-{number}")
+    os.rename(folder, aside)
+    return aside

@@ -1,0 +1,34 @@
+"""What torch lacks around it, in one line: shared memory for data workers, a compiler for torch.compile."""
+
+import re
+
+from samebits.process import shared_memory
+
+# Words of torch's, Inductor's or Triton's messages. Torch reserves shared memory before it writes to it, and
+# complains when there is too little; where the file system cannot reserve, the worker dies of SIGBUS.
+NO_SHARED_MEMORY = re.compile(r"unable to allocate shared memory|killed by signal: Bus error")
+NO_COMPILER = re.compile(r"No working C\+\+ compiler found|Failed to find C compiler")
+NO_HEADERS = re.compile(r"\bPython\.h: No such file")
+
+INSTALL = "`make image TARGET=compile` builds the image with it; elsewhere: apt-get install g++ python3-dev"
+
+
+def explain(error: BaseException) -> str | None:
+    """One line about what is missing around torch, and how to get it.
+
+    Args:
+        error: what torch raised; for a data worker, what its parent raised.
+
+    Returns:
+        None if the error is about something else.
+    """
+    message = str(error)
+    # Without /dev/shm there are no semaphores either; that error names no file.
+    no_semaphore = isinstance(error, OSError) and error.filename is None and shared_memory.size() is None
+    if NO_SHARED_MEMORY.search(message) or no_semaphore:
+        return f"the data workers lack shared memory ({shared_memory.described()}): {shared_memory.MEND}"
+    if NO_COMPILER.search(message):
+        return f"torch.compile needs a C++ compiler, and there is none: {INSTALL}"
+    if NO_HEADERS.search(message):
+        return f"torch.compile needs Python's C headers, and there are none: {INSTALL}"
+    return None

@@ -1,0 +1,134 @@
+"""`samebits resume-proof`: what it shows, and that it can fail."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tests.conftest import FRAMEWORKS, ROOT, Started, one_line
+
+Start = Callable[..., Started]
+ENTRYPOINT = ROOT / "entrypoint"
+
+in_torch = pytest.mark.skipif("torch" not in FRAMEWORKS, reason="its training is one in torch")
+
+# A training that goes on from what a checkpoint cannot hold.
+LEAKY = """
+import os
+from dataclasses import dataclass
+import torch
+import samebits, samebits.torch
+
+@dataclass(frozen=True)
+class Settings:
+    seed: int = samebits.option(0, "seed")
+    resume: str = samebits.option("auto", "resume", affects_weights=False)
+
+def train(settings):
+    samebits.torch.make_deterministic()
+    samebits.seed_everything(settings.seed)
+    with samebits.open_run(settings, framework="torch") as run:
+        model = torch.nn.Linear(2, 1)
+        run.hold(model=model)
+        memory = 0.0
+        for epoch in run.epochs(2):
+            for batch in run.batches([1.0, 2.0, 3.0, 4.0]):
+                memory += batch
+                with torch.no_grad():
+                    model.weight += memory
+            run.log()
+        run.finish(model)
+
+samebits.main(train, Settings)
+"""
+
+
+@in_torch
+def test_a_training_that_keeps_something_for_itself_is_caught(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "leaky.py").write_text(LEAKY)
+    command = [ENTRYPOINT, "python", tmp_path / "leaky.py"]
+    done = start("samebits", "resume-proof", "--only", "damage", "--json", *command, cwd=tmp_path)
+    assert done.returncode == 1
+    assert "not the same bits: 2 of 3, the first where stopped, and a bit of state.json flips" in one_line(
+        done.stderr
+    )
+    told = json.loads(done.stdout)
+    assert told["same"] is False
+    assert len({trial["sha256"] for trial in told["trials"]}) > 1
+    assert Path(tmp_path, told["kept"]).is_dir()
+
+
+@in_torch
+def test_a_training_that_holds_nothing_is_one_line(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "leaky.py").write_text(LEAKY.replace("        run.hold(model=model)\n", ""))
+    command = [ENTRYPOINT, "python", tmp_path / "leaky.py"]
+    done = start("samebits", "resume-proof", "--only", "stop", *command, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "the training calls no `run.hold(…)`" in one_line(done.stderr)
+
+
+# A training as `samebits resume-proof` sees one, of a script that knows nothing of the starter.
+FOREIGN = """
+import json, os, sys
+from pathlib import Path
+from samebits._formats import FORMAT
+from samebits.hashing.weights import Tensor, save_tensors
+
+assert len(sys.argv) == 2, sys.argv  # it takes no option
+what, folder = sys.argv[1], Path(os.environ["SAMEBITS_RUN_FOLDER"])
+if what == "nothing":
+    sys.exit()
+if "SAMEBITS_STOP_AT" in os.environ:
+    sys.exit(75)
+folder.mkdir()
+weights = save_tensors({"w": Tensor("F32", (1,), lambda: bytes(4))}, folder / "weights.safetensors")
+manifest = {
+    "format": FORMAT, "weights_sha256": weights, "settings": {"seed": 0},
+    "steps": 0 if what == "no-steps" else 5, "chain": [] if what == "no-hold" else [{}],
+}
+(folder / "metrics.jsonl").write_text("")
+(folder / "manifest.json").write_text(json.dumps(manifest))
+"""
+
+
+@pytest.mark.parametrize(
+    ("what", "says"),
+    [
+        (
+            "nothing",
+            "the training ended well and left no run: the command must train inside `samebits.open_run",
+        ),
+        ("no-hold", "the training calls no `run.hold(…)`"),
+        ("no-steps", "samebits saw no step of the training: its batches must come from `run.batches(…)`"),
+    ],
+)
+def test_a_training_that_cannot_be_resumed_is_one_line(
+    start: Start, tmp_path: Path, what: str, says: str
+) -> None:
+    (tmp_path / "foreign.py").write_text(FOREIGN)
+    done = start("samebits", "resume-proof", "python", "foreign.py", what, cwd=tmp_path)
+    assert done.returncode == 2
+    assert says in one_line(done.stderr)
+    assert list(tmp_path.glob("runs/*")) == []
+
+
+def test_what_a_training_has_no_option_for_is_left_out(start: Start, tmp_path: Path) -> None:
+    """No --workers, no --evaluate-every, no --checkpoint-every, no --resume; and metrics without a line."""
+    (tmp_path / "foreign.py").write_text(FOREIGN)
+    options = ("--only", "stop", "--only", "evaluation", "--only", "kill", "--kills", "1")
+    done = start("samebits", "resume-proof", *options, "python", "foreign.py", "good", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("left out: the training has no setting workers") == 4, (
+        "as it goes, and in the table"
+    )
+    assert done.stdout.count("left out: the training has no setting evaluate_every") == 2
+    assert "same bits: 6 trainings, 3 left out, sha256 " in done.stdout
+
+
+def test_what_fails_by_itself_is_one_line(start: Start, tmp_path: Path) -> None:
+    done = start("samebits", "resume-proof", ENTRYPOINT, "train", "--epoch", "1", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "ended with status 2 where 0 was expected; it said: samebits: No such option" in one_line(
+        done.stderr
+    )
+    assert list(tmp_path.glob("runs/*")) == []

@@ -1,0 +1,79 @@
+"""A settings class becomes a command line."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+import samebits
+from samebits.run.settings import as_json, changed, deciding
+
+
+@dataclass(frozen=True)
+class Settings:
+    seed: int = samebits.option(0, "the seed", minimum=0)
+    rate: float = samebits.option(0.5, "the rate", maximum=1)
+    kind: Literal["a", "b"] = samebits.option("a", "the kind")
+    fast: bool = samebits.option(False, "be fast", affects_weights=False)
+    run: Path | None = samebits.option(None, "the folder", affects_weights=False)
+
+
+def parse(*arguments):
+    seen = []
+    with pytest.raises(SystemExit) as end:
+        samebits.main(seen.append, Settings, list(arguments))
+    return end.value.code, (seen or [None])[0]
+
+
+def test_no_options_gives_the_defaults():
+    assert parse() == (0, Settings())
+
+
+def test_every_field_is_an_option_of_its_type():
+    options = ["--seed", "7", "--rate", "0.25", "--kind", "b", "--fast", "--run", "runs/x"]
+    assert parse(*options) == (0, Settings(seed=7, rate=0.25, kind="b", fast=True, run=Path("runs/x")))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--sede", "1"], "No such option '--sede'"),
+        (["--seed", "x"], "'x' is not a valid integer"),
+        (["--seed", "-1"], "-1 is not in the range x>=0"),
+        (["--rate", "nan"], "'nan' is not a finite number"),
+        (["--rate", "-inf"], "'-inf' is not a finite number"),
+        (["--rate", "2"], "2.0 is not in the range x<=1"),
+        (["--kind", "c"], "'c' is not one of 'a', 'b'"),
+        (["stray"], "Got unexpected extra argument"),
+    ],
+)
+def test_a_wrong_option_is_one_line_and_status_2(capsys, arguments, message):
+    assert parse(*arguments) == (2, None)
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert error.startswith("samebits: ")
+    assert message in error
+    assert "--help" in error
+
+
+def test_a_users_error_is_one_line_with_its_status(capsys):
+    def train(settings):
+        raise samebits.CheckFailed("two\nlines")
+
+    with pytest.raises(SystemExit) as end:
+        samebits.main(train, Settings, [])
+    assert end.value.code == 1
+    assert capsys.readouterr().err == "samebits: two lines\n"
+
+
+def test_help_says_what_each_option_means(capsys):
+    assert parse("--help")[0] == 0
+    assert "the seed" in capsys.readouterr().out
+
+
+def test_which_settings_changed_and_which_decide_bits():
+    settings = Settings(seed=3, fast=True, run=Path("here"))
+    assert as_json(settings) == {"seed": 3, "rate": 0.5, "kind": "a", "fast": True, "run": "here"}
+    assert changed(settings) == {"seed": 3, "fast": True, "run": "here"}
+    assert deciding(settings) == {"seed": 3, "rate": 0.5, "kind": "a"}
