@@ -100,10 +100,12 @@ def test_what_is_in_it(wheel: Path) -> None:
     pages = {f"samebits/docs/rules/{path.name}" for path in (ROOT / "docs/rules").glob("*.md")}
     data = {"samebits/determinism.env", "samebits/entrypoint", "samebits/py.typed"}
     data |= {"samebits/proof/portable/recorded.json", *pages}
+    data |= {f"samebits/project/files/{name}" for name in ("Dockerfile", "dockerignore", "entrypoint")}
     assert {name for name in names - modules if name.startswith("samebits/")} == data
     assert "samebits-0.1.0.dist-info/licenses/LICENSE" in names
-    assert modes["samebits/entrypoint"] == 0o755
-    assert {mode for name, mode in modes.items() if name != "samebits/entrypoint"} <= {0o644, 0o664}
+    commands = {name for name in names if name.endswith("/entrypoint")}
+    assert {modes[name] for name in commands} == {0o755}
+    assert {modes[name] for name in names - commands} <= {0o644, 0o664}
     assert table == (ROOT / "determinism.env").read_bytes()
     assert "Version: 0.1.0\n" in metadata
     assert set(re.findall(r"^Provides-Extra: (.*)$", metadata, re.MULTILINE)) == {
