@@ -276,9 +276,10 @@ def test_wrong_use_is_one_line(project: Path) -> None:
     assert "cannot write /proc/" in one_line(done.stderr)
 
 
-def test_what_cannot_be_completed_leaves_all_as_it_was(project: Path) -> None:
-    """A disk with room for the small files only."""
-    (project / "entrypoint").write_text("mine\n")
+@pytest.mark.parametrize("theirs", ["entrypoint", "Dockerfile"])
+def test_what_cannot_be_completed_leaves_all_as_it_was(project: Path, theirs: str) -> None:
+    """A disk with room for the small files only: after `entrypoint` it is full."""
+    (project / theirs).write_text("mine\n")
     (project / ".gitignore").write_text("*.pyc\n")
     before = content(project)
     done = subprocess.run(
@@ -288,4 +289,4 @@ def test_what_cannot_be_completed_leaves_all_as_it_was(project: Path) -> None:
     assert done.returncode == 2
     assert "cannot write" in one_line(done.stderr)
     assert content(project) == before
-    assert {path.name for path in project.iterdir()} == {"fit.py", "entrypoint", ".gitignore", ".git"}
+    assert {path.name for path in project.iterdir()} == {"fit.py", theirs, ".gitignore", ".git"}
