@@ -40,7 +40,7 @@ OF_FRAMEWORK = {
     framework: re.compile(
         rf"src/samebits/{framework}/.*|tests/samebits/{framework}/.*"
         rf"|src/samebits/proof/(controls/plain|hazards)_{framework}\.py"
-        rf"|src/samebits/proof/portable/{framework}_operations\.py|tests/samebits/proof/test_\w+_{framework}\.py"
+        rf"|src/samebits/proof/portable/{framework}_operations\.py"
         rf"|src/starter/(model|train)_{framework}\.py"
         rf"|notebooks/train_{framework}\.ipynb|docs/resume_{framework}\.md"
     )
