@@ -5,12 +5,13 @@ import re
 from collections.abc import Mapping
 from typing import Literal
 
+from samebits._report import Outcome
 from samebits.fingerprint.manifest import WEIGHTS
 from samebits.process import variables
 
 Rank = Literal["changes", "may", "none"]
 WORDS: dict[Rank, str] = {"changes": "changes bits", "may": "may change bits", "none": "changes none"}
-COLOURS: dict[Rank, Literal["bad", "open", "good"]] = {"changes": "bad", "may": "open", "none": "good"}
+OUTCOMES: dict[Rank, Outcome] = {"changes": "fail", "may": "warn", "none": "ok"}
 HASH = re.compile(r"(?:.* sha256:)?\b([0-9a-f]{12})[0-9a-f]{28,}\b")  # 12 digits of it are shown
 
 # What somebody chose comes before what somebody installed, and the machine comes last: in this order a

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from samebits._files import sha256_file
-from samebits._findings import Finding, State
+from samebits._report import Finding, Outcome
 from samebits.fingerprint.git import git
 from samebits.installed import bytecode, conda_prefix, packages, parallel
 from samebits.installed.packages import Recorded
@@ -42,14 +42,14 @@ class Check:
     attested: bool = True
 
     @property
-    def state(self) -> State:
+    def outcome(self) -> Outcome:
         if self.faults:
-            return "wrong"
-        return "right" if self.attested else "doubtful"
+            return "fail"
+        return "ok" if self.attested else "warn"
 
     def finding(self) -> Finding:
         found = some(self.faults) if self.faults else f"{self.looked_at:,} {self.what}"
-        return Finding(self.check, self.state, found if self.looked_at or self.faults else self.what)
+        return Finding(self.check, self.outcome, found if self.looked_at or self.faults else self.what)
 
 
 def some(faults: Sequence[str]) -> str:

@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import json
 import math
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -13,7 +12,7 @@ import click
 
 from samebits._files import cannot_write, sha256_file, shown
 from samebits._printable import printable
-from samebits._tables import print_table
+from samebits._report import print_json, print_table
 from samebits.errors import CheckFailed, SamebitsError, WrongUse
 from samebits.fingerprint.facts import FOLLOWING_THE_HOST, flatten
 from samebits.fingerprint.manifest import read_manifest
@@ -296,7 +295,7 @@ def report(
             name: {"mean": each.mean, "standard_deviation": each.deviation, "interval": [each.low, each.high]}
             for name, each in spreads.items()
         }
-        print(json.dumps({"runs": runs, "metrics": metrics, "failed": failures}, indent=2))
+        print_json({"runs": runs, "metrics": metrics, "failed": failures})
         return
     names = list(spreads)
     rows = [

@@ -1,7 +1,6 @@
 """Train several times in separate processes and compare: weights, metrics, batches."""
 
 import contextlib
-import json
 import os
 import shutil
 import sys
@@ -14,6 +13,7 @@ import click
 
 from samebits._files import cannot_write
 from samebits._printable import printable
+from samebits._report import print_json
 from samebits.errors import CheckFailed
 from samebits.hashing.compare import Comparison, compare_runs
 from samebits.proof.trainings import Child, Finished, last_line, train
@@ -43,7 +43,7 @@ def command(runs: int, jobs: int, as_json: bool, keep: bool, arguments: tuple[st
         comparison = first_difference([one.child.folder for one in finished])
         kept = keep_runs(folder) if keep or comparison is not None else None
     if as_json:
-        print(json.dumps(_result(finished, comparison, kept), indent=2))
+        print_json(_result(finished, comparison, kept))
     if kept is not None and not as_json:
         print(f"the runs are kept in {kept}")
     if comparison is not None:

@@ -1,7 +1,6 @@
 """Repeat a run from its manifest, here and now: the same bits, or what differs and from where on."""
 
 import dataclasses
-import json
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
@@ -13,6 +12,7 @@ import click
 from samebits import container_engine
 from samebits._files import sha256_file, shown
 from samebits._printable import printable
+from samebits._report import print_json
 from samebits.errors import CheckFailed, WrongUse
 from samebits.fingerprint import code_state, diff, git
 from samebits.fingerprint.diff import Difference
@@ -298,11 +298,11 @@ def report(verdict: Verdict, kept: Path | None, as_json: bool) -> None:
             "same": verdict.same,
             "sha256": {"run": verdict.run, "repetition": verdict.repeat},
             "metrics": verdict.metrics,
-            "environment": [dataclasses.asdict(difference) for difference in verdict.environment],
+            "environment": verdict.environment,
             "difference": comparison and comparison.as_json(),
             "kept": kept and str(kept),
         }
-        print(json.dumps(result, indent=2))
+        print_json(result)
         return
     if not verdict.same:
         print(printable("\n".join(verdict.lines())))

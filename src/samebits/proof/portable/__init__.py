@@ -17,7 +17,7 @@ from typing import Any
 import click
 
 from samebits._files import sha256_file
-from samebits._tables import print_table
+from samebits._report import print_json, print_table
 from samebits.checkpoint.files import TENSORS
 from samebits.errors import CheckFailed, WrongUse
 from samebits.fingerprint.cpu import processor
@@ -101,7 +101,7 @@ def command(
     different = differing(machines)
     rows = list(dict.fromkeys(row for machine in machines for row in machine.digests))
     if as_json:
-        print(json.dumps(_as_json(profile, machines, different), indent=2))
+        print_json(_as_json(profile, machines, different))
     elif shown := rows if all_ else different:
         _print_rows(machines, shown)
     if different:
