@@ -1,6 +1,5 @@
 """The proof that interruptions change nothing: a training stopped, killed, damaged, evaluated otherwise."""
 
-import os
 import random
 import shlex
 import signal
@@ -18,8 +17,9 @@ from samebits.checkpoint import files
 from samebits.errors import CheckFailed, WrongUse
 from samebits.fingerprint.manifest import read_manifest
 from samebits.hashing.compare import compare_runs
+from samebits.proof.processes import ending, send_to_session
 from samebits.proof.smoke import Watch, keep_runs, runs_folder
-from samebits.proof.trainings import GRACE, Child, start, weights
+from samebits.proof.trainings import Child, start, weights
 from samebits.run.folder import CHECKPOINTS
 from samebits.run.signals import SAVED
 
@@ -238,17 +238,14 @@ def _run(
     if stop is not None:
         environment["SAMEBITS_STOP_AT"] = str(stop)
     child = Child("the training", arguments, place, environment)
-    process = start(child)
-    try:
-        ended = process.wait(kill)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        return ""
-    except BaseException:
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait(GRACE)
-        raise
+    running: list[subprocess.Popen[bytes]] = []
+    with ending(running):
+        running.append(start(child))
+        try:
+            ended = running[0].wait(kill)
+        except subprocess.TimeoutExpired:
+            send_to_session(running[0], signal.SIGKILL)
+            return ""
     said = child.log.read_text(errors="replace")
     if status is not None and ended != status:
         last = said.rstrip().splitlines()[-1:] or ["nothing"]

@@ -16,6 +16,7 @@ from samebits._printable import printable
 from samebits._report import print_json
 from samebits.errors import CheckFailed
 from samebits.hashing.compare import Comparison, compare_runs
+from samebits.proof.processes import terminable
 from samebits.proof.trainings import Child, Finished, last_line, train
 
 
@@ -110,7 +111,16 @@ def show(trainings: Generator[Finished, None, None], watch: Watch) -> Iterator[F
 
 @contextlib.contextmanager
 def runs_folder(name: str = "smoke") -> Iterator[Path]:
-    """A folder in runs/, where there is room for weights; a temporary one when that cannot be written."""
+    """A folder in runs/, where there is room for weights; a temporary one when that cannot be written.
+
+    SIGTERM and SIGHUP, too, leave nothing of it.
+    """
+    with terminable(), _removed_folder(name) as folder:
+        yield folder
+
+
+@contextlib.contextmanager
+def _removed_folder(name: str) -> Iterator[Path]:
     new = not Path("runs").exists()
     try:
         Path("runs").mkdir(exist_ok=True)

@@ -24,6 +24,7 @@ from samebits.fingerprint.cpu import processor
 from samebits.process.variables import read
 from samebits.proof.portable.libraries import DIGITS, TABLES, installed
 from samebits.proof.portable.machines import NATIVE, RUN_FOLDER, Machine, emulated, in_image, recorded
+from samebits.proof.processes import terminable
 from samebits.run.signals import SAVED
 
 CPUS = ("Haswell", "Skylake-Client", "EPYC", "EPYC-Milan")  # two of Intel's, two of AMD's
@@ -119,15 +120,16 @@ def _at_once(
 ) -> Iterator[Machine]:
     """Each machine as it is done; whatever ends this early ends all of them."""
     pool = ThreadPoolExecutor(jobs)
-    try:
-        for done in as_completed([pool.submit(compute, machine) for machine in machines]):
-            yield done.result()
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
-        for machine in machines:
-            machine.stopped = True
-            machine.end()
-        pool.shutdown()
+    with terminable():
+        try:
+            for done in as_completed([pool.submit(compute, machine) for machine in machines]):
+                yield done.result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for machine in machines:
+                machine.stopped = True
+                machine.end()
+            pool.shutdown()
 
 
 def differing(machines: Sequence[Machine]) -> list[str]:
@@ -180,7 +182,7 @@ def _lines(machine: Machine, environment: dict[str, str], *arguments: str) -> It
         )
         machine.running = process
         if machine.stopped:
-            process.kill()
+            machine.end()
         try:
             assert process.stdout is not None
             yield from process.stdout
