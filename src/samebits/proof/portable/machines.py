@@ -66,7 +66,7 @@ class Machine:
     def end(self) -> None:
         """Leave nothing of it running."""
         if self.running is not None:
-            stop([self.running], grace=0.0)
+            stop([self.running], grace=1.0)  # there are several, one after the other
 
 
 @dataclass
