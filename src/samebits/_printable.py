@@ -6,6 +6,7 @@ import unicodedata
 # encoding takes, separators that begin a new line, and what has no meaning at all.
 UNSAFE = ("Cc", "Cf", "Cs", "Cn", "Co", "Zl", "Zp")
 KEPT = "\n\t"
+DIGITS = 12  # of a hash or a commit that are shown; no two that one project has begin alike
 
 
 def printable(text: object) -> str:
@@ -22,3 +23,12 @@ def printable(text: object) -> str:
     return "".join(
         one if one in KEPT or unicodedata.category(one) not in UNSAFE else ascii(one)[1:-1] for one in text
     )
+
+
+def short(digest: str) -> str:
+    """How a hash begins, for a table or a sentence; nothing stays nothing.
+
+    >>> short("6e2dfe7d510bf268ac")
+    '6e2dfe7d510b…'
+    """
+    return f"{digest[:DIGITS]}…" if len(digest) > DIGITS else digest

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from samebits._files import sha256_file
+from samebits._printable import short
 from samebits._report import Finding, Outcome
 from samebits.fingerprint.git import git
 from samebits.installed import bytecode, conda_prefix, packages, parallel
@@ -138,7 +139,7 @@ def _differing(rows: Sequence[Recorded]) -> list[tuple[Path, str]]:
             if row.size not in (size, -1):
                 faults.append((row.path, f"has {size:,} bytes, recorded are {row.size:,}"))
             elif (sha256 := sha256_file(row.path)) != row.sha256:
-                faults.append((row.path, f"has sha256 {sha256[:12]}…, recorded is {row.sha256[:12]}…"))
+                faults.append((row.path, f"has sha256 {short(sha256)}, recorded is {short(row.sha256)}"))
         except FileNotFoundError:
             faults.append((row.path, f"of {row.owner} is missing"))
         except OSError as error:

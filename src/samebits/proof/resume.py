@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 
 from samebits._files import sha256_file
+from samebits._printable import short
 from samebits._report import Outcome, cell, print_json, print_table
 from samebits.checkpoint import files
 from samebits.errors import CheckFailed, WrongUse
@@ -24,7 +25,6 @@ from samebits.run.folder import CHECKPOINTS
 from samebits.run.signals import SAVED
 
 KINDS = ("stop", "damage", "evaluation", "kill")
-HEX = 16  # digits of a hash that are shown
 DAMAGE = (files.STATE, files.TENSORS)
 
 
@@ -113,9 +113,7 @@ def command(
     if json_:
         print_json({"same": not failed, "trials": results, "kept": kept})
     else:
-        rows = [
-            (one.what, one.sha256 and f"{one.sha256[:HEX]}…", cell(one.outcome, one.says)) for one in results
-        ]
+        rows = [(one.what, short(one.sha256), cell(one.outcome, one.says)) for one in results]
         print_table(("the training", "sha256 of the weights", "outcome"), rows)
     if failed:
         raise CheckFailed(
@@ -210,7 +208,7 @@ def attempt(trial: Trial, arguments: Sequence[str], folder: Path, number: int, s
 def _line(result: Result) -> str:
     if result.outcome == "skipped":
         return f"{result.what}: skipped: {result.says}"
-    return f"{result.what}: {result.sha256[:HEX]}… {result.outcome}: {result.says}  {result.seconds:.1f} s"
+    return f"{result.what}: {short(result.sha256)} {result.outcome}: {result.says}  {result.seconds:.1f} s"
 
 
 def _run(

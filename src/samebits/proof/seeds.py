@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from samebits._files import cannot_write, sha256_file, shown
-from samebits._printable import printable
+from samebits._printable import printable, short
 from samebits._report import print_json, print_table
 from samebits.errors import CheckFailed, SamebitsError, WrongUse
 from samebits.fingerprint.facts import FOLLOWING_THE_HOST, flatten
@@ -21,7 +21,6 @@ from samebits.proof.trainings import Child, train
 
 CONFIDENCE = 0.95
 PLACEHOLDER = "{seed}"  # in a command: where each training's seed goes
-HEX = 16  # digits of a hash that are shown
 NAME = 80  # characters of a folder's name
 
 
@@ -301,7 +300,7 @@ def report(
     rows = [
         [
             str(one.seed),
-            f"{one.sha256[:HEX]}…",
+            short(one.sha256),
             *(f"{one.metrics[name]:.4f}" for name in names),
             shown(one.folder),
         ]

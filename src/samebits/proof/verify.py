@@ -11,7 +11,7 @@ import click
 
 from samebits import container_engine
 from samebits._files import sha256_file, shown
-from samebits._printable import printable
+from samebits._printable import DIGITS, printable
 from samebits._report import print_json
 from samebits.errors import CheckFailed, WrongUse
 from samebits.fingerprint import code_state, diff, git
@@ -24,7 +24,6 @@ from samebits.proof import trust
 from samebits.proof.smoke import Watch, keep_runs, runs_folder
 from samebits.proof.trainings import Child, train
 
-HEX = 16  # digits of a hash that are shown in a sentence
 NAMED = 3  # files in a sentence
 ANYWAY = "--anyway repeats it here nevertheless"
 FILES = {"weights.safetensors": "weights_sha256", "metrics.jsonl": "metrics_sha256"}  # and their hashes
@@ -191,12 +190,12 @@ def refuse_other_code(manifest: Mapping[str, Any], run: Path) -> None:
     now = code_state.state(folder, checkout)
     files = code_state.changed_files(folder, was.get("files") or {})
     differ = f" ({_some(files)})" if files else ""
-    commit, short = was.get("commit"), (was.get("commit") or "")[:HEX]
+    commit, short = was.get("commit"), (was.get("commit") or "")[:DIGITS]
     if commit is not None and now["commit"] is None:
         raise WrongUse(f"{run} was made on commit {commit}, and {folder} is no git checkout of it: {ANYWAY}")
     if commit is not None and now["commit"] != commit:
         raise WrongUse(
-            f"{run} was made on commit {commit}, here is {now['commit'][:HEX]}{differ}: "
+            f"{run} was made on commit {commit}, here is {now['commit'][:DIGITS]}{differ}: "
             f"`{_git(checkout)} checkout {short}` gives it, {ANYWAY}"
         )
     if commit is not None and now["diff"] is not None and was.get("diff") is None:
@@ -206,9 +205,9 @@ def refuse_other_code(manifest: Mapping[str, Any], run: Path) -> None:
             f"`{_git(checkout)} stash --include-untracked` puts the changes away, {ANYWAY}"
         )
     if commit is not None and now["diff"] != was.get("diff"):
-        here = f"others ({now['diff'][:HEX]})" if now["diff"] else "none"
+        here = f"others ({now['diff'][:DIGITS]})" if now["diff"] else "none"
         raise WrongUse(
-            f"{run} was made with changes that no commit has ({was['diff'][:HEX]}), and here are "
+            f"{run} was made with changes that no commit has ({was['diff'][:DIGITS]}), and here are "
             f"{here}{differ}: {ANYWAY}"
         )
     if files:

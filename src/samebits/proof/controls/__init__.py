@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from samebits._printable import short
 from samebits._report import OUTCOMES, Cell, Outcome, cell, print_json, print_table
 from samebits.errors import CheckFailed, WrongUse
 from samebits.proof.controls.table import (
@@ -22,8 +23,6 @@ from samebits.proof.controls.table import (
 )
 from samebits.proof.smoke import Watch, keep_runs, runs_folder, show
 from samebits.proof.trainings import Child, train
-
-HEX = 8  # digits of a hash that are shown
 
 
 @dataclasses.dataclass(frozen=True)
@@ -185,8 +184,8 @@ def show_table(framework: str, device: str, results: Sequence[Result]) -> None:
     )
     rows: list[list[Cell]] = []
     for result in results:
-        cells = [result.baseline[:HEX], _cell(result.protected, result.baseline)]
-        cells += [result.plain_baseline[:HEX], _cell(result.unprotected, result.plain_baseline)]
+        cells = [short(result.baseline), _cell(result.protected, result.baseline)]
+        cells += [short(result.plain_baseline), _cell(result.unprotected, result.plain_baseline)]
         rows.append([result.name, result.what, *cells, cell(result.outcome, result.says)])
     print_table(headings, rows, f"{framework} on {device}: ≠ marks bits that are not the baseline's")
 
@@ -194,7 +193,7 @@ def show_table(framework: str, device: str, results: Sequence[Result]) -> None:
 def _cell(sha256: str, baseline: str) -> str:
     if not sha256:
         return ""
-    return f"{'=' if sha256 == baseline else '≠'} {sha256[:HEX]}"
+    return f"{'=' if sha256 == baseline else '≠'} {short(sha256)}"
 
 
 def _choose(every: Sequence[Control], only: Sequence[str]) -> list[Control]:

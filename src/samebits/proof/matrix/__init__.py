@@ -12,6 +12,7 @@ import click
 
 from samebits import _extras
 from samebits._files import shown, write_whole
+from samebits._printable import short
 from samebits._report import Cell, Outcome, as_json, cell, print_json, print_table
 from samebits.errors import CheckFailed, SamebitsError, WrongUse
 from samebits.fingerprint.manifest import read_manifest
@@ -22,7 +23,6 @@ from samebits.proof.matrix.axes import AXES, OTHER, PERTURB, REPEATS, SAME, Fact
 from samebits.proof.smoke import Watch, keep_runs, runs_folder, show
 from samebits.proof.trainings import Child, Finished, train
 
-HEX = 16  # digits of a hash that are shown
 OPEN_TO_ALL = 0o711  # another user may pass through a folder, and not list it
 
 
@@ -205,8 +205,7 @@ def _file_name(number: int, trial: Trial) -> str:
 
 def show_table(reference: Finished, results: Sequence[Result]) -> None:
     """One row a trial, for people."""
-    rows: list[list[Cell]] = [["reference", "as it is", "", f"{reference.sha256[:HEX]}…", ""]]
+    rows: list[list[Cell]] = [["reference", "as it is", "", short(reference.sha256), ""]]
     for one in results:
-        sha256 = f"{one.sha256[:HEX]}…" if one.sha256 else ""
-        rows.append([one.axis, one.value, one.expected, sha256, cell(one.outcome, one.says)])
+        rows.append([one.axis, one.value, one.expected, short(one.sha256), cell(one.outcome, one.says)])
     print_table(("axis", "value", "must be", "sha256 of the weights", "outcome"), rows)

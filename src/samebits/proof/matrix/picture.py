@@ -3,11 +3,11 @@
 import io
 from collections.abc import Sequence
 
+from samebits._printable import short
 from samebits._report import Outcome
 
 COLOURS: dict[Outcome, str] = {"ok": "#2a7f3f", "fail": "#c0262d", "warn": "#b8860b", "skipped": "#8a8a8a"}
 REFERENCE = "#4c72b0"
-HEX = 16  # digits of a hash that are shown
 INCHES = 0.24  # a row's height
 LONGEST = 60  # characters of an outcome in words
 
@@ -37,7 +37,7 @@ def draw(reference: str, rows: Sequence[tuple[str, str, str, Outcome, str]]) -> 
         axes.text(-0.05, at, name, ha="right", va="center", fontsize=8)
         if sha256:
             axes.barh(at, 1, color=colours[sha256], height=0.9)
-            axes.text(0.5, at, f"{sha256[:HEX]}…", ha="center", va="center", fontsize=7, family="monospace")
+            axes.text(0.5, at, short(sha256), ha="center", va="center", fontsize=7, family="monospace")
         text = says if len(says) <= LONGEST else f"{says[:LONGEST]}…"
         axes.text(1.05, at, expected, va="center", fontsize=7, color="#606060")
         axes.text(1.35, at, text, va="center", fontsize=8, color=COLOURS[outcome])

@@ -17,6 +17,7 @@ from typing import Any
 import click
 
 from samebits._files import sha256_file
+from samebits._printable import short
 from samebits._report import print_json, print_table
 from samebits.checkpoint.files import TENSORS
 from samebits.errors import CheckFailed, WrongUse
@@ -28,7 +29,6 @@ from samebits.proof.processes import terminable
 from samebits.run.signals import SAVED
 
 CPUS = ("Haswell", "Skylake-Client", "EPYC", "EPYC-Milan")  # two of Intel's, two of AMD's
-HEX = 8  # digits of a hash that are shown
 KERAS = "samebits.proof.portable.keras_on_torch"
 
 
@@ -233,7 +233,7 @@ def _print_rows(machines: Sequence[Machine], rows: Sequence[str]) -> None:
 
 def _short(digest: str) -> str:
     is_hash = len(digest) in (DIGITS, 64) and set(digest) <= set("0123456789abcdef")
-    return digest[:HEX] if is_hash else digest[:40]
+    return short(digest) if is_hash else digest[:40]
 
 
 def _as_json(profile: str, machines: Sequence[Machine], different: Sequence[str]) -> dict[str, Any]:
