@@ -1,6 +1,7 @@
 """Text that came out of a file, made safe for a terminal: control characters are shown, not sent."""
 
 import unicodedata
+from collections.abc import Sequence
 
 # Controls (ESC, BEL …), formats (which turn the direction of text around), halves of a character that no
 # encoding takes, separators that begin a new line, and what has no meaning at all.
@@ -32,3 +33,13 @@ def short(digest: str) -> str:
     '6e2dfe7d510b…'
     """
     return f"{digest[:DIGITS]}…" if len(digest) > DIGITS else digest
+
+
+def some(texts: Sequence[str], limit: int = 3, separator: str = ", ") -> str:
+    """The first of the texts, and how many more there are.
+
+    >>> some(["a", "b", "c", "d", "e"])
+    'a, b, c, and 2 more'
+    """
+    more = len(texts) - limit
+    return separator.join([*texts[:limit], *([f"and {more:,} more"] if more > 0 else [])])

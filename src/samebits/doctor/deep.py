@@ -15,7 +15,7 @@ from samebits.doctor.traps import FIX
 from samebits.fingerprint import shared_libraries
 from samebits.framework import FRAMEWORKS
 from samebits.installed import packages
-from samebits.installed.attest import differing, some
+from samebits.installed.attest import differing, in_short
 from samebits.process.command_line import hint
 
 # The locked wheels bring these; from elsewhere it is another build, or the driver's.
@@ -42,7 +42,7 @@ def _files() -> Finding:
     size = sum(row.size for row in rows) / 1e9
     if faults:
         return Finding(
-            "installed files", "fail", some(faults), f"{FIX}; `{hint('samebits', 'attest')}` has more"
+            "installed files", "fail", in_short(faults), f"{FIX}; `{hint('samebits', 'attest')}` has more"
         )
     found = f"{len(rows):,} of {len(installed)} packages are as recorded, {size:.2f} GB"
     return Finding("installed files", "ok", found)

@@ -10,11 +10,12 @@ from pathlib import Path
 import click
 from packaging.utils import canonicalize_name
 
+from samebits._printable import some
 from samebits._report import OUTCOMES, Finding, print_findings, print_json
 from samebits.doctor import traps
 from samebits.errors import CheckFailed
 from samebits.installed import locked, packages
-from samebits.installed.attest import some
+from samebits.installed.attest import in_short
 from samebits.installed.locked import LOCK, ROW
 from samebits.process import check, shared_memory, started
 from samebits.process.command_line import hint
@@ -74,7 +75,7 @@ def _without_lock(project: Path) -> list[Finding]:
     looked_at, unmet = packages.unmet(list(there.values()), platform.python_version())
     met = Finding("requirements", "ok", f"{looked_at} of {len(there)} packages are met")
     if unmet:
-        met = Finding("requirements", "warn", some(unmet), "install what is missing, or another version")
+        met = Finding("requirements", "warn", in_short(unmet), "install what is missing, or another version")
     line = f"none in {project}: whether these are the versions that you want is not known"
     return [Finding(LOCK, "warn", line, "lock them: `pip freeze > requirements.lock`"), met]
 
@@ -160,8 +161,7 @@ def command(all_: bool, json_: bool, deep: bool, host: bool) -> None:
         click.echo(_summary(findings, all_))
     failed = [finding.subject for finding in findings if finding.outcome == "fail"]
     if failed:
-        named = ", ".join(failed[:3]) + (" …" if len(failed) > 3 else "")
-        raise CheckFailed(f"{len(failed)} of {len(findings)} checks failed: {named}")
+        raise CheckFailed(f"{len(failed)} of {len(findings)} checks failed: {some(failed)}")
 
 
 def _summary(findings: list[Finding], all_: bool) -> str:

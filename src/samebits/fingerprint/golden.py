@@ -14,7 +14,7 @@ from samebits._files import shown, write_whole
 from samebits._formats import FORMAT, refuse_other
 from samebits._json_files import SHA256, TABLE, TEXT, Shape, one_of
 from samebits._json_files import check as check_shape
-from samebits._printable import DIGITS, printable, short
+from samebits._printable import DIGITS, printable, short, some
 from samebits.errors import WrongUse
 from samebits.fingerprint import cpu
 from samebits.fingerprint.diff import LISTS, ORDER, WORDS, Difference, change, differences, group
@@ -104,10 +104,10 @@ def _reasons(
     of = {name: [one for one in found if group(one.fact) == name] for name in ORDER}
     reasons = [f"{one.fact.removeprefix('variables.')} differs ({change(one)})" for one in of["settings"]]
     if of["data"]:
-        was, is_ = (_named([fact[5:] for fact in _parted(one, "data.", of["data"])]) for one in (entry, run))
+        was, is_ = (some([fact[5:] for fact in _parted(one, "data.", of["data"])]) for one in (entry, run))
         changed = f"{was or 'none'} → {is_ or 'none'}" if was != is_ else f"another {was}"
         reasons.append(f"your data differ ({changed})")
-    files = _named([one.fact.removeprefix("code.files.") for one in of["code"] if ".files." in one.fact])
+    files = some([one.fact.removeprefix("code.files.") for one in of["code"] if ".files." in one.fact])
     if dirty or files:
         what = "the code has uncommitted changes" if dirty else "the code is other code"
         reasons.append(what + (f" ({files})" if files else ""))
@@ -135,17 +135,12 @@ def _parted(one: Mapping[str, Any], prefix: str, found: Iterable[Difference]) ->
     return [each.fact for each in found if each.fact in _facts(one) and each.fact.startswith(prefix)]
 
 
-def _named(names: list[str]) -> str:
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return ", ".join(names[:NAMED]) + more
-
-
 def _other_settings(golden: Mapping[str, Any], run: Mapping[str, Any]) -> str:
     for name, entry in golden.items():
         if _key(entry)[:3] == _key(run)[:3] and entry["settings"].keys() == run["settings"].keys():
             pairs = ((key, entry["settings"][key], value) for key, value in run["settings"].items())
             other = [f"{key} {was} → {is_}" for key, was, is_ in pairs if was != is_]
-            return f" ({name} has others: {_named(other)})"
+            return f" ({name} has others: {some(other)})"
     return ""
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from samebits._files import sha256_file
-from samebits._printable import short
+from samebits._printable import short, some
 from samebits._report import Finding, Outcome
 from samebits.fingerprint.git import git
 from samebits.installed import bytecode, conda_prefix, packages, parallel
@@ -49,15 +49,13 @@ class Check:
         return "ok" if self.attested else "warn"
 
     def finding(self) -> Finding:
-        found = some(self.faults) if self.faults else f"{self.looked_at:,} {self.what}"
+        found = in_short(self.faults) if self.faults else f"{self.looked_at:,} {self.what}"
         return Finding(self.check, self.outcome, found if self.looked_at or self.faults else self.what)
 
 
-def some(faults: Sequence[str]) -> str:
-    """The first fault, and the number of the others."""
-    others = len(faults) - 1
-    more = f"; and {others:,} other{'s' if others > 1 else ''}" if others else ""
-    return faults[0] + more
+def in_short(faults: Sequence[str]) -> str:
+    """The first fault, and how many more there are."""
+    return some(faults, 1, "; ")
 
 
 def attest(environment: Environment, locks: Sequence[Path], conda_lock: Path) -> list[Check]:
@@ -122,7 +120,7 @@ def _judged(check: Check, locks: Sequence[Path]) -> Check:
     """What is strange in an environment of ours need not be so in another's, which other tools made."""
     if locks or not check.faults:
         return check
-    what = f"looked at; not what `uv venv` and installers write: {some(check.faults)}"
+    what = f"looked at; not what `uv venv` and installers write: {in_short(check.faults)}"
     return Check(check.check, check.looked_at, what, attested=False)
 
 

@@ -28,7 +28,7 @@ def command(folder: Path | None, locks: Sequence[Path], conda_lock: Path | None,
     Without a lock it says whether files are as their wheels' RECORDs have them, and not whether they are the
     packages that were meant.
     """
-    from samebits.installed.attest import attest, project, some  # packaging takes a tenth of a second
+    from samebits.installed.attest import attest, in_short, project  # packaging takes a tenth of a second
     from samebits.installed.venv import find
 
     root = find_root()
@@ -54,4 +54,4 @@ def command(folder: Path | None, locks: Sequence[Path], conda_lock: Path | None,
     failed = [check for check in checks if check.faults]
     if failed:
         faults = [fault for check in failed for fault in check.faults]
-        raise CheckFailed(f"{len(failed)} of {len(checks)} checks failed: {some(faults)}")
+        raise CheckFailed(f"{len(failed)} of {len(checks)} checks failed: {in_short(faults)}")

@@ -11,7 +11,7 @@ import click
 
 from samebits import container_engine
 from samebits._files import sha256_file, shown
-from samebits._printable import DIGITS, printable
+from samebits._printable import DIGITS, printable, some
 from samebits._report import print_json
 from samebits.errors import CheckFailed, WrongUse
 from samebits.fingerprint import code_state, diff, git
@@ -24,7 +24,6 @@ from samebits.proof import trust
 from samebits.proof.smoke import Watch, keep_runs, runs_folder
 from samebits.proof.trainings import Child, train
 
-NAMED = 3  # files in a sentence
 ANYWAY = "--anyway repeats it here nevertheless"
 FILES = {"weights.safetensors": "weights_sha256", "metrics.jsonl": "metrics_sha256"}  # and their hashes
 AS_RECORDED = ("record", "portable", "merge")  # policies that leave a choice to the user, which decides bits
@@ -189,7 +188,7 @@ def refuse_other_code(manifest: Mapping[str, Any], run: Path) -> None:
     checkout = git.checkout(folder)
     now = code_state.state(folder, checkout)
     files = code_state.changed_files(folder, was.get("files") or {})
-    differ = f" ({_some(files)})" if files else ""
+    differ = f" ({some(files)})" if files else ""
     commit, short = was.get("commit"), (was.get("commit") or "")[:DIGITS]
     if commit is not None and now["commit"] is None:
         raise WrongUse(f"{run} was made on commit {commit}, and {folder} is no git checkout of it: {ANYWAY}")
@@ -199,7 +198,7 @@ def refuse_other_code(manifest: Mapping[str, Any], run: Path) -> None:
             f"`{_git(checkout)} checkout {short}` gives it, {ANYWAY}"
         )
     if commit is not None and now["diff"] is not None and was.get("diff") is None:
-        changed = differ or (f" ({_some(git.changes(checkout[0]))})" if checkout else "")
+        changed = differ or (f" ({some(git.changes(checkout[0]))})" if checkout else "")
         raise WrongUse(
             f"{run} was made on commit {short} as it is, and files here differ from it{changed}: "
             f"`{_git(checkout)} stash --include-untracked` puts the changes away, {ANYWAY}"
@@ -223,11 +222,6 @@ def _place(manifest: Mapping[str, Any]) -> Path | None:
 def _git(checkout: tuple[Path, str] | None) -> str:
     here = checkout is None or Path.cwd().resolve().is_relative_to(checkout[0])
     return "git" if here or checkout is None else shlex.join(["git", "-C", str(checkout[0])])
-
-
-def _some(names: list[str]) -> str:
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return ", ".join(names[:NAMED]) + more
 
 
 def environment(manifest: Mapping[str, Any], run: Path) -> dict[str, str | None]:
@@ -320,7 +314,7 @@ def _environment_in_words(verdict: Verdict) -> str:
     if number == 0 and not code and not verdict.same:
         return "code and environment are the same: the data changed, or the training does not repeat"
     files = [one.removeprefix("files.") for one in code if one.startswith("files.")]
-    changed = f"the code is other code ({_some(files or code)}); " if code else ""
+    changed = f"the code is other code ({some(files or code)}); " if code else ""
     return changed + {0: "the environment is the same", 1: "1 fact of the environment differs"}.get(
         number, f"{number} facts of the environment differ"
     )

@@ -321,14 +321,14 @@ def test_the_command_names_the_first_and_counts_the_others(
     assert done.returncode == 1
     assert re.fullmatch(
         r"samebits: 2 of 7 checks failed: lib/python3.11/site-packages/click/core.py has 149,013 bytes, .*; "
-        r"and 2 others",
+        r"and 2 more",
         one_line(done.stderr),
     )
     told = {check["check"]: check for check in json.loads(done.stdout)}
     assert [len(told[name]["faults"]) for name in ("recorded files", "bytecode", "packages")] == [2, 1, 0]
     assert told["recorded files"]["outcome"] == "fail"
     table = command(start, small)
-    assert re.search(r"recorded files fail .*; and 1 other\b", " ".join(table.stdout.split()))
+    assert re.search(r"recorded files fail .*; and 1 more\b", " ".join(table.stdout.split()))
 
 
 @pytest.mark.parametrize(
