@@ -153,7 +153,7 @@ def refuse_or_note(found: Checkpoint, now: Mapping[str, Any], wanted: str) -> li
     lines = differences(found, now)
     if lines and wanted != "force":
         raise WrongUse(
-            f"{found.folder} was made otherwise: {some(lines, separator='; ')}. --resume force goes on "
+            f"{found.folder} was made otherwise: {some(lines, separator='; ')}. --resume force continues "
             "nevertheless and records it, --resume never begins anew"
         )
     return lines
