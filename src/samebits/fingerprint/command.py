@@ -73,7 +73,7 @@ def show(first: str, second: str, all_: bool, json_: bool) -> None:
     if harmful:
         certain = sum(one.rank == "changes" for one in harmful)
         raise CheckFailed(f"differences that change bits: {certain}; that may: {len(harmful) - certain}")
-    if not found:
+    if not found and not json_:
         click.echo("no differences")
 
 
