@@ -1,6 +1,5 @@
 """The portable profile, shown: one table of operations and some trainings on several machines, hashed."""
 
-import contextlib
 import json
 import os
 import platform
@@ -18,6 +17,7 @@ import click
 
 from samebits._files import sha256_file
 from samebits._printable import short
+from samebits._progress import Line
 from samebits._report import print_json, print_table
 from samebits.checkpoint.files import TENSORS
 from samebits.errors import CheckFailed, WrongUse
@@ -84,13 +84,13 @@ def command(
         print(f"{image}: {library}; here: {' '.join(platform.libc_ver())}", file=sys.stderr)
     environment = {**_environment(profile), "SAMEBITS_STOP_AT": str(steps)}
     machines = [Machine(NATIVE), *others]
-    with _shown(machines) as tell:
+    with (line := Line()):
 
         def compute(machine: Machine) -> Machine:
             began = time.monotonic()
             for row, digest in _rows(machine, environment, tables or installed(), part, trainings):
                 machine.digests[row] = digest
-                tell()
+                line.update("rows: " + ", ".join(f"{one.name} {len(one.digests)}" for one in machines))
             machine.seconds = time.monotonic() - began
             return machine
 
@@ -206,21 +206,6 @@ def _train(machine: Machine, environment: dict[str, str], module: Sequence[str])
         if not found:
             raise WrongUse(f"`python -m {' '.join(module)}` left no checkpoint: it must call run.hold(…)")
         return sha256_file(found[-1])
-
-
-@contextlib.contextmanager
-def _shown(machines: Sequence[Machine]) -> Iterator[Callable[[], None]]:
-    """A line that says how far each machine is, where somebody watches; call what is given to update it."""
-    if not sys.stderr.isatty():
-        yield lambda: None
-        return
-    from rich.console import Console
-
-    def told() -> str:
-        return "rows: " + ", ".join(f"{machine.name} {len(machine.digests)}" for machine in machines)
-
-    with Console(stderr=True).status(told()) as status:
-        yield lambda: status.update(told())
 
 
 def _print_rows(machines: Sequence[Machine], rows: Sequence[str]) -> None:
