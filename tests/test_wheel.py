@@ -273,13 +273,13 @@ def test_doctor_and_attest_say_what_they_cannot_tell(core: Path, project: Path) 
     done = call(core, "exec", "--", "samebits", "doctor", "--json", cwd=project)
     assert done.returncode == 0, done.stdout
     findings = {one["subject"]: one for one in json.loads(done.stdout)}
-    assert findings["requirements.lock"]["state"] == "doubtful"
+    assert findings["requirements.lock"]["outcome"] == "warn"
     assert f"none in {project}: " in findings["requirements.lock"]["found"]
-    assert findings["requirements"]["state"] == "right"
+    assert findings["requirements"]["outcome"] == "ok"
     done = call(core, "attest", "--json", cwd=project)
     assert done.returncode == 0, done.stderr
     checks = {one["check"]: one for one in json.loads(done.stdout)}
-    assert (checks["packages"]["state"], checks["recorded files"]["state"]) == ("doubtful", "right")
+    assert (checks["packages"]["outcome"], checks["recorded files"]["outcome"]) == ("warn", "ok")
 
 
 def test_attest_still_finds_a_changed_file_without_a_lock(wheel: Path, project: Path, tmp_path: Path) -> None:

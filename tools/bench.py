@@ -3,7 +3,6 @@
 Absolute times on a shared machine say little; a pair that ran seconds apart says something.
 """
 
-import json
 import os
 import re
 import statistics
@@ -22,7 +21,7 @@ from rich.console import Console
 from torch.utils.data import DataLoader, Dataset, IterableDataset, get_worker_info
 
 import samebits.torch
-from samebits._tables import print_table
+from samebits._report import Cell, Outcome, print_json, print_table
 from samebits.checkpoint import files
 from samebits.checkpoint.state import Held
 from samebits.process.program import run_command
@@ -43,10 +42,11 @@ class Result:
     spread: str
 
     @property
-    def verdict(self) -> str:
+    def outcome(self) -> Outcome | None:
+        """Whether it is within its aim; None without one."""
         if self.aim is None:
-            return ""
-        return "within" if self.figure <= self.aim else "MISSED"
+            return None
+        return "ok" if self.figure <= self.aim else "fail"
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -359,22 +359,22 @@ def command(parts: tuple[str, ...], rounds: int, as_json: bool) -> None:
             results += PARTS[name](rounds)
         screen.print(f"measured: {name}")
     if as_json:
-        print(json.dumps([{**asdict(result), "verdict": result.verdict} for result in results], indent=2))
+        print_json([{**asdict(result), "outcome": result.outcome} for result in results])
         return
-    rows = [
+    rows: list[tuple[Cell, ...]] = [
         (
             r.subject,
             r.against,
             f"{r.figure:.2f} {r.unit}",
             r.spread,
             f"≤ {r.aim:g}" if r.aim else "",
-            r.verdict,
+            (r.outcome, r.outcome) if r.outcome else "",
         )
         for r in results
     ]
-    print_table(("what", "against", "median", "least … most", "aim", ""), rows)
+    print_table(("what", "against", "median", "least … most", "aim", "outcome"), rows)
     judged = [r for r in results if r.aim is not None]
-    missed = [r.subject for r in judged if r.verdict == "MISSED"]
+    missed = [r.subject for r in judged if r.outcome == "fail"]
     print(
         f"{len(judged) - len(missed)} of {len(judged)} within their aims",
         *missed,

@@ -366,8 +366,8 @@ def doctor() -> int:
     """`samebits doctor --host` for a machine that has no environment yet."""
     findings = host.report()
     for one in findings:
-        print(f"{one.state}: {one.subject}: {one.found}" + (f"; {one.mend}" if one.mend else ""))
-    return int(any(one.state == "wrong" for one in findings))
+        print(f"{one.outcome}: {one.subject}: {one.found}" + (f"; {one.fix}" if one.fix else ""))
+    return int(any(one.outcome == "fail" for one in findings))
 
 
 def main() -> int:

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,9 @@ import image  # first: it lets samebits be found
 
 # isort: split
 from samebits import container_engine
+from samebits._report import print_json
 from samebits.container_engine import ask
+from samebits.run.signals import terminate
 from image_archive import Archive, Damaged, read
 
 INSTALL = "building twice needs buildah: apt-get install buildah"
@@ -256,7 +258,7 @@ def main() -> int:
     buildah = shutil.which("buildah")
     if buildah is None:
         image.fail(INSTALL)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the storage is removed
+    signal.signal(signal.SIGTERM, terminate)  # so that the storage is removed
     values, epoch = image.arguments(), image.epoch()
     parent = os.environ.get("TMPDIR") or "/var/tmp"
     built = []
@@ -267,7 +269,7 @@ def main() -> int:
     made = {"digest": [one.digest for one in built], "image": [one.archive.image for one in built]}
     if options.json:
         told = {"same": first is None, "commit": values["COMMIT"], "epoch": int(epoch), **made}
-        print(json.dumps(told | {"first_difference": first and asdict(first)}, indent=2))
+        print_json(told | {"first_difference": first})
     elif first is None:
         print(f"the same image twice: {built[0].digest}, its ID {built[0].archive.image}")
     if first is not None:

@@ -11,12 +11,13 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.console import Console
-from rich.table import Table
 
 from samebits._files import write_whole
+from samebits._report import Cell, Outcome, as_json, cell, print_json, print_table
 from samebits.errors import CheckFailed
 from samebits.process.program import run_command
 
@@ -97,12 +98,12 @@ def tree_hash() -> str:
     return sha256.hexdigest()
 
 
-def run(part: Part, tree: str, again: bool) -> dict[str, object]:
+def run(part: Part, tree: str, again: bool) -> dict[str, Any]:
     """Run a part unless this tree has passed it before; its output goes to .proof/NAME.log."""
     result_file = FOLDER / f"{part.name}.json"
     if not again and result_file.exists():
-        former: dict[str, object] = json.loads(result_file.read_text())
-        if former["tree"] == tree and former["status"] == 0:
+        former: dict[str, Any] = json.loads(result_file.read_text())
+        if former["tree"] == tree and former.get("outcome") == "ok":
             return former
     log = FOLDER / f"{part.name}.log"
     began = time.monotonic()
@@ -118,24 +119,31 @@ def run(part: Part, tree: str, again: bool) -> dict[str, object]:
         )
     lines = [line.strip() for line in log.read_text(errors="replace").splitlines()]
     lines = [line for line in lines if line and not line.startswith("make[")]
-    result: dict[str, object] = {
+    result: dict[str, Any] = {
         "name": part.name,
         "command": part.command,
         "shows": part.shows,
         "tree": tree,
+        "outcome": "ok" if done.returncode == 0 else "fail",
         "status": done.returncode,
         "last_line": lines[-1] if lines else "",
         "minutes": round((time.monotonic() - began) / 60, 1),
     }
-    write_whole(result_file, json.dumps(result, indent=2) + "\n")
+    write_whole(result_file, as_json(result) + "\n")
     return result
+
+
+def _row(result: dict[str, Any]) -> tuple[Cell, ...]:
+    outcome: Outcome = result["outcome"]
+    says = "" if outcome == "ok" else f"see .proof/{result['name']}.log"
+    return result["name"], result["shows"], cell(outcome, says), result["last_line"]
 
 
 @click.command()
 @click.argument("names", nargs=-1, type=click.Choice([part.name for part in PARTS]), metavar="[PART]...")
 @click.option("--again", is_flag=True, help="Run what has already passed on this tree, too.")
-@click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
-def command(names: tuple[str, ...], again: bool, as_json: bool) -> None:
+@click.option("--json", "json_", is_flag=True, help="Print the results as JSON.")
+def command(names: tuple[str, ...], again: bool, json_: bool) -> None:
     """Run all parts of the proof, or only NAMES, and say what each showed."""
     FOLDER.mkdir(exist_ok=True)
     tree = tree_hash()
@@ -146,17 +154,12 @@ def command(names: tuple[str, ...], again: bool, as_json: bool) -> None:
             continue
         with screen.status(f"{part.name}: {part.command}"):
             results.append(run(part, tree, again))
-        word = "shown" if results[-1]["status"] == 0 else "FAILED"
-        screen.print(f"{part.name}: {word}  ({part.command})", highlight=False)
-    if as_json:
-        print(json.dumps(results, indent=2))
+        screen.print(f"{part.name}: {results[-1]['outcome']}  ({part.command})", highlight=False)
+    if json_:
+        print_json(results)
     else:
-        table = Table("part", "what it shows", "result", "its last line")
-        for result in results:
-            verdict = "shown" if result["status"] == 0 else f"failed, see .proof/{result['name']}.log"
-            table.add_row(str(result["name"]), str(result["shows"]), verdict, str(result["last_line"]))
-        Console().print(table)
-    failed = [str(result["name"]) for result in results if result["status"] != 0]
+        print_table(("part", "what it shows", "outcome", "its last line"), map(_row, results))
+    failed = [result["name"] for result in results if result["outcome"] != "ok"]
     if failed:
         raise CheckFailed(f"not shown: {', '.join(failed)}; the logs are in .proof/")
 

@@ -1,6 +1,5 @@
 """What the newest image of the base's tag would change, for tools/image.py."""
 
-import dataclasses
 import json
 import os
 import re
@@ -9,6 +8,7 @@ import sys
 from pathlib import Path
 
 from samebits._files import write_whole
+from samebits._report import print_json
 from samebits.container_engine import ask
 from samebits.errors import CheckFailed
 from differences import changes, table
@@ -42,8 +42,7 @@ def update(docker: str, dockerfile: Path, *, write: bool) -> None:
         else:
             packages = changes(_packages(docker, base), _packages(docker, f"{tag}@{new}"))
             variables = changes(_variables(docker, base), _variables(docker, f"{tag}@{new}"))
-            report |= {name: [dataclasses.asdict(one) for one in what]
-                       for name, what in (("packages", packages), ("variables", variables))}  # fmt: skip
+            report |= {"packages": packages, "variables": variables}
             for name, what in (("packages", packages), ("variables", variables)):
                 lines.append(f"{name} that differ: {len(what)}\n{table(what)}".rstrip())
         if write:
@@ -53,7 +52,7 @@ def update(docker: str, dockerfile: Path, *, write: bool) -> None:
             f"{done} {dockerfile.name}; then `make image` and `make docker-smoke` say whether bits moved"
         )
     if os.environ.get("JSON"):
-        print(json.dumps(report | {"written": write and new != old}, indent=2))
+        print_json(report | {"written": write and new != old})
     else:
         print("\n".join(lines))
 

@@ -1,11 +1,13 @@
 """Text that came out of a file, made safe for a terminal: control characters are shown, not sent."""
 
 import unicodedata
+from collections.abc import Sequence
 
 # Controls (ESC, BEL …), formats (which turn the direction of text around), halves of a character that no
 # encoding takes, separators that begin a new line, and what has no meaning at all.
 UNSAFE = ("Cc", "Cf", "Cs", "Cn", "Co", "Zl", "Zp")
 KEPT = "\n\t"
+DIGITS = 12  # of a hash or a commit that are shown; no two that one project has begin alike
 
 
 def printable(text: object) -> str:
@@ -22,3 +24,22 @@ def printable(text: object) -> str:
     return "".join(
         one if one in KEPT or unicodedata.category(one) not in UNSAFE else ascii(one)[1:-1] for one in text
     )
+
+
+def short(digest: str) -> str:
+    """How a hash begins, for a table or a sentence; nothing stays nothing.
+
+    >>> short("6e2dfe7d510bf268ac")
+    '6e2dfe7d510b…'
+    """
+    return f"{digest[:DIGITS]}…" if len(digest) > DIGITS else digest
+
+
+def some(texts: Sequence[str], limit: int = 3, separator: str = ", ") -> str:
+    """The first of the texts, and how many more there are.
+
+    >>> some(["a", "b", "c", "d", "e"])
+    'a, b, c, and 2 more'
+    """
+    more = len(texts) - limit
+    return separator.join([*texts[:limit], *([f"and {more:,} more"] if more > 0 else [])])

@@ -222,9 +222,9 @@ def test_too_little_shared_memory_is_one_line(contain: Callable[..., Done], fold
 
 
 def test_the_doctor_tells_the_shared_memory(contain: Callable[..., Done]) -> None:
-    for size, state in ("64m", "doubtful"), ("1g", "right"):
+    for size, outcome in ("64m", "warn"), ("1g", "ok"):
         findings = json.loads(contain("doctor", "--json", options=(f"--shm-size={size}",)).stdout)
-        assert [one["state"] for one in findings if one["subject"] == "shared memory"] == [state]
+        assert [one["outcome"] for one in findings if one["subject"] == "shared memory"] == [outcome]
 
 
 # only: torch

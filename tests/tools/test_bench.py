@@ -10,7 +10,7 @@ def test_a_part_gives_its_comparisons_as_json(start):
     assert done.returncode == 0, done.stderr
     (result,) = json.loads(done.stdout)
     assert result["subject"] == "entrypoint"
-    assert result["verdict"] == ("within" if result["figure"] <= result["aim"] else "MISSED")
+    assert result["outcome"] == ("ok" if result["figure"] <= result["aim"] else "fail")
 
 
 def test_an_unknown_part_is_one_line(start):

@@ -9,13 +9,13 @@ import sysconfig
 from collections import defaultdict
 from pathlib import Path
 
-from samebits._findings import Finding
 from samebits._progress import bar
-from samebits.doctor.traps import MEND
+from samebits._report import Finding
+from samebits.doctor.traps import FIX
 from samebits.fingerprint import shared_libraries
 from samebits.framework import FRAMEWORKS
 from samebits.installed import packages
-from samebits.installed.attest import differing, some
+from samebits.installed.attest import differing, in_short
 from samebits.process.command_line import hint
 
 # The locked wheels bring these; from elsewhere it is another build, or the driver's.
@@ -42,10 +42,10 @@ def _files() -> Finding:
     size = sum(row.size for row in rows) / 1e9
     if faults:
         return Finding(
-            "installed files", "wrong", some(faults), f"{MEND}; `{hint('samebits', 'attest')}` has more"
+            "installed files", "fail", in_short(faults), f"{FIX}; `{hint('samebits', 'attest')}` has more"
         )
     found = f"{len(rows):,} of {len(installed)} packages are as recorded, {size:.2f} GB"
-    return Finding("installed files", "right", found)
+    return Finding("installed files", "ok", found)
 
 
 def _imported() -> list[Finding]:
@@ -55,7 +55,7 @@ def _imported() -> list[Finding]:
         toolkit = importlib.import_module(f"samebits.{name}")
         toolkit.make_deterministic()
         facts = {key: value for key, value in toolkit.determinism().items() if value not in (None, "")}
-        findings.append(Finding(name, "right", ", ".join(f"{key} {value}" for key, value in facts.items())))
+        findings.append(Finding(name, "ok", ", ".join(f"{key} {value}" for key, value in facts.items())))
     return findings
 
 
@@ -68,18 +68,18 @@ def _libraries() -> list[Finding]:
         if not shared_libraries.COMPUTING.match(name):
             continue
         if path.endswith(shared_libraries.DELETED):
-            mend = "start this program again"
-            findings.append(Finding(name, "wrong", f"{path}: replaced since this process loaded it", mend))
+            fix = "start this program again"
+            findings.append(Finding(name, "fail", f"{path}: replaced since this process loaded it", fix))
         copies[re.split(r"\.so\b", name)[0]].append(path)
     prefixes = tuple(f"{prefix}{os.sep}" for prefix in (sys.prefix, os.path.realpath(sys.prefix)))
     for name, paths in copies.items():
         outside = [path for path in paths if not path.startswith(prefixes)]
         if FROM_WHEELS.match(name) and outside:
-            mend = "unset LD_LIBRARY_PATH and LD_PRELOAD, and start through ./entrypoint"
-            findings.append(Finding(name, "wrong", f"{outside[0]} is not the locked wheels'", mend))
+            fix = "unset LD_LIBRARY_PATH and LD_PRELOAD, and start through ./entrypoint"
+            findings.append(Finding(name, "fail", f"{outside[0]} is not the locked wheels'", fix))
         elif FROM_WHEELS.match(name) and len(paths) > 1:
-            findings.append(Finding(name, "wrong", f"loaded {len(paths)} times: {', '.join(paths)}", MEND))
+            findings.append(Finding(name, "fail", f"loaded {len(paths)} times: {', '.join(paths)}", FIX))
     if not findings:
         what = f"{len(copies)} that compute, each once, CUDA's from the locked wheels"
-        findings.append(Finding("loaded libraries", "right", what))
+        findings.append(Finding("loaded libraries", "ok", what))
     return findings

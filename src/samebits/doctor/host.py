@@ -1,13 +1,13 @@
 """`samebits doctor --host`: what of Docker, the NVIDIA driver and its container toolkit is on this machine.
 
-A machine without a GPU or without an engine is not wrong: training works there too. "Wrong" is what stops a
+A machine without a GPU or without an engine is no failure: training works there too. "fail" is what stops a
 GPU that is there.
 """
 
 import re
 
 from samebits import container_engine
-from samebits._findings import Finding
+from samebits._report import Finding
 from samebits.container_engine import Engine, ask
 
 # CUDA 12.8's own driver, and the oldest that runs CUDA 12 at all (NVIDIA's minor version compatibility).
@@ -27,7 +27,7 @@ def _engines(usable: Engine | None, asked: list[Engine]) -> list[Finding]:
         return [
             Finding(
                 "container engine",
-                "doubtful",
+                "warn",
                 "no docker and no podman on PATH; `make train` works without",
                 "for the image: apt-get install docker.io (or podman)",
             )
@@ -40,18 +40,18 @@ def _engine(one: Engine, usable: Engine | None) -> Finding:
     versions = f"client {one.client}, engine {one.server}"
     if one.usable:
         builder = "buildah" if one.kind == "podman" else "BuildKit"
-        return Finding(subject, "right", f"{one.command}: {versions}, {builder}")
+        return Finding(subject, "ok", f"{one.command}: {versions}, {builder}")
     if not one.client:
-        return Finding(subject, "doubtful", one.complaint, "set DOCKER to a client that runs, or unset it")
+        return Finding(subject, "warn", one.complaint, "set DOCKER to a client that runs, or unset it")
     if not one.server:
-        mend = "start it: systemctl start docker"
+        fix = "start it: systemctl start docker"
         if "permission denied" in one.complaint.lower():
-            mend = 'let yourself in: usermod -aG docker "$USER", then log in again'
-        return Finding(subject, "doubtful", f"client {one.client}; no engine answers: {one.complaint}", mend)
-    mend = "install its buildx plugin, or Debian's docker.io"
+            fix = 'let yourself in: usermod -aG docker "$USER", then log in again'
+        return Finding(subject, "warn", f"client {one.client}; no engine answers: {one.complaint}", fix)
+    fix = "install its buildx plugin, or Debian's docker.io"
     if usable is not None:
-        mend = f"nothing: {usable.command} is used"
-    return Finding(subject, "doubtful", f"{versions}: {one.complaint}", mend)
+        fix = f"nothing: {usable.command} is used"
+    return Finding(subject, "warn", f"{versions}: {one.complaint}", fix)
 
 
 def _driver(version: str) -> Finding:
@@ -60,22 +60,22 @@ def _driver(version: str) -> Finding:
     word = " ".join((complaint or told).splitlines()[:1])  # nvidia-smi complains on stdout
     if not version:
         if "mismatch" in word:  # the kernel's module is of another version than the libraries
-            return Finding(subject, "wrong", word, "restart the machine: its driver was updated while it ran")
+            return Finding(subject, "fail", word, "restart the machine: its driver was updated while it ran")
         if container_engine.gpu_without_driver():
             found = "none, though an NVIDIA GPU is there: training runs on the CPU"
-            return Finding(subject, "doubtful", found, newer)
-        return Finding(subject, "right", "none, and no NVIDIA GPU: training runs on the CPU")
+            return Finding(subject, "warn", found, newer)
+        return Finding(subject, "ok", "none, and no NVIDIA GPU: training runs on the CPU")
     number = tuple(int(part) for part in re.findall(r"\d+", version)[:2])
     if number < OLDEST_DRIVER:
-        return Finding(subject, "wrong", f"{version}: too old for CUDA 12", newer)
+        return Finding(subject, "fail", f"{version}: too old for CUDA 12", newer)
     if status != 0:
-        mend = "restart the machine, or install the driver's user space (nvidia-smi) in the same version"
-        return Finding(subject, "wrong", f"{version}, but nvidia-smi fails: {word}", mend)
+        fix = "restart the machine, or install the driver's user space (nvidia-smi) in the same version"
+        return Finding(subject, "fail", f"{version}, but nvidia-smi fails: {word}", fix)
     found = f"{version} ({', '.join(told.splitlines())})"
     if number < DRIVER_OF_CUDA:
         found += ": runs CUDA 12.8 by minor version compatibility only"
-        return Finding(subject, "doubtful", found, newer)
-    return Finding(subject, "right", found)
+        return Finding(subject, "warn", found, newer)
+    return Finding(subject, "ok", found)
 
 
 def _toolkit(usable: Engine | None, *, gpu: bool) -> Finding:
@@ -83,21 +83,21 @@ def _toolkit(usable: Engine | None, *, gpu: bool) -> Finding:
     status, told, _ = ask("nvidia-ctk", "--version")
     if status != 0:
         if not gpu:
-            return Finding(subject, "right", "not installed, and without a GPU not needed")
-        mend = "install nvidia-container-toolkit from NVIDIA's package repository"
-        return Finding(subject, "doubtful", "not installed: containers train on the CPU", mend)
+            return Finding(subject, "ok", "not installed, and without a GPU not needed")
+        fix = "install nvidia-container-toolkit from NVIDIA's package repository"
+        return Finding(subject, "warn", "not installed: containers train on the CPU", fix)
     version = re.search(r"\d+\.\d+\S*", told)
     found = version.group() if version else "of unknown version"
     if usable is None:
-        mend = "install or start an engine"
-        return Finding(subject, "doubtful", f"{found}; no container engine uses it", mend)
+        fix = "install or start an engine"
+        return Finding(subject, "warn", f"{found}; no container engine uses it", fix)
     devices = container_engine.cdi_devices()
     if usable.kind == "docker" and "nvidia" in usable.runtimes:
-        return Finding(subject, "right", f"{found}; Docker's runtimes: {', '.join(usable.runtimes)}")
+        return Finding(subject, "ok", f"{found}; Docker's runtimes: {', '.join(usable.runtimes)}")
     if devices and usable.kind == "podman":
-        return Finding(subject, "right", f"{found}; CDI: {', '.join(devices)}")
+        return Finding(subject, "ok", f"{found}; CDI: {', '.join(devices)}")
     if usable.kind == "docker":
-        mend = "nvidia-ctk runtime configure --runtime=docker, then restart Docker"
-        return Finding(subject, "doubtful", f"{found}; Docker does not know its runtime", mend)
-    mend = "nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml"
-    return Finding(subject, "doubtful", f"{found}; no CDI specification, by which podman finds GPUs", mend)
+        fix = "nvidia-ctk runtime configure --runtime=docker, then restart Docker"
+        return Finding(subject, "warn", f"{found}; Docker does not know its runtime", fix)
+    fix = "nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml"
+    return Finding(subject, "warn", f"{found}; no CDI specification, by which podman finds GPUs", fix)

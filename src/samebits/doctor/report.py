@@ -1,4 +1,4 @@
-"""`samebits doctor`: what is right and wrong with this process and this environment."""
+"""`samebits doctor`: what is well and what is not with this process and this environment."""
 
 import importlib.metadata
 import platform
@@ -10,11 +10,12 @@ from pathlib import Path
 import click
 from packaging.utils import canonicalize_name
 
-from samebits._findings import Finding, as_json, print_table
+from samebits._printable import some
+from samebits._report import OUTCOMES, Finding, print_findings, print_json
 from samebits.doctor import traps
 from samebits.errors import CheckFailed
 from samebits.installed import locked, packages
-from samebits.installed.attest import some
+from samebits.installed.attest import in_short
 from samebits.installed.locked import LOCK, ROW
 from samebits.process import check, shared_memory, started
 from samebits.process.command_line import hint
@@ -38,8 +39,8 @@ def report() -> list[Finding]:
 def _python() -> Finding:
     found = f"{sys.version.split()[0]} in {sys.prefix}"
     if sys.version_info[:2] == (3, 11) or not _is_reference(find_root()):
-        return Finding("Python", "right", found)
-    return Finding("Python", "wrong", found, "must be 3.11: run `make env`")
+        return Finding("Python", "ok", found)
+    return Finding("Python", "fail", found, "must be 3.11: run `make env`")
 
 
 def _is_reference(project: Path) -> bool:
@@ -57,12 +58,12 @@ def _packages(lock: Path) -> list[Finding]:
         rows = dict(ROW.findall(lock.read_text(encoding="utf-8")))
         unlike = locked.unlike(lock)
     except OSError as error:
-        return [Finding(LOCK, "wrong", f"{lock}: {error.strerror}", "restore it from git")]
+        return [Finding(LOCK, "fail", f"{lock}: {error.strerror}", "restore it from git")]
     findings = [
-        Finding(name, "wrong", f"{now or 'not installed'}, locked is {version}", fix)
+        Finding(name, "fail", f"{now or 'not installed'}, locked is {version}", fix)
         for name, now, version in unlike
     ]
-    findings = findings or [Finding(LOCK, "right", f"{len(rows)} packages are installed as locked")]
+    findings = findings or [Finding(LOCK, "ok", f"{len(rows)} packages are installed as locked")]
     return findings + _unlocked(lock.parent, rows)
 
 
@@ -72,11 +73,11 @@ def _without_lock(project: Path) -> list[Finding]:
     for package in map(packages.Package, importlib.metadata.distributions()):
         there.setdefault(package.name, package)  # of two, Python imports the first
     looked_at, unmet = packages.unmet(list(there.values()), platform.python_version())
-    met = Finding("requirements", "right", f"{looked_at} of {len(there)} packages are met")
+    met = Finding("requirements", "ok", f"{looked_at} of {len(there)} packages are met")
     if unmet:
-        met = Finding("requirements", "doubtful", some(unmet), "install what is missing, or another version")
+        met = Finding("requirements", "warn", in_short(unmet), "install what is missing, or another version")
     line = f"none in {project}: whether these are the versions that you want is not known"
-    return [Finding(LOCK, "doubtful", line, "lock them: `pip freeze > requirements.lock`"), met]
+    return [Finding(LOCK, "warn", line, "lock them: `pip freeze > requirements.lock`"), met]
 
 
 def _unlocked(root: Path, rows: Mapping[str, str]) -> list[Finding]:
@@ -91,7 +92,7 @@ def _unlocked(root: Path, rows: Mapping[str, str]) -> list[Finding]:
     fix = "`make env` removes it; to keep it, add it to environment.yml, then `make lock`"
     if not _is_reference(root):
         fix = f"remove it, or add it to {LOCK}"
-    return [Finding(name, "doubtful", "installed, and in no lock", fix) for name in strange]
+    return [Finding(name, "warn", "installed, and in no lock", fix) for name in strange]
 
 
 def _is_project(folder: Path, root: Path) -> bool:
@@ -100,15 +101,15 @@ def _is_project(folder: Path, root: Path) -> bool:
 
 def _shared_memory() -> Finding:
     enough = (shared_memory.size() or 0) >= shared_memory.ENOUGH
-    mend = "" if enough else f"where data workers hand large batches over, {shared_memory.MEND}"
-    return Finding("shared memory", "right" if enough else "doubtful", shared_memory.described(), mend)
+    fix = "" if enough else f"where data workers hand large batches over, {shared_memory.FIX}"
+    return Finding("shared memory", "ok" if enough else "warn", shared_memory.described(), fix)
 
 
 def _profile() -> Finding:
     profile = started.profile()
     if profile in PROFILES:
-        return Finding("SAMEBITS_PROFILE", "right", profile)
-    return Finding("SAMEBITS_PROFILE", "wrong", profile, f"must be {' or '.join(PROFILES)}")
+        return Finding("SAMEBITS_PROFILE", "ok", profile)
+    return Finding("SAMEBITS_PROFILE", "fail", profile, f"must be {' or '.join(PROFILES)}")
 
 
 def _variables() -> list[Finding]:
@@ -121,23 +122,21 @@ def _variables() -> list[Finding]:
             return traps.placebo(row)
         found = seen[row.name] or "not set"
         if row.name in allowed:
-            return Finding(row.name, "doubtful", found, "allowed by SAMEBITS_ALLOW")
+            return Finding(row.name, "warn", found, "allowed by SAMEBITS_ALLOW")
         if row.name in faults:
-            return Finding(row.name, "wrong", faults[row.name].line, faults[row.name].mend)
-        return Finding(row.name, "right", found)
+            return Finding(row.name, "fail", faults[row.name].line, faults[row.name].fix)
+        return Finding(row.name, "ok", found)
 
     findings = [judge(row) for row in read()]
     left = [row.name for row in read_switches() if row.name in allowed]
-    findings += [
-        Finding(name, "doubtful", "open_run leaves it", "allowed by SAMEBITS_ALLOW") for name in left
-    ]
+    findings += [Finding(name, "warn", "open_run leaves it", "allowed by SAMEBITS_ALLOW") for name in left]
     known = {finding.subject for finding in findings}
     others = [fault for name, fault in faults.items() if name not in known | {"SAMEBITS_PROFILE"}]
-    return findings + [Finding(fault.name, "wrong", fault.line, fault.mend) for fault in others]
+    return findings + [Finding(fault.name, "fail", fault.line, fault.fix) for fault in others]
 
 
 @click.command()
-@click.option("--all", "all_", is_flag=True, help="Show what is right, too.")
+@click.option("--all", "all_", is_flag=True, help="Show what is ok, too.")
 @click.option("--json", "json_", is_flag=True, help="Print a JSON list of everything instead of a table.")
 @click.option("--deep", is_flag=True, help="Import the frameworks and check every installed file: seconds.")
 @click.option("--host", is_flag=True, help="Look at Docker, the driver and the container toolkit too.")
@@ -154,24 +153,19 @@ def command(all_: bool, json_: bool, deep: bool, host: bool) -> None:
 
         findings = host_module.report() + findings
     if json_:
-        click.echo(as_json(findings))
+        print_json(findings)
     else:
-        shown = [finding for finding in findings if all_ or finding.state != "right"]
+        shown = [finding for finding in findings if all_ or finding.outcome != "ok"]
         if shown:
-            print_table(shown)
+            print_findings(shown)
         click.echo(_summary(findings, all_))
-    wrong = [finding.subject for finding in findings if finding.state == "wrong"]
-    if wrong:
-        named = ", ".join(wrong[:3]) + (" …" if len(wrong) > 3 else "")
-        raise CheckFailed(f"{len(wrong)} of {len(findings)} are wrong: {named}")
+    failed = [finding.subject for finding in findings if finding.outcome == "fail"]
+    if failed:
+        raise CheckFailed(f"{len(failed)} of {len(findings)} checks failed: {some(failed)}")
 
 
 def _summary(findings: list[Finding], all_: bool) -> str:
-    """The last line: how many there are of each state, and how the right ones are shown."""
-    states = [finding.state for finding in findings]
-    right = states.count("right")
+    """The last line: how many there are of each outcome, and how those that are ok are shown."""
+    outcomes = [finding.outcome for finding in findings]
     more = "" if all_ else f" (`{hint('samebits', 'doctor', '--all')}` shows what was looked at)"
-    if right == len(states):
-        return f"all is right: {right} checks{more}"
-    others = ", ".join(f"{states.count(one)} {one}" for one in ("wrong", "doubtful") if one in states)
-    return f"{others}, {right} right{more}"
+    return ", ".join(f"{outcomes.count(one)} {one}" for one in OUTCOMES if one in outcomes) + more

@@ -8,11 +8,11 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from samebits._findings import Finding
+from samebits._report import Finding
 from samebits.process import started
 from samebits.process.variables import Row, read
 
-MEND = "rm -r .venv, then `make env`"
+FIX = "rm -r .venv, then `make env`"
 ALIKE = 0.92  # of difflib's ratio: one or two letters of a long name
 OLD_NAME = re.compile(r"The old name of ([A-Z_]+)")
 LIBRARY = re.compile(r"(lib[A-Za-z_]+(?:\.alt)?(?:-builtins)?)\.so\b")
@@ -25,14 +25,14 @@ def report() -> list[Finding]:
     rows = read()
     found = [*misspelt(environment, rows), *contradicting(environment, rows), *copies(_site())]
     none = "no misspelt or contradicting variable, one copy of each library"
-    return found or [Finding("traps", "right", none)]
+    return found or [Finding("traps", "ok", none)]
 
 
 def placebo(row: Row) -> Finding:
     """The row for a variable that nothing reads."""
     if value := os.environ.get(row.name):
-        return Finding(row.name, "doubtful", f"{value}: has no effect. {row.reason}", "remove it")
-    return Finding(row.name, "right", "not set")
+        return Finding(row.name, "warn", f"{value}: has no effect. {row.reason}", "remove it")
+    return Finding(row.name, "ok", "not set")
 
 
 def misspelt(environment: Mapping[str, str], rows: list[Row]) -> Iterator[Finding]:
@@ -42,7 +42,7 @@ def misspelt(environment: Mapping[str, str], rows: list[Row]) -> Iterator[Findin
         if name.startswith("SAMEBITS_"):
             continue
         for close in difflib.get_close_matches(name, names, n=1, cutoff=ALIKE):
-            yield Finding(name, "doubtful", "nothing reads it", f"did you mean {close}?")
+            yield Finding(name, "warn", "nothing reads it", f"did you mean {close}?")
 
 
 def contradicting(environment: Mapping[str, str], rows: list[Row]) -> Iterator[Finding]:
@@ -52,7 +52,7 @@ def contradicting(environment: Mapping[str, str], rows: list[Row]) -> Iterator[F
             old, new = environment.get(row.name), environment.get(renamed[1])
             if old and new and old != new:
                 line = f"'{old}', but {renamed[1]} is '{new}': libraries differ in which they read first"
-                yield Finding(row.name, "wrong", line, f"unset {row.name}")
+                yield Finding(row.name, "fail", line, f"unset {row.name}")
 
 
 def copies(site: Path) -> Iterator[Finding]:
@@ -68,14 +68,14 @@ def copies(site: Path) -> Iterator[Finding]:
     for name, versions in sorted(wheels.items()):
         if len(versions) > 1:
             found = f"for {' and '.join(sorted(versions))}, in the same files"
-            yield Finding(name.replace("_", "-"), "wrong", found, MEND)
+            yield Finding(name.replace("_", "-"), "fail", found, FIX)
     libraries: dict[str, list[str]] = defaultdict(list)
     for path in sorted(site.glob("nvidia/*/lib/lib*.so*")):
         if library := LIBRARY.match(path.name):
             libraries[library[1]].append(path.relative_to(site).as_posix())
     for name, paths in libraries.items():
         if len(paths) > 1:
-            yield Finding(name, "wrong", f"twice: {', '.join(paths)}", MEND)
+            yield Finding(name, "fail", f"twice: {', '.join(paths)}", FIX)
 
 
 def _site() -> Path:

@@ -11,6 +11,7 @@ from typing import Any
 
 from samebits import __version__
 from samebits._files import sha256_file
+from samebits._printable import DIGITS
 from samebits.fingerprint import git
 from samebits.process.command_line import HOME, ROOT
 from samebits.process.variables import find_root
@@ -193,7 +194,7 @@ def together(states: Iterable[Mapping[str, Any]]) -> str | None:
     parts = list(states)
     commits = list(dict.fromkeys(part.get("commit") for part in parts))
     if len(commits) > 1:
-        return "on another commit (" + ", ".join((commit or "none")[:16] for commit in commits) + ")"
+        return "on another commit (" + ", ".join((commit or "none")[:DIGITS] for commit in commits) + ")"
     seen: dict[str, str] = {}
     for part in parts:
         for name, sha256 in (part.get("files") or {}).items():

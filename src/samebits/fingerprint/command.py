@@ -1,14 +1,11 @@
 """`samebits fingerprint`: this environment's facts, and in what two fingerprints differ."""
 
-import dataclasses
-import json
-
 import click
 
-from samebits import _tables
 from samebits._printable import printable
+from samebits._report import print_json, print_table
 from samebits.errors import CheckFailed
-from samebits.fingerprint.diff import COLOURS, WORDS, Difference, change, differences, have_same_weights
+from samebits.fingerprint.diff import OUTCOMES, WORDS, Difference, change, differences, have_same_weights
 from samebits.fingerprint.facts import flatten
 from samebits.fingerprint.manifest import WEIGHTS
 from samebits.fingerprint.sources import here, read
@@ -26,7 +23,7 @@ def command(context: click.Context, framework: str | None, device: str, json_: b
         return
     facts = here(framework or "", device)
     if json_:
-        click.echo(json.dumps(facts, indent=2))
+        print_json(facts)
         return
     for name, value in flatten(facts):
         click.echo(f"{name} = {printable(value)}")
@@ -63,8 +60,7 @@ def show(first: str, second: str, all_: bool, json_: bool) -> None:
         facts = golden.shrink(facts[0]), golden.shrink(facts[1])
     found = differences(*facts)
     if json_:
-        lines = [json.dumps(dataclasses.asdict(one)) for one in found]
-        click.echo("[\n" + ",\n".join(lines) + "\n]" if lines else "[]")
+        print_json(found)
     else:
         if have_same_weights(*facts):
             click.echo(f"the same weights: {facts[0][WEIGHTS]}")
@@ -77,7 +73,7 @@ def show(first: str, second: str, all_: bool, json_: bool) -> None:
     if harmful:
         certain = sum(one.rank == "changes" for one in harmful)
         raise CheckFailed(f"differences that change bits: {certain}; that may: {len(harmful) - certain}")
-    if not found:
+    if not found and not json_:
         click.echo("no differences")
 
 
@@ -85,19 +81,5 @@ def print_differences(found: list[Difference], heading: str) -> None:
     """A row for each difference: whether it changes bits, which fact, from what to what, and why."""
     if not found:
         return
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=_tables.WIDTH)
-    table = Table(box=None, pad_edge=False)
-    table.add_column("", no_wrap=True)
-    table.add_column("fact", overflow="fold", max_width=36)
-    table.add_column(Text(printable(heading)), overflow="fold", ratio=1)
-    for one in found:
-        rank = Text(WORDS[one.rank], style=_tables.COLOURS[COLOURS[one.rank]])
-        values = Text(printable(change(one))).append(f"\n{one.why}", style="dim")
-        table.add_row(rank, Text(printable(one.fact)), values)
-    console.print(table)
+    rows = [((WORDS[one.rank], OUTCOMES[one.rank]), one.fact, f"{change(one)}\n  {one.why}") for one in found]
+    print_table(("", "fact", heading), rows)

@@ -5,13 +5,15 @@ import re
 from collections.abc import Mapping
 from typing import Literal
 
+from samebits._printable import short
+from samebits._report import Outcome
 from samebits.fingerprint.manifest import WEIGHTS
 from samebits.process import variables
 
 Rank = Literal["changes", "may", "none"]
 WORDS: dict[Rank, str] = {"changes": "changes bits", "may": "may change bits", "none": "changes none"}
-COLOURS: dict[Rank, Literal["bad", "open", "good"]] = {"changes": "bad", "may": "open", "none": "good"}
-HASH = re.compile(r"(?:.* sha256:)?\b([0-9a-f]{12})[0-9a-f]{28,}\b")  # 12 digits of it are shown
+OUTCOMES: dict[Rank, Outcome] = {"changes": "fail", "may": "warn", "none": "ok"}
+HASH = re.compile(r"(?:.* sha256:)?\b([0-9a-f]{40,})\b")
 
 # What somebody chose comes before what somebody installed, and the machine comes last: in this order a
 # difference is looked for, and the first pattern that is the beginning of a fact's name decides.
@@ -137,7 +139,7 @@ def change(one: Difference) -> str:
         added = [word for word in now.split(separator) if word not in before.split(separator)]
         if lost or added:
             return "  ".join([f"−{word}" for word in lost] + [f"+{word}" for word in added])
-    return " → ".join(HASH.sub(r"\1…", text or "not set") for text in (before, now))
+    return " → ".join(HASH.sub(lambda match: short(match[1]), text or "not set") for text in (before, now))
 
 
 def _of(prefix: str, facts: Mapping[str, str]) -> dict[str, str]:

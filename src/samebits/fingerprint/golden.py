@@ -14,7 +14,7 @@ from samebits._files import shown, write_whole
 from samebits._formats import FORMAT, refuse_other
 from samebits._json_files import SHA256, TABLE, TEXT, Shape, one_of
 from samebits._json_files import check as check_shape
-from samebits._printable import printable
+from samebits._printable import DIGITS, printable, short, some
 from samebits.errors import WrongUse
 from samebits.fingerprint import cpu
 from samebits.fingerprint.diff import LISTS, ORDER, WORDS, Difference, change, differences, group
@@ -27,7 +27,6 @@ HEADER = f"""\
 # `make train` says whether it matches, and why not. Written by `make golden`, never by hand.
 format = {FORMAT}
 """
-HEX = 16  # digits of a hash in a sentence
 NAMED = 3  # files or facts in a sentence; `samebits fingerprint diff` has them all
 ENTRY = "golden entry"  # marks the facts of an entry, which are only those that decide
 SHAPES: dict[str, Shape] = {
@@ -72,7 +71,7 @@ def compare(manifest: dict[str, Any], path: Path | None = None, folder: Path | N
         return "matches the golden hash"
     name = (own or sorted(names, key=lambda name: _maker(golden[name]) != _maker(run)))[0]
     said, hint = _verdict(golden[name], run, bool((manifest.get("code") or {}).get("dirty")))
-    line = f"another hash ({run[WEIGHTS][:HEX]}…) than golden.toml's {name} ({golden[name][WEIGHTS][:HEX]}…)"
+    line = f"another hash ({short(run[WEIGHTS])}) than golden.toml's {name} ({short(golden[name][WEIGHTS])})"
     more = f"why they differ: {_command('fingerprint', 'diff', name, shown(folder or Path('runs')))}"
     return f"{line}{said}\n  {hint}{more}"
 
@@ -92,7 +91,7 @@ def _verdict(entry: Mapping[str, Any], run: Mapping[str, Any], dirty: bool) -> t
     if run["profile"] == "portable" and was != is_:
         broken = f", and only the CPU differs ({was} → {is_}): PROFILE=portable promises one hash on both"
         return broken, "this is a fault, `make portable-proof` looks for the operation; "
-    commit = _facts(entry).get("code.commit", "")[:HEX]
+    commit = _facts(entry).get("code.commit", "")[:DIGITS]
     since = f" (samebits itself, or a file since commit {commit})" if commit else ""
     same = f", and nothing that is known differs: the code changed{since}, or the training does not repeat"
     return same, "`make smoke` shows whether it repeats; "
@@ -105,10 +104,10 @@ def _reasons(
     of = {name: [one for one in found if group(one.fact) == name] for name in ORDER}
     reasons = [f"{one.fact.removeprefix('variables.')} differs ({change(one)})" for one in of["settings"]]
     if of["data"]:
-        was, is_ = (_named([fact[5:] for fact in _parted(one, "data.", of["data"])]) for one in (entry, run))
+        was, is_ = (some([fact[5:] for fact in _parted(one, "data.", of["data"])]) for one in (entry, run))
         changed = f"{was or 'none'} → {is_ or 'none'}" if was != is_ else f"another {was}"
         reasons.append(f"your data differ ({changed})")
-    files = _named([one.fact.removeprefix("code.files.") for one in of["code"] if ".files." in one.fact])
+    files = some([one.fact.removeprefix("code.files.") for one in of["code"] if ".files." in one.fact])
     if dirty or files:
         what = "the code has uncommitted changes" if dirty else "the code is other code"
         reasons.append(what + (f" ({files})" if files else ""))
@@ -136,17 +135,12 @@ def _parted(one: Mapping[str, Any], prefix: str, found: Iterable[Difference]) ->
     return [each.fact for each in found if each.fact in _facts(one) and each.fact.startswith(prefix)]
 
 
-def _named(names: list[str]) -> str:
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return ", ".join(names[:NAMED]) + more
-
-
 def _other_settings(golden: Mapping[str, Any], run: Mapping[str, Any]) -> str:
     for name, entry in golden.items():
         if _key(entry)[:3] == _key(run)[:3] and entry["settings"].keys() == run["settings"].keys():
             pairs = ((key, entry["settings"][key], value) for key, value in run["settings"].items())
             other = [f"{key} {was} → {is_}" for key, was, is_ in pairs if was != is_]
-            return f" ({name} has others: {_named(other)})"
+            return f" ({name} has others: {some(other)})"
     return ""
 
 
@@ -248,17 +242,17 @@ def refuse_unknown_code(folder: Path, manifest: dict[str, Any]) -> None:
     if code.get("commit") is None:
         raise WrongUse(f"{folder} was made outside of a git checkout: commit the code, then `make golden`")
     if code["dirty"]:
-        commit = code["commit"][:12]
+        commit = code["commit"][:DIGITS]
         raise WrongUse(f"{folder}'s code differs from commit {commit}: commit or stash, then `make golden`")
 
 
 def changes(name: str, before: dict[str, Any] | None, after: dict[str, Any]) -> list[str]:
     """What a new entry changes, in lines: the hash first, then what of its facts can change bits."""
     if before is None:
-        return [f"{name}: new, {after[WEIGHTS][:HEX]}…"]
+        return [f"{name}: new, {short(after[WEIGHTS])}"]
     if before[WEIGHTS] == after[WEIGHTS]:
-        return [f"{name}: the same hash, {after[WEIGHTS][:HEX]}…"]
-    lines = [f"{name}: {before[WEIGHTS][:HEX]}… → {after[WEIGHTS][:HEX]}…"]
+        return [f"{name}: the same hash, {short(after[WEIGHTS])}"]
+    lines = [f"{name}: {short(before[WEIGHTS])} → {short(after[WEIGHTS])}"]
     for one in differences(_facts(before), _facts(after)):
         if one.rank != "none":
             lines.append(f"  {WORDS[one.rank]}: {one.fact}: {change(one)}")

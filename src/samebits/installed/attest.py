@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from samebits._files import sha256_file
-from samebits._findings import Finding, State
+from samebits._printable import short, some
+from samebits._report import Finding, Outcome
 from samebits.fingerprint.git import git
 from samebits.installed import bytecode, conda_prefix, packages, parallel
 from samebits.installed.packages import Recorded
@@ -42,21 +43,19 @@ class Check:
     attested: bool = True
 
     @property
-    def state(self) -> State:
+    def outcome(self) -> Outcome:
         if self.faults:
-            return "wrong"
-        return "right" if self.attested else "doubtful"
+            return "fail"
+        return "ok" if self.attested else "warn"
 
     def finding(self) -> Finding:
-        found = some(self.faults) if self.faults else f"{self.looked_at:,} {self.what}"
-        return Finding(self.check, self.state, found if self.looked_at or self.faults else self.what)
+        found = in_short(self.faults) if self.faults else f"{self.looked_at:,} {self.what}"
+        return Finding(self.check, self.outcome, found if self.looked_at or self.faults else self.what)
 
 
-def some(faults: Sequence[str]) -> str:
-    """The first fault, and the number of the others."""
-    others = len(faults) - 1
-    more = f"; and {others:,} other{'s' if others > 1 else ''}" if others else ""
-    return faults[0] + more
+def in_short(faults: Sequence[str]) -> str:
+    """The first fault, and how many more there are."""
+    return some(faults, 1, "; ")
 
 
 def attest(environment: Environment, locks: Sequence[Path], conda_lock: Path) -> list[Check]:
@@ -121,7 +120,7 @@ def _judged(check: Check, locks: Sequence[Path]) -> Check:
     """What is strange in an environment of ours need not be so in another's, which other tools made."""
     if locks or not check.faults:
         return check
-    what = f"looked at; not what `uv venv` and installers write: {some(check.faults)}"
+    what = f"looked at; not what `uv venv` and installers write: {in_short(check.faults)}"
     return Check(check.check, check.looked_at, what, attested=False)
 
 
@@ -138,7 +137,7 @@ def _differing(rows: Sequence[Recorded]) -> list[tuple[Path, str]]:
             if row.size not in (size, -1):
                 faults.append((row.path, f"has {size:,} bytes, recorded are {row.size:,}"))
             elif (sha256 := sha256_file(row.path)) != row.sha256:
-                faults.append((row.path, f"has sha256 {sha256[:12]}…, recorded is {row.sha256[:12]}…"))
+                faults.append((row.path, f"has sha256 {short(sha256)}, recorded is {short(row.sha256)}"))
         except FileNotFoundError:
             faults.append((row.path, f"of {row.owner} is missing"))
         except OSError as error:

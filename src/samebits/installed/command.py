@@ -1,7 +1,6 @@
-"""`samebits attest`: hold every file of the environment against the locks."""
+"""`samebits attest`: compare every file of the environment with the locks."""
 
 import dataclasses
-import json
 import platform
 import sys
 from collections.abc import Sequence
@@ -9,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from samebits._findings import print_table
+from samebits._report import print_findings, print_json
 from samebits.errors import CheckFailed, WrongUse
 from samebits.process.variables import TABLE, find_root
 
@@ -29,7 +28,7 @@ def command(folder: Path | None, locks: Sequence[Path], conda_lock: Path | None,
     Without a lock it says whether files are as their wheels' RECORDs have them, and not whether they are the
     packages that were meant.
     """
-    from samebits.installed.attest import attest, project, some  # packaging takes a tenth of a second
+    from samebits.installed.attest import attest, in_short, project  # packaging takes a tenth of a second
     from samebits.installed.venv import find
 
     root = find_root()
@@ -49,11 +48,10 @@ def command(folder: Path | None, locks: Sequence[Path], conda_lock: Path | None,
     except OSError as error:  # somebody else's file, or one that goes while it is looked at
         raise CheckFailed(f"{error.filename} cannot be read: {error.strerror}") from None
     if json_:
-        lines = (json.dumps({**dataclasses.asdict(check), "state": check.state}) for check in checks)
-        click.echo("[\n" + ",\n".join(lines) + "\n]")
+        print_json([{**dataclasses.asdict(check), "outcome": check.outcome} for check in checks])
     else:
-        print_table([check.finding() for check in checks])
-    wrong = [check for check in checks if check.faults]
-    if wrong:
-        faults = [fault for check in wrong for fault in check.faults]
-        raise CheckFailed(f"{len(wrong)} of {len(checks)} checks failed: {some(faults)}")
+        print_findings(check.finding() for check in checks)
+    failed = [check for check in checks if check.faults]
+    if failed:
+        faults = [fault for check in failed for fault in check.faults]
+        raise CheckFailed(f"{len(failed)} of {len(checks)} checks failed: {in_short(faults)}")

@@ -1,9 +1,9 @@
 """Problems as lines or as JSON, and the pages that explain rules."""
 
 import dataclasses
-import json
 from collections.abc import Iterable, Mapping
 
+from samebits import _report
 from samebits.errors import WrongUse
 from samebits.lint.check import Problem
 from samebits.lint.rules import Rule
@@ -18,18 +18,16 @@ def as_line(problem: Problem) -> str:
 
 def as_json(problems: Iterable[Problem], rules: Mapping[str, Rule]) -> str:
     """A JSON list, one object a line: the fields of `Problem`, and the rule's name and page."""
-    lines = [
-        json.dumps(
+    return _report.as_json(
+        [
             {
                 **dataclasses.asdict(problem),
                 "name": rules[problem.rule].name,
                 "page": rules[problem.rule].page,
-            },
-            ensure_ascii=False,
-        )
-        for problem in problems
-    ]
-    return "[\n" + ",\n".join(lines) + "\n]" if lines else "[]"
+            }
+            for problem in problems
+        ]
+    )
 
 
 def summary(number: int) -> str:

@@ -29,12 +29,12 @@ class Fault:
     Attributes:
         name: the variable of determinism.env that it is about.
         line: what is wrong: the thing, what it is, what it must be.
-        mend: what to do about it.
+        fix: what to do about it.
     """
 
     name: str
     line: str
-    mend: str
+    fix: str
 
 
 def this_process(strict: bool) -> None:
@@ -52,7 +52,7 @@ def this_process(strict: bool) -> None:
     found = faults()
     if found:
         more = f" ({len(found) - 1} more: see `{hint('samebits', 'doctor')}`)" if len(found) > 1 else ""
-        line = f"{found[0].line}: {found[0].mend}{more}"
+        line = f"{found[0].line}: {found[0].fix}{more}"
         if strict:
             raise WrongUse(line)
         print(f"samebits: {line}", file=sys.stderr)
@@ -93,13 +93,13 @@ def must_be(row: Row, environment: Mapping[str, str]) -> str:
 
 def _variable_fault(row: Row) -> Fault | None:
     if must := must_be(row, started.environment()):
-        line, mend = _is(row.name, started.environment()), f"start it with `{_right_command()}`"
+        line, fix = _is(row.name, started.environment()), f"start it with `{_right_command()}`"
     elif must := must_be(row, os.environ):
-        mend = f"do not change it inside Python, or SAMEBITS_ALLOW={row.name} says that you mean it"
+        fix = f"do not change it inside Python, or SAMEBITS_ALLOW={row.name} says that you mean it"
         line = f"{_is(row.name, os.environ)} since Python started"
     else:
         return None
-    return Fault(row.name, f"{line}, {must}", mend)
+    return Fault(row.name, f"{line}, {must}", fix)
 
 
 def _is(name: str, environment: Mapping[str, str]) -> str:
@@ -142,10 +142,10 @@ def _effective_faults() -> list[Fault]:
     environment = started.environment()
     found: list[Fault] = []
 
-    def expect(name: str, what: str, now: object, must: object, mend: str) -> None:
+    def expect(name: str, what: str, now: object, must: object, fix: str) -> None:
         if str(now) != str(must):
             undo = f"remove the call that changed it, or SAMEBITS_ALLOW={name} says that you mean it"
-            found.append(Fault(name, f"{what} is {now}, must be {must} ({name})", mend or undo))
+            found.append(Fault(name, f"{what} is {now}, must be {must} ({name})", fix or undo))
 
     if started.profile() not in PROFILES:
         line = f"SAMEBITS_PROFILE is '{started.profile()}', must be {' or '.join(PROFILES)}"

@@ -4,7 +4,7 @@ import os
 
 FOLDER = "/dev/shm"
 ENOUGH = 256_000_000  # bytes; Docker gives 64 MB, which some dozens of photographs fill
-MEND = (
+FIX = (
     "give the container more (`docker run --shm-size 2g`; Kubernetes: an emptyDir with `medium: Memory` on "
     f"{FOLDER}), or use smaller batches or fewer workers"
 )

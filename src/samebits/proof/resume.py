@@ -1,32 +1,30 @@
 """The proof that interruptions change nothing: a training stopped, killed, damaged, evaluated otherwise."""
 
-import dataclasses
-import json
-import os
 import random
 import shlex
 import signal
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
 from samebits._files import sha256_file
-from samebits._tables import Cell, print_table
+from samebits._printable import short
+from samebits._report import Outcome, cell, print_json, print_table
 from samebits.checkpoint import files
 from samebits.errors import CheckFailed, WrongUse
 from samebits.fingerprint.manifest import read_manifest
 from samebits.hashing.compare import compare_runs
+from samebits.proof.processes import ending, send_to_session
 from samebits.proof.smoke import Watch, keep_runs, runs_folder
-from samebits.proof.trainings import GRACE, Child, start, weights
+from samebits.proof.trainings import Child, start, weights
 from samebits.run.folder import CHECKPOINTS
 from samebits.run.signals import SAVED
 
 KINDS = ("stop", "damage", "evaluation", "kill")
-HEX = 16  # digits of a hash that are shown
 DAMAGE = (files.STATE, files.TENSORS)
 
 
@@ -41,7 +39,7 @@ class Trial:
         damage: the file of the newest checkpoint in which one bit is flipped after the stop.
         before, after: options of the training until it is interrupted, and of the one that goes on.
         metrics: whether its lines of metrics must be the same, too.
-        skipped: why it is left out.
+        skipped: why it is not tried.
     """
 
     kind: str
@@ -57,19 +55,20 @@ class Trial:
 
 @dataclass
 class Result:
-    """What a trial showed: the weights' hash, in words what is not as it must be, or why it was left out."""
+    """What a trial showed.
+
+    Attributes:
+        outcome: "ok", "fail" or "skipped".
+        says: in words.
+        sha256: the weights' hash; empty where there is none.
+        seconds: how long it took.
+    """
 
     what: str
+    outcome: Outcome
+    says: str
     sha256: str = ""
-    fault: str = ""
-    skipped: str = ""
-    seconds: float = field(default=0.0)
-
-    def verdict(self, expected: str) -> str:
-        """What is said of it, where the weights must have the hash `expected`."""
-        if self.skipped:
-            return f"left out: {self.skipped}"
-        return self.fault or ("the same" if self.sha256 == expected else "DIFFERS")
+    seconds: float = 0.0
 
 
 @click.command("resume-proof", context_settings={"allow_interspersed_args": False})
@@ -80,52 +79,50 @@ class Result:
     "--only", multiple=True, type=click.Choice(KINDS), envvar="ONLY", help="Only these (or $ONLY, by spaces)."
 )
 @click.option("--random-seed", default=0, show_default=True, help="Decides the instants of the kills.")
-@click.option("--json", "as_json", is_flag=True, envvar="JSON", help="Print the results as one JSON object.")
+@click.option("--json", "json_", is_flag=True, envvar="JSON", help="Print the results as one JSON object.")
 @click.argument("arguments", metavar="COMMAND...", nargs=-1, required=True, type=click.UNPROCESSED)
 def command(
-    kills: int, only: tuple[str, ...], random_seed: int, as_json: bool, arguments: tuple[str, ...]
+    kills: int, only: tuple[str, ...], random_seed: int, json_: bool, arguments: tuple[str, ...]
 ) -> None:
     """Train by COMMAND without an interruption, then with all kinds of them: always the same bits.
 
     COMMAND trains inside `samebits.open_run` and calls `run.hold`. Where its settings have workers,
-    evaluate_every or checkpoint_every, these are varied, too (--workers=4); without them such a trial is left
-    out and says so. Exit status 1 when a hash differs.
+    evaluate_every or checkpoint_every, these are varied, too (--workers=4); without them such a trial is
+    skipped and says so. Exit status 1 when a hash differs.
     """
     with runs_folder() as folder:
-        watch = Watch(not as_json)
+        watch = Watch(not json_)
         with watch:
             watch.say("nothing interrupts it …")
-            reference = Result("nothing interrupts it")
             began = time.monotonic()
             _run(arguments, folder / "0", status=0)
-            reference.seconds = time.monotonic() - began
-            reference.sha256 = weights(Child("the training", arguments, folder / "0"))
-            results = [reference]
+            seconds = time.monotonic() - began
+            sha256 = weights(Child("the training", arguments, folder / "0"))
+            results = [Result("nothing interrupts it", "ok", "", sha256, seconds)]
             rng = random.Random(random_seed)
             chosen = [one for one in trials(folder / "0", kills, rng) if one.kind in (only or KINDS)]
             for number, trial in enumerate(chosen, start=1):
                 if trial.skipped:
-                    results.append(Result(trial.what, skipped=trial.skipped))
+                    results.append(Result(trial.what, "skipped", trial.skipped))
                 else:
-                    results.append(attempt(trial, arguments, folder, number, reference.seconds))
-                watch.say(_line(results[-1], reference.sha256))
-        tried = [result for result in results if not result.skipped]
-        failed = [result for result in tried if result.fault or result.sha256 != reference.sha256]
+                    results.append(attempt(trial, arguments, folder, number, seconds))
+                watch.say(_line(results[-1]))
+        tried = [result for result in results if result.outcome != "skipped"]
+        failed = [result for result in tried if result.outcome == "fail"]
         kept = keep_runs(folder) if failed else None
-    if as_json:
-        rows = [dataclasses.asdict(result) for result in results]
-        print(json.dumps({"same": not failed, "trials": rows, "kept": kept and str(kept)}, indent=2))
+    if json_:
+        print_json({"same": not failed, "trials": results, "kept": kept})
     else:
-        table = [_row(result, reference.sha256) for result in results]
-        print_table(("the training", "sha256 of the weights", ""), table)
+        rows = [(one.what, short(one.sha256), cell(one.outcome, one.says)) for one in results]
+        print_table(("the training", "sha256 of the weights", "outcome"), rows)
     if failed:
         raise CheckFailed(
             f"not the same bits: {len(failed)} of {len(tried)}, the first where {failed[0].what}: "
-            f"{failed[0].fault or failed[0].sha256[:HEX]} (runs kept in {kept})"
+            f"{failed[0].says} (runs kept in {kept})"
         )
-    if not as_json:
-        out = f", {len(results) - len(tried)} left out" if len(tried) < len(results) else ""
-        print(f"same bits: {len(tried)} trainings{out}, sha256 {reference.sha256}")
+    if not json_:
+        out = f", {len(results) - len(tried)} skipped" if len(tried) < len(results) else ""
+        print(f"same bits: {len(tried)} trainings{out}, sha256 {sha256}")
 
 
 def trials(reference: Path, kills: int, rng: random.Random) -> Iterator[Trial]:
@@ -176,8 +173,8 @@ def trials(reference: Path, kills: int, rng: random.Random) -> Iterator[Trial]:
 
 
 def attempt(trial: Trial, arguments: Sequence[str], folder: Path, number: int, seconds: float) -> Result:
-    """Interrupt a training, let the same command go on, and look at what comes out."""
-    result, began = Result(trial.what), time.monotonic()
+    """Interrupt a training, let the same command continue, and look at what comes out."""
+    began, faults = time.monotonic(), []
     place = folder / str(number)
     working = folder / f".{number}.partial" / CHECKPOINTS
     if trial.kill is not None:
@@ -193,27 +190,25 @@ def attempt(trial: Trial, arguments: Sequence[str], folder: Path, number: int, s
         newest = there[0]
         _flip_a_bit(newest / trial.damage)
         if f"{newest.name}/{trial.damage}" not in _run([*arguments, *after], place, status=2):
-            result.fault = "the damage was not named"
+            faults.append("the damage was not named")
     if not place.exists():  # a kill may come too late
         _run([*arguments, *after], place, status=0, resume="previous" if trial.damage else None)
     comparison = compare_runs(folder / "0", place)
-    result.sha256 = sha256_file(place / "weights.safetensors")
+    if comparison.tensor:
+        faults.append(f"other bits, first in {comparison.tensor}")
     if trial.metrics and (comparison.metric or comparison.batches):
-        result.fault = "; ".join(comparison.lines()[1:])
-    result.seconds = time.monotonic() - began
-    return result
+        faults += comparison.lines()[1:]
+    sha256 = sha256_file(place / "weights.safetensors")
+    if not faults and sha256 != sha256_file(folder / "0" / "weights.safetensors"):
+        faults.append("the same tensors, in a file with other bytes")
+    says = "; ".join(faults) or "the same bits"
+    return Result(trial.what, "fail" if faults else "ok", says, sha256, time.monotonic() - began)
 
 
-def _row(result: Result, expected: str) -> tuple[str, str, Cell]:
-    verdict = result.verdict(expected)
-    colour = "open" if result.skipped else "good" if verdict == "the same" else "bad"
-    return result.what, f"{result.sha256[:HEX]}…" if result.sha256 else "", (verdict, colour)
-
-
-def _line(result: Result, expected: str) -> str:
-    if result.skipped:
-        return f"{result.what}: {result.verdict(expected)}"
-    return f"{result.what}: {result.sha256[:HEX]}… {result.verdict(expected)}  {result.seconds:.1f} s"
+def _line(result: Result) -> str:
+    if result.outcome == "skipped":
+        return f"{result.what}: skipped: {result.says}"
+    return f"{result.what}: {short(result.sha256)} {result.outcome}: {result.says}  {result.seconds:.1f} s"
 
 
 def _run(
@@ -241,17 +236,14 @@ def _run(
     if stop is not None:
         environment["SAMEBITS_STOP_AT"] = str(stop)
     child = Child("the training", arguments, place, environment)
-    process = start(child)
-    try:
-        ended = process.wait(kill)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        return ""
-    except BaseException:
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait(GRACE)
-        raise
+    running: list[subprocess.Popen[bytes]] = []
+    with ending(running):
+        running.append(start(child))
+        try:
+            ended = running[0].wait(kill)
+        except subprocess.TimeoutExpired:
+            send_to_session(running[0], signal.SIGKILL)
+            return ""
     said = child.log.read_text(errors="replace")
     if status is not None and ended != status:
         last = said.rstrip().splitlines()[-1:] or ["nothing"]

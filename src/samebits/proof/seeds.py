@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import json
 import math
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -12,8 +11,8 @@ from typing import Any
 import click
 
 from samebits._files import cannot_write, sha256_file, shown
-from samebits._printable import printable
-from samebits._tables import print_table
+from samebits._printable import printable, short
+from samebits._report import print_json, print_table
 from samebits.errors import CheckFailed, SamebitsError, WrongUse
 from samebits.fingerprint.facts import FOLLOWING_THE_HOST, flatten
 from samebits.fingerprint.manifest import read_manifest
@@ -22,7 +21,6 @@ from samebits.proof.trainings import Child, train
 
 CONFIDENCE = 0.95
 PLACEHOLDER = "{seed}"  # in a command: where each training's seed goes
-HEX = 16  # digits of a hash that are shown
 NAME = 80  # characters of a folder's name
 
 
@@ -296,13 +294,13 @@ def report(
             name: {"mean": each.mean, "standard_deviation": each.deviation, "interval": [each.low, each.high]}
             for name, each in spreads.items()
         }
-        print(json.dumps({"runs": runs, "metrics": metrics, "failed": failures}, indent=2))
+        print_json({"runs": runs, "metrics": metrics, "failed": failures})
         return
     names = list(spreads)
     rows = [
         [
             str(one.seed),
-            f"{one.sha256[:HEX]}…",
+            short(one.sha256),
             *(f"{one.metrics[name]:.4f}" for name in names),
             shown(one.folder),
         ]

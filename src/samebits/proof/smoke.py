@@ -1,10 +1,8 @@
 """Train several times in separate processes and compare: weights, metrics, batches."""
 
 import contextlib
-import json
 import os
 import shutil
-import sys
 import tempfile
 from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
@@ -14,8 +12,11 @@ import click
 
 from samebits._files import cannot_write
 from samebits._printable import printable
+from samebits._progress import Line
+from samebits._report import print_json
 from samebits.errors import CheckFailed
 from samebits.hashing.compare import Comparison, compare_runs
+from samebits.proof.processes import terminable
 from samebits.proof.trainings import Child, Finished, last_line, train
 
 
@@ -43,7 +44,7 @@ def command(runs: int, jobs: int, as_json: bool, keep: bool, arguments: tuple[st
         comparison = first_difference([one.child.folder for one in finished])
         kept = keep_runs(folder) if keep or comparison is not None else None
     if as_json:
-        print(json.dumps(_result(finished, comparison, kept), indent=2))
+        print_json(_result(finished, comparison, kept))
     if kept is not None and not as_json:
         print(f"the runs are kept in {kept}")
     if comparison is not None:
@@ -66,23 +67,15 @@ def first_difference(folders: Sequence[Path]) -> Comparison | None:
     return None
 
 
-class Watch:
-    """Shows on a terminal how far the trainings are: a line that changes, on stderr."""
+class Watch(Line):
+    """Shows how far the trainings are."""
 
     def __init__(self, wanted: bool = True) -> None:
+        super().__init__(wanted)
         self.wanted = wanted
-        self._status: Any = None
-        if wanted and sys.stderr.isatty():  # rich costs a tenth of a second and is not needed otherwise
-            from rich.console import Console
-
-            self._status = Console(stderr=True).status("")
 
     def __call__(self, running: Sequence[Child]) -> None:
-        if self._status is not None:
-            from rich.markup import escape
-
-            lines = (f"{child.name}: {printable(last_line(child)[:60])}" for child in running)
-            self._status.update(escape("  ".join(lines)))
+        self.update("  ".join(f"{child.name}: {last_line(child)[:60]}" for child in running))
 
     def say(self, line: str) -> None:
         """Print a line above the one that changes."""
@@ -90,14 +83,6 @@ class Watch:
             self.__exit__()  # or rich would break the line where the terminal ends
             print(printable(line), flush=True)
             self.__enter__()
-
-    def __enter__(self) -> None:
-        if self._status is not None:
-            self._status.start()
-
-    def __exit__(self, *exception: object) -> None:
-        if self._status is not None:
-            self._status.stop()
 
 
 def show(trainings: Generator[Finished, None, None], watch: Watch) -> Iterator[Finished]:
@@ -110,7 +95,16 @@ def show(trainings: Generator[Finished, None, None], watch: Watch) -> Iterator[F
 
 @contextlib.contextmanager
 def runs_folder(name: str = "smoke") -> Iterator[Path]:
-    """A folder in runs/, where there is room for weights; a temporary one when that cannot be written."""
+    """A folder in runs/, where there is room for weights; a temporary one when that cannot be written.
+
+    SIGTERM and SIGHUP, too, leave nothing of it.
+    """
+    with terminable(), _removed_folder(name) as folder:
+        yield folder
+
+
+@contextlib.contextmanager
+def _removed_folder(name: str) -> Iterator[Path]:
     new = not Path("runs").exists()
     try:
         Path("runs").mkdir(exist_ok=True)

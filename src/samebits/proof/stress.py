@@ -14,13 +14,12 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
 
 import click
 
 from samebits.errors import WrongUse
 from samebits.process.program import run_command
-from samebits.proof.trainings import GRACE
+from samebits.proof.processes import GRACE, stop, terminable
 
 POLL = 0.02  # seconds between two looks at the command
 CALM = (0.02, 0.3)  # seconds between two disturbances
@@ -35,14 +34,13 @@ WAYS = ("stop", "move", "slow")
 @click.argument("arguments", metavar="COMMAND...", nargs=-1, required=True, type=click.UNPROCESSED)
 def command(load: int, jitter: int | None, arguments: tuple[str, ...]) -> int:
     """Run COMMAND under load, under jitter, or both."""
-    signal.signal(signal.SIGTERM, _terminated)
-    burners = [subprocess.Popen([sys.executable, "-c", BUSY]) for _ in range(load)]
-    try:
-        return run(arguments, None if jitter is None else random.Random(jitter))
-    finally:
-        for burner in burners:
-            burner.kill()
-            burner.wait()
+    burners: list[subprocess.Popen[bytes]] = []
+    with terminable():
+        try:
+            burners += (subprocess.Popen([sys.executable, "-c", BUSY]) for _ in range(load))
+            return run(arguments, None if jitter is None else random.Random(jitter))
+        finally:
+            stop(burners, whole_session=False)
 
 
 def run(arguments: Sequence[str], rng: random.Random | None) -> int:
@@ -62,12 +60,7 @@ def run(arguments: Sequence[str], rng: random.Random | None) -> int:
                 until = time.monotonic() + rng.uniform(*CALM)
             time.sleep(POLL)
     finally:
-        if process.poll() is None:
-            process.terminate()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(GRACE / 2)
-            process.kill()
-            process.wait()
+        stop([process], GRACE / 2, whole_session=False)  # before who started this one has no more patience
     return process.returncode if process.returncode >= 0 else 128 - process.returncode
 
 
@@ -86,10 +79,6 @@ def disturb(pid: int, what: str, cores: Sequence[int], rng: random.Random) -> No
                 os.sched_setaffinity(int(thread.name), chosen)
         else:
             os.setpriority(os.PRIO_PROCESS, pid, rng.randint(1, 10))
-
-
-def _terminated(number: int, frame: FrameType | None) -> None:
-    raise SystemExit(128 + number)
 
 
 if __name__ == "__main__":

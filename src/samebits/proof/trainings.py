@@ -12,16 +12,15 @@ import time
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
 
 from samebits._files import sha256_file
 from samebits._printable import printable
 from samebits.errors import SamebitsError, WrongUse
 from samebits.process import launch
 from samebits.process.launch import for_entrypoint
+from samebits.proof.processes import ending, stop
 
 POLL = 0.05  # seconds between two looks at the processes
-GRACE = 5.0  # seconds between SIGTERM and SIGKILL
 NOT_STARTED = (126, 127)  # entrypoint's statuses for a command that cannot be executed, or is not there
 SHOWN = 20  # lines of a failed child's output
 
@@ -90,19 +89,19 @@ def train(
         WrongUse: a command does not exist, or it ended well and left no run folder.
     """
     waiting = list(children)
-    running: dict[Child, tuple[subprocess.Popen[bytes], float]] = {}
-    former = {number: signal.signal(number, _terminated) for number in (signal.SIGTERM, signal.SIGHUP)}
-    try:
+    running: dict[Child, subprocess.Popen[bytes]] = {}
+    began: dict[Child, float] = {}
+    with ending(running.values()):
         while waiting or running:
             while waiting and len(running) < at_once:
                 child = waiting.pop(0)
                 child.log.unlink(missing_ok=True)  # of a former one
-                running[child] = (start(child), time.monotonic())
-            for child, (process, started) in list(running.items()):
+                running[child], began[child] = start(child), time.monotonic()
+            for child, process in list(running.items()):
                 if process.poll() is not None:
                     del running[child]
-                    _stop([process])  # what it started and left
-                    seconds = time.monotonic() - started
+                    stop([process])  # what it started and left
+                    seconds = time.monotonic() - began[child]
                     try:
                         sha256 = _weights(child, process.returncode, quiet=failed is not None)
                     except SamebitsError as error:
@@ -114,10 +113,6 @@ def train(
             if watch is not None:
                 watch(list(running))
             time.sleep(POLL)
-    finally:
-        _stop([process for process, _ in running.values()])
-        for number, handler in former.items():
-            signal.signal(number, handler)
 
 
 def last_line(child: Child) -> str:
@@ -150,27 +145,6 @@ def start(child: Child) -> "subprocess.Popen[bytes]":
             )
     except OSError as error:
         raise WrongUse(f"cannot start {child.words[0]}: {error.strerror}") from None
-
-
-def _stop(processes: "Sequence[subprocess.Popen[bytes]]") -> None:
-    """End the processes and whatever they started: asked first, then killed."""
-    for process in processes:
-        _signal(process, signal.SIGTERM)
-    deadline = time.monotonic() + GRACE
-    for process in processes:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(max(0.0, deadline - time.monotonic()))
-        _signal(process, signal.SIGKILL)
-        process.wait()
-
-
-def _signal(process: "subprocess.Popen[bytes]", number: int) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, number)  # its session's group outlives it as long as anything is in it
-
-
-def _terminated(number: int, frame: FrameType | None) -> None:
-    raise SystemExit(128 + number)
 
 
 def _weights(child: Child, status: int, quiet: bool) -> str:

@@ -1,7 +1,6 @@
 """Repeat a run from its manifest, here and now: the same bits, or what differs and from where on."""
 
 import dataclasses
-import json
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
@@ -12,7 +11,8 @@ import click
 
 from samebits import container_engine
 from samebits._files import sha256_file, shown
-from samebits._printable import printable
+from samebits._printable import DIGITS, printable, some
+from samebits._report import print_json
 from samebits.errors import CheckFailed, WrongUse
 from samebits.fingerprint import code_state, diff, git
 from samebits.fingerprint.diff import Difference
@@ -24,8 +24,6 @@ from samebits.proof import trust
 from samebits.proof.smoke import Watch, keep_runs, runs_folder
 from samebits.proof.trainings import Child, train
 
-HEX = 16  # digits of a hash that are shown in a sentence
-NAMED = 3  # files in a sentence
 ANYWAY = "--anyway repeats it here nevertheless"
 FILES = {"weights.safetensors": "weights_sha256", "metrics.jsonl": "metrics_sha256"}  # and their hashes
 AS_RECORDED = ("record", "portable", "merge")  # policies that leave a choice to the user, which decides bits
@@ -190,25 +188,25 @@ def refuse_other_code(manifest: Mapping[str, Any], run: Path) -> None:
     checkout = git.checkout(folder)
     now = code_state.state(folder, checkout)
     files = code_state.changed_files(folder, was.get("files") or {})
-    differ = f" ({_some(files)})" if files else ""
-    commit, short = was.get("commit"), (was.get("commit") or "")[:HEX]
+    differ = f" ({some(files)})" if files else ""
+    commit, short = was.get("commit"), (was.get("commit") or "")[:DIGITS]
     if commit is not None and now["commit"] is None:
         raise WrongUse(f"{run} was made on commit {commit}, and {folder} is no git checkout of it: {ANYWAY}")
     if commit is not None and now["commit"] != commit:
         raise WrongUse(
-            f"{run} was made on commit {commit}, here is {now['commit'][:HEX]}{differ}: "
+            f"{run} was made on commit {commit}, here is {now['commit'][:DIGITS]}{differ}: "
             f"`{_git(checkout)} checkout {short}` gives it, {ANYWAY}"
         )
     if commit is not None and now["diff"] is not None and was.get("diff") is None:
-        changed = differ or (f" ({_some(git.changes(checkout[0]))})" if checkout else "")
+        changed = differ or (f" ({some(git.changes(checkout[0]))})" if checkout else "")
         raise WrongUse(
             f"{run} was made on commit {short} as it is, and files here differ from it{changed}: "
             f"`{_git(checkout)} stash --include-untracked` puts the changes away, {ANYWAY}"
         )
     if commit is not None and now["diff"] != was.get("diff"):
-        here = f"others ({now['diff'][:HEX]})" if now["diff"] else "none"
+        here = f"others ({now['diff'][:DIGITS]})" if now["diff"] else "none"
         raise WrongUse(
-            f"{run} was made with changes that no commit has ({was['diff'][:HEX]}), and here are "
+            f"{run} was made with changes that no commit has ({was['diff'][:DIGITS]}), and here are "
             f"{here}{differ}: {ANYWAY}"
         )
     if files:
@@ -224,11 +222,6 @@ def _place(manifest: Mapping[str, Any]) -> Path | None:
 def _git(checkout: tuple[Path, str] | None) -> str:
     here = checkout is None or Path.cwd().resolve().is_relative_to(checkout[0])
     return "git" if here or checkout is None else shlex.join(["git", "-C", str(checkout[0])])
-
-
-def _some(names: list[str]) -> str:
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return ", ".join(names[:NAMED]) + more
 
 
 def environment(manifest: Mapping[str, Any], run: Path) -> dict[str, str | None]:
@@ -298,11 +291,11 @@ def report(verdict: Verdict, kept: Path | None, as_json: bool) -> None:
             "same": verdict.same,
             "sha256": {"run": verdict.run, "repetition": verdict.repeat},
             "metrics": verdict.metrics,
-            "environment": [dataclasses.asdict(difference) for difference in verdict.environment],
+            "environment": verdict.environment,
             "difference": comparison and comparison.as_json(),
             "kept": kept and str(kept),
         }
-        print(json.dumps(result, indent=2))
+        print_json(result)
         return
     if not verdict.same:
         print(printable("\n".join(verdict.lines())))
@@ -321,7 +314,7 @@ def _environment_in_words(verdict: Verdict) -> str:
     if number == 0 and not code and not verdict.same:
         return "code and environment are the same: the data changed, or the training does not repeat"
     files = [one.removeprefix("files.") for one in code if one.startswith("files.")]
-    changed = f"the code is other code ({_some(files or code)}); " if code else ""
+    changed = f"the code is other code ({some(files or code)}); " if code else ""
     return changed + {0: "the environment is the same", 1: "1 fact of the environment differs"}.get(
         number, f"{number} facts of the environment differ"
     )

@@ -11,7 +11,7 @@ from typing import Any
 from samebits._files import shown
 from samebits._json_files import ANYTHING, COUNT, NUMBERS, SHA256, TABLE, TABLES, TEXT, YES_NO, Shape, parse
 from samebits._json_files import check as check_shape
-from samebits._printable import printable
+from samebits._printable import printable, some
 from samebits.checkpoint import files
 from samebits.checkpoint.files import Checkpoint, Damaged
 from samebits.errors import WrongUse
@@ -39,7 +39,6 @@ SHAPES: dict[str, Shape] = {
 PLACE: dict[str, Shape] = {"bytes": COUNT, "sha256": SHA256}  # how far the metrics were
 STATE: dict[str, Shape] = {"objects": TABLE, "generators": TABLE}
 OBJECT: dict[str, Shape] = {"class": TEXT, "state": ANYTHING}
-SHOWN = 3  # differences in one line; the manifest has them all
 
 
 def mode(settings: Any) -> str:
@@ -153,9 +152,8 @@ def refuse_or_note(found: Checkpoint, now: Mapping[str, Any], wanted: str) -> li
     """
     lines = differences(found, now)
     if lines and wanted != "force":
-        more = f", and {len(lines) - SHOWN} more" if len(lines) > SHOWN else ""
         raise WrongUse(
-            f"{found.folder} was made otherwise: {'; '.join(lines[:SHOWN])}{more}. --resume force goes on "
+            f"{found.folder} was made otherwise: {some(lines, separator='; ')}. --resume force continues "
             "nevertheless and records it, --resume never begins anew"
         )
     return lines

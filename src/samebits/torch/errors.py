@@ -26,7 +26,7 @@ def explain(error: BaseException) -> str | None:
     # Without /dev/shm there are no semaphores either; that error names no file.
     no_semaphore = isinstance(error, OSError) and error.filename is None and shared_memory.size() is None
     if NO_SHARED_MEMORY.search(message) or no_semaphore:
-        return f"the data workers lack shared memory ({shared_memory.described()}): {shared_memory.MEND}"
+        return f"the data workers lack shared memory ({shared_memory.described()}): {shared_memory.FIX}"
     if NO_COMPILER.search(message):
         return f"torch.compile needs a C++ compiler, and there is none: {INSTALL}"
     if NO_HEADERS.search(message):

@@ -25,9 +25,9 @@ def test_all_is_right_here(start: Callable[..., subprocess.CompletedProcess[str]
     findings = {finding["subject"]: finding for finding in json.loads(started.stdout)}
     # Tests rewrite bytecode only, which no RECORD has.
     assert re.match(r"[\d,]+ of \d+ packages are as recorded", findings["installed files"]["found"])
-    assert findings["loaded libraries"]["state"] == "right", findings["loaded libraries"]
+    assert findings["loaded libraries"]["outcome"] == "ok", findings["loaded libraries"]
     for name in FRAMEWORKS:
-        assert findings[name]["state"] == "right"
+        assert findings[name]["outcome"] == "ok"
     assert started.returncode == 0, started.stderr
 
 
@@ -55,7 +55,7 @@ def told(*libraries: Path) -> list[dict[str, str]]:
 def test_a_library_from_elsewhere_is_wrong(tmp_path: Path) -> None:
     library = Path(shutil.copy(LIBM, tmp_path / "libcudnn.so.9"))
     (finding,) = told(library)
-    assert (finding["subject"], finding["state"]) == ("libcudnn", "wrong")
+    assert (finding["subject"], finding["outcome"]) == ("libcudnn", "fail")
     assert finding["found"] == f"{library} is not the locked wheels'"
     (right,) = told(Path(shutil.copy(LIBM, tmp_path / "libunrelated.so.1")))
     assert right["subject"] == "loaded libraries"
@@ -65,7 +65,7 @@ def test_two_copies_within_the_environment_are_wrong(tmp_path: Path, monkeypatch
     paths = [f"{sys.prefix}/{name}/libcublas.so.12" for name in ("a", "b")]
     monkeypatch.setattr(shared_libraries, "mapped", lambda: paths)
     (finding,) = deep._libraries()
-    assert (finding.state, finding.found) == ("wrong", f"loaded 2 times: {', '.join(paths)}")
+    assert (finding.outcome, finding.found) == ("fail", f"loaded 2 times: {', '.join(paths)}")
     monkeypatch.setattr(shared_libraries, "mapped", lambda: [f"{LIBM} (deleted)"])
     (finding,) = deep._libraries()
     assert "replaced since this process loaded it" in finding.found
@@ -79,5 +79,5 @@ def test_a_file_that_is_not_as_recorded_is_wrong(tmp_path: Path, monkeypatch: py
     (package / "RECORD").write_text("one.py,sha256=ungWv48Bz-pBQUDeXa4iI7ADYaOWF3qctBD_YfIAFa0,6\n")
     monkeypatch.setattr("sysconfig.get_path", lambda name: str(tmp_path))
     finding = deep._files()
-    assert finding.state == "wrong"
+    assert finding.outcome == "fail"
     assert "one.py has sha256" in finding.found

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from samebits import container_engine
-from samebits._findings import Finding
+from samebits._report import Finding
 from samebits.doctor import host
 
 DOCKER = """
@@ -58,38 +58,38 @@ CTK = 'echo "NVIDIA Container Toolkit CLI version 1.17.8"'
 
 def test_a_bare_machine_is_not_wrong(machine: Machine) -> None:
     report = machine()
-    assert report["container engine"].state == "doubtful"
-    assert "apt-get install docker.io" in report["container engine"].mend
-    assert report["NVIDIA driver"].state == "right"
+    assert report["container engine"].outcome == "warn"
+    assert "apt-get install docker.io" in report["container engine"].fix
+    assert report["NVIDIA driver"].outcome == "ok"
     assert "CPU" in report["NVIDIA driver"].found
-    assert report["nvidia-container-toolkit"].state == "right"
+    assert report["nvidia-container-toolkit"].outcome == "ok"
 
 
 def test_an_old_client_has_buildkit_in_itself(machine: Machine) -> None:
     found = machine(docker=docker())["docker"]
-    assert found.state == "right"
+    assert found.outcome == "ok"
     assert "client 20.10.24, engine 20.10.24, BuildKit" in found.found
 
 
 def test_a_new_client_without_buildx_cannot_build(machine: Machine) -> None:
     found = machine(docker=docker(client="28.2.2"))["docker"]
-    assert found.state == "doubtful"
+    assert found.outcome == "warn"
     assert "buildx" in found.found
 
 
 @pytest.mark.parametrize(
-    ("complaint", "mend"),
+    ("complaint", "fix"),
     [
         ("Cannot connect to the Docker daemon at unix:///var/run/docker.sock.", "systemctl start docker"),
         ("Got permission denied while trying to connect to the Docker daemon socket", "usermod -aG docker"),
     ],
 )
-def test_an_engine_that_does_not_answer(machine: Machine, complaint: str, mend: str) -> None:
+def test_an_engine_that_does_not_answer(machine: Machine, complaint: str, fix: str) -> None:
     info = {"ServerVersion": "", "ServerErrors": [complaint]}
     found = machine(docker=docker(**info))["docker"]
-    assert found.state == "doubtful"
+    assert found.outcome == "warn"
     assert complaint in found.found
-    assert mend in found.mend
+    assert fix in found.fix
 
 
 def test_an_engine_that_complains_on_stderr_only(machine: Machine) -> None:
@@ -97,49 +97,49 @@ def test_an_engine_that_complains_on_stderr_only(machine: Machine) -> None:
         'test "$1" = --version && echo "Docker version 20.10.24, build 1" || { echo no route >&2; exit 1; }'
     )
     found = machine(docker=body)["docker"]
-    assert (found.state, "no engine answers: no route" in found.found) == ("doubtful", True)
+    assert (found.outcome, "no engine answers: no route" in found.found) == ("warn", True)
 
 
 def test_podman_is_found_even_under_dockers_name(machine: Machine) -> None:
     found = machine(docker='test "$1" = info || echo "podman version 4.3.1"')["podman"]
-    assert found.state == "right"
+    assert found.outcome == "ok"
     assert "engine 4.3.1, buildah" in found.found
 
 
 @pytest.mark.parametrize(
-    ("version", "state"), [("570.86.15", "right"), ("535.104.05", "doubtful"), ("470.82.01", "wrong")]
+    ("version", "state"), [("570.86.15", "ok"), ("535.104.05", "warn"), ("470.82.01", "fail")]
 )
 def test_the_driver_must_be_new_enough(machine: Machine, version: str, state: str) -> None:
     found = machine(driver=NVRM.format(version), nvidia_smi=SMI)["NVIDIA driver"]
-    assert (found.state, version in found.found) == (state, True)
-    assert ("570" in found.mend) == (state != "right")
+    assert (found.outcome, version in found.found) == (state, True)
+    assert ("570" in found.fix) == (state != "ok")
 
 
 def test_a_driver_updated_under_a_running_kernel(machine: Machine) -> None:
     smi = 'echo "Failed to initialize NVML: Driver/library version mismatch"; exit 18'
     found = machine(nvidia_smi=smi)["NVIDIA driver"]
-    assert found.state == "wrong"
-    assert "restart the machine" in found.mend
+    assert found.outcome == "fail"
+    assert "restart the machine" in found.fix
 
 
 def test_a_gpu_without_the_toolkit(machine: Machine) -> None:
     found = machine(driver=NVRM.format("570.86.15"), nvidia_smi=SMI, docker=docker())[
         "nvidia-container-toolkit"
     ]
-    assert found.state == "doubtful"
-    assert "install nvidia-container-toolkit" in found.mend
+    assert found.outcome == "warn"
+    assert "install nvidia-container-toolkit" in found.fix
 
 
 def test_a_toolkit_that_docker_does_not_know(machine: Machine) -> None:
     found = machine(nvidia_ctk=CTK, docker=docker())["nvidia-container-toolkit"]
-    assert (found.state, "1.17.8" in found.found) == ("doubtful", True)
-    assert "nvidia-ctk runtime configure" in found.mend
+    assert (found.outcome, "1.17.8" in found.found) == ("warn", True)
+    assert "nvidia-ctk runtime configure" in found.fix
 
 
 def test_docker_with_its_toolkit(machine: Machine) -> None:
     info = {"Runtimes": {"nvidia": {}, "runc": {}}}
     report = machine(driver=NVRM.format("570.86.15"), nvidia_smi=SMI, nvidia_ctk=CTK, docker=docker(**info))
-    assert {finding.state for finding in report.values()} == {"right"}
+    assert {finding.outcome for finding in report.values()} == {"ok"}
     assert "NVIDIA H100" in report["NVIDIA driver"].found
     usable, _ = container_engine.find()
     assert usable is not None
@@ -154,9 +154,7 @@ def test_podman_finds_gpus_by_cdi(machine: Machine, cdi: bool) -> None:
     assert usable is not None
     assert container_engine.gpu_flags(usable) == (["--device", "nvidia.com/gpu=all"] if cdi else [])
     toolkit = report["nvidia-container-toolkit"]
-    assert (toolkit.state, "cdi generate" in toolkit.mend) == (
-        ("right", False) if cdi else ("doubtful", True)
-    )
+    assert (toolkit.outcome, "cdi generate" in toolkit.fix) == (("ok", False) if cdi else ("warn", True))
 
 
 def test_no_driver_no_gpu_flags(machine: Machine) -> None:

@@ -20,7 +20,7 @@ from samebits.process.variables import read
 )
 def test_a_misspelt_name(name: str, meant: str) -> None:
     (finding,) = misspelt({name: "1"}, read())
-    assert (finding.subject, finding.state, finding.mend) == (name, "doubtful", f"did you mean {meant}?")
+    assert (finding.subject, finding.outcome, finding.fix) == (name, "warn", f"did you mean {meant}?")
 
 
 def test_other_programs_variables_are_not_misspelt() -> None:
@@ -37,7 +37,7 @@ def test_a_variable_and_its_old_name() -> None:
     rows = read()
     pair = {"PYTORCH_ALLOC_CONF": "a", "PYTORCH_CUDA_ALLOC_CONF": "b"}
     (finding,) = contradicting(pair, rows)
-    assert (finding.subject, finding.state) == ("PYTORCH_CUDA_ALLOC_CONF", "wrong")
+    assert (finding.subject, finding.outcome) == ("PYTORCH_CUDA_ALLOC_CONF", "fail")
     assert list(contradicting(dict.fromkeys(pair, "same"), rows)) == []
     assert list(contradicting({"PYTORCH_CUDA_ALLOC_CONF": "b"}, rows)) == []
 

@@ -181,7 +181,7 @@ def test_verify_in_another_repository(start: Start, trained: Path) -> None:
     refused = start("samebits", "verify", "runs/torch", cwd=trained)
     assert refused.returncode == 2
     said = one_line(refused.stderr)
-    assert f"was made on commit {(commit_ or '')[:16]} as it is, and files here differ" in said
+    assert f"was made on commit {(commit_ or '')[:12]} as it is, and files here differ" in said
     assert " from it (helper.py): " in said
     assert "`git stash --include-untracked`" in said
     anyway = start("samebits", "verify", "--anyway", "runs/torch", cwd=trained)
@@ -191,7 +191,7 @@ def test_verify_in_another_repository(start: Start, trained: Path) -> None:
     commit(trained, "helper.py")
     refused = start("samebits", "verify", "runs/torch", cwd=trained)
     assert refused.returncode == 2
-    assert f"`git checkout {(commit_ or '')[:16]}` gives it" in one_line(refused.stderr)
+    assert f"`git checkout {(commit_ or '')[:12]}` gives it" in one_line(refused.stderr)
     outside = start("samebits", "verify", trained / "runs" / "torch", cwd=trained.parent)
     assert "is no git checkout of it" in one_line(outside.stderr)
 

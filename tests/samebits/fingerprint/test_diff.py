@@ -126,6 +126,7 @@ def test_every_fact_of_this_machine_is_known_to_the_ranking(told: Path) -> None:
 def test_the_command(start: Start, told: Path, tmp_path: Path) -> None:
     same = start("samebits", "fingerprint", "diff", told, told)
     assert (same.returncode, same.stdout) == (0, "no differences\n")
+    assert start("samebits", "fingerprint", "diff", told, told, "--json").stdout == "[]\n"
     content: dict[str, Any] = json.loads(told.read_text())
     content["cpu"]["libm"] = "other"
     content["effective"]["time_zone"] = "CET"

@@ -16,17 +16,17 @@ from samebits.proof.controls.table import Control, Variant, environment
 Start = Callable[..., Started]
 CLEAN = {"JOBS": "2", "DEVICE": None, "FRAMEWORK": None, "SAMEBITS_ALLOW": None}
 
-# Every control there is, and its verdict on a CPU.
+# Every control there is, and its outcome on a CPU.
 SHOWN = ["again", "seed", "evaluation", "workers", "draw-python", "draw-numpy", "set-order", "threads"]
 ON_CPU = {
     "torch": {
-        **dict.fromkeys([*SHOWN, "draw-torch"], "shown"),
-        "keras-json": "cannot bite",
-        "atomics": "cannot bite",
+        **dict.fromkeys([*SHOWN, "draw-torch"], "ok"),
+        "keras-json": "skipped",
+        "atomics": "skipped",
     },
     "keras": {
-        **dict.fromkeys([*SHOWN, "draw-keras", "draw-tensorflow", "keras-json"], "shown"),
-        "atomics": "cannot bite",
+        **dict.fromkeys([*SHOWN, "draw-keras", "draw-tensorflow", "keras-json"], "ok"),
+        "atomics": "skipped",
     },
 }
 
@@ -37,7 +37,7 @@ def test_a_control(start: Start, tmp_path: Path) -> None:
     done = start("samebits", "smoke-controls", "--device", "cpu", "--json", *only, cwd=tmp_path, **CLEAN)
     assert done.returncode == 0, done.stdout + done.stderr
     results = json.loads(done.stdout)["controls"]
-    assert {result["name"]: result["verdict"] for result in results} == dict.fromkeys(chosen, "shown")
+    assert {result["name"]: result["outcome"] for result in results} == dict.fromkeys(chosen, "ok")
     for result in results:
         assert result["baseline"] == result["protected"]
         assert result["plain_baseline"] != result["unprotected"]
@@ -51,12 +51,12 @@ def test_all_controls(start: Start, tmp_path: Path, framework: str) -> None:
     done = start("samebits", "smoke-controls", *arguments, cwd=tmp_path, timeout=1800, **CLEAN)
     assert done.returncode == 0, done.stdout + done.stderr
     results = json.loads(done.stdout)["controls"]
-    verdicts = {result["name"]: result["verdict"] for result in results}
+    outcomes = {result["name"]: result["outcome"] for result in results}
     expected = dict(ON_CPU[framework])
     if not (ROOT / "cookiecutter.json").exists():  # a project's own training can be too small for threads
-        assert verdicts["threads"] in (expected.pop("threads"), "cannot bite")
-        del verdicts["threads"]
-    assert verdicts == expected
+        assert outcomes["threads"] in (expected.pop("threads"), "skipped")
+        del outcomes["threads"]
+    assert outcomes == expected
 
 
 # A training that nothing reaches, neither a seed nor a thread: every control that must bite fails on it.
@@ -90,7 +90,7 @@ def test_a_control_that_shows_nothing_fails(
     assert f"1 of 1 controls failed: {control}: {says}" in line
     kept = line.partition("runs kept in ")[2].rstrip(")")
     assert (tmp_path / kept / "0-baseline.log").exists() or (tmp_path / kept / "1-baseline.log").exists()
-    assert f"failed: {says}"[:30] in done.stdout
+    assert f"fail: {says}"[:30] in done.stdout
 
 
 def test_an_unknown_control_is_wrong_use(start: Start, tmp_path: Path) -> None:
@@ -109,26 +109,26 @@ class Known:
 
 
 @pytest.mark.parametrize(
-    ("expected", "hashes", "verdict"),
+    ("expected", "hashes", "outcome"),
     [
-        ("protected", "aabc", "shown"),
-        ("protected", "aabb", "failed"),
-        ("protected", "abcd", "failed"),
-        ("always", "abcd", "shown"),
-        ("always", "aacd", "failed"),
-        ("always", "abcc", "failed"),
-        ("may", "abcd", "shown"),
-        ("may", "aacc", "cannot bite"),
-        ("may", "aacd", "failed"),
-        ("may", "abcc", "failed"),
-        ("never", "aacc", "shown"),
-        ("never", "abcc", "failed"),
-        ("never", "aacd", "failed"),
+        ("protected", "aabc", "ok"),
+        ("protected", "aabb", "fail"),
+        ("protected", "abcd", "fail"),
+        ("always", "abcd", "ok"),
+        ("always", "aacd", "fail"),
+        ("always", "abcc", "fail"),
+        ("may", "abcd", "ok"),
+        ("may", "aacc", "skipped"),
+        ("may", "aacd", "fail"),
+        ("may", "abcc", "fail"),
+        ("never", "aacc", "ok"),
+        ("never", "abcc", "fail"),
+        ("never", "aacd", "fail"),
     ],
 )
-def test_verdicts(expected: str, hashes: str, verdict: str) -> None:
+def test_outcomes(expected: str, hashes: str, outcome: str) -> None:
     control = Control("one", "something", Variant(arguments=("--perturbed",)), expected=expected)
-    assert controls._judge(control, Known(control, hashes)).verdict == verdict  # type: ignore[arg-type]
+    assert controls._judge(control, Known(control, hashes)).outcome == outcome  # type: ignore[arg-type]
 
 
 def test_what_cannot_bite_is_not_run() -> None:
@@ -142,7 +142,7 @@ def test_what_cannot_bite_is_not_run() -> None:
             assert list(named.values()) in (["baseline"], [])
 
     result = controls.run_controls([control], Nothing())  # type: ignore[arg-type]
-    assert (result[0].verdict, result[0].reason) == ("cannot bite", "nothing on a cpu")
+    assert (result[0].outcome, result[0].says) == ("skipped", "nothing on a cpu")
 
 
 def test_what_the_user_allows_stays_allowed() -> None:

@@ -67,10 +67,10 @@ def matrix(start: Start, tmp_path: Path) -> Start:
     return matrix
 
 
-def verdicts(done: Started) -> dict[str, str]:
-    """The verdict on each trial of each axis."""
+def outcomes(done: Started) -> dict[str, str]:
+    """What came out of each trial of each axis."""
     trials = json.loads(done.stdout)["trials"]
-    return {f"{trial['axis']}: {trial['value']}": trial["verdict"] for trial in trials}
+    return {f"{trial['axis']}: {trial['value']}": trial["outcome"] for trial in trials}
 
 
 def test_every_promise_holds(matrix: Start, tmp_path: Path) -> None:
@@ -78,7 +78,7 @@ def test_every_promise_holds(matrix: Start, tmp_path: Path) -> None:
     done = matrix("good", f"{only} evaluation container cpu data")
     assert done.returncode == 0, done.stdout + done.stderr
     table = json.loads(done.stdout)
-    assert table["kept_promises"] is True
+    assert table["ok"] is True
     by_axis: dict[str, list[dict[str, Any]]] = {}
     for trial in table["trials"]:
         by_axis.setdefault(trial["axis"], []).append(trial)
@@ -86,7 +86,7 @@ def test_every_promise_holds(matrix: Start, tmp_path: Path) -> None:
         other = axis in ("seed", "learning-rate")
         assert by_axis[axis], axis
         for trial in by_axis[axis]:
-            assert trial["verdict"] == "kept"
+            assert trial["outcome"] == "ok"
             assert (trial["sha256"] == table["reference"]) is not other
     skipped = {axis: by_axis[axis][0]["says"] for axis in ("evaluation", "container", "cpu", "data")}
     assert skipped["evaluation"] == "the training has no setting evaluate_every"
@@ -160,9 +160,9 @@ def test_a_broken_promise_is_named(
 ) -> None:
     done = matrix(what, only)
     assert done.returncode == 1
-    assert {name for name, verdict in verdicts(done).items() if verdict == "broken"} == set(broken)
+    assert {name for name, outcome in outcomes(done).items() if outcome == "fail"} == set(broken)
     line = one_line(done.stderr)
-    assert f"{len(broken)} of {len(verdicts(done))} promises broken: " in line
+    assert f"{len(broken)} of {len(outcomes(done))} promises broken: " in line
     for name, says in broken.items():
         assert f"{name}: {says}" in line
     assert (tmp_path / json.loads(done.stdout)["runs"] / "reference" / "weights.safetensors").exists()
@@ -172,8 +172,8 @@ def test_a_broken_promise_is_named(
 def test_stress_repeats_under_load_and_jitter(matrix: Start) -> None:
     done = matrix("good", "stress", "--repeats", "2")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert list(verdicts(done).values()) == ["kept", "kept"]
-    assert len(verdicts(matrix("good", "process", "--stress", "--repeats", "1"))) == 2
+    assert list(outcomes(done).values()) == ["ok", "ok"]
+    assert len(outcomes(matrix("good", "process", "--stress", "--repeats", "1"))) == 2
 
 
 @pytest.mark.parametrize(
@@ -198,7 +198,7 @@ def test_threads_may_give_the_same_bits(start: Start, tmp_path: Path, command: s
     done = start(*words, cwd=tmp_path, **CLEAN)
     assert done.returncode == 0, done.stdout + done.stderr
     (trial,) = json.loads(done.stdout)["trials"]
-    assert (trial["expected"], trial["verdict"], trial["says"]) == ("may differ", "kept", "the same bits")
+    assert (trial["expected"], trial["outcome"], trial["says"]) == ("may differ", "ok", "the same bits")
 
 
 ALL = "data logging prefetch evaluation checkpoints workers resumed threads learning-rate seed user cores"
@@ -215,7 +215,7 @@ def test_the_starter(start: Start, tmp_path: Path, framework: str, only: str) ->
     variables = {**CLEAN, "FRAMEWORK": framework, "DEVICE": "cpu", "ONLY": only, "JSON": "1"}
     done = start("matrix", "--epochs", "1", cwd=tmp_path, timeout=1800, **variables)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert {verdict for name, verdict in verdicts(done).items() if not name.startswith("user")} == {"kept"}
+    assert {outcome for name, outcome in outcomes(done).items() if not name.startswith("user")} == {"ok"}
     if (ROOT / "cookiecutter.json").exists():  # the template's own starter: its sums are long enough
         (threads,) = [one for one in json.loads(done.stdout)["trials"] if one["axis"] == "threads"]
         assert threads["says"] == "other bits, as it may"

@@ -80,14 +80,16 @@ if what == "nothing":
     sys.exit()
 if "SAMEBITS_STOP_AT" in os.environ:
     sys.exit(75)
-folder.mkdir()
-weights = save_tensors({"w": Tensor("F32", (1,), lambda: bytes(4))}, folder / "weights.safetensors")
+new = folder.with_name(f".{folder.name}.partial")  # as of `open_run`: a kill leaves no half of a run
+new.mkdir(exist_ok=True)
+weights = save_tensors({"w": Tensor("F32", (1,), lambda: bytes(4))}, new / "weights.safetensors")
 manifest = {
     "format": FORMAT, "weights_sha256": weights, "settings": {"seed": 0},
     "steps": 0 if what == "no-steps" else 5, "chain": [] if what == "no-hold" else [{}],
 }
-(folder / "metrics.jsonl").write_text("")
-(folder / "manifest.json").write_text(json.dumps(manifest))
+(new / "metrics.jsonl").write_text("")
+(new / "manifest.json").write_text(json.dumps(manifest))
+new.rename(folder)
 """
 
 
@@ -112,17 +114,17 @@ def test_a_training_that_cannot_be_resumed_is_one_line(
     assert list(tmp_path.glob("runs/*")) == []
 
 
-def test_what_a_training_has_no_option_for_is_left_out(start: Start, tmp_path: Path) -> None:
+def test_what_a_training_has_no_option_for_is_skipped(start: Start, tmp_path: Path) -> None:
     """No --workers, no --evaluate-every, no --checkpoint-every, no --resume; and metrics without a line."""
     (tmp_path / "foreign.py").write_text(FOREIGN)
     options = ("--only", "stop", "--only", "evaluation", "--only", "kill", "--kills", "1")
     done = start("samebits", "resume-proof", *options, "python", "foreign.py", "good", cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.count("left out: the training has no setting workers") == 4, (
+    assert done.stdout.count("skipped: the training has no setting workers") == 4, (
         "as it goes, and in the table"
     )
-    assert done.stdout.count("left out: the training has no setting evaluate_every") == 2
-    assert "same bits: 6 trainings, 3 left out, sha256 " in done.stdout
+    assert done.stdout.count("skipped: the training has no setting evaluate_every") == 2
+    assert "same bits: 6 trainings, 3 skipped, sha256 " in done.stdout
 
 
 def test_what_fails_by_itself_is_one_line(start: Start, tmp_path: Path) -> None:

@@ -185,9 +185,17 @@ def test_wrong_use_is_one_line(
     assert says in one_line(done.stderr)
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("command", "number", "status"),
+    [
+        ("smoke", signal.SIGINT, 130),
+        ("smoke", signal.SIGTERM, 143),
+        ("resume-proof", signal.SIGTERM, 143),
+        ("resume-proof", signal.SIGHUP, 129),
+    ],
+)
 def test_an_interrupt_ends_the_trainings_and_what_they_started(
-    tmp_path: Path, number: signal.Signals, status: int
+    tmp_path: Path, command: str, number: signal.Signals, status: int
 ) -> None:
     script = (
         "import os, subprocess, sys, time\n"
@@ -197,10 +205,8 @@ def test_an_interrupt_ends_the_trainings_and_what_they_started(
     )
     (tmp_path / "sleeper.py").write_text(script)
     # A shell's background job has SIGINT ignored, and so has all that it starts: even tests.
-    command = ["env", "--default-signal", ROOT / "entrypoint", "samebits", "smoke", "python", "sleeper.py"]
-    process = subprocess.Popen(
-        command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
+    words = ["env", "--default-signal", ROOT / "entrypoint", "samebits", command, "python", "sleeper.py"]
+    process = subprocess.Popen(words, cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True)
     pids = tmp_path / "pids"
     wait(lambda: pids.exists() and len(pids.read_text().split()) == 2)
     process.send_signal(number)

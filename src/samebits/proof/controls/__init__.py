@@ -9,7 +9,8 @@ from pathlib import Path
 
 import click
 
-from samebits._tables import Cell, print_table
+from samebits._printable import short
+from samebits._report import OUTCOMES, Cell, Outcome, cell, print_json, print_table
 from samebits.errors import CheckFailed, WrongUse
 from samebits.proof.controls.table import (
     FRAMEWORKS,
@@ -23,22 +24,20 @@ from samebits.proof.controls.table import (
 from samebits.proof.smoke import Watch, keep_runs, runs_folder, show
 from samebits.proof.trainings import Child, train
 
-HEX = 8  # digits of a hash that are shown
-
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-    """What a control showed: the hashes of its four runs (none where it cannot bite) and the verdict.
+    """What a control showed: the hashes of its four runs (none where it was not tried) and what came out.
 
     Attributes:
-        verdict: "shown", "cannot bite" or "failed".
-        reason: why, for the last two.
+        outcome: "ok", "fail", or "skipped" where it cannot change this training's bits.
+        says: why, for the last two.
     """
 
     name: str
     what: str
-    verdict: str
-    reason: str = ""
+    outcome: Outcome
+    says: str = ""
     baseline: str = ""
     protected: str = ""
     plain_baseline: str = ""
@@ -56,7 +55,7 @@ class Result:
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", envvar="DEVICE")
 @click.option("--only", multiple=True, metavar="NAME", help="Only this control (may be given again).")
 @click.option("--jobs", type=click.IntRange(1), default=1, envvar="JOBS", help="How many trainings at once.")
-@click.option("--json", "as_json", is_flag=True, help="Print the results as one JSON object.")
+@click.option("--json", "json_", is_flag=True, help="Print the results as one JSON object.")
 @click.argument("module", required=False)
 @click.argument("arguments", metavar="[ARGS]...", nargs=-1, type=click.UNPROCESSED)
 def command(
@@ -64,7 +63,7 @@ def command(
     device: str,
     only: tuple[str, ...],
     jobs: int,
-    as_json: bool,
+    json_: bool,
     module: str | None,
     arguments: tuple[str, ...],
 ) -> None:
@@ -79,19 +78,18 @@ def command(
         threads = int(os.environ.get("SAMEBITS_THREADS") or 1)
         chosen = _choose(controls(framework, threads, folder.resolve()), only)
         script = [module or f"starter.train_{framework}", *(arguments or SHORT), "--device", device]
-        trainings = Trainings(folder, framework, script, jobs, Watch(not as_json))
+        trainings = Trainings(folder, framework, script, jobs, Watch(not json_))
         results = run_controls(chosen, trainings)
-        failed = [result for result in results if result.verdict == "failed"]
+        failed = [result for result in results if result.outcome == "fail"]
         kept = keep_runs(folder) if failed else None
-    if as_json:
-        rows = [dataclasses.asdict(result) for result in results]
-        print(json.dumps({"framework": framework, "device": trainings.device, "controls": rows}, indent=2))
+    if json_:
+        print_json({"framework": framework, "device": trainings.device, "controls": results})
     else:
         show_table(framework, trainings.device, results)
-        count = Counter(result.verdict for result in results)
-        print(", ".join(f"{number} {verdict}" for verdict, number in count.items()))
+        count = Counter(result.outcome for result in results)
+        print(", ".join(f"{count[outcome]} {outcome}" for outcome in OUTCOMES if count[outcome]))
     if failed:
-        reasons = "; ".join(f"{result.name}: {result.reason}" for result in failed)
+        reasons = "; ".join(f"{result.name}: {result.says}" for result in failed)
         raise CheckFailed(f"{len(failed)} of {len(results)} controls failed: {reasons} (runs kept in {kept})")
 
 
@@ -157,13 +155,11 @@ def run_controls(chosen: Sequence[Control], trainings: Trainings) -> list[Result
 def _judge(control: Control, trainings: Trainings) -> Result:
     reason = control.cannot_bite(trainings.device)
     if reason:
-        return Result(control.name, control.what, "cannot bite", reason)
+        return Result(control.name, control.what, "skipped", reason)
     hashes = [trainings.hashes[variant] for variant in control.runs()]
     baseline, protected, plain_baseline, unprotected = hashes
     if control.expected == "may" and baseline == protected and plain_baseline == unprotected:
-        return Result(
-            control.name, control.what, "cannot bite", "this training's sums are too short", *hashes
-        )
+        return Result(control.name, control.what, "skipped", "this training's sums are too short", *hashes)
     if control.expected in ("always", "may"):
         if baseline == protected:
             reason = "with the protection the bits are the baseline's, and must be others"
@@ -172,7 +168,7 @@ def _judge(control: Control, trainings: Trainings) -> Result:
     if not reason and (plain_baseline == unprotected) != (control.expected == "never"):
         reason = "without the protection the bits are "
         reason += "not the baseline's" if control.expected == "never" else "the baseline's: it does not bite"
-    return Result(control.name, control.what, "failed" if reason else "shown", reason or "", *hashes)
+    return Result(control.name, control.what, "fail" if reason else "ok", reason or "", *hashes)
 
 
 def show_table(framework: str, device: str, results: Sequence[Result]) -> None:
@@ -184,24 +180,20 @@ def show_table(framework: str, device: str, results: Sequence[Result]) -> None:
         "with samebits",
         "plain baseline",
         "without",
-        "verdict",
+        "outcome",
     )
     rows: list[list[Cell]] = []
     for result in results:
-        cells = [result.baseline[:HEX], _cell(result.protected, result.baseline)]
-        cells += [result.plain_baseline[:HEX], _cell(result.unprotected, result.plain_baseline)]
-        colour = {"shown": "good", "failed": "bad"}.get(result.verdict, "open")
-        verdict = f"{result.verdict}: {result.reason}" if result.reason else result.verdict
-        rows.append([result.name, result.what, *cells, (verdict, colour)])
-    print_table(
-        (*headings, "verdict"), rows, f"{framework} on {device}: ≠ marks bits that are not the baseline's"
-    )
+        cells = [short(result.baseline), _cell(result.protected, result.baseline)]
+        cells += [short(result.plain_baseline), _cell(result.unprotected, result.plain_baseline)]
+        rows.append([result.name, result.what, *cells, cell(result.outcome, result.says)])
+    print_table(headings, rows, f"{framework} on {device}: ≠ marks bits that are not the baseline's")
 
 
 def _cell(sha256: str, baseline: str) -> str:
     if not sha256:
         return ""
-    return f"{'=' if sha256 == baseline else '≠'} {sha256[:HEX]}"
+    return f"{'=' if sha256 == baseline else '≠'} {short(sha256)}"
 
 
 def _choose(every: Sequence[Control], only: Sequence[str]) -> list[Control]:

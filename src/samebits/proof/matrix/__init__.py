@@ -1,20 +1,19 @@
 """One training, varied along all that must not matter and all that must: a table and a picture of hashes."""
 
 import dataclasses
-import json
 import os
 import re
 import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import click
 
 from samebits import _extras
 from samebits._files import shown, write_whole
-from samebits._tables import print_table
+from samebits._printable import short
+from samebits._report import Cell, Outcome, as_json, cell, print_json, print_table
 from samebits.errors import CheckFailed, SamebitsError, WrongUse
 from samebits.fingerprint.manifest import read_manifest
 from samebits.hashing.compare import compare_weights
@@ -24,9 +23,7 @@ from samebits.proof.matrix.axes import AXES, OTHER, PERTURB, REPEATS, SAME, Fact
 from samebits.proof.smoke import Watch, keep_runs, runs_folder, show
 from samebits.proof.trainings import Child, Finished, train
 
-HEX = 16  # digits of a hash that are shown
 OPEN_TO_ALL = 0o711  # another user may pass through a folder, and not list it
-KEPT, BROKEN, SKIPPED = "kept", "broken", "skipped"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,7 +33,7 @@ class Result:
     Attributes:
         expected: "same", "other" or "may differ": than the reference.
         sha256: the weights' hash; empty where there is none.
-        verdict: "kept", "broken" or "skipped".
+        outcome: "ok", "fail" or "skipped".
         says: in words.
     """
 
@@ -44,7 +41,7 @@ class Result:
     value: str
     expected: str
     sha256: str
-    verdict: str
+    outcome: Outcome
     says: str
 
 
@@ -60,7 +57,7 @@ class Result:
 @click.option(
     "--out", type=click.Path(path_type=Path), default=Path("runs/matrix"), help="For picture and table."
 )
-@click.option("--json", "as_json", is_flag=True, envvar="JSON", help="Print the table as one JSON object.")
+@click.option("--json", "json_", is_flag=True, envvar="JSON", help="Print the table as one JSON object.")
 @click.argument("arguments", metavar="COMMAND...", nargs=-1, required=True, type=click.UNPROCESSED)
 def command(
     only: tuple[str, ...],
@@ -68,7 +65,7 @@ def command(
     repeats: int,
     jobs: int,
     out: Path,
-    as_json: bool,
+    json_: bool,
     arguments: tuple[str, ...],
 ) -> None:
     """Train by COMMAND, varied along every axis: what must not matter gives the same bits, what must others.
@@ -81,36 +78,36 @@ def command(
             raise WrongUse(f"there is no axis {axis!r}; there are {', '.join(AXES)}")
     _extras.need("matplotlib")
     training = Training(arguments)
-    watch = Watch(not as_json)
+    watch = Watch(not json_)
     with runs_folder("matrix") as folder:
         os.chmod(folder, OPEN_TO_ALL)
         reference, results = run(
             training, folder.resolve(), only, repeats if stress or "stress" in only else 0, jobs, watch
         )
-        broken = [result for result in results if result.verdict == BROKEN]
+        broken = [result for result in results if result.outcome == "fail"]
         kept = keep_runs(folder) if broken else None
     table = {
-        "kept_promises": not broken,
+        "ok": not broken,
         "reference": reference.sha256,
-        "trials": [dataclasses.asdict(result) for result in results],
+        "trials": results,
         "runs": kept and str(kept),
     }
     out.mkdir(parents=True, exist_ok=True)
-    write_whole(out / "matrix.json", json.dumps(table, indent=2) + "\n")
-    rows = [(f"{one.axis}: {one.value}", one.expected, one.sha256, one.verdict, one.says) for one in results]
+    write_whole(out / "matrix.json", as_json(table) + "\n")
+    rows = [(f"{one.axis}: {one.value}", one.expected, one.sha256, one.outcome, one.says) for one in results]
     write_whole(out / "matrix.png", picture.draw(reference.sha256, rows))
-    if as_json:
-        print(json.dumps(table, indent=2))
+    if json_:
+        print_json(table)
     else:
         show_table(reference, results)
         print(f"the picture is {shown(out / 'matrix.png')}")
     if broken:
         named = "; ".join(f"{one.axis}: {one.value}: {one.says}" for one in broken)
         raise CheckFailed(f"{len(broken)} of {len(results)} promises broken: {named} (runs kept in {kept})")
-    if not as_json:
-        count = Counter(result.expected if result.sha256 else SKIPPED for result in results)
+    if not json_:
+        count = Counter(result.expected if result.sha256 else "skipped" for result in results)
         told = f"{count[SAME]} gave the same bits and {count[OTHER]} others, as they must"
-        print(f"every promise holds: {told}; {count[SKIPPED]} skipped; sha256 {reference.sha256}")
+        print(f"every promise holds: {told}; {count['skipped']} skipped; sha256 {reference.sha256}")
 
 
 class Training:
@@ -179,7 +176,7 @@ def run(
     results = [
         _judge(trial, reference, finished.get(children[trial]), failed.get(children[trial]))
         if trial in children
-        else Result(trial.axis, trial.value, trial.expected, "", SKIPPED, trial.skipped)
+        else Result(trial.axis, trial.value, trial.expected, "", "skipped", trial.skipped)
         for trial in every
     ]
     return reference, results
@@ -190,16 +187,16 @@ def _judge(
 ) -> Result:
     named = (trial.axis, trial.value, trial.expected)
     if finished is None:
-        return Result(*named, "", BROKEN, str(failure).removeprefix(trial.name).lstrip(": "))
+        return Result(*named, "", "fail", str(failure).removeprefix(trial.name).lstrip(": "))
     same = finished.sha256 == reference.sha256
     if trial.expected == OTHER:
         says = "the same bits, and they must be others" if same else "other bits, as it must"
-        return Result(*named, finished.sha256, BROKEN if same else KEPT, says)
+        return Result(*named, finished.sha256, "fail" if same else "ok", says)
     if same or trial.expected != SAME:
-        return Result(*named, finished.sha256, KEPT, "the same bits" if same else "other bits, as it may")
+        return Result(*named, finished.sha256, "ok", "the same bits" if same else "other bits, as it may")
     weights = (one.child.folder / "weights.safetensors" for one in (reference, finished))
     difference = compare_weights(*weights)[0]
-    return Result(*named, finished.sha256, BROKEN, f"other bits, first in {difference}")
+    return Result(*named, finished.sha256, "fail", f"other bits, first in {difference}")
 
 
 def _file_name(number: int, trial: Trial) -> str:
@@ -208,10 +205,7 @@ def _file_name(number: int, trial: Trial) -> str:
 
 def show_table(reference: Finished, results: Sequence[Result]) -> None:
     """One row a trial, for people."""
-    colour = {KEPT: "good", BROKEN: "bad", SKIPPED: "open"}
-    rows: list[Any] = [["reference", "as it is", "", f"{reference.sha256[:HEX]}…", ""]]
+    rows: list[list[Cell]] = [["reference", "as it is", "", short(reference.sha256), ""]]
     for one in results:
-        sha256 = f"{one.sha256[:HEX]}…" if one.sha256 else ""
-        says = f"skipped: {one.says}" if one.verdict == SKIPPED else one.says
-        rows.append([one.axis, one.value, one.expected, sha256, (says, colour[one.verdict])])
-    print_table(("axis", "value", "must be", "sha256 of the weights", "verdict"), rows)
+        rows.append([one.axis, one.value, one.expected, short(one.sha256), cell(one.outcome, one.says)])
+    print_table(("axis", "value", "must be", "sha256 of the weights", "outcome"), rows)

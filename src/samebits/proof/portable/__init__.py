@@ -1,6 +1,5 @@
 """The portable profile, shown: one table of operations and some trainings on several machines, hashed."""
 
-import contextlib
 import json
 import os
 import platform
@@ -17,17 +16,19 @@ from typing import Any
 import click
 
 from samebits._files import sha256_file
-from samebits._tables import print_table
+from samebits._printable import short
+from samebits._progress import Line
+from samebits._report import print_json, print_table
 from samebits.checkpoint.files import TENSORS
 from samebits.errors import CheckFailed, WrongUse
 from samebits.fingerprint.cpu import processor
 from samebits.process.variables import read
 from samebits.proof.portable.libraries import DIGITS, TABLES, installed
 from samebits.proof.portable.machines import NATIVE, RUN_FOLDER, Machine, emulated, in_image, recorded
+from samebits.proof.processes import terminable
 from samebits.run.signals import SAVED
 
 CPUS = ("Haswell", "Skylake-Client", "EPYC", "EPYC-Milan")  # two of Intel's, two of AMD's
-HEX = 8  # digits of a hash that are shown
 KERAS = "samebits.proof.portable.keras_on_torch"
 
 
@@ -83,13 +84,13 @@ def command(
         print(f"{image}: {library}; here: {' '.join(platform.libc_ver())}", file=sys.stderr)
     environment = {**_environment(profile), "SAMEBITS_STOP_AT": str(steps)}
     machines = [Machine(NATIVE), *others]
-    with _shown(machines) as tell:
+    with (line := Line()):
 
         def compute(machine: Machine) -> Machine:
             began = time.monotonic()
             for row, digest in _rows(machine, environment, tables or installed(), part, trainings):
                 machine.digests[row] = digest
-                tell()
+                line.update("rows: " + ", ".join(f"{one.name} {len(one.digests)}" for one in machines))
             machine.seconds = time.monotonic() - began
             return machine
 
@@ -101,7 +102,7 @@ def command(
     different = differing(machines)
     rows = list(dict.fromkeys(row for machine in machines for row in machine.digests))
     if as_json:
-        print(json.dumps(_as_json(profile, machines, different), indent=2))
+        print_json(_as_json(profile, machines, different))
     elif shown := rows if all_ else different:
         _print_rows(machines, shown)
     if different:
@@ -119,15 +120,16 @@ def _at_once(
 ) -> Iterator[Machine]:
     """Each machine as it is done; whatever ends this early ends all of them."""
     pool = ThreadPoolExecutor(jobs)
-    try:
-        for done in as_completed([pool.submit(compute, machine) for machine in machines]):
-            yield done.result()
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
-        for machine in machines:
-            machine.stopped = True
-            machine.end()
-        pool.shutdown()
+    with terminable():
+        try:
+            for done in as_completed([pool.submit(compute, machine) for machine in machines]):
+                yield done.result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for machine in machines:
+                machine.stopped = True
+                machine.end()
+            pool.shutdown()
 
 
 def differing(machines: Sequence[Machine]) -> list[str]:
@@ -180,7 +182,7 @@ def _lines(machine: Machine, environment: dict[str, str], *arguments: str) -> It
         )
         machine.running = process
         if machine.stopped:
-            process.kill()
+            machine.end()
         try:
             assert process.stdout is not None
             yield from process.stdout
@@ -206,21 +208,6 @@ def _train(machine: Machine, environment: dict[str, str], module: Sequence[str])
         return sha256_file(found[-1])
 
 
-@contextlib.contextmanager
-def _shown(machines: Sequence[Machine]) -> Iterator[Callable[[], None]]:
-    """A line that says how far each machine is, where somebody watches; call what is given to update it."""
-    if not sys.stderr.isatty():
-        yield lambda: None
-        return
-    from rich.console import Console
-
-    def told() -> str:
-        return "rows: " + ", ".join(f"{machine.name} {len(machine.digests)}" for machine in machines)
-
-    with Console(stderr=True).status(told()) as status:
-        yield lambda: status.update(told())
-
-
 def _print_rows(machines: Sequence[Machine], rows: Sequence[str]) -> None:
     table = []
     for row in rows:
@@ -231,7 +218,7 @@ def _print_rows(machines: Sequence[Machine], rows: Sequence[str]) -> None:
 
 def _short(digest: str) -> str:
     is_hash = len(digest) in (DIGITS, 64) and set(digest) <= set("0123456789abcdef")
-    return digest[:HEX] if is_hash else digest[:40]
+    return short(digest) if is_hash else digest[:40]
 
 
 def _as_json(profile: str, machines: Sequence[Machine], different: Sequence[str]) -> dict[str, Any]:

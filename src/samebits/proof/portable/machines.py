@@ -19,6 +19,7 @@ from samebits.process.variables import TABLE, find_root, package_file
 from samebits.proof.portable import emulator
 from samebits.proof.portable.emulator import QEMU
 from samebits.proof.portable.libraries import FOLLOW_THE_C_LIBRARY
+from samebits.proof.processes import stop
 
 NATIVE = "native"
 RUN_FOLDER = "SAMEBITS_RUN_FOLDER"
@@ -65,8 +66,7 @@ class Machine:
     def end(self) -> None:
         """Leave nothing of it running."""
         if self.running is not None:
-            self.running.kill()
-            self.running.wait()
+            stop([self.running], grace=1.0)  # there are several, one after the other
 
 
 @dataclass

@@ -5,6 +5,8 @@ import os
 import shutil
 import signal
 import subprocess
+import time
+from pathlib import Path
 
 import pytest
 from tests.conftest import ROOT, one_line
@@ -102,7 +104,34 @@ def test_a_machine_that_fails_ends_the_others():
 
     with pytest.raises(CheckFailed, match=r"fails: `python -c pass` ended with status 3: broken"):
         list(_at_once(compute, machines := [Sleeper("sleeps"), Sleeper("fails")], jobs=2))
-    assert [machine.running.returncode for machine in machines] == [-signal.SIGKILL, 3]
+    assert [machine.running.returncode for machine in machines] == [-signal.SIGTERM, 3]
+
+
+def test_a_signal_ends_the_machines(tmp_path):
+    """Also one for which Python has no exception of its own."""
+    (tmp_path / "sleeper.py").write_text(
+        "import os, time; open('pid', 'w').write(f'{os.getpid()} ')\ntime.sleep(60)"
+    )
+    words = [
+        ROOT / "entrypoint",
+        "samebits",
+        "portable-proof",
+        "--here",
+        "--table",
+        "numpy",
+        "--part",
+        "sleeper",
+    ]
+    variables = {**os.environ, "PYTHONPATH": str(tmp_path), "SAMEBITS_ALLOW": "PYTHONPATH"}
+    with subprocess.Popen([*words, "--train", "sleeper"], cwd=tmp_path, env=variables) as process:
+        pid, until = tmp_path / "pid", time.monotonic() + 60
+        while not (pid.exists() and pid.read_text().endswith(" ")):
+            assert time.monotonic() < until
+            assert process.poll() is None
+            time.sleep(0.05)
+        process.terminate()
+        assert process.wait(60) == 128 + signal.SIGTERM
+    assert not Path("/proc", pid.read_text().strip()).exists()
 
 
 SAMPLES = [
