@@ -1,8 +1,6 @@
 """The facts about this environment that can change bits."""
 
-import importlib
 import importlib.metadata
-import importlib.util
 import os
 import platform
 from collections.abc import Iterator
@@ -11,6 +9,7 @@ from typing import Any
 from samebits import container_engine
 from samebits._files import sha256_file
 from samebits.fingerprint import cpu, data, shared_libraries
+from samebits.framework import load_toolkit
 from samebits.process import effective, started, variables
 
 LOCKS = ("conda-lock.yml", "requirements.lock")
@@ -44,8 +43,8 @@ def fingerprint(framework: str, device: str) -> dict[str, Any]:
         framework: "torch" or "keras"; it must have been imported, as its settings are read back.
         device: "cpu" or "cuda".
     """
-    root = variables.find_root()
-    device_facts = importlib.import_module(f"samebits.{framework}").device_facts(device)
+    root, toolkit = variables.find_root(), load_toolkit(framework)
+    device_facts = toolkit.device_facts(device)
     if device == "cuda":
         device_facts["driver"] = container_engine.driver() or "unknown"
     return {
@@ -58,7 +57,7 @@ def fingerprint(framework: str, device: str) -> dict[str, Any]:
         "data": dict(sorted(data.seen.items())),
         "cpu": cpu.facts(),
         "device": device_facts,
-        "determinism": importlib.import_module(f"samebits.{framework}").determinism(),
+        "determinism": toolkit.determinism(),
         "effective": effective.values(),
         "loaded": shared_libraries.libraries(),
         "variables": started.variables(),
