@@ -7,7 +7,9 @@ import importlib
 import importlib.metadata
 import importlib.util
 import os
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -17,9 +19,65 @@ from samebits.errors import WrongUse
 if TYPE_CHECKING:  # these rooms lie above this file
     from samebits.checkpoint.state import Kind
     from samebits.hashing.weights import Stored, Tensor
+    from samebits.process.effective import InForce
     from samebits.process.switches import Switch
 
-FRAMEWORKS = {"torch": "torch", "keras": "tensorflow"}  # the framework, and the module that must be there
+
+@dataclass(frozen=True)
+class SettingsFile:
+    """A file that a framework reads when it is imported.
+
+    Attributes:
+        variable: that names its folder.
+        folder: where it is without the variable.
+        name: its name there: JSON.
+        defaults: what it must say, where it says something about these.
+    """
+
+    variable: str
+    folder: str
+    name: str
+    defaults: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Row:
+    """What must be known of a framework that is not imported, or not installed.
+
+    Attributes:
+        module: what must be installed, that the framework can be used.
+        packages: those of it that compute.
+        libraries: how the file names of its shared libraries that compute begin: a regular expression.
+        follow_the_host: its facts in a fingerprint that decide nothing and are others on another machine.
+        settings: the file that it reads when it is imported, so that it has to be looked at before.
+    """
+
+    module: str
+    packages: tuple[str, ...]
+    libraries: str
+    follow_the_host: tuple[str, ...] = ()
+    settings: SettingsFile | None = None
+
+
+FRAMEWORKS = {
+    "torch": Row(
+        module="torch",
+        packages=("torch",),
+        libraries=r"lib(?:c10|torch_(?:cpu|cuda))[^/a-zA-Z]",
+        follow_the_host=("effective.torch.interop_threads",),
+    ),
+    "keras": Row(
+        module="tensorflow",
+        packages=("keras", "tensorflow"),
+        libraries=r"libtensorflow[^/a-zA-Z]|_pywrap_tensorflow_internal\.",
+        settings=SettingsFile(
+            variable="KERAS_HOME",
+            folder="~/.keras",
+            name="keras.json",
+            defaults={"floatx": "float32", "epsilon": 1e-07, "image_data_format": "channels_last"},
+        ),
+    ),
+}
 
 
 class Framework(Protocol):
@@ -120,6 +178,36 @@ class State(Protocol):
         """By layer: how many batches went into the running statistics of the models that are trained."""
 
 
+class Effective(Protocol):
+    """What a framework's `effective` module gives: what the framework made of the process's variables.
+
+    Importing it imports no framework. Its functions are called when one of the framework's packages is in
+    `sys.modules`; that package's import may not have ended.
+    """
+
+    def values(self) -> "dict[str, dict[str, Any]]":
+        """What is in force, by package and name, as plain JSON: the fingerprint's `effective`."""
+
+    def in_force(self) -> "Iterator[InForce]":
+        """The values that variables of determinism.env decide, each with what it must be."""
+
+    def cpu_facts(self) -> dict[str, str]:
+        """What the framework's libraries have chosen by the processor: for the fingerprint's `cpu`."""
+
+    def is_data_worker(self) -> bool:
+        """Whether this process is a data worker, which the framework set up and whose parent was checked."""
+
+
+class TensorBytes(Protocol):
+    """What a framework's `tensor_bytes` module gives. Importing it imports the framework."""
+
+    def is_tensor(self, value: Any) -> bool:
+        """Whether a value is a tensor of the framework's."""
+
+    def raw(self, tensor: Any) -> bytes | memoryview:
+        """The bytes of its values, row by row."""
+
+
 def load_toolkit(framework: str) -> Framework:
     """samebits' own room for a framework.
 
@@ -144,7 +232,7 @@ def load_state(framework: str) -> State:
 def _load(framework: str, file: str = "") -> ModuleType:
     if framework not in (there := installed()):
         if framework in FRAMEWORKS and importlib.util.find_spec(f"samebits.{framework}"):
-            _extras.need(FRAMEWORKS[framework])
+            _extras.need(FRAMEWORKS[framework].module)
         if not there:
             raise WrongUse(
                 "no framework is installed: `pip install 'samebits[torch]'`, or samebits[keras], brings one"
@@ -155,10 +243,29 @@ def _load(framework: str, file: str = "") -> ModuleType:
     return importlib.import_module(".".join(filter(None, ("samebits", framework, file))))
 
 
+def effective_of_imported() -> Iterator[Effective]:
+    """The `effective` module of each framework that this process has imported."""
+    return (cast(Effective, importlib.import_module(f"{room}.effective")) for room in _of_imported())
+
+
+def tensor_bytes_of_imported() -> Iterator[TensorBytes]:
+    """The `tensor_bytes` module of each framework that this process has imported."""
+    return (cast(TensorBytes, importlib.import_module(f"{room}.tensor_bytes")) for room in _of_imported())
+
+
+def _of_imported() -> Iterator[str]:
+    for name, row in FRAMEWORKS.items():
+        room = f"samebits.{name}"
+        if any(package in sys.modules for package in row.packages) and (
+            room in sys.modules or name in installed()
+        ):
+            yield room
+
+
 def installed() -> list[str]:
     """The frameworks that are there, and samebits' part for them, which a project of one leaves out."""
     return [
         name
-        for name, module in FRAMEWORKS.items()
-        if importlib.util.find_spec(module) and importlib.util.find_spec(f"samebits.{name}")
+        for name, row in FRAMEWORKS.items()
+        if importlib.util.find_spec(row.module) and importlib.util.find_spec(f"samebits.{name}")
     ]

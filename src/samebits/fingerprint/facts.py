@@ -9,25 +9,22 @@ from typing import Any
 from samebits import container_engine
 from samebits._files import sha256_file
 from samebits.fingerprint import cpu, data, shared_libraries
-from samebits.framework import load_toolkit
+from samebits.framework import FRAMEWORKS, load_toolkit
 from samebits.process import effective, started, variables
 
 LOCKS = ("conda-lock.yml", "requirements.lock")
-LIBRARIES = (
-    "keras",
+LIBRARIES = (  # beside the frameworks' own
     "numpy",
     "nvidia-cublas-cu12",
     "nvidia-cudnn-cu12",
     "nvidia-nccl-cu12",
     "scipy",
-    "tensorflow",
-    "torch",
     "triton",
 )
 # A run may resume, and match its golden hash, where these differ: another card of the same model, another
 # checkout's folder.
 FOLLOWING_THE_HOST = (
-    "effective.torch.interop_threads",
+    *(fact for row in FRAMEWORKS.values() for fact in row.follow_the_host),
     "image",
     "variables.CUDA_VISIBLE_DEVICES",
     "variables.PYTHONPATH",
@@ -53,7 +50,7 @@ def fingerprint(framework: str, device: str) -> dict[str, Any]:
         "libc": " ".join(platform.libc_ver()),
         "image": os.environ.get("SAMEBITS_IMAGE"),
         "locks": {name: sha256_file(root / name) for name in LOCKS if (root / name).exists()},
-        "libraries": {name: version for name in LIBRARIES if (version := _version(name))},
+        "libraries": {name: version for name in _libraries() if (version := _version(name))},
         "data": dict(sorted(data.seen.items())),
         "cpu": cpu.facts(),
         "device": device_facts,
@@ -79,6 +76,10 @@ def _as_text(value: Any) -> str:
     if isinstance(value, list):
         return " ".join(map(str, value))
     return "" if value is None else str(value)
+
+
+def _libraries() -> list[str]:
+    return sorted({*LIBRARIES, *(package for row in FRAMEWORKS.values() for package in row.packages)})
 
 
 def _version(name: str) -> str | None:
