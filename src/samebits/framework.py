@@ -1,18 +1,215 @@
-"""The frameworks that samebits knows, and its own room for each."""
+"""The frameworks that samebits knows, and what its own room for each must give.
+
+The rest of samebits names no framework: it asks here for a room, and calls what the protocols below say.
+"""
 
 import importlib
 import importlib.metadata
 import importlib.util
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from types import ModuleType
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from samebits import _extras
 from samebits.errors import WrongUse
 
-FRAMEWORKS = {"torch": "torch", "keras": "tensorflow"}  # the framework, and the module that must be there
+if TYPE_CHECKING:  # these rooms lie above this file
+    from samebits.checkpoint.state import Kind
+    from samebits.hashing.weights import Stored, Tensor
+    from samebits.process.effective import InForce
+    from samebits.process.switches import Switch
 
 
-def load_toolkit(framework: str) -> ModuleType:
-    """samebits' own module for a framework.
+@dataclass(frozen=True)
+class SettingsFile:
+    """A file that a framework reads when it is imported.
+
+    Attributes:
+        variable: that names its folder.
+        folder: where it is without the variable.
+        name: its name there: JSON.
+        defaults: what it must say, where it says something about these.
+    """
+
+    variable: str
+    folder: str
+    name: str
+    defaults: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Row:
+    """What must be known of a framework that is not imported, or not installed.
+
+    Attributes:
+        module: what must be installed, that the framework can be used.
+        packages: those of it that compute.
+        libraries: how the file names of its shared libraries that compute begin: a regular expression.
+        follow_the_host: its facts in a fingerprint that decide nothing and are others on another machine.
+        settings: the file that it reads when it is imported, so that it has to be looked at before.
+    """
+
+    module: str
+    packages: tuple[str, ...]
+    libraries: str
+    follow_the_host: tuple[str, ...] = ()
+    settings: SettingsFile | None = None
+
+
+FRAMEWORKS = {
+    "torch": Row(
+        module="torch",
+        packages=("torch",),
+        libraries=r"lib(?:c10|torch_(?:cpu|cuda))[^/a-zA-Z]",
+        follow_the_host=("effective.torch.interop_threads",),
+    ),
+    "keras": Row(
+        module="tensorflow",
+        packages=("keras", "tensorflow"),
+        libraries=r"libtensorflow[^/a-zA-Z]|_pywrap_tensorflow_internal\.",
+        settings=SettingsFile(
+            variable="KERAS_HOME",
+            folder="~/.keras",
+            name="keras.json",
+            defaults={"floatx": "float32", "epsilon": 1e-07, "image_data_format": "channels_last"},
+        ),
+    ),
+}
+
+
+class Framework(Protocol):
+    """What a framework's room gives itself: `samebits.torch`, `samebits.keras`."""
+
+    def choose_device(self, wanted: str) -> str:
+        """The kind of device that trains, "cpu" or "cuda", for "auto", "cpu" or "cuda".
+
+        Raises:
+            WrongUse: a GPU was asked for and there is none.
+        """
+
+    def device_facts(self, kind: str) -> dict[str, str]:
+        """The facts about a device of this kind that can change bits; at least `kind`."""
+
+    def make_deterministic(self, *, check: bool = False) -> None:
+        """Switch deterministic kernels on; `check` also fills uninitialised memory, where that is possible.
+
+        Raises:
+            WrongUse: the framework is set up in a way that cannot repeat.
+        """
+
+    def switch_on(self) -> "dict[str, Switch]":
+        """`make_deterministic`; returns the switches that must stay as they are now, by name."""
+
+    def determinism(self) -> Mapping[str, Any]:
+        """What the framework is really set to, read back from it, as plain JSON: for the manifest."""
+
+    def explain(self, error: BaseException) -> str | None:
+        """One line about what the framework could not repeat, or lacks; None for any other error."""
+
+    def save_weights(self, model: Any, path: str | os.PathLike[str]) -> str:
+        """Write a model's weights as safetensors, whole or not at all; returns the file's SHA-256.
+
+        Raises:
+            WrongUse: the model has no weights or some that cannot be stored, or the file cannot be written.
+        """
+
+    def hash_weights(self, model: Any) -> str:
+        """The SHA-256 of the file that `save_weights` would write.
+
+        Raises:
+            WrongUse: as `save_weights`.
+        """
+
+    def tensors(self, model: Any) -> "dict[str, Tensor]":
+        """Each of a model's weights, described under its canonical name. Nothing is copied yet.
+
+        Raises:
+            WrongUse: the model is of another kind, or has a weight that cannot be stored.
+        """
+
+
+class State(Protocol):
+    """What a framework's `state` module gives: how the objects of a training are saved and put back.
+
+    `held` is what the run holds, by name.
+    """
+
+    KINDS: "tuple[Kind, ...]"
+    """The framework's own kinds of objects. The first that takes an object has it."""
+    REMEMBERING: "Kind | None"
+    """The kind of objects that remember numbers of their own under "attributes", where there is one."""
+    KNOWN: tuple[str, ...]
+    """How the names of modules begin whose objects are known to be no follower of evaluation."""
+
+    def lacking(self, held: Mapping[str, Any]) -> str | None:
+        """What the held objects need and what is not held or not made, in words; None when all is there."""
+
+    def watch(self, held: Mapping[str, Any]) -> None:
+        """Prepare the held objects: from now on their state can be read."""
+
+    def begin_step(self, held: Mapping[str, Any]) -> None:
+        """A new step of the training begins."""
+
+    def snapshot(
+        self, copies: dict[str, Any]
+    ) -> "Callable[[str, Any], tuple[dict[str, Any], str, Tensor] | None]":
+        """What copies a tensor into the CPU's memory, given its path and itself; None for what is no tensor.
+
+        Args:
+            copies: where former copies are found and new ones may be put.
+        """
+
+    def make_tensor(self, node: Mapping[str, Any], stored: "Stored") -> Any:
+        """The tensor that `snapshot` copied."""
+
+    def unplaceable(self, loader: Any) -> str | None:
+        """Why a loader cannot be one of a run that holds something, in words; None when it can."""
+
+    def watches_evaluation(self, held: Mapping[str, Any]) -> list[str]:
+        """What is known to react to evaluation before the training begins, in words."""
+
+    def takes_a_metric(self, held: Any) -> bool:
+        """Whether one object is given a metric, the training's or evaluation's, and keeps the best one."""
+
+    def running_statistics(self, held: Mapping[str, Any]) -> dict[str, int]:
+        """By layer: how many batches went into the running statistics of the models that are trained."""
+
+
+class Effective(Protocol):
+    """What a framework's `effective` module gives: what the framework made of the process's variables.
+
+    Importing it imports no framework. Its functions are called when one of the framework's packages is in
+    `sys.modules`; that package's import may not have ended.
+    """
+
+    def values(self) -> "dict[str, dict[str, Any]]":
+        """What is in force, by package and name, as plain JSON: the fingerprint's `effective`."""
+
+    def in_force(self) -> "Iterator[InForce]":
+        """The values that variables of determinism.env decide, each with what it must be."""
+
+    def cpu_facts(self) -> dict[str, str]:
+        """What the framework's libraries have chosen by the processor: for the fingerprint's `cpu`."""
+
+    def is_data_worker(self) -> bool:
+        """Whether this process is a data worker, which the framework set up and whose parent was checked."""
+
+
+class TensorBytes(Protocol):
+    """What a framework's `tensor_bytes` module gives. Importing it imports the framework."""
+
+    def is_tensor(self, value: Any) -> bool:
+        """Whether a value is a tensor of the framework's."""
+
+    def raw(self, tensor: Any) -> bytes | memoryview:
+        """The bytes of its values, row by row."""
+
+
+def load_toolkit(framework: str) -> Framework:
+    """samebits' own room for a framework.
 
     Args:
         framework: "torch" or "keras".
@@ -20,23 +217,55 @@ def load_toolkit(framework: str) -> ModuleType:
     Raises:
         WrongUse: samebits knows no such framework, or it is not installed here.
     """
-    if framework not in (installed := _installed()):
+    return cast(Framework, _load(framework))
+
+
+def load_state(framework: str) -> State:
+    """The `state` module of a framework's room.
+
+    Raises:
+        WrongUse: as `load_toolkit`.
+    """
+    return cast(State, _load(framework, "state"))
+
+
+def _load(framework: str, file: str = "") -> ModuleType:
+    if framework not in (there := installed()):
         if framework in FRAMEWORKS and importlib.util.find_spec(f"samebits.{framework}"):
-            _extras.need(FRAMEWORKS[framework])
-        if not installed:
+            _extras.need(FRAMEWORKS[framework].module)
+        if not there:
             raise WrongUse(
                 "no framework is installed: `pip install 'samebits[torch]'`, or samebits[keras], brings one"
             )
-        there = " or ".join(map(repr, installed))
+        known = " or ".join(map(repr, there))
         what = "is not installed here" if framework in FRAMEWORKS else "is none that samebits knows"
-        raise WrongUse(f"framework {framework!r} {what}: give one of those installed, {there}")
-    return importlib.import_module(f"samebits.{framework}")
+        raise WrongUse(f"framework {framework!r} {what}: give one of those installed, {known}")
+    return importlib.import_module(".".join(filter(None, ("samebits", framework, file))))
 
 
-def _installed() -> list[str]:
+def effective_of_imported() -> Iterator[Effective]:
+    """The `effective` module of each framework that this process has imported."""
+    return (cast(Effective, importlib.import_module(f"{room}.effective")) for room in _of_imported())
+
+
+def tensor_bytes_of_imported() -> Iterator[TensorBytes]:
+    """The `tensor_bytes` module of each framework that this process has imported."""
+    return (cast(TensorBytes, importlib.import_module(f"{room}.tensor_bytes")) for room in _of_imported())
+
+
+def _of_imported() -> Iterator[str]:
+    for name, row in FRAMEWORKS.items():
+        room = f"samebits.{name}"
+        if any(package in sys.modules for package in row.packages) and (
+            room in sys.modules or name in installed()
+        ):
+            yield room
+
+
+def installed() -> list[str]:
     """The frameworks that are there, and samebits' part for them, which a project of one leaves out."""
     return [
         name
-        for name, module in FRAMEWORKS.items()
-        if importlib.util.find_spec(module) and importlib.util.find_spec(f"samebits.{name}")
+        for name, row in FRAMEWORKS.items()
+        if importlib.util.find_spec(row.module) and importlib.util.find_spec(f"samebits.{name}")
     ]

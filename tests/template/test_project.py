@@ -70,7 +70,6 @@ SHORTENED_FOR_ONE = {
     "tests/samebits/proof/portable/test_images.py",
     "tests/samebits/proof/portable/test_proof.py",
     "tests/samebits/fingerprint/test_cpu.py",
-    "tests/samebits/process/test_cpu_kernels.py",
     "tests/samebits/test_lazy.py",
     "tests/samebits/process/test_check.py",
     "tests/samebits/rng/test_seeds.py",

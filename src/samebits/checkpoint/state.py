@@ -10,11 +10,11 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from types import ModuleType
 from typing import Any
 
 from samebits.checkpoint.encoding import TAG, decode, encode
 from samebits.errors import SamebitsError, WrongUse
+from samebits.framework import State
 from samebits.hashing.weights import Stored, Tensor, describe_array, stored_array
 from samebits.rng import generators
 
@@ -58,9 +58,9 @@ class Held:
         WrongUse: one gives no state, or what it needs is not held, too.
     """
 
-    def __init__(self, objects: Mapping[str, Any], toolkit: ModuleType) -> None:
+    def __init__(self, objects: Mapping[str, Any], toolkit: State) -> None:
         self.objects = dict(objects)
-        self.toolkit = toolkit  # samebits.torch.state or samebits.keras.state
+        self.toolkit = toolkit
         self._copies: dict[str, Any] = {}
         self._kinds = {name: self._kind(name, held) for name, held in objects.items()}
         if lacking := toolkit.lacking(self.objects):
@@ -78,13 +78,12 @@ class Held:
             if not known and not getattr(held, "decides_nothing", False):
                 if self._kinds[name] is KINDS[-1]:
                     yield name, held.state_dict()
-                elif self._kinds[name] is getattr(self.toolkit, "REMEMBERING", None):
+                elif self._kinds[name] is self.toolkit.REMEMBERING:
                     yield name, self._kinds[name].get(held)["attributes"]
 
     def unplaceable(self, loader: Any) -> str | None:
         """Why a loader cannot give the training's batches, None when it can."""
-        refuse: Callable[[Any], str | None] = getattr(self.toolkit, "unplaceable", lambda loader: None)
-        return refuse(loader)
+        return self.toolkit.unplaceable(loader)
 
     def capture(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """The state now as JSON and as tensors, which are copies: the training may go on at once.

@@ -1,7 +1,5 @@
 """`samebits doctor --deep`: every installed file, and what the frameworks really loaded. It takes seconds."""
 
-import importlib
-import importlib.util
 import os
 import re
 import sys
@@ -13,7 +11,7 @@ from samebits._progress import bar
 from samebits._report import Finding
 from samebits.doctor.traps import FIX
 from samebits.fingerprint import shared_libraries
-from samebits.framework import FRAMEWORKS
+from samebits.framework import installed, load_toolkit
 from samebits.installed import packages
 from samebits.installed.attest import differing, in_short
 from samebits.process.command_line import hint
@@ -49,10 +47,9 @@ def _files() -> Finding:
 
 
 def _imported() -> list[Finding]:
-    names = [name for name, module in FRAMEWORKS.items() if importlib.util.find_spec(module)]
     findings = []
-    for name in bar(names, "importing"):
-        toolkit = importlib.import_module(f"samebits.{name}")
+    for name in bar(installed(), "importing"):
+        toolkit = load_toolkit(name)
         toolkit.make_deterministic()
         facts = {key: value for key, value in toolkit.determinism().items() if value not in (None, "")}
         findings.append(Finding(name, "ok", ", ".join(f"{key} {value}" for key, value in facts.items())))

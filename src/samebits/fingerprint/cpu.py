@@ -4,11 +4,10 @@ import ctypes
 import hashlib
 import os
 import platform
-import sys
 from typing import Any
 
 from samebits.fingerprint import shared_libraries
-from samebits.process import cpu_kernels
+from samebits.framework import effective_of_imported
 
 # glibc has several of each, with fused multiply-add and without, and chooses one when it is loaded.
 LIBM = ("exp", "log", "pow", "sin", "cos", "tan", "atan", "atan2", "exp2", "log2", "sincos",
@@ -20,8 +19,8 @@ def facts() -> dict[str, Any]:
     found: dict[str, Any] = processor()
     if variants := libm():
         found["libm"] = variants
-    if (torch := sys.modules.get("torch")) and (branch := cpu_kernels.mkl_branch(torch)):
-        found["mkl"] = branch
+    for room in effective_of_imported():
+        found |= room.cpu_facts()
     return found
 
 

@@ -24,7 +24,7 @@ GROUPS: tuple[tuple[str, Group], ...] = (
     (r"code\.", "code"),
     (r"(libraries|locks|loaded)\.|(python|libc|image)$", "versions"),
     (r"cpu\.|device\.(?!kind)", "machine"),
-    (r"effective\.(torch\.cpu_capability|numpy\.|thread_pools)", "machine"),
+    (r"effective\.(\w+\.cpu_capability|numpy\.|thread_pools)", "machine"),
     ("", "settings"),
 )
 
@@ -40,10 +40,10 @@ RULES: tuple[tuple[str, Rank, str], ...] = (
     (r"cpu\.model", "may", "cache sizes can decide how a product is cut"),
     (r"device\.(kind|model|capability)", "changes", "another kind of device has other kernels"),
     (r"device\.", "may", "another version may choose other kernels"),
-    (r"effective\.torch\.interop_threads", "none", "no sum is split by it"),
+    (r"effective\.\w+\.interop_threads", "none", "no sum is split by it"),
     (r"effective\.thread_pools", "changes", "threads split sums; the architecture names the kernels"),
     (r"effective\.\w+\.(threads|mkl_threads|intra_op_threads)", "changes", "threads split sums"),
-    (r"effective\.(torch\.cpu_capability|numpy\.cpu_features)", "changes", "the kernels that are in force"),
+    (r"effective\.(\w+\.cpu_capability|numpy\.cpu_features)", "changes", "the kernels that are in force"),
     (r"effective\.(locale|time_zone)", "may", "they decide how text and dates of the data are read"),
     (r"effective\.", "changes", "what is in force decides"),
     (r"determinism\.", "changes", "a switch of the framework"),
@@ -61,7 +61,7 @@ RULES: tuple[tuple[str, Rank, str], ...] = (
     (r"variables\.(CUDA_VISIBLE_DEVICES|PYTHONPATH)", "none", "it follows the host"),
 )  # fmt: skip
 # With PROFILE=portable nothing chooses by these, or each has one value on every CPU that the profile allows.
-PINNED_BY_PORTABLE = re.compile(r"cpu\.|effective\.(torch\.cpu_capability|numpy\.cpu_features)")
+PINNED_BY_PORTABLE = re.compile(r"cpu\.|effective\.(\w+\.cpu_capability|numpy\.cpu_features)")
 # Values that are lists of words: only what was added and what was lost is shown.
 LISTS = re.compile(r"cpu\.instructions|effective\.(numpy\.cpu_features|thread_pools)|variables\..*FLAGS")
 

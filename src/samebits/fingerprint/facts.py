@@ -1,8 +1,6 @@
 """The facts about this environment that can change bits."""
 
-import importlib
 import importlib.metadata
-import importlib.util
 import os
 import platform
 from collections.abc import Iterator
@@ -11,24 +9,22 @@ from typing import Any
 from samebits import container_engine
 from samebits._files import sha256_file
 from samebits.fingerprint import cpu, data, shared_libraries
+from samebits.framework import FRAMEWORKS, load_toolkit
 from samebits.process import effective, started, variables
 
 LOCKS = ("conda-lock.yml", "requirements.lock")
-LIBRARIES = (
-    "keras",
+LIBRARIES = (  # beside the frameworks' own
     "numpy",
     "nvidia-cublas-cu12",
     "nvidia-cudnn-cu12",
     "nvidia-nccl-cu12",
     "scipy",
-    "tensorflow",
-    "torch",
     "triton",
 )
 # A run may resume, and match its golden hash, where these differ: another card of the same model, another
 # checkout's folder.
 FOLLOWING_THE_HOST = (
-    "effective.torch.interop_threads",
+    *(fact for row in FRAMEWORKS.values() for fact in row.follow_the_host),
     "image",
     "variables.CUDA_VISIBLE_DEVICES",
     "variables.PYTHONPATH",
@@ -44,8 +40,8 @@ def fingerprint(framework: str, device: str) -> dict[str, Any]:
         framework: "torch" or "keras"; it must have been imported, as its settings are read back.
         device: "cpu" or "cuda".
     """
-    root = variables.find_root()
-    device_facts = importlib.import_module(f"samebits.{framework}").device_facts(device)
+    root, toolkit = variables.find_root(), load_toolkit(framework)
+    device_facts = toolkit.device_facts(device)
     if device == "cuda":
         device_facts["driver"] = container_engine.driver() or "unknown"
     return {
@@ -54,11 +50,11 @@ def fingerprint(framework: str, device: str) -> dict[str, Any]:
         "libc": " ".join(platform.libc_ver()),
         "image": os.environ.get("SAMEBITS_IMAGE"),
         "locks": {name: sha256_file(root / name) for name in LOCKS if (root / name).exists()},
-        "libraries": {name: version for name in LIBRARIES if (version := _version(name))},
+        "libraries": {name: version for name in _libraries() if (version := _version(name))},
         "data": dict(sorted(data.seen.items())),
         "cpu": cpu.facts(),
         "device": device_facts,
-        "determinism": importlib.import_module(f"samebits.{framework}").determinism(),
+        "determinism": toolkit.determinism(),
         "effective": effective.values(),
         "loaded": shared_libraries.libraries(),
         "variables": started.variables(),
@@ -80,6 +76,10 @@ def _as_text(value: Any) -> str:
     if isinstance(value, list):
         return " ".join(map(str, value))
     return "" if value is None else str(value)
+
+
+def _libraries() -> list[str]:
+    return sorted({*LIBRARIES, *(package for row in FRAMEWORKS.values() for package in row.packages)})
 
 
 def _version(name: str) -> str | None:

@@ -20,6 +20,7 @@ from samebits.fingerprint import cpu
 from samebits.fingerprint.diff import LISTS, ORDER, WORDS, Difference, change, differences, group
 from samebits.fingerprint.facts import FOLLOWING_THE_HOST
 from samebits.fingerprint.manifest import WEIGHTS, of_manifest
+from samebits.framework import FRAMEWORKS
 from samebits.process import variables
 
 HEADER = f"""\
@@ -42,7 +43,6 @@ DECIDING = re.compile(
     r"(python|libc|framework|profile|weights_sha256)$|setting |data\.|locks\.|cpu\.|device\.|loaded\.libm\."
     r"|code\.(commit|dirty|files\.)"
 )
-LIBRARIES = {"torch": ("torch", "numpy"), "keras": ("keras", "tensorflow", "numpy")}
 MAKERS = {"GenuineIntel": "Intel", "AuthenticAMD": "AMD"}
 AVX512 = {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"}  # what libraries ask for, together
 
@@ -264,7 +264,8 @@ def shrink(facts: Mapping[str, str]) -> dict[str, str]:
     profile = facts.get("profile", "run")
     rows = {f"variables.{row.name}": _usual(row, profile) for row in variables.read()}
     rows = {name: value for name, value in rows.items() if name not in FOLLOWING_THE_HOST}
-    libraries = [f"libraries.{name}" for name in LIBRARIES.get(facts.get("framework", ""), ())]
+    row = FRAMEWORKS.get(facts.get("framework", ""))
+    libraries = [f"libraries.{name}" for name in (*row.packages, "numpy")] if row else []
     if facts.get("device.kind", "cpu") != "cpu":
         libraries += [name for name in facts if name.startswith("libraries.nvidia-")]
     kept = {

@@ -13,17 +13,17 @@ from pathlib import Path
 
 from samebits._files import sha256_file, write_whole
 from samebits.errors import WrongUse
+from samebits.framework import FRAMEWORKS
 
 MAPS = "/proc/self/maps"
 CACHE = "loaded-libraries.json"
 # Whatever computes, decides how it is computed, or lies below what does, by how its file's name begins.
 CUDA = r"cublas|cublasLt|cudart|cudnn|cufft|curand|cusolver|cusparse|cusparseLt|nccl|nvJitLink|nvrtc|cuda"
-OTHERS = (
-    r"c10|torch_(?:cpu|cuda)|tensorflow|onednn|dnnl|mkl|openblas|scipy_openblas|blas|lapack|gomp|iomp5|omp"
-)
+OTHERS = r"onednn|dnnl|mkl|openblas|scipy_openblas|blas|lapack|gomp|iomp5|omp"
 SYSTEM = r"m|mvec|c|stdc\+\+|gcc_s"
-MODULES = r"_multiarray_umath\.|_umath_linalg\.|_pywrap_tensorflow_internal\.|libtriton\."
-COMPUTING = re.compile(rf"lib(?:{CUDA}|{OTHERS}|{SYSTEM})[^/a-zA-Z]|{MODULES}")
+MODULES = r"_multiarray_umath\.|_umath_linalg\.|libtriton\."
+OF_FRAMEWORKS = "|".join(row.libraries for row in FRAMEWORKS.values())
+COMPUTING = re.compile(rf"lib(?:{CUDA}|{OTHERS}|{SYSTEM})[^/a-zA-Z]|{MODULES}|{OF_FRAMEWORKS}")
 DELETED = " (deleted)"
 
 

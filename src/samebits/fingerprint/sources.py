@@ -9,7 +9,7 @@ from samebits.errors import WrongUse
 from samebits.fingerprint import code_state, golden
 from samebits.fingerprint.facts import fingerprint, flatten
 from samebits.fingerprint.manifest import of_manifest, read_manifest
-from samebits.framework import _installed, load_toolkit
+from samebits.framework import installed, load_toolkit
 
 
 def here(framework: str = "", device: str = "auto") -> dict[str, Any]:
@@ -22,7 +22,7 @@ def here(framework: str = "", device: str = "auto") -> dict[str, Any]:
     Raises:
         WrongUse: there is no such framework or device.
     """
-    framework = framework or os.environ.get("FRAMEWORK") or next(iter(_installed()), "")
+    framework = framework or os.environ.get("FRAMEWORK") or next(iter(installed()), "")
     toolkit = load_toolkit(framework)
     chosen = toolkit.choose_device(device)
     toolkit.make_deterministic()

@@ -2,8 +2,9 @@
 
 import hashlib
 import importlib
-import sys
 from typing import Any
+
+from samebits.framework import tensor_bytes_of_imported
 
 NONE = bytes(32)  # of an epoch that has seen no batch yet
 
@@ -36,9 +37,8 @@ def _feed(digest: Any, value: Any) -> None:
 
 
 def _bytes(tensor: Any) -> Any:
-    torch = sys.modules.get("torch")
-    if torch is not None and isinstance(tensor, torch.Tensor):
-        tensor = tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy()
-        return memoryview(tensor)
+    for room in tensor_bytes_of_imported():
+        if room.is_tensor(tensor):
+            return room.raw(tensor)
     numpy = importlib.import_module("numpy")
     return numpy.ascontiguousarray(tensor).tobytes()

@@ -21,6 +21,7 @@ from samebits.keras.portable_allowlist import EXACT, SHOWN
 from samebits.process import started
 from samebits.process.portable_versions import refuse_unshown
 
+VERSIONS = {"tensorflow": ("2.21.0",), "keras": ("3.15.1",)}  # with which the profile was shown
 NOT_PORTABLE = " has no kernel in the profile portable"
 INSTEAD = {
     "Inv": "take 1 / x",
@@ -53,7 +54,7 @@ def route() -> None:
     global _routed
     if _routed or started.profile() != "portable":
         return
-    refuse_unshown("tensorflow", "keras", "numpy")
+    refuse_unshown(VERSIONS)
     import tensorflow as tf
     from tensorflow.python.eager.polymorphic_function.polymorphic_function import Function
     from tensorflow.python.framework import op_callbacks, ops

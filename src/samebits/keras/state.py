@@ -79,6 +79,11 @@ def watch(held: Mapping[str, Any]) -> None:
             optimizer.build(one.trainable_variables)
 
 
+def unplaceable(loader: Any) -> str | None:
+    """None: no other package wraps a loader of Keras's."""
+    return None
+
+
 def begin_step(held: Mapping[str, Any]) -> None:
     """A new step begins. Keras keeps nothing between steps that is no variable."""
 

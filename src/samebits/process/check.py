@@ -11,13 +11,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from samebits import framework
 from samebits.errors import WrongUse
-from samebits.process import cpu_kernels, effective, started
+from samebits.process import effective, started
 from samebits.process.command_line import hint, typed
 from samebits.process.variables import PROFILES, Row, find_root, read
 
 SWITCHES = {"on": {"1", "true", "yes", "on"}, "off": {"0", "false", "no", "off"}}
-KERAS_DEFAULTS = {"floatx": "float32", "epsilon": 1e-07, "image_data_format": "channels_last"}
 
 _warned = False
 
@@ -153,46 +153,27 @@ def _effective_faults() -> list[Fault]:
     if sys.flags.hash_randomization:
         line = "PYTHONHASHSEED is set, but Python does not heed it"
         found.append(Fault("PYTHONHASHSEED", line, "start Python without -E, -I and -R"))
-    if torch := effective.imported("torch", "get_num_threads"):
-        threads = environment.get("OMP_NUM_THREADS", "").partition(",")[0]
-        more = f"set SAMEBITS_THREADS={torch.get_num_threads()} instead of torch.set_num_threads"
-        expect("OMP_NUM_THREADS", "torch.get_num_threads()", torch.get_num_threads(), threads, more)
-        # torch.set_num_threads sets MKL's too; without it, MKL's own number must have been heeded.
-        mkl, threads = effective.mkl_threads(torch), environment.get("MKL_NUM_THREADS", "").partition(",")[0]
-        if mkl is not None and mkl != torch.get_num_threads():
-            expect("MKL_NUM_THREADS", "MKL's number of threads", mkl, threads, "")
-    if effective.imported("numpy", "_core"):
-        for pool in cpu_kernels.thread_pools():
-            if pool["internal_api"] == "openblas":
-                must = environment.get("OPENBLAS_NUM_THREADS")
-                expect("OPENBLAS_NUM_THREADS", "OpenBLAS's number of threads", pool["num_threads"], must, "")
-    if started.profile() == "portable":
-        imported = effective.imported("torch", "get_num_threads"), effective.imported("numpy", "_core")
-        for name, (what, now) in cpu_kernels.chosen(*imported).items():
-            expect(name, what, now, cpu_kernels.PORTABLE[name], "set it before Python starts, not inside")
-    if tensorflow := effective.imported("tensorflow", "config"):
-        for kind in ("intra", "inter"):
-            name = f"TF_NUM_{kind.upper()}OP_THREADS"
-            what = f"tf.config.threading.get_{kind}_op_parallelism_threads()"
-            expect(name, what, effective.tensorflow_threads(tensorflow, kind), environment.get(name), "")
-    settings = Path(environment.get("KERAS_HOME") or "~/.keras").expanduser() / "keras.json"
-    for key, now in _keras_settings(settings).items():
-        expect("KERAS_HOME", f"{key} in {settings}", now, KERAS_DEFAULTS.get(key, now), f"delete {settings}")
+    for value in effective.in_force():
+        expect(value.name, value.what, value.now, value.must, value.undo)
+    for row in framework.FRAMEWORKS.values():
+        if file := row.settings:
+            path = Path(environment.get(file.variable) or file.folder).expanduser() / file.name
+            for key, now in _read_settings(path).items():
+                must = file.defaults.get(key, now)
+                expect(file.variable, f"{key} in {path}", now, must, f"delete {path}")
     return found
 
 
-def _keras_settings(path: Path) -> dict[str, Any]:
+def _read_settings(path: Path) -> dict[str, Any]:
     try:
         settings = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):  # Keras, too, goes on with its defaults
+    except (OSError, ValueError):  # the framework, too, then takes its defaults
         return {}
     return settings if isinstance(settings, dict) else {}
 
 
 def _is_data_worker() -> bool:
-    """torch gives its data workers one thread each, and their parent was checked."""
-    data = effective.imported("torch.utils.data", "get_worker_info")
-    return data is not None and data.get_worker_info() is not None
+    return any(room.is_data_worker() for room in framework.effective_of_imported())
 
 
 def _right_command() -> str:

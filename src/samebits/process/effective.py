@@ -1,21 +1,42 @@
-"""What the libraries made of the variables, read back from those that are imported."""
+"""What Python and the libraries made of the variables, read back from those that are imported.
+
+Libraries accept nonsense silently, so what was set is one thing and what is in force another. What a
+framework made of them is in its own room, in a file of the same name.
+"""
 
 import json
 import locale
-import re
 import sys
 import time
-from types import ModuleType
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
+from samebits import framework
 from samebits.process import cpu_kernels, started
 
 
-def values() -> dict[str, object]:
-    """What the libraries made of the variables, read back from those that are already imported.
+@dataclass(frozen=True)
+class InForce:
+    """A value that a variable decides.
 
-    Libraries accept nonsense silently, so what was set is one thing and what is in force another.
+    Attributes:
+        name: the variable of determinism.env.
+        what: what was read back, in words.
+        now: what it is.
+        must: what it must be.
+        undo: what to do where it is not; without it: remove the call that changed it.
     """
+
+    name: str
+    what: str
+    now: object
+    must: object
+    undo: str = ""
+
+
+def values() -> dict[str, object]:
+    """What is in force, as plain JSON, with what imported frameworks and NumPy tell."""
     values: dict[str, object] = {
         "python": {
             "hash_randomization": bool(sys.flags.hash_randomization),
@@ -25,50 +46,40 @@ def values() -> dict[str, object]:
         "locale": locale.setlocale(locale.LC_CTYPE),
         "time_zone": time.tzname[0],
     }
-    if torch := imported("torch", "get_num_threads"):
-        values["torch"] = {
-            "threads": torch.get_num_threads(),
-            "mkl_threads": mkl_threads(torch),
-            "interop_threads": torch.get_num_interop_threads(),
-            "cpu_capability": torch.backends.cpu.get_cpu_capability(),
-        }
+    for room in framework.effective_of_imported():
+        values |= room.values()
     if numpy := imported("numpy", "_core"):
         features = numpy._core._multiarray_umath.__cpu_features__
         values["numpy"] = {"cpu_features": sorted(name for name, there in features.items() if there)}
         kept = ("internal_api", "version", "architecture", "threading_layer", "num_threads")
         pools = [{key: pool[key] for key in kept if key in pool} for pool in cpu_kernels.thread_pools()]
         values["thread_pools"] = [json.loads(pool) for pool in sorted(set(map(json.dumps, pools)))]
-    if tensorflow := imported("tensorflow", "config"):
-        values["tensorflow"] = {
-            "intra_op_threads": tensorflow_threads(tensorflow, "intra"),
-            "inter_op_threads": tensorflow_threads(tensorflow, "inter"),
-            "op_determinism": tensorflow_determinism(),
-        }
-    if keras := imported("keras", "config"):
-        values["keras"] = {
-            "backend": keras.config.backend(),
-            "floatx": keras.config.floatx(),
-            "epsilon": keras.config.epsilon(),
-            "image_data_format": keras.config.image_data_format(),
-        }
     return values
 
 
-def mkl_threads(torch: ModuleType) -> int | None:
-    found = re.search(r"mkl_get_max_threads\(\) : (\d+)", torch.__config__.parallel_info())
-    return int(found[1]) if found else None
+def in_force() -> Iterator[InForce]:
+    """What imported frameworks and NumPy made of the variables, each with what it must be."""
+    for room in framework.effective_of_imported():
+        yield from room.in_force()
+    if numpy := imported("numpy", "_core"):
+        must = started.environment().get("OPENBLAS_NUM_THREADS")
+        for pool in cpu_kernels.thread_pools():
+            if pool["internal_api"] == "openblas":
+                what = "OpenBLAS's number of threads"
+                yield InForce("OPENBLAS_NUM_THREADS", what, pool["num_threads"], must)
+        yield from kernels(cpu_kernels.chosen(numpy), cpu_kernels.PORTABLE)
 
 
-def tensorflow_threads(tensorflow: ModuleType, kind: str) -> int:
-    """TensorFlow says 0 for a number that it takes from the environment (and heeds, but does not tell)."""
-    number: int = getattr(tensorflow.config.threading, f"get_{kind}_op_parallelism_threads")()
-    text = started.environment().get(f"TF_NUM_{kind.upper()}OP_THREADS", "0")
-    return number or (int(text) if text.isdecimal() else 0)
+def kernels(chosen: dict[str, tuple[str, str]], portable: dict[str, str]) -> Iterator[InForce]:
+    """The kernels that a library chose by the CPU; in the profile `run` it may choose.
 
-
-def tensorflow_determinism() -> bool | None:
-    config = sys.modules.get("tensorflow.python.framework.config")
-    return bool(config.is_op_determinism_enabled()) if config else None
+    Args:
+        chosen: by variable: what is meant, and what is in force.
+        portable: by variable: what must be in force in the profile `portable`.
+    """
+    if started.profile() == "portable":
+        for name, (what, now) in chosen.items():
+            yield InForce(name, what, now, portable[name], "set it before Python starts, not inside")
 
 
 def imported(name: str, attribute: str) -> Any:

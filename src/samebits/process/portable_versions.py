@@ -1,32 +1,28 @@
 """The versions with which PROFILE=portable was shown to give the same bits on other CPUs."""
 
 import importlib.metadata
+from collections.abc import Mapping
 
 from samebits.errors import WrongUse
 
-# Another version may compute otherwise. Add one here, and it stays if `make portable-proof` then passes.
-SHOWN = {
-    "torch": ("2.10.0",),
-    "tensorflow": ("2.21.0",),
-    "keras": ("3.15.1",),
-    "numpy": ("2.4.6",),
-}
+# Another version may compute otherwise. Add one, here or in a framework's `portable`, and it stays if
+# `make portable-proof` then passes.
+NUMPY = {"numpy": ("2.4.6",)}
 
 
-def refuse_unshown(*packages: str) -> None:
+def refuse_unshown(shown: Mapping[str, tuple[str, ...]]) -> None:
     """Check that the profile was shown with the versions that are installed.
 
     Args:
-        packages: names of SHOWN.
+        shown: by package, the versions; NumPy's stand here.
 
     Raises:
         WrongUse: naming the first package with another version, and the versions that were shown.
     """
-    for package in packages:
+    for package, versions in {**shown, **NUMPY}.items():
         version = importlib.metadata.version(package).partition("+")[0]
-        if version not in SHOWN[package]:
-            shown = " and ".join(SHOWN[package])
+        if version not in versions:
             raise WrongUse(
-                f"PROFILE=portable was shown with {package} {shown}, and {version} is installed: install "
-                "that version, or unset PROFILE"
+                f"PROFILE=portable was shown with {package} {' and '.join(versions)}, and {version} is "
+                "installed: install that version, or unset PROFILE"
             )

@@ -27,6 +27,7 @@ class Generators:
         put: gives back what `state` returned.
         draw: draws one number.
         kinds: the classes of generators that a program makes for itself.
+        shared: the global ones as objects, where they are some: a loader seeds them.
         seed_step: `seed` for every training step, as fast as can be; None where steps need no seed, because
             nothing but the layers that own a generator moves it.
     """
@@ -38,6 +39,7 @@ class Generators:
     put: Callable[[Any], None]
     draw: Callable[[], object]
     kinds: Callable[[], tuple[type, ...]]
+    shared: Callable[[], tuple[Any, ...]] = tuple
     seed_step: Callable[[int], None] | None = None
 
 
@@ -79,6 +81,7 @@ PYTHON = Generators(
     put=random.setstate,
     draw=random.random,
     kinds=lambda: (random.Random,),
+    shared=lambda: (getattr(random, "_inst", None),),
     seed_step=random.seed,
 )
 
@@ -116,5 +119,6 @@ NUMPY = Generators(
     put=lambda state: _numpy().set_state(state),
     draw=lambda: _numpy().random(),
     kinds=_kinds_of_numpy,
+    shared=lambda: (_numpy().mtrand._rand,),
     seed_step=_seed_numpy,
 )

@@ -1,14 +1,13 @@
 """Finds generators that a dataset, a sampler or a function keeps, and that no loader can seed."""
 
 import functools
-import random
-import sys
 from collections.abc import Iterator, Mapping
 from types import CodeType, FunctionType, MethodType
 from typing import Any
 
 import numpy
 
+from samebits.framework import tensor_bytes_of_imported
 from samebits.rng import generators
 
 DEPTH = 6  # a Subset of a dataset with a Compose with a list of transforms with a generator is 5 deep
@@ -47,10 +46,7 @@ def find_generator(what: Any, name: str) -> str | None:
 
 def _globals() -> list[Any]:
     """The generators that loaders seed."""
-    found: list[Any] = [getattr(random, "_inst", None), numpy.random.mtrand._rand]
-    if torch := sys.modules.get("torch"):
-        found.append(getattr(torch, "default_generator", None))
-    return found
+    return [one for _, row in generators.imported() for one in row.shared()]
 
 
 def _kinds() -> tuple[type, ...]:
@@ -99,5 +95,4 @@ def _names(code: CodeType) -> Iterator[str]:
 
 
 def _is_tensor(value: Any) -> bool:
-    torch = sys.modules.get("torch")
-    return torch is not None and isinstance(value, torch.Tensor)
+    return any(room.is_tensor(value) for room in tensor_bytes_of_imported())

@@ -2,7 +2,6 @@
 
 import contextlib
 import datetime
-import importlib
 import itertools
 import json
 import math
@@ -10,7 +9,6 @@ import os
 import signal
 import sys
 from collections.abc import Iterable, Iterator
-from types import ModuleType
 from typing import Any, NoReturn, TypeVar
 
 from samebits import __version__, _extras, _progress
@@ -25,7 +23,7 @@ from samebits.errors import SamebitsError, WrongUse
 from samebits.fingerprint import golden
 from samebits.fingerprint.code_state import Code
 from samebits.fingerprint.facts import fingerprint, flatten
-from samebits.framework import load_toolkit
+from samebits.framework import Framework, load_state, load_toolkit
 from samebits.hashing.batches import NONE, batch_digest, chained
 from samebits.hashing.weights import Tensor
 from samebits.installed import locked
@@ -117,7 +115,7 @@ class Run:
     """
 
     def __init__(
-        self, settings: Any, framework: str, device: str, working: WorkingFolder, toolkit: ModuleType
+        self, settings: Any, framework: str, device: str, working: WorkingFolder, toolkit: Framework
     ) -> None:
         self.settings, self.framework, self.device = settings, framework, device
         self.working, self.folder = working, working.folder
@@ -180,8 +178,7 @@ class Run:
         """
         if self._held is not None:
             raise WrongUse("run.hold was called before: name everything in one call, before the first batch")
-        toolkit = importlib.import_module(f"samebits.{self.framework}.state")
-        self._held = Held({**objects, VALUES: self.state}, toolkit)
+        self._held = Held({**objects, VALUES: self.state}, load_state(self.framework))
         self._evaluation = evaluation.watch(self.settings, self._held)
         now = self._facts()
         forced: list[str] = []

@@ -10,7 +10,8 @@ _extras.need("torch")
 if TYPE_CHECKING:  # for type checkers and editors; at run time the table below serves
     from samebits.torch.base_loader import Loader
     from samebits.torch.device import choose_device, device_facts
-    from samebits.torch.kernels import determinism, explain, make_deterministic, switch_on
+    from samebits.torch.errors import explain
+    from samebits.torch.kernels import determinism, make_deterministic, switch_on
     from samebits.torch.loading import loader
     from samebits.torch.weights import hash_weights, save_weights, tensors
 
@@ -35,7 +36,7 @@ __getattr__, __dir__ = lazy(
         "choose_device": "device",
         "determinism": "kernels",
         "device_facts": "device",
-        "explain": "kernels",
+        "explain": "errors",
         "hash_weights": "weights",
         "loader": "loading",
         "make_deterministic": "kernels",

@@ -59,5 +59,6 @@ TORCH = Generators(
     put=_put,
     draw=lambda: torch.rand(()),
     kinds=lambda: (torch.Generator,),
+    shared=lambda: (torch.default_generator,),
     seed_step=_seed_step,
 )

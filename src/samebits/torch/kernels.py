@@ -1,7 +1,6 @@
-"""Deterministic kernels in torch: switched on, read back, and explained when there is none."""
+"""Deterministic kernels in torch: switched on, and read back."""
 
 import os
-import re
 import sys
 from typing import Any
 
@@ -11,7 +10,8 @@ import torch.utils.deterministic
 from samebits._excepthook import explain_uncaught
 from samebits.process.check import this_process
 from samebits.process.switches import Switch, attribute, watched
-from samebits.torch import errors, portable
+from samebits.torch import portable
+from samebits.torch.errors import explain, explain_lacking
 
 INDUCTOR = "torch._inductor.config"
 FULL = "ieee"  # float32 products in float32, not in TF32 or bfloat16
@@ -39,7 +39,7 @@ def make_deterministic(*, check: bool = False) -> None:
     memory.fill_uninitialized_memory = _checking = check
     for switch in watched(switches()).values():
         switch.set(switch.must)
-    explain_uncaught(errors.explain, alone=True)
+    explain_uncaught(explain_lacking, alone=True)
     explain_uncaught(explain)
 
 
@@ -155,54 +155,3 @@ def _may_shorten() -> bool:
     if effective:  # "none" is full precision, except where `allow_tf32` still stands at its old default
         return any(value in ("tf32", "bf16") for value in effective)
     return torch.backends.cuda.matmul.allow_tf32 or torch.backends.cudnn.allow_tf32
-
-
-# What torch's message calls an operation, as a regular expression, and what to use instead. The alternatives
-# are deterministic on CUDA with torch 2.10; the list of operations is that of
-# `torch.use_deterministic_algorithms`.
-INSTEAD = {
-    r"put_": "index_put_(indices, values), or put_(…, accumulate=True) on the CPU",
-    r"max_unpooling\dd.*": "scatter_ with the indices that max_pool returns, or torch.nn.ConvTranspose",
-    r"upsample_(linear|bilinear|bicubic|trilinear).*": "interpolate(mode='nearest') or ConvTranspose",
-    r"reflection_pad\dd.*": "pad(mode='replicate') or 'constant', or torch.cat of flipped slices",
-    r"adaptive_avg_pool\dd.*": "avg_pool with a fixed kernel size, or mean() where the output size is 1",
-    r"avg_pool3d.*": "conv3d with a constant kernel, or reshape and mean",
-    r"(adaptive_|fractional_)?max_pool\dd.*": "unfold and amax",
-    r"nll_loss2d.*": "reshape to (N·H·W, C) and the loss over two dimensions",
-    r"ctc_loss.*": "the loss on the CPU: ctc_loss(log_probs.cpu(), …)",
-    r"embedding_bag.*": "mode='sum' or 'mean', or an embedding followed by amax",
-    r"_?histc.*": "torch.histogram on the CPU, or bincount of whole numbers",
-    r"_?bincount.*": "one_hot(…).T @ weights, or index_add_",
-    r"median.*": "sort and take the middle, or median() on the CPU",
-    r"kthvalue.*": "sort and take the k-th",
-    r"grid_sampler.*": "the gather of four neighbours by index, or grid_sample on the CPU",
-    r"cumsum.*": "a product with a triangular matrix of ones, or cumsum on the CPU",
-    r"scatter_reduce.*|index_reduce.*": "reduce='sum', 'mean', 'amax' or 'amin'",
-    r"quantized_resize.*": "a new tensor of the right size",
-}
-
-_MESSAGE = re.compile(r"(.+?) does not have a deterministic implementation")
-
-
-def explain(error: BaseException) -> str | None:
-    """One line about an operation that has no deterministic kernel, or about what torch lacks around it.
-
-    Args:
-        error: what torch raised.
-
-    Returns:
-        The operation's name and, where one is known, what to use instead; or what is missing (shared memory
-        for data workers, a compiler) and how to get it; None if the error is about something else.
-    """
-    if lacking := errors.explain(error):
-        return lacking
-    if refused := portable.explain(error):
-        return refused
-    found = isinstance(error, RuntimeError) and _MESSAGE.match(str(error))
-    if not found:
-        return None
-    operation = found[1]
-    for pattern, instead in INSTEAD.items():
-        if re.fullmatch(pattern, operation):
-            return f"{operation} has no deterministic kernel; use {instead}"
-    return f"{operation} has no deterministic kernel; compute it on the CPU, or in another way"

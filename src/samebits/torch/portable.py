@@ -18,6 +18,7 @@ from samebits.process import started
 from samebits.process.portable_versions import refuse_unshown
 from samebits.torch import libm, portable_matmul
 
+VERSIONS = {"torch": ("2.10.0",)}  # with which the profile was shown
 ROUTED = {
     "sqrt": np.sqrt,
     "asin": np.arcsin,
@@ -50,7 +51,7 @@ def route() -> None:
     global _library
     if _library is not None or started.profile() != "portable":
         return
-    refuse_unshown("torch", "numpy")
+    refuse_unshown(VERSIONS)
     torch.backends.quantized.engine = "qnnpack"  # the others choose their integer kernels by CPU
     _library = torch.library.Library("aten", "IMPL")
     with warnings.catch_warnings():

@@ -97,6 +97,7 @@ def begin_step(held: Mapping[str, Any]) -> None:
             _stepped[optimizer] = False
 
 
+REMEMBERING = None  # what remembers numbers of its own in torch has a state_dict
 KNOWN = ("samebits.",)  # packages of which is known what their objects do with evaluation
 
 

@@ -9,8 +9,8 @@ import sys
 import pytest
 
 from samebits.fingerprint import cpu
-from samebits.process.cpu_kernels import BRANCHES  # only: torch
 from samebits.proof.portable.machines import NATIVE, QEMU
+from samebits.torch.effective import BRANCHES  # only: torch
 
 TELL = "import json, math, {module}; from samebits.fingerprint import cpu; print(json.dumps(cpu.facts()))"
 

@@ -27,7 +27,7 @@ class Settings:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("samebits.process.check.check", lambda strict: None)
+    monkeypatch.setattr("samebits.process.check.this_process", lambda strict: None)
     monkeypatch.setattr(plots, "draw", lambda metrics: b"")
 
 

@@ -5,7 +5,7 @@ import re
 import torch
 
 from samebits.lint import operations
-from samebits.torch.kernels import INSTEAD
+from samebits.torch.errors import INSTEAD
 
 
 def test_every_kernel_has_a_name_or_a_reason():

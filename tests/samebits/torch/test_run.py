@@ -85,7 +85,7 @@ def train(folder, **settings):
 
 
 def test_torchs_own_loader_goes_on_at_an_epochs_end(tmp_path, monkeypatch):
-    monkeypatch.setattr("samebits.process.check.check", lambda strict: None)
+    monkeypatch.setattr("samebits.process.check.this_process", lambda strict: None)
     whole = train(tmp_path / "whole")
     for step, from_step in (
         (3, 3),
@@ -105,7 +105,7 @@ def test_torchs_own_loader_goes_on_at_an_epochs_end(tmp_path, monkeypatch):
 
 
 def test_checkpoints_within_an_epoch_need_a_loader_with_a_place(tmp_path, monkeypatch):
-    monkeypatch.setattr("samebits.process.check.check", lambda strict: None)
+    monkeypatch.setattr("samebits.process.check.this_process", lambda strict: None)
     with pytest.raises(WrongUse, match="DataLoader cannot begin within an epoch: give"):
         train(tmp_path / "run", checkpoint_every=2)
     assert list(tmp_path.iterdir()) == []
@@ -121,7 +121,7 @@ def hold_state(folder, what):
 
 
 def test_what_run_state_cannot_store_is_refused_when_a_checkpoint_is_made(tmp_path, monkeypatch):
-    monkeypatch.setattr("samebits.process.check.check", lambda strict: None)
+    monkeypatch.setattr("samebits.process.check.this_process", lambda strict: None)
     with pytest.raises(WrongUse, match=r"^run\.state\.seen is of type builtins\.object, which") as refused:
         hold_state(tmp_path / "run", object())
     assert "\n" not in str(refused.value)
@@ -131,7 +131,7 @@ def test_what_run_state_cannot_store_is_refused_when_a_checkpoint_is_made(tmp_pa
 
 def test_a_run_that_nobody_closes_says_once_that_it_can_be_resumed(tmp_path, monkeypatch, capsys):
     """As in a script whose lines were not moved into a `with` block: Python closes it at the end."""
-    monkeypatch.setattr("samebits.process.check.check", lambda strict: None)
+    monkeypatch.setattr("samebits.process.check.this_process", lambda strict: None)
     monkeypatch.setenv("SAMEBITS_STOP_AT", "2")
     block = samebits.open_run(Own(), framework="torch", folder=tmp_path / "run")
     run = block.__enter__()

@@ -1,0 +1,17 @@
+"""torch's tensors: recognised, and as bytes."""
+
+from typing import Any
+
+import torch
+
+
+def is_tensor(value: Any) -> bool:
+    """Whether a value is a tensor of torch's."""
+    return isinstance(value, torch.Tensor)
+
+
+def raw(tensor: torch.Tensor) -> memoryview:
+    """The bytes of its values, row by row."""
+    flat = tensor.detach().cpu().contiguous().flatten()
+    content: Any = flat.view(torch.uint8).numpy()  # NumPy lacks some of torch's types
+    return memoryview(content)
