@@ -20,7 +20,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import click
-from wheel import build
 
 from samebits._files import sha256_file, write_whole
 from samebits._tables import Cell, print_table
@@ -29,6 +28,7 @@ from samebits.fingerprint.cpu import processor
 from samebits.process.portable_versions import SHOWN
 from samebits.process.program import run_command
 from samebits.run.signals import SAVED
+from wheel import build
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs/library.md"
@@ -305,9 +305,9 @@ def check(bin: Path, project: Path, framework: str, result: Result) -> None:
     said = call("PROFILE=portable", *TRAIN, status=2 if named else 0, **portable)
     if said is None:
         return
-    refusal = f"PROFILE=portable was shown with {named[0]} " if named else ""
-    if refusal and (refusal not in said or len(said.strip().splitlines()) != 1):
-        result.faults.append(f"PROFILE=portable: not refused in one line that names {named[0]}")
+    refusal = re.fullmatch(r"samebits: PROFILE=portable was shown with (\w+) .*\n", said)
+    if named and (refusal is None or refusal[1] not in named):
+        result.faults.append(f"PROFILE=portable: not refused in one line that names {' or '.join(named)}")
     else:
         result.portable = "refused" if named else "shown"
 
@@ -342,9 +342,9 @@ def recorded(row: Row) -> Result | None:
 
 def markdown(results: list[Result]) -> str:
     """The page's table, with the day and the machine."""
-    machine = processor().get("model name") or "an unnamed CPU"
+    machine = processor()["model"]
     date = max(result.date for result in results)
-    lines = [f"Tried on {date}, on the CPU: {machine}.", ""]
+    lines = [f"Tried on {date}, on the CPU of this machine: {machine}.", ""]
     cells = [HEADINGS, ["---"] * len(HEADINGS), *(result.cells() for result in results)]
     return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in cells)]) + "\n"
 

@@ -25,9 +25,9 @@ def make_deterministic(*, check: bool = False) -> None:
     `open_run` does it too, and looks before each step whether it is still so. A script needs it where it
     computes something before, or without, a run. What SAMEBITS_ALLOW names stays as it is.
 
-    Also switches Inductor's (torch.compile's) deterministic mode on, where torch has one. Work that has no deterministic kernel
-    raises a RuntimeError which names the operation; `explain` says what to use instead, and so does the last
-    line on stderr when nobody catches it.
+    Also switches Inductor's (torch.compile's) deterministic mode on, where torch has one. Work that has no
+    deterministic kernel raises a RuntimeError which names the operation; `explain` says what to use instead,
+    and so does the last line on stderr when nobody catches it.
 
     Args:
         check: fill memory that torch hands out uninitialised, so that a program that reads it is found out:
