@@ -250,8 +250,8 @@ def make_project(folder: Path, framework: str) -> None:
     (folder / "src/points.py").write_text(DATA[framework])
     (folder / ".gitignore").write_text("runs/\n__pycache__/\n")
     somebody = ["-c", "user.name=Somebody", "-c", "user.email=somebody@example.org"]
-    for words in (["init"], ["add", "--all"], ["commit", "--message", "All of it"]):
-        subprocess.run(["git", *somebody, words[0], "--quiet", *words[1:]], cwd=folder, check=True)
+    for words in ("init --quiet", "add --all", "commit --quiet --message all"):
+        subprocess.run(["git", *somebody, *words.split()], cwd=folder, check=True)
 
 
 def check(bin: Path, project: Path, framework: str, result: Result) -> None:
