@@ -128,7 +128,7 @@ REFUSED = "print('samebits: PROFILE=portable was shown with numpy 1, and 2', fil
         ("", "'same' if folder.name == 'torch' else 'other'", REFUSED,
          "resumed: other weights than the uninterrupted training's"),
         ("", "'same'", "0", "PROFILE=portable: status 0, not 2: it said nothing"),
-        ("", "'same'", "2", "PROFILE=portable: not refused in one line that names numpy"),
+        ("", "'same'", "2", "PROFILE=portable: not refused by numpy's version: it said nothing"),
     ],
 )  # fmt: skip
 def test_what_fails_is_named(supported, tmp_path, broken, weights, portable, fault):
