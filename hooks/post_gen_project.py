@@ -41,7 +41,6 @@ OF_FRAMEWORK = (
     "src/*/{0}",
     "src/starter/*_{0}.py",
     "tests/samebits/{0}",
-    "tests/samebits/proof/*_{0}.py",
 )
 
 # `starter` where it is a package or a folder, and not the English word.

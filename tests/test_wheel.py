@@ -17,8 +17,9 @@ from tests.conftest import ROOT, Started, copy_repository, one_line
 UV = Path(sys.executable).with_name("uv")
 BASE: str = sys._base_executable  # type: ignore[attr-defined]
 SOMEBODY = ["-c", "user.name=Somebody", "-c", "user.email=somebody@example.org"]
+PAGE = (ROOT / "docs/library.md").read_text()
 # The page's own script.
-(TRAIN,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs/library.md").read_text(), re.DOTALL)
+(TRAIN,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 POINTS = """\
 import torch
 
@@ -100,10 +101,12 @@ def test_what_is_in_it(wheel: Path) -> None:
     pages = {f"samebits/docs/rules/{path.name}" for path in (ROOT / "docs/rules").glob("*.md")}
     data = {"samebits/determinism.env", "samebits/entrypoint", "samebits/py.typed"}
     data |= {"samebits/proof/portable/recorded.json", *pages}
+    data |= {f"samebits/project/files/{name}" for name in ("Dockerfile", "dockerignore", "entrypoint")}
     assert {name for name in names - modules if name.startswith("samebits/")} == data
     assert "samebits-0.1.0.dist-info/licenses/LICENSE" in names
-    assert modes["samebits/entrypoint"] == 0o755
-    assert {mode for name, mode in modes.items() if name != "samebits/entrypoint"} <= {0o644, 0o664}
+    commands = {name for name in names if name.endswith("/entrypoint")}
+    assert {modes[name] for name in commands} == {0o755}
+    assert {modes[name] for name in names - commands} <= {0o644, 0o664}
     assert table == (ROOT / "determinism.env").read_bytes()
     assert "Version: 0.1.0\n" in metadata
     assert set(re.findall(r"^Provides-Extra: (.*)$", metadata, re.MULTILINE)) == {
@@ -340,3 +343,67 @@ def test_the_projects_own_entrypoint_finds_the_installed_one(complete: Path, pro
     assert done.stdout == f"{project}\n{project}/.venv/bin/python\n"
     (project / ".venv").unlink()
     (project / "entrypoint").unlink()
+
+
+# ---------------------------------------------------------------- the page's few lines
+
+
+def edited(script: str, edit: str) -> str:
+    """A script with one of the page's edits made: its lines, with what `-` and `+` begin."""
+    lines, at = script.splitlines(), 0
+    for row in edit.splitlines():
+        sign, text = row[:1].strip(), row[1:]
+        if sign == "+":
+            lines.insert(at, text)
+        else:
+            at = lines.index(text, at)
+            if sign == "-":
+                del lines[at]
+                continue
+        at += 1
+    return "\n".join(lines) + "\n"
+
+
+def test_a_few_lines_give_a_script_smoke_verify_and_resume(complete: Path, tmp_path: Path) -> None:
+    """After `samebits init`, in somebody's repository, with the lines that docs/library.md shows."""
+    folder = tmp_path / "theirs"
+    folder.mkdir()
+    smoke_and_verify, resume = re.findall(r"```diff\n(.*?)```", PAGE, re.DOTALL)
+    script = "".join(f"{row[1:]}\n" for row in smoke_and_verify.splitlines() if not row.startswith("+"))
+    (folder / "train.py").write_text(script)
+    (folder / "points.py").write_text(POINTS)
+    done = call(complete, "init", cwd=folder)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "samebits==0.1.0  # here from a file: " in (folder / "environment.yml").read_text()
+    (folder / ".venv").symlink_to(complete.parent)
+    with (folder / ".gitignore").open("a") as file:
+        file.write(".venv\n")
+    commit(folder)
+    environment = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
+
+    def told(*words: str, status: int = 0, **variables: str) -> str:
+        done = subprocess.run(words, cwd=folder, env=environment | variables, capture_output=True, text=True)
+        assert done.returncode == status, done.stdout + done.stderr
+        return done.stdout
+
+    assert "epoch 2: loss 0." in told("make", "-s", "train")
+    told("make", "-s", "doctor")
+    toolkit = "from samebits.fingerprint.code_state import own; print(own().get('commit'))"
+    assert told("./entrypoint", "python", "-c", toolkit, SAMEBITS_COMMIT="theirs") == "None\n"
+    whole = ""
+    for edit, number in ((smoke_and_verify, 7), (resume, 4)):
+        assert sum(row.startswith("+") for row in edit.splitlines()) == number
+        assert re.search(rf"^(These lines, )?{number} (new ones|more), ", PAGE, re.MULTILINE)
+        script = edited(script, edit)
+        (folder / "train.py").write_text(script)
+        commit(folder)
+        assert told("make", "-s", "lint") == "All checks passed!\n"
+        told("make", "-s", "train")
+        whole = sha256(folder / "runs/torch-seed=1/weights.safetensors")
+        assert f"same bits: 2 runs, sha256 {whole}\n" in told("make", "-s", "smoke")
+        assert f"sha256 {whole}" in told("./entrypoint", "samebits", "verify", "runs/torch-seed=1")
+    shutil.rmtree(folder / "runs")
+    train = ["./entrypoint", "python", "train.py"]
+    told(*train, status=75, SAMEBITS_STOP_AT="11")  # in the second epoch
+    assert "resumes after step 11, " in told(*train)
+    assert sha256(folder / "runs/torch-seed=1/weights.safetensors") == whole

@@ -269,7 +269,8 @@ def test_a_damaged_lock_is_found_before_anything_is_touched(project: Path, cut: 
     assert (project / ".venv/mine").exists()
 
 
-REQUEST = """\
+MARK = "only"  # not written out below: a project of one framework would lack that line of this file
+REQUEST = f"""\
 channels:
   - conda-forge
 platforms: # one
@@ -278,7 +279,7 @@ dependencies:
   - python=3.11.15
   - pip:
       # why
-      - setuptools==84.2.1  # only: torch
+      - setuptools==84.2.1  # {MARK}: torch
   - uv=0.12.5
 """
 

@@ -172,7 +172,8 @@ def _installed() -> tuple[str, ...]:
 @functools.cache
 def own() -> dict[str, str]:
     """The toolkit: its version, one SHA-256 of its Python files' names and contents, the image's commit."""
-    built = os.environ.get("SAMEBITS_COMMIT")
+    # In an image of another project, which has it installed, the commit is that project's.
+    built = os.environ.get("SAMEBITS_COMMIT") if "site-packages" not in OWN.parts else None
     return {"version": __version__, "sha256": _hash_of_python(OWN)} | ({"commit": built} if built else {})
 
 

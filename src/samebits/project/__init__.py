@@ -1,0 +1,1 @@
+"""What a project needs to be run reproducibly: `samebits init` writes it."""
