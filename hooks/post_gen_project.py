@@ -23,8 +23,10 @@ STAYS_BEHIND = (
     "tests/template",
     "tests/test_wheel.py",
     "tests/tools/test_bench.py",
+    "tests/tools/test_supported.py",
     "tools/bench.py",
     "tools/plain_torch.py",
+    "tools/supported.py",
     "tools/wheel.py",
 )
 # What may lie in a working copy and is in no commit.

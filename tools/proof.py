@@ -78,6 +78,7 @@ PARTS = (
         "two builds by two people, one image digest",
         "make image-reproduce BASE=$(tools/image.py test-base) INTERPRETER=base",
     ),
+    Part("versions", "other versions work, too", "./entrypoint python tools/supported.py"),  # only: template
     Part("bench", "what it costs", "make bench"),  # only: template
 )
 

@@ -31,8 +31,10 @@ STAYS_BEHIND = {
     "tests/template/test_use.py",
     "tests/test_wheel.py",
     "tests/tools/test_bench.py",
+    "tests/tools/test_supported.py",
     "tools/bench.py",
     "tools/plain_torch.py",
+    "tools/supported.py",
     "tools/wheel.py",
 }
 # What belongs to one framework, and stays behind where it was not asked for.

@@ -5,6 +5,8 @@ import hashlib
 import os
 import sys
 import sysconfig
+import tempfile
+import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -61,7 +63,7 @@ class Code:
         }
 
     def _see(self) -> None:
-        new = [path for path in imported() if path not in self._files]
+        new = [path for path in imported() if path not in self._files and not self._is_generated(path)]
         if self.script is not None and self.script not in self._files and _is_users(str(self.script)):
             new.append(self.script)
         for path in new:
@@ -70,11 +72,24 @@ class Code:
         if self._checkout is not None:
             self._tracked = self._tracked and git.has_all(self._checkout[0], new)
 
+    def _is_generated(self, path: Path) -> bool:
+        """Whether the process wrote this code itself, as torch before 2.10 does at each import.
+
+        It has another path each time and is deleted at the end. What wrote it is recorded.
+        """
+        if self._inside(path) or not path.is_relative_to(os.path.realpath(tempfile.gettempdir())):
+            return False
+        try:
+            return path.stat().st_mtime >= _started()
+        except OSError:
+            return True  # deleted already
+
+    def _inside(self, path: Path) -> bool:
+        folders = [self.folder, *(self._checkout or ())[:1]]
+        return any(path.is_relative_to(folder) for folder in folders)
+
     def _name(self, path: Path) -> str:
-        inside = [self.folder, *(self._checkout or ())[:1]]
-        if any(path.is_relative_to(folder) for folder in inside):
-            return os.path.relpath(path, self.folder)
-        return _shortened(path)
+        return os.path.relpath(path, self.folder) if self._inside(path) else _shortened(path)
 
 
 def find_script() -> tuple[Path, Path | None]:
@@ -123,6 +138,15 @@ def imported() -> list[Path]:
     files = (getattr(module, "__file__", None) for module in list(sys.modules.values()))
     chosen = {file for file in files if isinstance(file, str) and _is_users(file)}
     return sorted({path for file in chosen if _is_users(str(path := Path(os.path.realpath(file))))})
+
+
+@functools.cache
+def _started() -> float:
+    """When this process began, in seconds since 1970."""
+    fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+    ticks = int(fields[19])  # from the machine's start to the process's
+    age = time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
+    return time.time() - age
 
 
 def _is_users(file: str) -> bool:

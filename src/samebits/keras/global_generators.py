@@ -57,10 +57,11 @@ TENSORFLOW = Generators(
 
 def _names() -> tuple[str, str]:
     """Under which names Keras keeps its global seed generator, and the seed to make it with."""
-    from keras.src.random.seed_generator import GLOBAL_SEED_GENERATOR
+    from keras.src.random import seed_generator
     from keras.src.utils.rng_utils import GLOBAL_RANDOM_SEED
 
-    return GLOBAL_SEED_GENERATOR, GLOBAL_RANDOM_SEED
+    # Keras 3.10 writes the name where it uses it.
+    return getattr(seed_generator, "GLOBAL_SEED_GENERATOR", "global_seed_generator"), GLOBAL_RANDOM_SEED
 
 
 def _get(name: str) -> Any:

@@ -13,6 +13,7 @@ from typing import Any
 import keras
 import numpy as np
 from keras.src.trainers.data_adapters.data_adapter import DataAdapter
+from packaging.version import Version
 
 from samebits.errors import WrongUse
 from samebits.hashing.batches import batch_digest
@@ -22,6 +23,8 @@ from samebits.rng.moved import moved_generators
 from samebits.rng.seeds import checked, derive_seed, encode, first_63_bits, hasher, seed_step
 from samebits.rng.unseedable import find_generator
 
+# Whether Keras tells a step's last batch beside its first: 3.10 does not.
+ENDS = Version(keras.__version__) >= Version("3.11")
 Batch = tuple[np.ndarray, ...]  # inputs, targets, weights: as far as there are any
 TRIED = 16  # samples, to find out where `augment` draws from
 Augment = Callable[[np.ndarray, np.random.Generator], np.ndarray]
@@ -243,7 +246,7 @@ class Dataset(keras.utils.PyDataset, DataAdapter):
         options.threading.private_threadpool_size = 1
         return tf.data.Dataset.from_generator(self.__iter__, output_signature=signature).with_options(options)
 
-    def _enumerate(self, passes: Any, whole: Callable[[], Iterator[Any]]) -> Iterator[tuple[int, int, Any]]:
+    def _enumerate(self, passes: Any, whole: Callable[[], Iterator[Any]]) -> Iterator[tuple[Any, ...]]:
         """The first and the last number of each step's batches, and where the steps get them from.
 
         In place of Keras's own (`whole`), which would count the batches of a shortened pass from 0 and wait
@@ -254,7 +257,7 @@ class Dataset(keras.utils.PyDataset, DataAdapter):
             return
         left, steps = iter(passes._get_iterator()), passes.steps_per_execution
         for first in range(self._first, len(self), steps):
-            yield first, first + steps - 1, left
+            yield (first, first + steps - 1, left) if ENDS else (first, left)
         if self._first == len(self):
             self.begin_at(self.epoch + 1, 0)
 

@@ -1,7 +1,9 @@
 """Deterministic kernels in torch: switched on, and read back."""
 
+import functools
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -23,9 +25,9 @@ def make_deterministic(*, check: bool = False) -> None:
     `open_run` does it too, and looks before each step whether it is still so. A script needs it where it
     computes something before, or without, a run. What SAMEBITS_ALLOW names stays as it is.
 
-    Also switches Inductor's (torch.compile's) deterministic mode on. Work that has no deterministic kernel
-    raises a RuntimeError which names the operation; `explain` says what to use instead, and so does the last
-    line on stderr when nobody catches it.
+    Also switches Inductor's (torch.compile's) deterministic mode on, where torch has one. Work that has no
+    deterministic kernel raises a RuntimeError which names the operation; `explain` says what to use instead,
+    and so does the last line on stderr when nobody catches it.
 
     Args:
         check: fill memory that torch hands out uninitialised, so that a program that reads it is found out:
@@ -59,7 +61,7 @@ def switch_on() -> dict[str, Switch]:
 def switches() -> dict[str, Switch]:
     """What decides whether torch computes the same bits again, by name."""
     backends: Any = torch.backends  # of modules, which torch makes at run time
-    return {
+    found = {
         "torch.use_deterministic_algorithms": Switch(
             True, lambda: torch.get_deterministic_debug_mode() == 2, torch.use_deterministic_algorithms
         ),
@@ -67,8 +69,12 @@ def switches() -> dict[str, Switch]:
         "torch.backends.cudnn.deterministic": attribute(backends.cudnn, "deterministic", True),
         "torch.backends.mkldnn.deterministic": attribute(backends.mkldnn, "deterministic", True),
         "torch.backends.fp32_precision": Switch(FULL, _precision, _set_precision),
-        "TORCHINDUCTOR_DETERMINISTIC": Switch(True, _inductor, _set_inductor, f"{INDUCTOR}.deterministic"),
     }
+    if _has_inductors():
+        found["TORCHINDUCTOR_DETERMINISTIC"] = Switch(
+            True, _inductor, _set_inductor, f"{INDUCTOR}.deterministic"
+        )
+    return found
 
 
 def _threads() -> Switch:
@@ -78,7 +84,16 @@ def _threads() -> Switch:
     )
 
 
+@functools.cache
+def _has_inductors() -> bool:
+    """Whether this torch has Inductor's deterministic mode; 2.8 has not. Importing Inductor takes seconds."""
+    config = Path(torch.__file__).with_name("_inductor") / "config.py"
+    return "TORCHINDUCTOR_DETERMINISTIC" in config.read_text(encoding="utf-8")
+
+
 def _inductor() -> bool:
+    if not _has_inductors():
+        return False
     if INDUCTOR in sys.modules:
         return bool(sys.modules[INDUCTOR].deterministic)
     # Not imported yet, which takes seconds; this is where its setting will come from.

@@ -56,6 +56,32 @@ def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+GENERATES = """
+import sys, tempfile
+from pathlib import Path
+made = tempfile.TemporaryDirectory()
+Path(made.name, "made_here.py").write_text("")
+sys.path += [made.name, sys.argv[1]]
+import made_here, before
+"""
+
+
+def test_code_that_the_process_writes_itself_is_not_the_users(
+    start: Start, project: Path, tmp_path: Path
+) -> None:
+    """torch 2.8 writes a module into a folder of a new name at each import: its runs were never verified."""
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "before.py").write_text("")
+    (project / "train.py").write_text(GENERATES + SCRIPT)
+    commit(project, "train.py", "helper.py", "later.py")
+    facts = told(start, "train.py", str(other), cwd=project, TMPDIR=str(tmp_path))
+    assert set(facts["files"]) == {"helper.py", "later.py", "train.py", str(other / "before.py")}
+    (project / "train.py").write_text(GENERATES.replace("made_here, before", "made_here") + SCRIPT)
+    commit(project, "train.py")
+    assert told(start, "train.py", str(other), cwd=project, TMPDIR=str(tmp_path))["dirty"] is False
+
+
 def test_a_script_of_another_repository_is_told_by_its_own_commit(start: Start, project: Path) -> None:
     made = commit(project, "train.py", "helper.py", "later.py")
     facts = told(start, "train.py", cwd=project)

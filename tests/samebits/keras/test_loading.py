@@ -304,3 +304,20 @@ def test_two_processes_train_the_same_weights(start: Callable[..., subprocess.Co
     results = json.loads(first.stdout or first.stderr)
     assert results == json.loads(second.stdout or second.stderr)
     assert len({results[way] for way in ("ours", "PyDataset", "arrays", "arrays in order")}) == 4
+
+
+@pytest.mark.parametrize(("ends", "numbers"), [(True, [[5, 5], [6, 6]]), (False, [[5], [6]])])
+def test_what_is_left_of_a_pass_is_counted_as_this_keras_counts(
+    monkeypatch: pytest.MonkeyPatch, ends: bool, numbers: list[list[int]]
+) -> None:
+    """Keras 3.10 takes a step's first batch only. What it takes is what its own iterator gives."""
+    from keras.src.backend.tensorflow.trainer import TFEpochIterator
+
+    from samebits.keras import loading
+
+    data = make()
+    passes = TFEpochIterator(x=data, distribute_strategy=tf.distribute.get_strategy())
+    assert len(next(iter(TFEpochIterator._enumerate_iterator(passes)))) == (3 if loading.ENDS else 2)
+    data.begin_at(0, 5)
+    monkeypatch.setattr(loading, "ENDS", ends)
+    assert [counted for *counted, _ in passes._enumerate_iterator()] == numbers

@@ -224,3 +224,13 @@ def test_what_cannot_be_had_is_told_at_once(held: Callable[[], dict[str, Any]], 
     with pytest.raises(WrongUse, match=words) as caught:
         Held(held(), state)
     assert "\n" not in str(caught.value)
+
+
+def test_keras_3_10_has_the_global_generators_name_in_no_constant(monkeypatch: pytest.MonkeyPatch) -> None:
+    from keras.src.random import seed_generator
+
+    from samebits.keras import global_generators
+
+    now = global_generators._names()
+    monkeypatch.delattr(seed_generator, "GLOBAL_SEED_GENERATOR")
+    assert global_generators._names() == now

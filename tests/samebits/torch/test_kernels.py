@@ -117,3 +117,21 @@ def test_operations_of_gpus_are_explained(operation, hint):
 def test_other_errors_are_not_explained():
     assert explain(RuntimeError("CUDA out of memory")) is None
     assert explain(ValueError("x does not have a deterministic implementation")) is None
+
+
+def test_a_torch_without_inductors_mode_has_no_switch_for_it(start, tmp_path):
+    """torch 2.8: reading or setting it would raise as soon as somebody has imported Inductor."""
+    config = tmp_path / "torch/_inductor/config.py"
+    config.parent.mkdir(parents=True)
+    config.write_text("")
+    code = f"""
+import sys, types
+import torch._inductor.config
+torch.__file__ = {str(config.parents[1] / "__init__.py")!r}
+sys.modules["torch._inductor.config"] = types.ModuleType("config")
+from samebits.torch import kernels
+samebits.torch.make_deterministic()
+print(samebits.torch.determinism()["inductor_deterministic"])
+print("TORCHINDUCTOR_DETERMINISTIC" in kernels.switch_on())
+"""
+    assert printed(start, code) == [False, False]
