@@ -6,7 +6,7 @@
 #
 # Runs in $SIF (samebits.sif) where there is one, otherwise in the clone's own environment. The job's exit status is the
 # command's. A training that the time limit or a preemption interrupts is saved (status 75); the job goes back into the
-# queue and, as the same command, goes on where it was.
+# queue and, as the same command, resumes where it was.
 #SBATCH --job-name=samebits
 #SBATCH --nodes=1
 #SBATCH --ntasks=1

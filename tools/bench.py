@@ -23,7 +23,7 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, get_worker_in
 import samebits.torch
 from samebits._report import Cell, Outcome, print_json, print_table
 from samebits.checkpoint import files
-from samebits.checkpoint.state import Held
+from samebits.checkpoint.state import TrainingState
 from samebits.process.program import run_command
 from samebits.torch import state
 
@@ -235,9 +235,9 @@ def hashing(rounds: int) -> list[Result]:
 class Samples(Dataset[torch.Tensor]):
     """Samples that cost a given time each, spent as a decoder would: busy, drawing nothing global."""
 
-    def __init__(self, size: int, microseconds: float, draws_nothing: bool) -> None:
+    def __init__(self, size: int, microseconds: float, deterministic: bool) -> None:
         self.values = torch.arange(size)
-        self.microseconds, self.draws_nothing = microseconds, draws_nothing
+        self.microseconds, self.deterministic = microseconds, deterministic
 
     def __len__(self) -> int:
         return len(self.values)
@@ -264,14 +264,14 @@ def loading(rounds: int) -> list[Result]:
     """An epoch of our loader against one of torch's, without and with workers."""
     results = []
     for workers in (0, 2):
-        for cost, draws_nothing, size in ((0, False, 20_000), (300, False, 4_000), (0, True, 20_000)):
-            samples = Samples(size, cost, draws_nothing)
+        for cost, deterministic, size in ((0, False, 20_000), (300, False, 4_000), (0, True, 20_000)):
+            samples = Samples(size, cost, deterministic)
             options = {"batch_size": 64, "shuffle": True, "num_workers": workers}
             ours = samebits.torch.loader(samples, seed=0, **options)
             theirs: DataLoader[torch.Tensor] = DataLoader(samples, **options)
             measured = pairs(lambda o=ours: list(o), lambda t=theirs: list(t), rounds)  # type: ignore[misc]
             name = f"loader, {workers} workers, "
-            if draws_nothing:
+            if deterministic:
                 results.append(ratio(name + "draws nothing", "torch's", measured, 1.05))
             elif cost:
                 results.append(ratio(name + f"{cost} µs a sample", "torch's", measured, 1.05))
@@ -297,7 +297,7 @@ def saving(rounds: int) -> list[Result]:
         parameter.grad = torch.ones_like(parameter)
     optimizer.step()
     optimizer.zero_grad()
-    held = Held({"model": model, "optimizer": optimizer}, state)
+    held = TrainingState({"model": model, "optimizer": optimizer}, state)
     with tempfile.TemporaryDirectory(dir=".") as name:  # not in /tmp, which may be memory
         folder = Path(name)
 
@@ -311,7 +311,7 @@ def saving(rounds: int) -> list[Result]:
 
         whole, on_thread = pairs(ours, plain, rounds), pairs(held.capture, plain, rounds)
         size = sum(path.stat().st_size for path in files.find(folder)[0].iterdir())
-    held = Held({"model": model, "optimizer": optimizer}, state)  # without a copy from before
+    held = TrainingState({"model": model, "optimizer": optimizer}, state)  # without a copy from before
     more = peak_memory(held.capture) / size
     return [
         ratio("checkpoint until it is on disk", "torch.save", whole, 1.1),

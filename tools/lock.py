@@ -40,7 +40,7 @@ from packaging.tags import Tag, compatible_tags, cpython_tags
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
 from samebits._files import write_whole
-from samebits.errors import CheckFailed, WrongUse
+from samebits.errors import CheckFailed, UsageError
 from samebits.process.program import run_command
 from differences import Change, changes, table
 from locks_whole import END
@@ -122,12 +122,12 @@ def read_requests() -> list[Request]:
         asks for comes after it.
 
     Raises:
-        WrongUse: a file is missing or malformed, or a version is not exact.
+        UsageError: a file is missing or malformed, or a version is not exact.
     """
     try:
         projects = ["both", "torch", "keras"] if is_marked(ENVIRONMENT.read_text()) else ["both"]
     except OSError as error:
-        raise WrongUse(f"{error.filename}: {error.strerror}; run this in the project's folder") from None
+        raise UsageError(f"{error.filename}: {error.strerror}; run this in the project's folder") from None
     return [read_request(project) for project in projects]
 
 
@@ -139,27 +139,29 @@ def read_request(project: str) -> Request:
         groups = tomllib.loads(select(PROJECT.read_text(), project))["dependency-groups"]
         dev, conda_lock = groups["dev"], groups["conda-lock"]
     except OSError as error:
-        raise WrongUse(f"{error.filename}: {error.strerror}; run this in the project's folder") from None
+        raise UsageError(f"{error.filename}: {error.strerror}; run this in the project's folder") from None
     except (yaml.YAMLError, tomllib.TOMLDecodeError, ValueError) as error:
-        raise WrongUse(f"{ENVIRONMENT}, {COMPILER} or {PROJECT} cannot be read: {error}") from None
+        raise UsageError(f"{ENVIRONMENT}, {COMPILER} or {PROJECT} cannot be read: {error}") from None
     except KeyError as error:
-        raise WrongUse(f"{PROJECT}: [dependency-groups] needs `dev` and `conda-lock`; no {error}") from None
+        raise UsageError(f"{PROJECT}: [dependency-groups] needs `dev` and `conda-lock`; no {error}") from None
     try:
         dependencies = environment["dependencies"]
         conda = sorted(re.sub(r"\s+", "", entry) for entry in dependencies if isinstance(entry, str))
         [pip] = [list(entry["pip"]) for entry in dependencies if isinstance(entry, dict)]
         channels, platforms = list(environment["channels"]), list(environment["platforms"])
     except (KeyError, TypeError, ValueError):
-        raise WrongUse(
+        raise UsageError(
             f"{ENVIRONMENT}: expected `channels`, `platforms` and `dependencies` with one `pip:` list in it"
         ) from None
     if platforms != [CONDA_PLATFORM]:
-        raise WrongUse(f"{ENVIRONMENT}: platforms is {platforms}; the wheels are for [{CONDA_PLATFORM}] only")
+        raise UsageError(
+            f"{ENVIRONMENT}: platforms is {platforms}; the wheels are for [{CONDA_PLATFORM}] only"
+        )
     matches = (re.fullmatch(r"([\w-]+)==?([\d.]+)", entry) for entry in conda)
     versions = {match[1]: match[2] for match in matches if match}
     for name in ("python", "uv"):
         if versions.get(name, "").count(".") != 2:
-            raise WrongUse(f"{ENVIRONMENT}: `{name}` needs an exact version, as in `- {name}=1.2.3`")
+            raise UsageError(f"{ENVIRONMENT}: `{name}` needs an exact version, as in `- {name}=1.2.3`")
     return Request(
         project=project,
         conda={"channels": channels, "platforms": platforms, "dependencies": conda},
@@ -176,16 +178,16 @@ def exact(requirements: Iterable[object], where: Path) -> list[str]:
     """Normalise requirements and sort them.
 
     Raises:
-        WrongUse: one of them is malformed or leaves its version open.
+        UsageError: one of them is malformed or leaves its version open.
     """
     normal = []
     for text in requirements:
         try:
             requirement = Requirement(str(text))
         except InvalidRequirement:
-            raise WrongUse(f"{where}: `{text}` is not a requirement; write it as NAME==VERSION") from None
+            raise UsageError(f"{where}: `{text}` is not a requirement; write it as NAME==VERSION") from None
         if [s.operator for s in requirement.specifier] != ["=="] or str(requirement.specifier).endswith("*"):
-            raise WrongUse(f"{where}: `{text}` leaves its version open; write {requirement.name}==VERSION")
+            raise UsageError(f"{where}: `{text}` leaves its version open; write {requirement.name}==VERSION")
         requirement.name = canonicalize_name(requirement.name)
         normal.append(str(requirement))
     return sorted(normal)
@@ -227,7 +229,7 @@ class Uv:
     def __init__(self, version: str) -> None:
         here = Path(sys.executable).with_name("uv")
         if not here.exists():
-            raise WrongUse(f"{here} is missing; run `make env` first")
+            raise UsageError(f"{here} is missing; run `make env` first")
         self.words = [str(here)]
         found = run([str(here), "--version"], "uv does not start").split()[1]
         if found != version:  # environment.yml was changed since: that uv, in its own cached environment
@@ -576,7 +578,7 @@ def mark_rows(rows: dict[str, list[str]]) -> str:
 def make(requests: Sequence[Request], conda: str | None, upgrade: bool, dry_run: bool, json_: bool) -> None:
     """Solve what is asked for, show which versions change, then write what changed."""
     if conda and not shutil.which(conda):
-        raise WrongUse(f"--conda {conda}: no such program; give the path of conda, mamba or micromamba")
+        raise UsageError(f"--conda {conda}: no such program; give the path of conda, mamba or micromamba")
     request = requests[0]
     uv = Uv(request.uv)
     what = {

@@ -17,7 +17,7 @@ from typing import Any
 import click
 
 from samebits._files import write_whole
-from samebits.errors import WrongUse
+from samebits.errors import UsageError
 from samebits.process.program import run_command
 
 ROOT = Path(__file__).parents[1]
@@ -56,7 +56,7 @@ def group() -> None:
 def lab(port: int | None, framework: str) -> None:
     """Start JupyterLab; Ctrl-C or SIGTERM ends it with its kernels."""
     if not os.environ.get("SAMEBITS_ENTRYPOINT"):
-        raise WrongUse(
+        raise UsageError(
             f"kernels get their environment from the server: start it with `make -C {ROOT} notebook`"
         )
     if port is not None:
@@ -80,14 +80,14 @@ def require_free(port: int) -> None:
     """Jupyter's own message about a taken port goes under in its log.
 
     Raises:
-        WrongUse: nobody can listen on the port.
+        UsageError: nobody can listen on the port.
     """
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((LOOPBACK, port))
         except OSError as error:
-            raise WrongUse(
+            raise UsageError(
                 f"cannot listen on {LOOPBACK}:{port}: {error.strerror}; name another PORT"
             ) from None
 
@@ -162,7 +162,7 @@ def stripped(text: str, path: Path) -> str:
     try:
         notebook = nbformat.reads(text, as_version=4)
     except ValueError as error:
-        raise WrongUse(f"{path} is not a notebook: {str(error).splitlines()[0]}") from None
+        raise UsageError(f"{path} is not a notebook: {str(error).splitlines()[0]}") from None
     notebook.metadata = {"kernelspec": KERNELSPEC}
     for cell in notebook.cells:
         cell.metadata = {}

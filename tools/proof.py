@@ -1,6 +1,6 @@
 """Run everything, part by part; a part that has passed on this very tree is not run again.
 
-Results lie in .proof/, one file a part, so that an interrupted proof goes on where it stopped.
+Results lie in .proof/, one file a part, so that an interrupted proof resumes where it stopped.
 """
 
 import hashlib

@@ -29,7 +29,7 @@ from packageurl import PackageURL
 
 from samebits import __version__
 from samebits._files import write_whole
-from samebits.errors import CheckFailed, WrongUse
+from samebits.errors import CheckFailed, UsageError
 from samebits.process.program import run_command
 from only import select
 
@@ -80,7 +80,7 @@ def base() -> Component:
     """The base image that the Dockerfile names, by digest."""
     match = BASE.search(DOCKERFILE.read_text())
     if match is None:
-        raise WrongUse(f"{DOCKERFILE}: `ARG BASE=` names no NAME:TAG@sha256:DIGEST")
+        raise UsageError(f"{DOCKERFILE}: `ARG BASE=` names no NAME:TAG@sha256:DIGEST")
     where = {"repository_url": match["name"], "tag": match["tag"]}
     purl = PackageURL("oci", name=match["name"].rpartition("/")[2], version=match["digest"], qualifiers=where)
     sha256 = match["digest"].removeprefix("sha256:")
@@ -91,14 +91,14 @@ def made() -> str:
     """The text of sbom.cdx.json.
 
     Raises:
-        WrongUse: a file that it is made of is missing or malformed.
+        UsageError: a file that it is made of is missing or malformed.
     """
     try:
         project = tomllib.loads(PROJECT.read_text())["project"]
         name, version = project["name"], project.get("version", __version__)
         parts = [base(), *conda(), *wheels()]
     except OSError as error:
-        raise WrongUse(f"{error.filename}: {error.strerror}; run this in the project's folder") from None
+        raise UsageError(f"{error.filename}: {error.strerror}; run this in the project's folder") from None
     except (
         tomllib.TOMLDecodeError,
         yaml.YAMLError,
@@ -107,7 +107,7 @@ def made() -> str:
         ValueError,
         AttributeError,
     ) as error:
-        raise WrongUse(
+        raise UsageError(
             f"{PROJECT} or {CONDA} cannot be read: {error}; `make lock` writes the locks"
         ) from None
     bom = Bom(components=parts)

@@ -24,7 +24,7 @@ import click
 
 from samebits._files import sha256_file, write_whole
 from samebits._tables import Cell, print_table
-from samebits.errors import CheckFailed, WrongUse
+from samebits.errors import CheckFailed, UsageError
 from samebits.fingerprint.cpu import processor
 from samebits.process.portable_versions import SHOWN
 from samebits.process.program import run_command
@@ -182,7 +182,7 @@ def try_row(row: Row, wheel: Path) -> Result:
     """Install a row's versions and train with them.
 
     Raises:
-        WrongUse: the disk is too full, or no package index answers.
+        UsageError: the disk is too full, or no package index answers.
     """
     result = Result(row.name, row.python, dict(row.asked), date=time.strftime("%Y-%m-%d"))
     python = interpreter(row.python)
@@ -215,7 +215,7 @@ def install(environment: Path, python: str, packages: list[str]) -> str:
         "no wheel" where one of the packages has none for this Python, else "".
 
     Raises:
-        WrongUse: uv failed for another reason; names it.
+        UsageError: uv failed for another reason; names it.
     """
     own = {"UV_CACHE_DIR": str(WORK / "uv"), "UV_PYTHON_DOWNLOADS": "never"}
     variables = {**own, **{name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}}
@@ -226,7 +226,7 @@ def install(environment: Path, python: str, packages: list[str]) -> str:
             if lacks_wheel(done.stderr):
                 return "no wheel"
             message = " ".join(done.stderr.split())
-            raise WrongUse(f"uv cannot install {' '.join(packages[1:]) or packages[0]}: {message[-300:]}")
+            raise UsageError(f"uv cannot install {' '.join(packages[1:]) or packages[0]}: {message[-300:]}")
     return ""
 
 
@@ -332,7 +332,7 @@ def _make_room() -> None:
     if shutil.disk_usage(WORK).free < ROOM:
         shutil.rmtree(WORK / "uv", ignore_errors=True)
     if (free := shutil.disk_usage(WORK).free) < ROOM:
-        raise WrongUse(f"{free / 1e9:.0f} GB are free in {WORK}, and an environment needs {ROOM / 1e9:.0f}")
+        raise UsageError(f"{free / 1e9:.0f} GB are free in {WORK}, and an environment needs {ROOM / 1e9:.0f}")
 
 
 def recorded(row: Row) -> Result | None:
@@ -356,11 +356,11 @@ def write_page(page: Path, table: str) -> None:
     """Put a table between a page's two marks.
 
     Raises:
-        WrongUse: the page lacks a mark.
+        UsageError: the page lacks a mark.
     """
     text = page.read_text(encoding="utf-8")
     if text.count(BEGIN) != 1 or text.count(END) != 1:
-        raise WrongUse(f"{page} must have the lines `{BEGIN.strip()}` and `{END.strip()}`, once each")
+        raise UsageError(f"{page} must have the lines `{BEGIN.strip()}` and `{END.strip()}`, once each")
     before, rest = text.split(BEGIN)
     write_whole(page, before + BEGIN + "\n" + table + "\n" + END + rest.split(END)[1])
 

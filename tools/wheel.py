@@ -16,7 +16,7 @@ from pathlib import Path
 import click
 
 from samebits._files import sha256_file
-from samebits.errors import WrongUse
+from samebits.errors import UsageError
 from samebits.process.program import run_command
 
 ROOT = Path(__file__).parents[1]
@@ -28,7 +28,7 @@ def build(folder: Path) -> Path:
     """Build the wheel into a folder.
 
     Raises:
-        WrongUse: there is no commit, or its files make no wheel.
+        UsageError: there is no commit, or its files make no wheel.
     """
     time = _git("log", "-1", "--format=%ct").decode().strip()
     archive = _git("archive", "--format=tar", "HEAD", "--", *SOURCES)
@@ -47,7 +47,9 @@ def build(folder: Path) -> Path:
         )
         wheels = list(made.glob("*.whl"))
         if done.returncode or len(wheels) != 1:
-            raise WrongUse(f"no wheel was built: {(done.stderr.strip().splitlines() or ['no message'])[-1]}")
+            raise UsageError(
+                f"no wheel was built: {(done.stderr.strip().splitlines() or ['no message'])[-1]}"
+            )
         folder.mkdir(parents=True, exist_ok=True)
         return Path(shutil.copy(wheels[0], folder))
 
@@ -56,7 +58,7 @@ def _git(*words: str) -> bytes:
     done = subprocess.run(["git", "-C", str(ROOT), *words], capture_output=True)
     if done.returncode:
         message = done.stderr.decode(errors="replace").strip().splitlines()
-        raise WrongUse(f"the wheel is built from a git commit: {(message or ['git failed'])[-1]}")
+        raise UsageError(f"the wheel is built from a git commit: {(message or ['git failed'])[-1]}")
     return done.stdout
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from samebits._lazy import lazy
 
 if TYPE_CHECKING:  # for type checkers and editors; at run time the table below serves
-    from samebits.errors import CheckFailed, SamebitsError, WrongUse
+    from samebits.errors import CheckFailed, SamebitsError, UsageError
     from samebits.fingerprint.data import data_sha256
     from samebits.rng.isolation import isolated_rng, stream
     from samebits.rng.seeds import derive_seed, seed_everything
@@ -16,7 +16,7 @@ __version__ = "0.1.0"
 __all__ = [
     "CheckFailed",
     "SamebitsError",
-    "WrongUse",
+    "UsageError",
     "data_sha256",
     "derive_seed",
     "isolated_rng",
@@ -32,7 +32,7 @@ __getattr__, __dir__ = lazy(
     {
         "CheckFailed": "errors",
         "SamebitsError": "errors",
-        "WrongUse": "errors",
+        "UsageError": "errors",
         "data_sha256": "fingerprint.data",
         "derive_seed": "rng.seeds",
         "isolated_rng": "rng.isolation",

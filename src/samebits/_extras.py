@@ -3,7 +3,7 @@
 import importlib.util
 
 from samebits import _excepthook
-from samebits.errors import WrongUse
+from samebits.errors import UsageError
 
 CORE = ("click", "numpy", "packaging", "rich", "threadpoolctl")  # pyproject.toml's dependencies
 EXTRAS = {  # module: the extra of pyproject.toml that brings it
@@ -17,7 +17,7 @@ EXTRAS = {  # module: the extra of pyproject.toml that brings it
 }
 
 
-class MissingPackage(WrongUse, ModuleNotFoundError):  # noqa: N818
+class MissingPackage(UsageError, ModuleNotFoundError):  # noqa: N818
     """A package is needed that is not installed; the text names the extra of samebits that brings it."""
 
     def __init__(self, line: str) -> None:

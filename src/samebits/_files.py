@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import BinaryIO
 
-from samebits.errors import WrongUse
+from samebits.errors import UsageError
 
 CHUNK = 1 << 20  # bytes; larger reads gain nothing once a chunk outgrows the L2 cache
 
@@ -26,7 +26,7 @@ def write_whole(path: str | os.PathLike[str], content: str | bytes | Iterable[by
         The SHA-256 of what was written, as 64 hexadecimal digits.
 
     Raises:
-        WrongUse: the disk is full or the folder cannot be written; nothing is left behind.
+        UsageError: the disk is full or the folder cannot be written; nothing is left behind.
     """
     path = Path(path)
     try:
@@ -42,10 +42,10 @@ def cannot_look(error: OSError) -> str | None:
     return f"{error.filename} cannot be looked at: {error.strerror}"
 
 
-def cannot_write(path: Path, error: OSError) -> WrongUse:
+def cannot_write(path: Path, error: OSError) -> UsageError:
     """The one line for a full disk, a read-only file system or a folder of somebody else's."""
     mend = "make room there or name" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "name"
-    return WrongUse(f"cannot write {path}: {error.strerror}; {mend} another folder")
+    return UsageError(f"cannot write {path}: {error.strerror}; {mend} another folder")
 
 
 def _write_whole(path: Path, content: str | bytes | Iterable[bytes | memoryview]) -> str:

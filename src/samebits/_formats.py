@@ -1,6 +1,6 @@
 """The format of manifests, checkpoints and golden.toml; a reader refuses every other one."""
 
-from samebits.errors import WrongUse
+from samebits.errors import UsageError
 
 FORMAT = 2
 LAST_READER = {1: "e251841"}  # an older format, and samebits' last commit that reads it
@@ -15,10 +15,10 @@ def refuse_other(what: object, found: object, then: str = "") -> None:
         then: what else the user can do.
 
     Raises:
-        WrongUse: it is not this version's format.
+        UsageError: it is not this version's format.
     """
     if found == FORMAT and not isinstance(found, bool):
         return
     commit = LAST_READER.get(found) if isinstance(found, int) else None
     reader = f": samebits' last commit that reads it is {commit}" if commit else ""
-    raise WrongUse(f"{what} has format {found!r}, this version of samebits reads {FORMAT}{reader}{then}")
+    raise UsageError(f"{what} has format {found!r}, this version of samebits reads {FORMAT}{reader}{then}")

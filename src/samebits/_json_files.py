@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from samebits.errors import WrongUse
+from samebits.errors import UsageError
 
 DEEPEST = 100  # lists and tables within each other; a manifest has five, a checkpoint a dozen
 DIGITS = 300  # of a whole number: more fit into no float
@@ -58,7 +58,7 @@ class Content(dict[str, Any]):
         path: the file, which the line names.
 
     Raises:
-        WrongUse: from `content[name]`, when there is no such name.
+        UsageError: from `content[name]`, when there is no such name.
     """
 
     def __init__(self, values: Mapping[str, Any], path: Path) -> None:
@@ -66,7 +66,7 @@ class Content(dict[str, Any]):
         self.path = path
 
     def __missing__(self, name: str) -> Any:
-        raise WrongUse(f"{self.path} has no {name!r}: it is damaged, or samebits did not write it")
+        raise UsageError(f"{self.path} has no {name!r}: it is damaged, or samebits did not write it")
 
 
 def read_json(path: Path) -> Any:
@@ -115,15 +115,15 @@ def check(values: Mapping[str, Any], shapes: Mapping[str, Shape], what: object, 
         whole: all names must be there; else what is missing is its reader's business, see `Content`.
 
     Raises:
-        WrongUse: naming the first value of another shape.
+        UsageError: naming the first value of another shape.
     """
     for name, (words, has) in shapes.items():
         if whole and name not in values:
-            raise WrongUse(f"{what} has no {name!r}: it is damaged, or samebits did not write it")
+            raise UsageError(f"{what} has no {name!r}: it is damaged, or samebits did not write it")
         if name in values and not has(values[name]):
             shown = repr(values[name])
             shown = shown if len(shown) <= 60 else f"{shown[:60]}…"
-            raise WrongUse(f"{what}: {name} is {shown}; it must be {words}")
+            raise UsageError(f"{what}: {name} is {shown}; it must be {words}")
 
 
 def _whole(text: str) -> int:

@@ -13,7 +13,7 @@ class SamebitsError(Exception):
         return [f"samebits: {printable(self)}"]
 
 
-class WrongUse(SamebitsError):  # noqa: N818 - reads as what it is at every `raise`
+class UsageError(SamebitsError):
     """A wrong option, file, folder or environment: exit status 2."""
 
     status = 2

@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from samebits import _extras
-from samebits.errors import WrongUse
+from samebits.errors import UsageError
 
 if TYPE_CHECKING:  # these rooms lie above this file
     from samebits.checkpoint.state import Kind
@@ -87,7 +87,7 @@ class Framework(Protocol):
         """The kind of device that trains, "cpu" or "cuda", for "auto", "cpu" or "cuda".
 
         Raises:
-            WrongUse: a GPU was asked for and there is none.
+            UsageError: a GPU was asked for and there is none.
         """
 
     def device_facts(self, kind: str) -> dict[str, str]:
@@ -97,7 +97,7 @@ class Framework(Protocol):
         """Switch deterministic kernels on; `check` also fills uninitialised memory, where that is possible.
 
         Raises:
-            WrongUse: the framework is set up in a way that cannot repeat.
+            UsageError: the framework is set up in a way that cannot repeat.
         """
 
     def switch_on(self) -> "dict[str, Switch]":
@@ -113,21 +113,21 @@ class Framework(Protocol):
         """Write a model's weights as safetensors, whole or not at all; returns the file's SHA-256.
 
         Raises:
-            WrongUse: the model has no weights or some that cannot be stored, or the file cannot be written.
+            UsageError: the model has no weights or some that cannot be stored, or the file cannot be written.
         """
 
     def hash_weights(self, model: Any) -> str:
         """The SHA-256 of the file that `save_weights` would write.
 
         Raises:
-            WrongUse: as `save_weights`.
+            UsageError: as `save_weights`.
         """
 
     def tensors(self, model: Any) -> "dict[str, Tensor]":
         """Each of a model's weights, described under its canonical name. Nothing is copied yet.
 
         Raises:
-            WrongUse: the model is of another kind, or has a weight that cannot be stored.
+            UsageError: the model is of another kind, or has a weight that cannot be stored.
         """
 
 
@@ -144,7 +144,7 @@ class State(Protocol):
     KNOWN: tuple[str, ...]
     """How the names of modules begin whose objects are known to be no follower of evaluation."""
 
-    def lacking(self, held: Mapping[str, Any]) -> str | None:
+    def missing(self, held: Mapping[str, Any]) -> str | None:
         """What the held objects need and what is not held or not made, in words; None when all is there."""
 
     def watch(self, held: Mapping[str, Any]) -> None:
@@ -165,7 +165,7 @@ class State(Protocol):
     def make_tensor(self, node: Mapping[str, Any], stored: "Stored") -> Any:
         """The tensor that `snapshot` copied."""
 
-    def unplaceable(self, loader: Any) -> str | None:
+    def why_not_resumable(self, loader: Any) -> str | None:
         """Why a loader cannot be one of a run that holds something, in words; None when it can."""
 
     def watches_evaluation(self, held: Mapping[str, Any]) -> list[str]:
@@ -215,7 +215,7 @@ def load_toolkit(framework: str) -> Framework:
         framework: "torch" or "keras".
 
     Raises:
-        WrongUse: samebits knows no such framework, or it is not installed here.
+        UsageError: samebits knows no such framework, or it is not installed here.
     """
     return cast(Framework, _load(framework))
 
@@ -224,7 +224,7 @@ def load_state(framework: str) -> State:
     """The `state` module of a framework's room.
 
     Raises:
-        WrongUse: as `load_toolkit`.
+        UsageError: as `load_toolkit`.
     """
     return cast(State, _load(framework, "state"))
 
@@ -234,12 +234,12 @@ def _load(framework: str, file: str = "") -> ModuleType:
         if framework in FRAMEWORKS and importlib.util.find_spec(f"samebits.{framework}"):
             _extras.need(FRAMEWORKS[framework].module)
         if not there:
-            raise WrongUse(
+            raise UsageError(
                 "no framework is installed: `pip install 'samebits[torch]'`, or samebits[keras], brings one"
             )
         known = " or ".join(map(repr, there))
         what = "is not installed here" if framework in FRAMEWORKS else "is none that samebits knows"
-        raise WrongUse(f"framework {framework!r} {what}: give one of those installed, {known}")
+        raise UsageError(f"framework {framework!r} {what}: give one of those installed, {known}")
     return importlib.import_module(".".join(filter(None, ("samebits", framework, file))))
 
 

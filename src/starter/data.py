@@ -28,15 +28,15 @@ def load_digits(path: Path | None = None) -> tuple[Split, Split]:
     """Read the training and the test split; which sample is in which never changes, whatever the run's seed.
 
     Raises:
-        WrongUse: the file is missing, is a folder, or its bytes are not the ones that the golden hashes were
-            made with.
+        UsageError: the file is missing, is a folder, or its bytes are not the ones that the golden hashes
+            were made with.
     """
     path = path or shipped_file()
     if path.is_dir():
-        raise samebits.WrongUse(f"--data {path} is a folder; expected the digits' file")
+        raise samebits.UsageError(f"--data {path} is a folder; expected the digits' file")
     sha256 = samebits.data_sha256(path)
     if sha256 != SHA256:
-        raise samebits.WrongUse(
+        raise samebits.UsageError(
             f"the data file {path} has changed: its sha256 is {sha256[:16]}…, expected {SHA256[:16]}…; "
             "restore it, or write the new hash into starter/data.py"
         )
@@ -51,7 +51,7 @@ def shipped_file() -> Path:
     """The file inside the installed scikit-learn, found without the second that importing it takes."""
     package = importlib.util.find_spec("sklearn")
     if package is None or package.origin is None:
-        raise samebits.WrongUse(
+        raise samebits.UsageError(
             "scikit-learn is not installed, and the digits come with it; run `make env` or see --data"
         )
     return Path(package.origin).parent / "datasets" / "data" / "digits.csv.gz"

@@ -40,7 +40,7 @@ def train(settings: Settings) -> None:
             verbose=0,
             validation_data=(test_split.images, test_split.labels),
             validation_freq=settings.evaluated_epochs(),
-            callbacks=[samebits.keras.RunLog(run, train_set)],  # an interrupted run goes on where it was
+            callbacks=[samebits.keras.RunLog(run, train_set)],  # an interrupted run resumes where it was
         )
         run.finish(model)
 

@@ -52,7 +52,7 @@ def train(settings: Settings) -> None:
             model = Net(settings.dropout).to(device)
         optimizer = torch.optim.AdamW(model.parameters(), lr=settings.learning_rate)
 
-        run.hold(model=model, optimizer=optimizer)  # in checkpoints: an interrupted run goes on where it was
+        run.checkpoint(model=model, optimizer=optimizer)  # an interrupted run resumes where it was
         for epoch in run.epochs(settings.epochs):
             model.train()
             for images, labels in run.batches(train_loader):

@@ -152,7 +152,7 @@ def test_a_stop_saves_the_training_and_the_next_start_goes_on(
     assert "SIGTERM: saved after step" in one_line(run(docker, "logs", one).stderr)
     if init:  # once is enough
         return
-    # The next start goes on, to the bits of a training that nobody stopped.
+    # The next start continues, to the bits of a training that nobody stopped.
     again = contain(*command, options=(*init, *as_caller(folder)))
     assert "resumes after step" in again.stdout, again.stderr
     whole = start(*command, "--run", tmp_path / "whole" / "run")

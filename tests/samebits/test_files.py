@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from samebits import WrongUse
+from samebits import UsageError
 from samebits._files import cannot_write, sha256_file, write_whole
 
 
@@ -40,7 +40,7 @@ def test_files_get_the_mode_that_the_umask_gives(tmp_path):
 
 
 def test_a_place_that_cannot_be_written_is_one_line():
-    with pytest.raises(WrongUse, match=r"^cannot write /dev/full/x: Not a directory; name another folder$"):
+    with pytest.raises(UsageError, match=r"^cannot write /dev/full/x: Not a directory; name another folder$"):
         write_whole("/dev/full/x", "")
 
 

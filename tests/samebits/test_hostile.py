@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from tests.conftest import FRAMEWORKS, ROOT
 
-from samebits import WrongUse, open_run
+from samebits import UsageError, open_run
 from samebits._formats import FORMAT
 from samebits._printable import printable
 from samebits.checkpoint import files
@@ -163,7 +163,7 @@ def test_a_hash_leads_no_former_run_elsewhere(tmp_path: Path) -> None:
         (tmp_path / name / "manifest.json").write_text(
             json.dumps({"format": FORMAT, "weights_sha256": sha256})
         )
-    with pytest.raises(WrongUse, match=r"weights_sha256 is '../../x'; it must be 64 hexadecimal digits"):
+    with pytest.raises(UsageError, match=r"weights_sha256 is '../../x'; it must be 64 hexadecimal digits"):
         put_in_place(tmp_path / "new", tmp_path / "run", "b" * 64)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["new", "run"]
 
@@ -215,7 +215,7 @@ def entry(**values: Any) -> dict[str, Any]:
 def test_weights(capfd: pytest.CaptureFixture[str], tmp_path: Path, content: bytes) -> None:
     (tmp_path / "weights.safetensors").write_bytes(content)
     (tmp_path / "metrics.jsonl").write_text('{"loss": 1.0}\n')
-    with pytest.raises(WrongUse, match=r"weights.safetensors is not a (whole )?safetensors file"):
+    with pytest.raises(UsageError, match=r"weights.safetensors is not a (whole )?safetensors file"):
         check_run(tmp_path)
 
 
@@ -234,7 +234,7 @@ def test_a_type_that_nobody_knows_is_compared_by_its_bytes(tmp_path: Path) -> No
 def test_metrics(tmp_path: Path, line: str) -> None:
     (tmp_path / "weights.safetensors").write_bytes(weights({"w": entry()}))
     (tmp_path / "metrics.jsonl").write_text(f'{{"loss": NaN}}\n{line}\n')
-    with pytest.raises(WrongUse, match=r"metrics.jsonl is not a file of JSON lines"):
+    with pytest.raises(UsageError, match=r"metrics.jsonl is not a file of JSON lines"):
         check_run(tmp_path)
 
 
@@ -265,14 +265,14 @@ def test_golden_entries(tmp_path: Path, name: str) -> None:
         if right:
             golden.read(path)
             continue
-        with pytest.raises(WrongUse, match=r"golden.toml, \[torch-cpu"):
+        with pytest.raises(UsageError, match=r"golden.toml, \[torch-cpu"):
             golden.read(path)
     path.write_text("torch-cpu = 1")
-    with pytest.raises(WrongUse, match="torch-cpu is 1; it must be a table"):
+    with pytest.raises(UsageError, match="torch-cpu is 1; it must be a table"):
         golden.read(path)
     for content in (b"\xff", b"a = " + DEEP.encode(), b"[a]\n[a]\n"):
         path.write_bytes(content)
-        with pytest.raises(WrongUse, match="is not valid TOML"):
+        with pytest.raises(UsageError, match="is not valid TOML"):
             golden.read(path)
 
 
@@ -301,14 +301,14 @@ def test_any_value_at_any_place_of_a_checkpoint(tmp_path: Path, name: str) -> No
         working = interrupted(tmp_path / f"run{at}", CONTENT | {name: value})
         try:
             found = find_checkpoint(working, "auto")
-        except WrongUse:
+        except UsageError:
             refused += 1
         else:
             assert found is not None
             assert type(found.content[name]) is type(CONTENT[name])
     assert refused >= len(VALUES) - 9
     lacking = interrupted(tmp_path / "lacking", {key: CONTENT[key] for key in CONTENT if key != name})
-    with pytest.raises(WrongUse, match=f"has no '{name}'"):
+    with pytest.raises(UsageError, match=f"has no '{name}'"):
         read_all(lacking)
 
 
@@ -358,9 +358,9 @@ def test_the_state_of_generators(state: Any) -> None:
         def make_tensor(node: Any, stored: Any) -> Any:
             return node["no such"]
 
-    one = state.Held.__new__(state.Held)
+    one = state.TrainingState.__new__(state.TrainingState)
     one.toolkit = Toolkit  # type: ignore[assignment]
-    with pytest.raises(WrongUse, match="cannot be taken back"):
+    with pytest.raises(UsageError, match="cannot be taken back"):
         one.restore_generators({"generators": {"python": state, "numpy": None, "framework": None}}, {})
 
 
@@ -371,7 +371,7 @@ def test_a_damaged_golden_file_is_named_before_the_training(
     (tmp_path / "golden.toml").write_text("torch-cpu = 1")
     monkeypatch.setattr("samebits.run.run.find_root", lambda: tmp_path)
     with (
-        pytest.raises(WrongUse, match="torch-cpu is 1; it must be a table"),
+        pytest.raises(UsageError, match="torch-cpu is 1; it must be a table"),
         open_run(Settings(), framework=FRAMEWORKS[0], folder=tmp_path / "run"),
     ):
         pass

@@ -238,5 +238,5 @@ def test_a_process_that_bypassed_the_entrypoint_is_told_the_right_command(tmp_pa
 )
 def test_other_data_is_refused_before_it_is_parsed(tmp_path, content):
     (tmp_path / "digits.csv.gz").write_bytes(content)
-    with pytest.raises(samebits.WrongUse, match="has changed: its sha256 is"):
+    with pytest.raises(samebits.UsageError, match="has changed: its sha256 is"):
         load_digits(tmp_path / "digits.csv.gz")

@@ -169,7 +169,7 @@ def test_the_same_request_gives_the_same_bytes(project: Path) -> None:
 
 
 def test_a_change_under_pip_moves_only_what_it_must(project: Path) -> None:
-    """And what it leaves, it leaves at an older version too; a wrong hash is mended."""
+    """And what it leaves, it leaves at an older version too; a wrong hash is fixed."""
     older = re.sub(r"(?m)^pillow==\S+ \S+", "pillow==12.1.0 --hash=sha256:0", PIP_TEXT)
     (project / PIP).write_text(older)
     replace(project / "environment.yml", "- threadpoolctl==3.8.0\n", "- threadpoolctl==3.6.0\n")

@@ -1,4 +1,4 @@
-"""`make proof` goes on where it was interrupted, and never takes a failed or an outdated part for shown."""
+"""`make proof` resumes where it was interrupted, and never takes a failed or an outdated part for shown."""
 
 import importlib.util
 import sys

@@ -12,7 +12,7 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 from tests.conftest import ROOT
 
-from samebits.errors import WrongUse
+from samebits.errors import UsageError
 from samebits.process.portable_versions import SHOWN
 
 
@@ -84,7 +84,7 @@ def test_a_table_is_written_between_the_marks_only(supported, tmp_path):
         supported.write_page(page, table)
         assert page.read_text() == f"before\n{supported.BEGIN}\n{table}\n{supported.END}after\n"
     page.write_text("no marks\n")
-    with pytest.raises(WrongUse, match="once each"):
+    with pytest.raises(UsageError, match="once each"):
         supported.write_page(page, table)
     assert page.read_text() == "no marks\n"
 

@@ -5,7 +5,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from samebits.errors import WrongUse
+from samebits.errors import UsageError
 from samebits.hashing.weights import Tensor
 
 TAG = "$"  # an object with this key stands for what JSON has no notation for
@@ -31,7 +31,7 @@ def encode(value: Any, path: str, tensors: dict[str, Tensor], leaf: Leaf) -> Any
             that goes with it under its name; None when it does not know it either.
 
     Raises:
-        WrongUse: naming the place of what cannot be stored.
+        UsageError: naming the place of what cannot be stored.
     """
     kind = type(value)
     if value is None or kind in (bool, int, str):
@@ -56,13 +56,13 @@ def encode(value: Any, path: str, tensors: dict[str, Tensor], leaf: Leaf) -> Any
         keys = [encode(key, f"{path} (a key)", tensors, leaf) for key in value]
         return {TAG: kind.__name__, "items": [list(pair) for pair in zip(keys, items.values(), strict=True)]}
     if (found := leaf(path, value)) is None:
-        raise WrongUse(
+        raise UsageError(
             f"{path} is of type {kind.__module__}.{kind.__qualname__}, which a checkpoint cannot hold: only "
             "numbers, text, tensors, and lists and dictionaries of these"
         )
     node, name, tensor = found
     if name in tensors:
-        raise WrongUse(f"two tensors of the state have one name, {name!r}: rename a key")
+        raise UsageError(f"two tensors of the state have one name, {name!r}: rename a key")
     tensors[name] = tensor
     return {**node, "tensor": name}
 

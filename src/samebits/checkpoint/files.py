@@ -21,14 +21,14 @@ from samebits._files import cannot_write, flush_file, sha256_file
 from samebits._formats import FORMAT, refuse_other
 from samebits._json_files import COUNT, SHA256, Content, read_json
 from samebits._json_files import check as check_shape
-from samebits.errors import WrongUse
+from samebits.errors import UsageError
 from samebits.hashing.weights import Stored, Tensor, read_header, save_tensors
 
 TENSORS, STATE = "tensors.safetensors", "state.json"
 NAME = re.compile(r"step-(\d{8,})")
 
 
-class Damaged(WrongUse):
+class Damaged(UsageError):  # noqa: N818 - reads as what it is at every `raise`
     """A checkpoint is not as it was written.
 
     Attributes:
@@ -38,7 +38,7 @@ class Damaged(WrongUse):
     def __init__(self, path: Path, how: str) -> None:
         self.what = f"{path} {how}"
         super().__init__(
-            f"{self.what}; --resume previous goes on from the newest whole checkpoint before it, --resume "
+            f"{self.what}; --resume previous continues from the newest whole checkpoint before it, --resume "
             "never begins anew; neither deletes anything"
         )
 
@@ -67,7 +67,7 @@ def write(folder: Path, step: int, content: Mapping[str, Any], tensors: Mapping[
         tensors: read here one by one, and not copied.
 
     Raises:
-        WrongUse: it cannot be written; nothing is left behind, and no former checkpoint is touched.
+        UsageError: it cannot be written; nothing is left behind, and no former checkpoint is touched.
     """
     place = folder / f"step-{step:08}"
     beside = folder / f".{place.name}.partial"
@@ -106,7 +106,7 @@ def read(folder: Path) -> Checkpoint:
 
     Raises:
         Damaged: it is not as it was written.
-        WrongUse: another version of samebits wrote it.
+        UsageError: another version of samebits wrote it.
     """
     try:
         whole = read_json(folder / STATE)

@@ -1,4 +1,4 @@
-"""What decides how a training goes on, as plain state and back: objects, and every global generator.
+"""What decides how a training continues, as plain state and back: objects, and every global generator.
 
 An object is held by the first `Kind` that takes it. A framework's own kinds (models, its generators) are in
 samebits.torch.state and samebits.keras.state; here are those that need none.
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from samebits.checkpoint.encoding import TAG, decode, encode
-from samebits.errors import SamebitsError, WrongUse
+from samebits.errors import SamebitsError, UsageError
 from samebits.framework import State
 from samebits.hashing.weights import Stored, Tensor, describe_array, stored_array
 from samebits.rng import generators
@@ -51,11 +51,11 @@ class RunState:
     """
 
 
-class Held:
+class TrainingState:
     """The objects of a run by name, its own values, and the global generators.
 
     Raises:
-        WrongUse: one gives no state, or what it needs is not held, too.
+        UsageError: one gives no state, or what it needs is not held, too.
     """
 
     def __init__(self, objects: Mapping[str, Any], toolkit: State) -> None:
@@ -63,8 +63,8 @@ class Held:
         self.toolkit = toolkit
         self._copies: dict[str, Any] = {}
         self._kinds = {name: self._kind(name, held) for name, held in objects.items()}
-        if lacking := toolkit.lacking(self.objects):
-            raise WrongUse(f"run.hold: {lacking}")
+        if missing := toolkit.missing(self.objects):
+            raise UsageError(f"run.checkpoint: {missing}")
         toolkit.watch(self.objects)
 
     def begin_step(self) -> None:
@@ -75,15 +75,15 @@ class Held:
         """Name and state of the objects that remember things of their own: no models, no optimisers."""
         for name, held in self.objects.items():
             known = type(held).__module__.startswith(self.toolkit.KNOWN)
-            if not known and not getattr(held, "decides_nothing", False):
+            if not known and not getattr(held, "stateless", False):
                 if self._kinds[name] is KINDS[-1]:
                     yield name, held.state_dict()
                 elif self._kinds[name] is self.toolkit.REMEMBERING:
                     yield name, self._kinds[name].get(held)["attributes"]
 
-    def unplaceable(self, loader: Any) -> str | None:
+    def why_not_resumable(self, loader: Any) -> str | None:
         """Why a loader cannot give the training's batches, None when it can."""
-        return self.toolkit.unplaceable(loader)
+        return self.toolkit.why_not_resumable(loader)
 
     def capture(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """The state now as JSON and as tensors, which are copies: the training may go on at once.
@@ -91,7 +91,7 @@ class Held:
         The copies are overwritten by the next call.
 
         Raises:
-            WrongUse: something in the state cannot be stored.
+            UsageError: something in the state cannot be stored.
         """
         tensors: dict[str, Tensor] = {}
         leaf = _leaf(self.toolkit.snapshot(self._copies))
@@ -106,26 +106,26 @@ class Held:
         """Compare what is held with what a checkpoint holds; nothing is touched.
 
         Raises:
-            WrongUse: naming the first that is another.
+            UsageError: naming the first that is another.
         """
         there = state["objects"]
         if missing := sorted(set(there) ^ set(self.objects)):
-            where = "run.hold" if missing[0] in self.objects else "the checkpoint"
-            raise WrongUse(f"only {where} has {missing[0]!r}: it must hold what the checkpoint holds")
+            where = "run.checkpoint" if missing[0] in self.objects else "the checkpoint"
+            raise UsageError(f"only {where} has {missing[0]!r}: it must hold what the checkpoint holds")
         for name, held in self.objects.items():
             if _class(held) != there[name]["class"]:
-                raise WrongUse(f"{name} is a {_class(held)}, and was a {there[name]['class']}")
+                raise UsageError(f"{name} is a {_class(held)}, and was a {there[name]['class']}")
             was = self._decode(there[name]["state"], tensors, read=False)
             with _taken_from_a_file(name):
                 differs = self._kinds[name].differs(held, was)
             if differs:
-                raise WrongUse(f"{name} is another one: {differs}")
+                raise UsageError(f"{name} is another one: {differs}")
 
     def restore(self, state: Mapping[str, Any], tensors: Mapping[str, Stored]) -> None:
         """Give every object and every generator its state back, and look whether they took it.
 
         Raises:
-            WrongUse: an object is now not as it was: its way of taking a state leaves something out.
+            UsageError: an object is now not as it was: its way of taking a state leaves something out.
         """
         for name, held in self.objects.items():
             was = self._decode(state["objects"][name]["state"], tensors)
@@ -135,10 +135,12 @@ class Held:
         now, copies = self.capture()
         for name in self.objects:
             if (path := _first_difference(state["objects"][name], now["objects"][name], name)) is not None:
-                raise WrongUse(f"{path} did not come back: {_class(self.objects[name])} does not restore it")
+                raise UsageError(
+                    f"{path} did not come back: {_class(self.objects[name])} does not restore it"
+                )
         for name, tensor in copies.items():
             if name.partition(".")[0] != "generators" and tensors[name].read() != tensor.read():
-                raise WrongUse(f"{name} did not come back bit by bit: its object does not restore it so")
+                raise UsageError(f"{name} did not come back bit by bit: its object does not restore it so")
 
     def restore_generators(self, state: Mapping[str, Any], tensors: Mapping[str, Stored]) -> None:
         """Put back the global generators of Python, NumPy and the framework on every device."""
@@ -150,12 +152,12 @@ class Held:
 
     def _kind(self, name: str, held: Any) -> Kind:
         if name != VALUES and (name == "generators" or not name.isidentifier()):
-            raise WrongUse(f"run.hold cannot call something {name!r}: give it another name")
+            raise UsageError(f"run.checkpoint cannot call something {name!r}: give it another name")
         for kind in (*self.toolkit.KINDS, *KINDS):
             if kind.takes(held):
                 return kind
-        raise WrongUse(
-            f"run.hold cannot hold {name}, a {_class(held)}: it has no state_dict and load_state_dict"
+        raise UsageError(
+            f"run.checkpoint cannot hold {name}, a {_class(held)}: it has no state_dict and load_state_dict"
         )
 
     def _decode(self, node: Any, tensors: Mapping[str, Stored], read: bool = True) -> Any:
@@ -177,7 +179,7 @@ def _taken_from_a_file(what: str) -> Iterator[None]:
     """What is made of a state inside is out of a file, and anybody may have written that.
 
     Raises:
-        WrongUse: it could not be made. The line says where, as the fault can be in an object's own
+        UsageError: it could not be made. The line says where, as the fault can be in an object's own
             `load_state_dict`.
     """
     try:
@@ -186,7 +188,7 @@ def _taken_from_a_file(what: str) -> Iterator[None]:
         raise
     except Exception as error:
         place = traceback.extract_tb(error.__traceback__)[-1]
-        raise WrongUse(
+        raise UsageError(
             f"the checkpoint's state of {what} cannot be taken back ({type(error).__name__}: {error}; "
             f"{place.filename}:{place.lineno}): --resume never begins anew"
         ) from error

@@ -1,4 +1,4 @@
-"""Checkpoints written in the background: the training goes on while disk and digest take their time."""
+"""Checkpoints written in the background: the training continues while disk and digest take their time."""
 
 from collections.abc import Collection, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -29,7 +29,7 @@ class Saver:
         """Begin to write, when the one before is written: two copies of the state are never held.
 
         Raises:
-            WrongUse: the one before could not be written.
+            UsageError: the one before could not be written.
         """
         self.wait()
         self._writing = self._pool.submit(self._save, step, content, tensors)
@@ -38,7 +38,7 @@ class Saver:
         """Return when everything is on disk.
 
         Raises:
-            WrongUse: it could not be written.
+            UsageError: it could not be written.
         """
         writing, self._writing = self._writing, None
         if writing is not None:

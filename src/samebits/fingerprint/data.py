@@ -9,7 +9,7 @@ from pathlib import Path
 
 from samebits._files import CHUNK
 from samebits._progress import bar
-from samebits.errors import WrongUse
+from samebits.errors import UsageError
 
 MUCH = 256 * CHUNK  # bytes, read in some tenths of a second: what is less needs no bar
 SPECIAL = {
@@ -19,7 +19,7 @@ SPECIAL = {
     stat.S_IFBLK: "a device",
 }
 
-seen: dict[str, str] = {}  # by name: what the fingerprint tells of this process's data
+seen: dict[str, str] = {}  # by name: what the fingerprint describes this process's data
 
 
 def data_sha256(path: str | os.PathLike[str]) -> str:
@@ -37,13 +37,13 @@ def data_sha256(path: str | os.PathLike[str]) -> str:
         64 hexadecimal digits.
 
     Raises:
-        WrongUse: it is not there, cannot be read, or is a pipe, a socket or a device, or holds one.
+        UsageError: it is not there, cannot be read, or is a pipe, a socket or a device, or holds one.
     """
     path = Path(path)
     try:
         sha256 = _folder(path) if path.is_dir() else _hashed([path], path)[0]
     except OSError as error:
-        raise WrongUse(f"cannot read the data file {error.filename or path}: {error.strerror}") from None
+        raise UsageError(f"cannot read the data file {error.filename or path}: {error.strerror}") from None
     name, parents = path.name, list(path.absolute().parent.parts)
     while seen.get(name, sha256) != sha256 and parents:  # another file of that name
         name = f"{parents.pop()}/{name}"
@@ -92,12 +92,12 @@ def _size(path: Path) -> int:
     """A file's size in bytes.
 
     Raises:
-        WrongUse: it is none that can be read twice and to an end.
+        UsageError: it is none that can be read twice and to an end.
         OSError: it is not there, or may not be read.
     """
     found = os.stat(path)
     if (kind := SPECIAL.get(stat.S_IFMT(found.st_mode))) is not None:
-        raise WrongUse(f"{path} is {kind}; expected data in files, or in a folder of files alone")
+        raise UsageError(f"{path} is {kind}; expected data in files, or in a folder of files alone")
     if not os.access(path, os.R_OK):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
     return found.st_size

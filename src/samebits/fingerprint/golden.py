@@ -15,7 +15,7 @@ from samebits._formats import FORMAT, refuse_other
 from samebits._json_files import SHA256, TABLE, TEXT, Shape, one_of
 from samebits._json_files import check as check_shape
 from samebits._printable import DIGITS, printable, short, some
-from samebits.errors import WrongUse
+from samebits.errors import UsageError
 from samebits.fingerprint import cpu
 from samebits.fingerprint.diff import LISTS, ORDER, WORDS, Difference, change, differences, group
 from samebits.fingerprint.facts import FOLLOWING_THE_HOST
@@ -60,7 +60,7 @@ def compare(manifest: dict[str, Any], path: Path | None = None, folder: Path | N
     """
     try:
         golden = read(path or variables.find_root() / "golden.toml")
-    except WrongUse as error:  # at the end of a training: nothing may stop it now
+    except UsageError as error:  # at the end of a training: nothing may stop it now
         return f"compared with no golden hash: {error}"
     run = _entry(manifest)
     names = [name for name, entry in golden.items() if _key(entry) == _key(run)]
@@ -158,16 +158,16 @@ def read(path: Path) -> dict[str, Any]:
     """The entries of a golden file by name; none when there is no such file.
 
     Raises:
-        WrongUse: the file is not TOML, or of another format, or an entry lacks something.
+        UsageError: the file is not TOML, or of another format, or an entry lacks something.
     """
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
     except OSError as error:
-        raise WrongUse(f"{path} cannot be read: {error.strerror}") from None
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from None
     except (ValueError, RecursionError) as error:
-        raise WrongUse(f"{path} is not valid TOML: {error}") from None
+        raise UsageError(f"{path} is not valid TOML: {error}") from None
     again = "; `make golden` in a checkout without this file makes a new one"
     refuse_other(path, content.pop("format", 1 if content else FORMAT), again)
     check_shape(content, dict.fromkeys(content, TABLE), path)
@@ -182,13 +182,13 @@ def facts_of(name: str) -> dict[str, str]:
     """The facts of an entry; of `torch-cpu`, that for this CPU's kind among those that begin so.
 
     Raises:
-        WrongUse: there is none.
+        UsageError: there is none.
     """
     entries = read(variables.find_root() / "golden.toml")
     names = [name] if name in entries else sorted(one for one in entries if one.startswith(f"{name}-"))
     if not names:
         known = ", ".join(entries) or "which has none"
-        raise WrongUse(f"{name} is no run folder, no file and no entry of golden.toml ({known})")
+        raise UsageError(f"{name} is no run folder, no file and no entry of golden.toml ({known})")
     here = {f"cpu.{fact}": value for fact, value in cpu.processor().items()}
     machine = _maker({"fingerprint": here}), _vectors({"fingerprint": here})
     own = (one for one in names if (_maker(entries[one]), _vectors(entries[one])) == machine)
@@ -236,14 +236,14 @@ def refuse_unknown_code(folder: Path, manifest: dict[str, Any]) -> None:
     """A golden hash must be one that a commit gives.
 
     Raises:
-        WrongUse: the run's code was changed after its commit, or is of none.
+        UsageError: the run's code was changed after its commit, or is of none.
     """
     code = manifest.get("code") or {}
     if code.get("commit") is None:
-        raise WrongUse(f"{folder} was made outside of a git checkout: commit the code, then `make golden`")
+        raise UsageError(f"{folder} was made outside of a git checkout: commit the code, then `make golden`")
     if code["dirty"]:
         commit = code["commit"][:DIGITS]
-        raise WrongUse(f"{folder}'s code differs from commit {commit}: commit or stash, then `make golden`")
+        raise UsageError(f"{folder}'s code differs from commit {commit}: commit or stash, then `make golden`")
 
 
 def changes(name: str, before: dict[str, Any] | None, after: dict[str, Any]) -> list[str]:

@@ -23,7 +23,7 @@ from samebits._json_files import (
     read_json,
 )
 from samebits._json_files import check as check_shape
-from samebits.errors import WrongUse
+from samebits.errors import UsageError
 from samebits.fingerprint.facts import flatten
 from samebits.process.variables import PROFILES
 
@@ -63,23 +63,23 @@ def read_manifest(folder: str | os.PathLike[str], any_format: bool = False) -> C
     """The manifest of a finished run: of its folder, or a manifest.json that came alone.
 
     Whoever wrote it: what is returned has the types that its readers rely on, and nothing in it has been
-    used yet. To ask for a name that it lacks raises WrongUse, too.
+    used yet. To ask for a name that it lacks raises UsageError, too.
 
     Args:
         folder: either.
         any_format: also one that this version does not know, unchecked; its weights' hash is in every format.
 
     Raises:
-        WrongUse: the folder is no run, one of a format that this version does not know, or what stands in
+        UsageError: the folder is no run, one of a format that this version does not know, or what stands in
             its manifest is of another type.
     """
     try:
         path = Path(folder) if Path(folder).is_file() else Path(folder) / "manifest.json"
         values = read_json(path)
     except (OSError, ValueError):
-        raise WrongUse(f"{folder} is not a finished run: it has no readable manifest.json") from None
+        raise UsageError(f"{folder} is not a finished run: it has no readable manifest.json") from None
     if not isinstance(values, dict):
-        raise WrongUse(f"{path} is not a run's manifest")
+        raise UsageError(f"{path} is not a run's manifest")
     if any_format:
         return Content(values, path)
     refuse_other(path, values.get("format"))

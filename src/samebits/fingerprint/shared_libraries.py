@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from samebits._files import sha256_file, write_whole
-from samebits.errors import WrongUse
+from samebits.errors import UsageError
 from samebits.framework import FRAMEWORKS
 
 MAPS = "/proc/self/maps"
@@ -84,7 +84,7 @@ def _digests(paths: list[str]) -> dict[str, str]:
         try:
             cache.parent.mkdir(parents=True, exist_ok=True)
             write_whole(cache, json.dumps(known, indent=1, sort_keys=True) + "\n")
-        except (OSError, WrongUse):  # then it is hashed again next time
+        except (OSError, UsageError):  # then it is hashed again next time
             pass
     return {path: known[path][1] for path in paths}
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from samebits._json_files import read_json
-from samebits.errors import WrongUse
+from samebits.errors import UsageError
 from samebits.fingerprint import code_state, golden
 from samebits.fingerprint.facts import fingerprint, flatten
 from samebits.fingerprint.manifest import of_manifest, read_manifest
@@ -20,7 +20,7 @@ def here(framework: str = "", device: str = "auto") -> dict[str, Any]:
         device: "auto", "cpu" or "cuda".
 
     Raises:
-        WrongUse: there is no such framework or device.
+        UsageError: there is no such framework or device.
     """
     framework = framework or os.environ.get("FRAMEWORK") or next(iter(installed()), "")
     toolkit = load_toolkit(framework)
@@ -33,7 +33,7 @@ def read(name: str) -> dict[str, str]:
     """The flattened fingerprint of a run folder, a manifest, a file of JSON, a golden entry, or of `now`.
 
     Raises:
-        WrongUse: it is none of these.
+        UsageError: it is none of these.
     """
     if name == "now":
         return dict(flatten(here()))
@@ -47,7 +47,7 @@ def read(name: str) -> dict[str, str]:
         if "fingerprint" not in content:
             return dict(flatten(content))
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
-        raise WrongUse(
+        raise UsageError(
             f"{name} has no fingerprint: give a run folder, a manifest, what `samebits fingerprint --json` "
             "printed, an entry of golden.toml, or `now`"
         ) from None

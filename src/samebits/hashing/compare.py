@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from samebits._json_files import parse
-from samebits.errors import WrongUse
+from samebits.errors import UsageError
 from samebits.hashing.weights import ITEM_BYTES, Stored, read_header
 
 Content = TypeVar("Content")
@@ -128,7 +128,7 @@ def compare_runs(first: Path, second: Path) -> Comparison:
     """Compare two run folders.
 
     Raises:
-        WrongUse: a file is missing or is not what its name says.
+        UsageError: a file is missing or is not what its name says.
     """
     weights, metrics = "weights.safetensors", "metrics.jsonl"
     tensor, tensors, of_tensors = compare_weights(first / weights, second / weights)
@@ -140,7 +140,7 @@ def check_run(folder: Path) -> None:
     """Read of a run folder's files what `compare_runs` would, so that damage is named before work begins.
 
     Raises:
-        WrongUse: as `compare_runs`.
+        UsageError: as `compare_runs`.
     """
     _read(folder / "weights.safetensors", read_header)
     _read(folder / "metrics.jsonl", _lines)
@@ -251,9 +251,9 @@ def _lines(path: Path) -> list[dict[str, Any]]:
         lines = path.read_text(encoding="utf-8").splitlines()
         parsed = [parse(line, parse_float=str, parse_constant=str) for line in lines]
     except ValueError:
-        raise WrongUse(f"{path} is not a file of JSON lines") from None
+        raise UsageError(f"{path} is not a file of JSON lines") from None
     if not all(isinstance(line, dict) for line in parsed):
-        raise WrongUse(f"{path} is not a file of JSON lines, each a table")
+        raise UsageError(f"{path} is not a file of JSON lines, each a table")
     return parsed
 
 
@@ -261,4 +261,6 @@ def _read(path: Path, read: Callable[[Path], Content]) -> Content:
     try:
         return read(path)
     except OSError as error:
-        raise WrongUse(f"cannot read {path}: {error.strerror}; only finished runs can be compared") from None
+        raise UsageError(
+            f"cannot read {path}: {error.strerror}; only finished runs can be compared"
+        ) from None

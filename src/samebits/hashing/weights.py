@@ -16,7 +16,7 @@ from typing import Any
 
 from samebits._files import CHUNK, write_whole
 from samebits._json_files import parse
-from samebits.errors import WrongUse
+from samebits.errors import UsageError
 
 # The format's name of each type, its bytes per element, in the order in which the library stores them:
 # the wider the earlier, so that every tensor is aligned.
@@ -80,14 +80,16 @@ def describe(
         read: see `Tensor`.
 
     Raises:
-        WrongUse: the format has no such type.
+        UsageError: the format has no such type.
     """
     if name.endswith(tuple(f":{kind}" for kind in COMPLEX)):
-        raise WrongUse(f"tensor {name!r} has a name that samebits keeps for complex numbers: rename it")
+        raise UsageError(f"tensor {name!r} has a name that samebits keeps for complex numbers: rename it")
     if dtype in COMPLEX:
         return f"{name}:{dtype}", Tensor(COMPLEX[dtype], (*shape, 2), read)
     if dtype not in DTYPES:
-        raise WrongUse(f"tensor {name!r} is {dtype}, which safetensors cannot hold: convert it before saving")
+        raise UsageError(
+            f"tensor {name!r} is {dtype}, which safetensors cannot hold: convert it before saving"
+        )
     return name, Tensor(DTYPES[dtype], shape, read)
 
 
@@ -107,7 +109,7 @@ def chunks(tensors: Mapping[str, Tensor]) -> Iterator[bytes | memoryview]:
     """The file's bytes, in order, in pieces of at most 1 MiB; one tensor at a time is held.
 
     Raises:
-        WrongUse: a name cannot be stored.
+        UsageError: a name cannot be stored.
         ValueError: `read` returned another number of bytes than the description says.
     """
     ordered = sorted(tensors.items(), key=lambda item: (_RANK[item[1].dtype], item[0]))
@@ -127,13 +129,13 @@ def _header(ordered: list[tuple[str, Tensor]]) -> bytes:
         start, end = end, end + tensor.size
         entries[name] = {"dtype": tensor.dtype, "shape": tensor.shape, "data_offsets": [start, end]}
     if "__metadata__" in entries:
-        raise WrongUse(
+        raise UsageError(
             "a tensor cannot be called '__metadata__', which safetensors keeps for itself: rename it"
         )
     try:
         text = json.dumps(entries, separators=(",", ":"), ensure_ascii=False).encode()
     except UnicodeEncodeError as error:
-        raise WrongUse(f"a tensor's name is not valid Unicode: {ascii(error.object)[:100]}") from None
+        raise UsageError(f"a tensor's name is not valid Unicode: {ascii(error.object)[:100]}") from None
     text += b" " * (-len(text) % 8)
     return len(text).to_bytes(8, "little") + text
 
@@ -153,7 +155,7 @@ def save_tensors(tensors: Mapping[str, Tensor], path: str | os.PathLike[str]) ->
         Its SHA-256, as 64 hexadecimal digits.
 
     Raises:
-        WrongUse: the file cannot be written.
+        UsageError: the file cannot be written.
     """
     return write_whole(path, chunks(tensors))
 
@@ -162,10 +164,10 @@ def refuse_none(tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
     """The tensors of a model, if there is a number in them.
 
     Raises:
-        WrongUse: there is none, so their hash would be the same whatever was trained.
+        UsageError: there is none, so their hash would be the same whatever was trained.
     """
     if not any(tensor.size for tensor in tensors.values()):
-        raise WrongUse(
+        raise UsageError(
             "the model has no weights, so their hash would show nothing: give the trained model, or its "
             "state dict"
         )
@@ -209,7 +211,7 @@ def read_header(path: Path) -> dict[str, Stored]:
 
     Raises:
         OSError: it cannot be read.
-        WrongUse: it is no such file, or not a whole one.
+        UsageError: it is no such file, or not a whole one.
     """
     size = path.stat().st_size
     try:
@@ -227,9 +229,9 @@ def read_header(path: Path) -> dict[str, Stored]:
                 raise ValueError
             end += stored.size
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise WrongUse(f"{path} is not a safetensors file") from None
+        raise UsageError(f"{path} is not a safetensors file") from None
     if end != size:
-        raise WrongUse(f"{path} is not a whole safetensors file: it has {size} bytes and must have {end}")
+        raise UsageError(f"{path} is not a whole safetensors file: it has {size} bytes and must have {end}")
     return tensors
 
 

@@ -67,7 +67,7 @@ def attest(environment: Environment, locks: Sequence[Path], conda_lock: Path) ->
         conda_lock: the lock of the interpreter, where that is conda's.
 
     Raises:
-        WrongUse: a lock cannot be read.
+        UsageError: a lock cannot be read.
     """
     prefix = environment.prefix
     content = walk(prefix)

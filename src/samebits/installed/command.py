@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from samebits._report import print_findings, print_json
-from samebits.errors import CheckFailed, WrongUse
+from samebits.errors import CheckFailed, UsageError
 from samebits.process.variables import TABLE, find_root
 
 LOCK, DEV_LOCK, CONDA_LOCK = "requirements.lock", "locks/requirements-dev.lock", "conda-lock.yml"
@@ -35,7 +35,9 @@ def command(folder: Path | None, locks: Sequence[Path], conda_lock: Path | None,
     environment = find(folder or Path(sys.prefix), root)
     here = ".".join(platform.python_version_tuple()[:2])
     if environment.python != here:
-        raise WrongUse(f"this is Python {here}; bytecode of {environment.python} needs {environment.python}")
+        raise UsageError(
+            f"this is Python {here}; bytecode of {environment.python} needs {environment.python}"
+        )
     if not locks:
         development = not environment.is_images and (environment.prefix / ".ready-dev").exists()
         locks = [root / LOCK, root / DEV_LOCK] if development else [root / LOCK]

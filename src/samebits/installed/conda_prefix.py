@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
 
-from samebits.errors import WrongUse
+from samebits.errors import UsageError
 from samebits.installed.packages import Recorded
 from samebits.installed.venv import Content
 
@@ -65,21 +65,21 @@ def locked(lock: Path) -> dict[str, str]:
     The image has no YAML reader, and conda-lock writes one line a key.
 
     Raises:
-        WrongUse: the lock cannot be read or has no rows.
+        UsageError: the lock cannot be read or has no rows.
     """
     try:
         text = lock.read_text(encoding="utf-8")
     except OSError as error:
-        raise WrongUse(f"{lock} cannot be read: {error.strerror}; --conda-lock names the lock") from None
+        raise UsageError(f"{lock} cannot be read: {error.strerror}; --conda-lock names the lock") from None
     rows = {}
     for block in re.split(r"^- name: ", text, flags=re.MULTILINE)[1:]:
         url = re.search(r"^  url: (\S+)$", block, re.MULTILINE)
         sha256 = re.search(r"^    sha256: ([0-9a-f]{64})$", block, re.MULTILINE)
         if url is None or sha256 is None:
-            raise WrongUse(f"{lock}: {block.split()[0]} has no url or no sha256; `make lock` writes both")
+            raise UsageError(f"{lock}: {block.split()[0]} has no url or no sha256; `make lock` writes both")
         rows[_archive(url[1])] = sha256[1]
     if not rows:
-        raise WrongUse(f"{lock} has no packages; --conda-lock names the lock")
+        raise UsageError(f"{lock} has no packages; --conda-lock names the lock")
     return rows
 
 

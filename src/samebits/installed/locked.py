@@ -5,7 +5,7 @@ import re
 import sys
 from pathlib import Path
 
-from samebits.errors import WrongUse
+from samebits.errors import UsageError
 from samebits.process.variables import find_root
 
 LOCK = "requirements.lock"
@@ -59,7 +59,7 @@ def warn_once() -> None:
     """Say it on stderr, once in a process, when this environment is not the lock's."""
     try:
         found = unlike(find_root() / LOCK)
-    except (OSError, UnicodeDecodeError, WrongUse):  # no lock: this is not a project of samebits' kind
+    except (OSError, UnicodeDecodeError, UsageError):  # no lock: this is not a project of samebits' kind
         return
     if found:
         name, now, version = found[0]

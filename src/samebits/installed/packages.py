@@ -18,7 +18,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-from samebits.errors import WrongUse
+from samebits.errors import UsageError
 
 ROW = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", re.MULTILINE)
 # What the wheel format lets stand without a hash.
@@ -102,7 +102,7 @@ def locked(locks: Sequence[Path]) -> dict[str, tuple[str, str]]:
     """The rows of PyPI locks: name to version and the lock's file name.
 
     Raises:
-        WrongUse: a lock cannot be read or has no rows.
+        UsageError: a lock cannot be read or has no rows.
     """
     rows: dict[str, tuple[str, str]] = {}
     for lock in locks:
@@ -110,9 +110,9 @@ def locked(locks: Sequence[Path]) -> dict[str, tuple[str, str]]:
             found = ROW.findall(lock.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError) as error:
             why = error.strerror if isinstance(error, OSError) else "not a text file"
-            raise WrongUse(f"{lock} cannot be read: {why}; --lock names the lock") from None
+            raise UsageError(f"{lock} cannot be read: {why}; --lock names the lock") from None
         if not found:
-            raise WrongUse(f"{lock} has no rows NAME==VERSION; --lock names the lock") from None
+            raise UsageError(f"{lock} has no rows NAME==VERSION; --lock names the lock") from None
         rows |= {canonicalize_name(name): (version, lock.name) for name, version in found}
     return rows
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from samebits.errors import WrongUse
+from samebits.errors import UsageError
 
 # What `uv venv` writes, with the environment's own path taken out. Its two files in site-packages are
 # executed whenever Python starts. A test compares with the locked uv: another one, and this is made anew.
@@ -108,20 +108,20 @@ def find(prefix: Path, root: Path) -> Environment:
     """Read an environment's pyvenv.cfg.
 
     Raises:
-        WrongUse: it is no virtual environment.
+        UsageError: it is no virtual environment.
     """
     file = prefix / "pyvenv.cfg"
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
-        raise WrongUse(
+        raise UsageError(
             f"{prefix} is no virtual environment: it has no pyvenv.cfg; see --environment"
         ) from None
     lines = (line.partition("=") for line in text.splitlines() if line.strip())
     settings = {key.strip(): value.strip() for key, _, value in lines}
     version = settings.get("version_info") or settings.get("version", "")
     if not re.match(r"3\.\d+", version):
-        raise WrongUse(f"{file} does not say of which Python it is: expected a line `version = 3.11.2`")
+        raise UsageError(f"{file} does not say of which Python it is: expected a line `version = 3.11.2`")
     return Environment(Path(os.path.abspath(prefix)), root, Path(settings.get("home", "")), version, settings)
 
 
@@ -156,7 +156,7 @@ def _entries(folder: str, prefix: str) -> Iterator["tuple[os.DirEntry[str], str]
         with os.scandir(folder) as listing:
             entries = sorted(listing, key=lambda entry: entry.name)
     except OSError as error:
-        raise WrongUse(f"{folder} cannot be listed: {error.strerror}") from None
+        raise UsageError(f"{folder} cannot be listed: {error.strerror}") from None
     for entry in entries:
         yield entry, prefix + entry.name
         if entry.is_dir(follow_symlinks=False):

@@ -1,4 +1,4 @@
-"""A run that `model.fit` writes into, and that goes on where it was interrupted."""
+"""A run that `model.fit` writes into, and that resumes where it was interrupted."""
 
 import atexit
 import gc
@@ -9,10 +9,10 @@ from typing import Any
 
 import keras
 
-from samebits.errors import WrongUse
+from samebits.errors import UsageError
 from samebits.keras.keras2 import require_keras3
 from samebits.keras.loading import Dataset
-from samebits.keras.state import build, decides_nothing
+from samebits.keras.state import build, stateless
 from samebits.run.run import Run
 
 
@@ -26,39 +26,39 @@ class RunLog(keras.callbacks.Callback):
     SIGTERM and SIGINT save between two steps or at an epoch's end, and the same command resumes. The run
     holds the model (weights, generators, optimizer, metrics) and what the other callbacks remember: their
     numbers, texts, arrays, and lists and dictionaries of these, or their `state_dict`. One that only watches
-    says so by an attribute `decides_nothing = True`.
+    says so by an attribute `stateless = True`.
 
     Args:
         run: from `samebits.open_run`.
         dataset: the one that `fit` trains on, from `samebits.keras.dataset`.
-        hold: more that decides how the training goes on, by name; see `Run.hold`.
+        checkpoint: more that decides how the training continues, by name; see `Run.checkpoint`.
 
     Raises:
-        WrongUse: when the training begins: the model has no weights yet, a callback remembers what cannot be
-            stored, `fit` counts its steps otherwise, or as `Run.hold`.
+        UsageError: when the training begins: the model has no weights yet, a callback remembers what cannot
+            be stored, `fit` counts its steps otherwise, or as `Run.checkpoint`.
     """
 
-    def __init__(self, run: Run, dataset: Dataset, hold: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, run: Run, dataset: Dataset, checkpoint: Mapping[str, Any] | None = None) -> None:
         super().__init__()
-        self.run, self.dataset, self.hold = run, dataset, dict(hold or {})
+        self.run, self.dataset, self.checkpoint = run, dataset, dict(checkpoint or {})
         self.logs: dict[str, Any] = {}  # of the latest epoch
         self.stop = False  # somebody said in it that it is the last
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         require_keras3(self.model, self.model.optimizer)
         if self.model.steps_per_execution != 1:
-            raise WrongUse(
+            raise UsageError(
                 "compile(steps_per_execution=…) takes several steps at once, between which nothing can be "
                 "seeded or saved: leave it out"
             )
         if self.params.get("steps") != len(self.dataset):
-            raise WrongUse(
+            raise UsageError(
                 f"fit takes {self.params.get('steps')} steps in an epoch, and the dataset has "
                 f"{len(self.dataset)}: leave steps_per_epoch out, and give RunLog the dataset that fit gets"
             )
         callbacks = _callback_list()
         build(self.model, self.dataset)
-        self.run.hold(**self._named(callbacks.callbacks))
+        self.run.checkpoint(**self._named(callbacks.callbacks))
         atexit.register(gc.collect)  # a pass that was left must end before TensorFlow does, or that complains
         callbacks._async_train = False  # a step is saved when it is complete
         steps = Steps(self, callbacks)
@@ -79,18 +79,18 @@ class RunLog(keras.callbacks.Callback):
         """Everything to hold: the model, the callbacks by their classes' names, and what was asked for."""
         named = {"model": self.model}
         for callback in callbacks:
-            if decides_nothing(callback):
+            if stateless(callback):
                 continue
             name, number = type(callback).__name__, 1
             while name in named:
                 number += 1
                 name = f"{type(callback).__name__}_{number}"
             named[name] = callback
-        if twice := sorted(set(named) & set(self.hold)):
-            raise WrongUse(
-                f"RunLog holds something called {twice[0]!r} already: give it another name in hold="
+        if twice := sorted(set(named) & set(self.checkpoint)):
+            raise UsageError(
+                f"RunLog holds something called {twice[0]!r} already: give it another name in checkpoint="
             )
-        return {**named, **self.hold}
+        return {**named, **self.checkpoint}
 
 
 class Steps(keras.callbacks.Callback):
@@ -125,7 +125,7 @@ class Steps(keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         digest = self.dataset.latest_digest
         if digest is None:
-            raise WrongUse("fit trains on another dataset than the one that RunLog was given")
+            raise UsageError("fit trains on another dataset than the one that RunLog was given")
         self.run.end_step(digest, last=self.model.stop_training or batch == len(self.dataset) - 1)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
@@ -141,4 +141,6 @@ def _callback_list() -> keras.callbacks.CallbackList:
         if isinstance(caller, keras.callbacks.CallbackList):
             return caller
         frame = frame.f_back
-    raise WrongUse("RunLog is for model.fit: a loop of your own calls run.hold, run.epochs and run.batches")
+    raise UsageError(
+        "RunLog is for model.fit: a loop of your own calls run.checkpoint, run.epochs and run.batches"
+    )

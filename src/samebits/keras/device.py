@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import tensorflow as tf
 
 from samebits import container_engine
-from samebits.errors import WrongUse
+from samebits.errors import UsageError
 from samebits.process.command_line import hint
 
 
@@ -15,7 +15,7 @@ def choose_device(wanted: str) -> str:
     """Return "cpu" or "cuda"; `auto` means a GPU when TensorFlow sees one. Call it before anything computes.
 
     Raises:
-        WrongUse: a GPU was asked for and there is none.
+        UsageError: a GPU was asked for and there is none.
     """
     with _without("failed call to cuInit"):
         if wanted == "cpu":
@@ -25,7 +25,7 @@ def choose_device(wanted: str) -> str:
             return "cuda"
     if wanted == "cuda":
         how = hint("samebits", "doctor", "--host")
-        raise WrongUse(f"--device cuda: TensorFlow sees no GPU here; `{how}` says what is missing")
+        raise UsageError(f"--device cuda: TensorFlow sees no GPU here; `{how}` says what is missing")
     return "cpu"
 
 

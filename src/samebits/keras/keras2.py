@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Any
 
-from samebits.errors import WrongUse
+from samebits.errors import UsageError
 
 # Looked for in the classes of objects: `import tensorflow` alone loads modules of the first one.
 LEGACY = ("tensorflow.python.keras", "tf_keras")
@@ -16,7 +16,7 @@ def require_keras3(*objects: Any) -> None:
     What a Keras model holds (its layers, other attributes, what it was compiled with) is looked at, too.
 
     Raises:
-        WrongUse: one of them comes from `tensorflow.python.keras` or `tf_keras`; says what to import.
+        UsageError: one of them comes from `tensorflow.python.keras` or `tf_keras`; says what to import.
     """
     seen: set[int] = set()
     waiting = deque(objects)
@@ -29,7 +29,7 @@ def require_keras3(*objects: Any) -> None:
         for base in cls.__mro__:
             package = next((name for name in LEGACY if f"{base.__module__}.".startswith(f"{name}.")), None)
             if package is not None:
-                raise WrongUse(_line(found, cls, base, package))
+                raise UsageError(_line(found, cls, base, package))
         waiting.extend(_parts(found))
 
 

@@ -5,7 +5,7 @@ import os
 from typing import Any
 
 from samebits._excepthook import explain_uncaught
-from samebits.errors import WrongUse
+from samebits.errors import UsageError
 from samebits.keras import portable
 from samebits.keras.errors import explain
 from samebits.process.switches import Switch, watched
@@ -27,7 +27,7 @@ def make_deterministic(*, check: bool = False) -> None:
             memory, so nothing is different while checking.
 
     Raises:
-        WrongUse: Keras runs on another backend than TensorFlow.
+        UsageError: Keras runs on another backend than TensorFlow.
     """
     import keras
 
@@ -35,7 +35,7 @@ def make_deterministic(*, check: bool = False) -> None:
 
     this_process(strict=False)
     if keras.config.backend() != "tensorflow":
-        raise WrongUse(
+        raise UsageError(
             f"KERAS_BACKEND is {keras.config.backend()!r}, it must be 'tensorflow': "
             "samebits.keras knows no other (for torch there is samebits.torch)"
         )

@@ -15,7 +15,7 @@ import numpy as np
 from keras.src.trainers.data_adapters.data_adapter import DataAdapter
 from packaging.version import Version
 
-from samebits.errors import WrongUse
+from samebits.errors import UsageError
 from samebits.hashing.batches import batch_digest
 from samebits.process import check
 from samebits.rng.isolation import restored_generators
@@ -68,21 +68,21 @@ def dataset(
         max_queue_size: how many batches they prepare ahead.
 
     Raises:
-        WrongUse: the arrays are empty or differ in length, a number is out of range, or `augment` draws from
-            a generator that cannot be seeded for a sample: one that it keeps, TensorFlow's or Keras's.
+        UsageError: the arrays are empty or differ in length, a number is out of range, or `augment` draws
+            from a generator that cannot be seeded for a sample: one that it keeps, TensorFlow's or Keras's.
     """
     check.this_process(strict=False)
     arrays = [np.asarray(array) for array in (x, y, sample_weight) if array is not None]
     lengths = [len(array) if array.ndim else 0 for array in arrays]
     if len(set(lengths)) > 1 or lengths[0] == 0:
-        raise WrongUse(
+        raise UsageError(
             f"dataset {name!r} got arrays of {lengths} samples: equal lengths are needed, at least 1"
         )
     checked(seed)
     limits = {"batch_size": (batch_size, 1), "workers": (workers, 0), "max_queue_size": (max_queue_size, 1)}
     for what, (number, least) in limits.items():
         if number < least:
-            raise WrongUse(f"dataset {name!r} got {what}={number}: it must be at least {least}")
+            raise UsageError(f"dataset {name!r} got {what}={number}: it must be at least {least}")
     made = Dataset(arrays, seed, name, batch_size, shuffle, augment, workers, max_queue_size)
     if augment is not None:
         check_draws(made)
@@ -158,12 +158,12 @@ class Dataset(keras.utils.PyDataset, DataAdapter):
         Nothing is prepared for the batches before: they are the ones that came before an interruption.
 
         Raises:
-            WrongUse: there is no such epoch or batch.
+            UsageError: there is no such epoch or batch.
         """
         if epoch < 0:
-            raise WrongUse(f"dataset {self.name!r} was set to epoch {epoch}: epochs count from 0")
+            raise UsageError(f"dataset {self.name!r} was set to epoch {epoch}: epochs count from 0")
         if not 0 <= batch <= len(self):
-            raise WrongUse(f"dataset {self.name!r} was set to batch {batch} of {len(self)}")
+            raise UsageError(f"dataset {self.name!r} was set to batch {batch} of {len(self)}")
         self.epoch, self._first = epoch, batch
 
     def _batch(self, epoch: int, order: np.ndarray, index: int) -> Batch:
@@ -231,13 +231,15 @@ class Dataset(keras.utils.PyDataset, DataAdapter):
         caller = sys._getframe(1).f_locals
         for argument in ("y", "sample_weight", "class_weight"):
             if caller.get("kwargs", {}).get(argument) is not None:
-                raise WrongUse(
+                raise UsageError(
                     f"{argument} was given beside dataset {self.name!r}: give targets and sample_weight to "
                     "samebits.keras.dataset instead (a class's weight as the weight of its samples)"
                 )
         if getattr(caller.get("distribute_strategy"), "num_replicas_in_sync", 1) > 1:
             # It reads ahead before the first epoch, which may count as a pass.
-            raise WrongUse(f"dataset {self.name!r} feeds one device: train without a tf.distribute strategy")
+            raise UsageError(
+                f"dataset {self.name!r} feeds one device: train without a tf.distribute strategy"
+            )
         if (passes := caller.get("self")) is not None:
             passes._enumerate_iterator = partial(self._enumerate, passes, passes._enumerate_iterator)
         signature = tuple(tf.TensorSpec((None, *part.shape[1:]), part.dtype) for part in self[0])
@@ -266,15 +268,17 @@ def check_draws(data: Dataset) -> None:
     """Find out where `augment` draws from, by calling it for the first samples.
 
     Raises:
-        WrongUse: from something that cannot be seeded for a sample.
+        UsageError: from something that cannot be seeded for a sample.
     """
     if where := find_generator(data.augment, "augment"):
-        raise WrongUse(f"{where}, whose numbers depend on which thread is first: draw from its argument rng")
+        raise UsageError(
+            f"{where}, whose numbers depend on which thread is first: draw from its argument rng"
+        )
     first = np.arange(min(TRIED, len(data._arrays[0])))
     moved = moved_generators(lambda: data._batch(0, first, 0))
     for owner in ("TensorFlow", "Keras"):
         if owner in moved:
-            raise WrongUse(
+            raise UsageError(
                 f"dataset {data.name!r}: augment draws from {owner}'s global generator, which cannot be "
                 "seeded for a sample: draw from its argument rng, or from NumPy's"
             )

@@ -49,7 +49,7 @@ def route() -> None:
     Does nothing in the profile `run`.
 
     Raises:
-        WrongUse: the profile was not shown with the installed version of TensorFlow, Keras or NumPy.
+        UsageError: the profile was not shown with the installed version of TensorFlow, Keras or NumPy.
     """
     global _routed
     if _routed or started.profile() != "portable":
@@ -190,7 +190,8 @@ def _look(kind: bytes | str, inputs: Iterable[Any], attributes: Any, outputs: An
     """Called by TensorFlow for each operation: when it is run, or when it becomes part of a function.
 
     Returns:
-        A list of the outputs as they are: what TensorFlow goes on with, and what the next such callback gets.
+        A list of the outputs as they are: what TensorFlow continues with, and what the next such callback
+        gets.
     """
     name = kind.decode() if isinstance(kind, bytes) else kind
     if name in EXACT or name.startswith("__"):  # a function of the program: its parts have been looked at

@@ -1,4 +1,4 @@
-"""What decides how a training in Keras goes on: models, optimisers, metrics, callbacks, generators.
+"""What decides how a training in Keras continues: models, optimisers, metrics, callbacks, generators.
 
 Not to be had, because TensorFlow keeps it inside kernels, where nothing can read it: what legacy random
 operations (`tf.random.normal` in a `tf.function`, or with a seed of its own) have drawn, and where a shuffled
@@ -22,7 +22,7 @@ from samebits.keras.weights import named_weights
 
 
 def snapshot(copies: dict[str, Any]) -> Any:
-    """What `Held.capture` asks about tensors: each is copied into the CPU's memory, by TensorFlow: anew."""
+    """What `TrainingState.capture` asks about tensors: each is copied into the CPU's memory, anew."""
 
     def leaf(path: str, value: Any) -> tuple[dict[str, Any], str, Tensor] | None:
         if not isinstance(value, tf.Tensor | tf.Variable | keras.Variable):
@@ -37,7 +37,7 @@ def make_tensor(node: Mapping[str, Any], stored: Stored) -> tf.Tensor:
     return tf.convert_to_tensor(stored_array(node["tensor"], stored))
 
 
-def lacking(held: Mapping[str, Any]) -> str | None:
+def missing(held: Mapping[str, Any]) -> str | None:
     """What the held objects need and do not have, in words; None when all is there."""
     known = {id(one) for one in held.values()}
     for name, one in held.items():
@@ -64,7 +64,7 @@ def lacking(held: Mapping[str, Any]) -> str | None:
                 if not _is_plain(value):
                     return (
                         f"the callback {type(one).__name__} keeps a {type(value).__name__} in {attribute}: "
-                        "give it state_dict and load_state_dict, or `decides_nothing = True` if the training "
+                        "give it state_dict and load_state_dict, or `stateless = True` if the training "
                         "is the same without it"
                     )
     return None
@@ -79,7 +79,7 @@ def watch(held: Mapping[str, Any]) -> None:
             optimizer.build(one.trainable_variables)
 
 
-def unplaceable(loader: Any) -> str | None:
+def why_not_resumable(loader: Any) -> str | None:
     """None: no other package wraps a loader of Keras's."""
     return None
 
@@ -119,16 +119,16 @@ DECIDE_NOTHING = (  # they show or write what the training does
 )
 
 
-def decides_nothing(callback: keras.callbacks.Callback) -> bool:
+def stateless(callback: keras.callbacks.Callback) -> bool:
     """Whether the training is the same without a callback: one of Keras's, or it says so."""
-    return bool(getattr(callback, "decides_nothing", isinstance(callback, DECIDE_NOTHING)))
+    return bool(getattr(callback, "stateless", isinstance(callback, DECIDE_NOTHING)))
 
 
 def build(model: keras.Model, dataset: Any) -> None:
     """Make the variables that Keras would make in the first step: the optimizer's and the metrics'.
 
     >>> samebits.keras.build(model, train_set)
-    >>> run.hold(model=model)
+    >>> run.checkpoint(model=model)
 
     `RunLog` does it for `model.fit`.
 

@@ -20,7 +20,7 @@ from typing import Any
 import keras
 from keras.src.utils.naming import to_snake_case
 
-from samebits.errors import WrongUse
+from samebits.errors import UsageError
 from samebits.hashing import weights
 from samebits.keras.keras2 import require_keras3
 
@@ -36,8 +36,8 @@ def save_weights(model: keras.Layer, path: str | os.PathLike[str]) -> str:
         The file's SHA-256, as `sha256sum` prints it.
 
     Raises:
-        WrongUse: the model is not Keras 3 or not built, it has no weight or one that cannot be stored, or the
-            file cannot be written.
+        UsageError: the model is not Keras 3 or not built, it has no weight or one that cannot be stored, or
+            the file cannot be written.
     """
     return weights.save_tensors(weights.refuse_none(tensors(model)), path)
 
@@ -51,7 +51,7 @@ def tensors(model: keras.Layer) -> dict[str, weights.Tensor]:
     """Each weight, described under its canonical name. Nothing is copied yet.
 
     Raises:
-        WrongUse: the model is not Keras 3, not built, or holds a type that the format lacks.
+        UsageError: the model is not Keras 3, not built, or holds a type that the format lacks.
     """
     return dict(_describe(name, variable) for name, variable in named_weights(model).items())
 
@@ -60,19 +60,23 @@ def named_weights(model: keras.Layer) -> dict[str, Any]:
     """Each weight's variable under its canonical name.
 
     Raises:
-        WrongUse: the model is not Keras 3 or not built.
+        UsageError: the model is not Keras 3 or not built.
     """
     require_keras3(model)
     if not isinstance(model, keras.Layer):
-        raise WrongUse(f"expected a Keras model or layer, not {type(model).__name__}")
+        raise UsageError(f"expected a Keras model or layer, not {type(model).__name__}")
     if not model.built:
-        raise WrongUse(f"{type(model).__name__} {model.name!r} has no weights yet: call it on a batch first")
+        raise UsageError(
+            f"{type(model).__name__} {model.name!r} has no weights yet: call it on a batch first"
+        )
     named = dict(_walk(model, (), set()))
     missing = {id(variable) for variable in model.weights} - {id(variable) for variable in named.values()}
     if missing:
         # Fail closed, should a name be found twice or Keras keep weights where none were looked for.
         lost = [variable.path for variable in model.weights if id(variable) in missing]
-        raise WrongUse(f"weights {lost} have no name of their own: make their layers attributes of the model")
+        raise UsageError(
+            f"weights {lost} have no name of their own: make their layers attributes of the model"
+        )
     return named
 
 

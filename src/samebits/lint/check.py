@@ -40,7 +40,7 @@ def check(paths: Sequence[Path], chosen: Collection[str]) -> list[Problem]:
         chosen: the codes of the rules that are asked for; what cannot be read is always named.
 
     Raises:
-        WrongUse: a path does not exist, or names no code.
+        UsageError: a path does not exist, or names no code.
     """
     sources: dict[Path, Source] = {}
     modules: dict[Path, Module] = {}

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from samebits.errors import WrongUse
+from samebits.errors import UsageError
 from samebits.lint import output, rules
 from samebits.lint.check import check
 from samebits.process.command_line import hint
@@ -15,20 +15,20 @@ def _codes(text: str, known: dict[str, rules.Rule]) -> set[str]:
     """The codes that `SB1,loader-without-generator` means: a code, the beginning of codes, or a name.
 
     Raises:
-        WrongUse: one of them is no rule.
+        UsageError: one of them is no rule.
     """
     found: set[str] = set()
     for word in filter(None, (part.strip() for part in text.split(","))):
         meant = {code for code, rule in known.items() if code.startswith(word.upper()) or rule.name == word}
         if not meant:
-            raise WrongUse(f"'{word}' is no rule; `{hint('samebits', 'lint', '--list')}` has them")
+            raise UsageError(f"'{word}' is no rule; `{hint('samebits', 'lint', '--list')}` has them")
         found |= meant
     return found
 
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        raise WrongUse(f"{message}; see `samebits lint --help`")
+        raise UsageError(f"{message}; see `samebits lint --help`")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -64,7 +64,7 @@ def main(arguments: Sequence[str]) -> int:
         The exit status: 1 when something was found.
 
     Raises:
-        WrongUse: a wrong option or rule, or no path.
+        UsageError: a wrong option or rule, or no path.
         SystemExit: after `--help`.
     """
     asked = _parser().parse_intermixed_args(arguments)
@@ -78,7 +78,7 @@ def main(arguments: Sequence[str]) -> int:
         print("\n\n".join(output.explanation(known[code]) for code in codes))
         return 0
     if not asked.paths:
-        raise WrongUse("lint needs a path; expected Python files, notebooks or folders of them")
+        raise UsageError("lint needs a path; expected Python files, notebooks or folders of them")
     usual = {code for code, rule in known.items() if not rule.elsewhere}
     chosen = (_codes(asked.select, known) or usual) - _codes(asked.ignore, known)
     problems = check(asked.paths, chosen)

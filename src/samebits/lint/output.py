@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 
 from samebits import _report
-from samebits.errors import WrongUse
+from samebits.errors import UsageError
 from samebits.lint.check import Problem
 from samebits.lint.rules import Rule
 from samebits.process import variables
@@ -40,12 +40,12 @@ def explanation(rule: Rule) -> str:
     """A rule's page.
 
     Raises:
-        WrongUse: the pages are not here, as in the image, which has no docs.
+        UsageError: the pages are not here, as in the image, which has no docs.
     """
     page = variables.package_file(rule.page)
     try:
         return page.read_text(encoding="utf-8").rstrip()
     except OSError:
-        raise WrongUse(
+        raise UsageError(
             f"{rule.code} is {rule.name}; its page {rule.page} is in the repository, not here"
         ) from None

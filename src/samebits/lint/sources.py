@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from samebits.errors import WrongUse
+from samebits.errors import UsageError
 
 SUFFIXES = (".py", ".ipynb")
 SKIPPED = {"__pycache__", "build", "dist", "node_modules", "site-packages", "venv"}  # and hidden folders
@@ -47,16 +47,16 @@ def find(paths: Sequence[Path]) -> list[Path]:
     Hidden folders, environments and what is built are left out, unless a path names them or lies in them.
 
     Raises:
-        WrongUse: a path does not exist, or names a file of another kind.
+        UsageError: a path does not exist, or names a file of another kind.
     """
     found: dict[Path, None] = {}
     for path in paths:
         if path.is_dir():
             found.update(dict.fromkeys(_below(path)))
         elif not path.exists():
-            raise WrongUse(f"{path} does not exist; expected Python files, notebooks or folders of them")
+            raise UsageError(f"{path} does not exist; expected Python files, notebooks or folders of them")
         elif path.suffix not in SUFFIXES:
-            raise WrongUse(f"{path} is neither a Python file (.py) nor a notebook (.ipynb)")
+            raise UsageError(f"{path} is neither a Python file (.py) nor a notebook (.ipynb)")
         else:
             found[path] = None
     return list(found)
@@ -66,7 +66,7 @@ def _below(folder: Path) -> Iterator[Path]:
     try:
         entries = sorted(folder.iterdir())
     except OSError as error:
-        raise WrongUse(f"{folder} cannot be read: {error.strerror}") from None
+        raise UsageError(f"{folder} cannot be read: {error.strerror}") from None
     for entry in entries:
         if entry.is_dir():
             hidden = entry.name.startswith(".") or entry.name in SKIPPED

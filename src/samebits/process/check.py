@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from samebits import framework
-from samebits.errors import WrongUse
+from samebits.errors import UsageError
 from samebits.process import effective, started
 from samebits.process.command_line import hint, typed
 from samebits.process.variables import PROFILES, Row, find_root, read
@@ -44,7 +44,7 @@ def this_process(strict: bool) -> None:
         strict: raise when something is wrong. Otherwise the first call in a process says it on stderr.
 
     Raises:
-        WrongUse: naming the first wrong variable, what it is, what it must be, and what to do.
+        UsageError: naming the first wrong variable, what it is, what it must be, and what to do.
     """
     global _warned
     if (_warned and not strict) or _is_data_worker():
@@ -54,7 +54,7 @@ def this_process(strict: bool) -> None:
         more = f" ({len(found) - 1} more: see `{hint('samebits', 'doctor')}`)" if len(found) > 1 else ""
         line = f"{found[0].line}: {found[0].fix}{more}"
         if strict:
-            raise WrongUse(line)
+            raise UsageError(line)
         print(f"samebits: {line}", file=sys.stderr)
     _warned = True
 

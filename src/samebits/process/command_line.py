@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from samebits.errors import WrongUse
+from samebits.errors import UsageError
 from samebits.process.variables import find_root
 
 ROOT, HOME = "${SAMEBITS_ROOT}", "~"  # what stands for these folders
@@ -30,7 +30,7 @@ def hint(*words: str) -> str:
         return command
     try:
         root = find_root()
-    except WrongUse:
+    except UsageError:
         return command
     if not (root / "entrypoint").exists():  # somebody's own project, with samebits installed
         return command if words[0] == "samebits" else f"samebits exec -- {command}"
@@ -64,17 +64,17 @@ def read(manifest: Mapping[str, object], path: Path) -> list[str]:
     """The command of a manifest, for this machine.
 
     Raises:
-        WrongUse: no command repeats what it tells of.
+        UsageError: no command repeats what it describes.
     """
     words = manifest.get("command")
     if not isinstance(words, list) or not words or not all(isinstance(word, str) for word in words):
-        raise WrongUse(f"{path} does not say which command made the run, so nothing can repeat it")
+        raise UsageError(f"{path} does not say which command made the run, so nothing can repeat it")
     if any("ipykernel" in word for word in words[:3]):
-        raise WrongUse(f"{path} tells of a run in a notebook: run the notebook from the top to repeat it")
+        raise UsageError(f"{path} describes a run in a notebook: run the notebook from the top to repeat it")
     if Path(words[0]).name.startswith("python"):
         words = ["python", *words[1:]]  # earlier manifests have the interpreter's whole path
         if len(words) == 1 or words[1] in STDIN:
-            raise WrongUse(f"{path} tells of a program that was typed in or piped in: {shlex.join(words)}")
+            raise UsageError(f"{path} describes a program that was typed in or piped in: {shlex.join(words)}")
     return [_lengthened(word) for word in words]
 
 

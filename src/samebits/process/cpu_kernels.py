@@ -26,7 +26,7 @@ def chosen(numpy: ModuleType) -> dict[str, tuple[str, str]]:
 
 
 def thread_pools() -> list[dict[str, Any]]:
-    """What threadpoolctl tells of each library with threads that is loaded."""
+    """What threadpoolctl describes each library with threads that is loaded."""
     import threadpoolctl  # a small module without a framework of its own; asks only what is loaded
 
     pools: list[dict[str, Any]] = threadpoolctl.threadpool_info()

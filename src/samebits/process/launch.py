@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from samebits.errors import WrongUse
+from samebits.errors import UsageError
 from samebits.process import started
 from samebits.process.variables import PROFILES, Row, find_root, package_file, read
 
@@ -24,7 +24,7 @@ def through(command: tuple[str, ...]) -> list[str]:
     return list(command) if command[0].endswith("entrypoint") else [entrypoint(), *command]
 
 
-def outside() -> dict[str, str | None]:
+def caller_environment() -> dict[str, str | None]:
     """What takes this process's environment back to what its user's shell has; None removes a variable.
 
     entrypoint has set variables for this process. A training that is started with another profile or number
@@ -62,10 +62,10 @@ def become(command: Sequence[str]) -> NoReturn:
     """Replace this process by a command with the variables of determinism.env.
 
     Raises:
-        WrongUse: samebits' entrypoint cannot be executed.
+        UsageError: samebits' entrypoint cannot be executed.
     """
     entrypoint = str(package_file("entrypoint"))
     try:
         os.execve(entrypoint, [entrypoint, *command], {**os.environ, **for_entrypoint()})
     except OSError as error:
-        raise WrongUse(f"{entrypoint} cannot be executed: {error.strerror}") from None
+        raise UsageError(f"{entrypoint} cannot be executed: {error.strerror}") from None

@@ -3,7 +3,7 @@
 import importlib.metadata
 from collections.abc import Mapping
 
-from samebits.errors import WrongUse
+from samebits.errors import UsageError
 
 # Another version may compute otherwise. Add one, here or in a framework's `portable`, and it stays if
 # `make portable-proof` then passes.
@@ -17,12 +17,12 @@ def refuse_unshown(shown: Mapping[str, tuple[str, ...]]) -> None:
         shown: by package, the versions; NumPy's stand here.
 
     Raises:
-        WrongUse: naming the first package with another version, and the versions that were shown.
+        UsageError: naming the first package with another version, and the versions that were shown.
     """
     for package, versions in {**shown, **NUMPY}.items():
         version = importlib.metadata.version(package).partition("+")[0]
         if version not in versions:
-            raise WrongUse(
+            raise UsageError(
                 f"PROFILE=portable was shown with {package} {' and '.join(versions)}, and {version} is "
                 "installed: install that version, or unset PROFILE"
             )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from samebits.errors import WrongUse
+from samebits.errors import UsageError
 from samebits.process import started
 
 
@@ -45,12 +45,12 @@ def refuse_undone(switches: Mapping[str, Switch]) -> None:
     """Look whether every switch is what it must be.
 
     Raises:
-        WrongUse: naming the first that is not, what it is, what it must be, and what to do.
+        UsageError: naming the first that is not, what it is, what it must be, and what to do.
     """
     for name, switch in switches.items():
         if (now := switch.get()) != switch.must:
             what = f"{switch.what} ({name})" if switch.what else name
-            raise WrongUse(
+            raise UsageError(
                 f"{what} is {now!r} since open_run, must be {switch.must!r}: remove the call that changed "
                 f"it, or SAMEBITS_ALLOW={name} says that you mean it"
             )

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from samebits.errors import WrongUse
+from samebits.errors import UsageError
 
 TABLE = "determinism.env"
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -70,11 +70,11 @@ def find_root() -> Path:
     folder.
 
     Raises:
-        WrongUse: SAMEBITS_ROOT is no folder.
+        UsageError: SAMEBITS_ROOT is no folder.
     """
     if named := os.environ.get("SAMEBITS_ROOT"):
         if not Path(named).is_dir():
-            raise WrongUse(
+            raise UsageError(
                 f"SAMEBITS_ROOT is '{named}', which is no folder: set it to the project's, or unset it"
             )
         return Path(named)
@@ -93,7 +93,7 @@ def read(path: str | os.PathLike[str] | None = None) -> list[Row]:
     """Every variable of determinism.env, in the file's order.
 
     Raises:
-        WrongUse: a line that is neither empty, nor a comment, nor a row with a reason above it.
+        UsageError: a line that is neither empty, nor a comment, nor a row with a reason above it.
     """
     return [row for row in _read(os.fspath(path or package_file(TABLE))) if row.policy != "switch"]
 
@@ -108,7 +108,7 @@ def _read(path: str) -> tuple[Row, ...]:
     try:
         text = Path(path).read_text(encoding="utf-8")
     except OSError as error:
-        raise WrongUse(f"{path} cannot be read: {error.strerror}") from None
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from None
     rows: list[Row] = []
     reason: list[str] = []
     for number, line in enumerate(text.splitlines(), 1):
@@ -127,9 +127,9 @@ def _parse(line: str, reason: str, place: str) -> Row:
     policy, _, kind = rule.partition(":")
     name, _, value = assignment.partition("=")
     if kind not in POLICIES.get(policy, ()):
-        raise WrongUse(f"{place}: '{rule}' is no policy")
+        raise UsageError(f"{place}: '{rule}' is no policy")
     if not re.fullmatch(r"[a-z_][A-Za-z0-9_.]*" if policy == "switch" else r"[A-Z_][A-Z0-9_]*", name):
-        raise WrongUse(f"{place}: '{name}' is no variable's name")
+        raise UsageError(f"{place}: '{name}' is no variable's name")
     if not reason:
-        raise WrongUse(f"{place}: {name} has no reason: say in a comment above it what it decides")
+        raise UsageError(f"{place}: {name} has no reason: say in a comment above it what it decides")
     return Row(name, policy, kind, value, reason)

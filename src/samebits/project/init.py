@@ -15,7 +15,7 @@ import click
 
 from samebits._files import cannot_write, write_whole
 from samebits._printable import printable
-from samebits.errors import WrongUse
+from samebits.errors import UsageError
 from samebits.process.variables import MARKS, find_root
 from samebits.project.environment import environment_file
 from samebits.project.makefile import makefile, missing
@@ -96,7 +96,7 @@ def _project() -> Path:
     """The working folder, which `./entrypoint` will take for the project; or SAMEBITS_ROOT.
 
     Raises:
-        WrongUse: the working folder lies within a project, so that nobody knows which one is meant.
+        UsageError: the working folder lies within a project, so that nobody knows which one is meant.
     """
     root, here = find_root(), Path.cwd()
     # A checkout that samebits is imported from stands in for a project that is not there.
@@ -105,7 +105,7 @@ def _project() -> Path:
     if root != here:
         mark = next(mark for mark in MARKS if (root / mark).exists())
         there = f"cd {shlex.quote(str(root))} && samebits init"
-        raise WrongUse(
+        raise UsageError(
             f"this folder lies in the project {root}, which has {mark}: `{there}` adds the files there, "
             "`SAMEBITS_ROOT=$PWD samebits init` adds them here"
         )
@@ -203,7 +203,7 @@ def _text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8", errors="surrogateescape")
     except OSError as error:
-        raise WrongUse(
+        raise UsageError(
             f"{path} cannot be read: {error.strerror}; move it away, then run this again"
         ) from None
 
@@ -220,7 +220,7 @@ def _carry_out(root: Path, steps: Sequence[Step]) -> None:
     """Write all, or nothing: what is added to a file of the user's comes last, and is whole or not there.
 
     Raises:
-        WrongUse: a file cannot be written; those written before it are taken back.
+        UsageError: a file cannot be written; those written before it are taken back.
     """
     written: list[Path] = []
     moved: list[tuple[Path, Path]] = []

@@ -15,12 +15,12 @@ from samebits._files import sha256_file
 from samebits._printable import short
 from samebits._report import Outcome, cell, print_json, print_table
 from samebits.checkpoint import files
-from samebits.errors import CheckFailed, WrongUse
+from samebits.errors import CheckFailed, UsageError
 from samebits.fingerprint.manifest import read_manifest
 from samebits.hashing.compare import compare_runs
 from samebits.proof.processes import ending, send_to_session
 from samebits.proof.smoke import Watch, keep_runs, runs_folder
-from samebits.proof.trainings import Child, start, weights
+from samebits.proof.trainings import Training, start, weights
 from samebits.run.folder import CHECKPOINTS
 from samebits.run.signals import SAVED
 
@@ -37,7 +37,7 @@ class Trial:
         stop: after which step it is stopped, as by SIGTERM.
         kill: the share of an uninterrupted training's time after which it is killed outright.
         damage: the file of the newest checkpoint in which one bit is flipped after the stop.
-        before, after: options of the training until it is interrupted, and of the one that goes on.
+        before, after: options of the training until it is interrupted, and of the one that continues.
         metrics: whether its lines of metrics must be the same, too.
         skipped: why it is not tried.
     """
@@ -86,7 +86,7 @@ def command(
 ) -> None:
     """Train by COMMAND without an interruption, then with all kinds of them: always the same bits.
 
-    COMMAND trains inside `samebits.open_run` and calls `run.hold`. Where its settings have workers,
+    COMMAND trains inside `samebits.open_run` and calls `run.checkpoint`. Where its settings have workers,
     evaluate_every or checkpoint_every, these are varied, too (--workers=4); without them such a trial is
     skipped and says so. Exit status 1 when a hash differs.
     """
@@ -97,7 +97,7 @@ def command(
             began = time.monotonic()
             _run(arguments, folder / "0", status=0)
             seconds = time.monotonic() - began
-            sha256 = weights(Child("the training", arguments, folder / "0"))
+            sha256 = weights(Training("the training", arguments, folder / "0"))
             results = [Result("nothing interrupts it", "ok", "", sha256, seconds)]
             rng = random.Random(random_seed)
             chosen = [one for one in trials(folder / "0", kills, rng) if one.kind in (only or KINDS)]
@@ -134,16 +134,16 @@ def trials(reference: Path, kills: int, rng: random.Random) -> Iterator[Trial]:
         rng: draws them.
 
     Raises:
-        WrongUse: the training cannot be resumed, whatever is tried.
+        UsageError: the training cannot be resumed, whatever is tried.
     """
     manifest = read_manifest(reference)
     settings, steps = manifest["settings"], int(manifest["steps"])
     if not manifest["chain"]:
-        raise WrongUse(
-            "the training calls no `run.hold(…)`, so no checkpoint is made and nothing can be resumed"
+        raise UsageError(
+            "the training calls no `run.checkpoint(…)`, so no checkpoint is made and nothing can be resumed"
         )
     if steps == 0:
-        raise WrongUse("samebits saw no step of the training: its batches must come from `run.batches(…)`")
+        raise UsageError("samebits saw no step of the training: its batches must come from `run.batches(…)`")
     epochs = max(1, len((reference / "metrics.jsonl").read_text().splitlines()))
     each = max(1, steps // epochs)
     middle = max(1, each * (epochs // 2) + each // 2)
@@ -186,7 +186,7 @@ def attempt(trial: Trial, arguments: Sequence[str], folder: Path, number: int, s
     after = list(trial.after)
     if trial.damage:
         if not (there := files.find(working)):
-            raise WrongUse(f"the training was stopped after step {trial.stop} and left no checkpoint")
+            raise UsageError(f"the training was stopped after step {trial.stop} and left no checkpoint")
         newest = there[0]
         _flip_a_bit(newest / trial.damage)
         if f"{newest.name}/{trial.damage}" not in _run([*arguments, *after], place, status=2):
@@ -230,12 +230,12 @@ def _run(
         resume: how it resumes from what is there, see `resuming.mode`.
 
     Raises:
-        WrongUse: it ended with another status.
+        UsageError: it ended with another status.
     """
     environment = {} if resume is None else {"SAMEBITS_RESUME": resume}
     if stop is not None:
         environment["SAMEBITS_STOP_AT"] = str(stop)
-    child = Child("the training", arguments, place, environment)
+    child = Training("the training", arguments, place, environment)
     running: list[subprocess.Popen[bytes]] = []
     with ending(running):
         running.append(start(child))
@@ -247,7 +247,7 @@ def _run(
     said = child.log.read_text(errors="replace")
     if status is not None and ended != status:
         last = said.rstrip().splitlines()[-1:] or ["nothing"]
-        raise WrongUse(
+        raise UsageError(
             f"`{shlex.join(arguments)}` ended with status {ended} where {status} was expected; it said: "
             f"{last[0]}"
         )

@@ -13,11 +13,11 @@ import click
 from samebits._files import cannot_write, sha256_file, shown
 from samebits._printable import printable, short
 from samebits._report import print_json, print_table
-from samebits.errors import CheckFailed, SamebitsError, WrongUse
+from samebits.errors import CheckFailed, SamebitsError, UsageError
 from samebits.fingerprint.facts import FOLLOWING_THE_HOST, flatten
 from samebits.fingerprint.manifest import read_manifest
 from samebits.proof.smoke import Watch
-from samebits.proof.trainings import Child, train
+from samebits.proof.trainings import Training, train
 
 CONFIDENCE = 0.95
 PLACEHOLDER = "{seed}"  # in a command: where each training's seed goes
@@ -85,13 +85,13 @@ def command(
         seed: Path("runs").resolve() / f"{name or name_of(rest)}-seed-{seed}"
         for seed in range(first, first + count)
     }
-    children = {seed: _child(seed, rest, folder) for seed, folder in folders.items()}
+    trainings = {seed: _child(seed, rest, folder) for seed, folder in folders.items()}
     seeded: list[Seeded] = []
     failures: dict[int, str] = {}
     watch = Watch(not as_json)
     with _folder_of_runs(), watch:
         try:
-            for seed, outcome in run(children, jobs, again, watch):
+            for seed, outcome in run(trainings, jobs, again, watch):
                 if isinstance(outcome, SamebitsError):
                     failures[seed] = str(outcome)
                     watch.say(f"samebits: {outcome}")
@@ -100,7 +100,7 @@ def command(
                 there = "  (there already)" if outcome.reused else ""
                 watch.say(f"seed {seed}: sha256 {outcome.sha256}{there}")
         finally:
-            for seed, child in children.items():
+            for seed, child in trainings.items():
                 if seed not in failures:  # a failure's line names its log
                     child.log.unlink(missing_ok=True)
     seeded.sort(key=lambda one: one.seed)
@@ -137,7 +137,7 @@ def split_seed(arguments: Sequence[str]) -> tuple[int, tuple[str, ...]]:
     A command with the placeholder stays as it is.
 
     Raises:
-        WrongUse: it is not a whole number.
+        UsageError: it is not a whole number.
     """
     words = list(arguments)
     text = "0"
@@ -151,7 +151,7 @@ def split_seed(arguments: Sequence[str]) -> tuple[int, tuple[str, ...]]:
             text = words.pop(at).partition("=")[2]
             break
     if not re.fullmatch(r"\d+", text):
-        raise WrongUse(f"--seed is {text!r}; it must be a whole number that the seeds count up from")
+        raise UsageError(f"--seed is {text!r}; it must be a whole number that the seeds count up from")
     return int(text), tuple(words)
 
 
@@ -163,27 +163,27 @@ def name_of(arguments: Sequence[str]) -> str:
 
 
 def run(
-    children: Mapping[int, Child], jobs: int, again: bool, watch: Watch
+    trainings: Mapping[int, Training], jobs: int, again: bool, watch: Watch
 ) -> Iterator[tuple[int, Seeded | SamebitsError]]:
     """Train the first seed, take what is there of its kind, train the rest; yields each seed's outcome.
 
     Raises:
         SamebitsError: the first one failed: the others would, too.
     """
-    seeds = {child: seed for seed, child in children.items()}
-    first, *others = children
+    seeds = {child: seed for seed, child in trainings.items()}
+    first, *others = trainings
     try:
-        with contextlib.closing(train([children[first]], watch=watch)) as training:
+        with contextlib.closing(train([trainings[first]], watch=watch)) as training:
             finished = next(training)
-    except WrongUse as error:
-        raise WrongUse(f"{error}{_hint(children[first])}") from None
+    except UsageError as error:
+        raise UsageError(f"{error}{_hint(trainings[first])}") from None
     yield first, _seeded(first, finished.child.folder, finished.sha256)
     reference = read_manifest(finished.child.folder)
     missing = []
     for seed in others:
-        former = None if again else _former(children[seed], seed, children[first], reference)
+        former = None if again else _former(trainings[seed], seed, trainings[first], reference)
         if former is None:
-            missing.append(children[seed])
+            missing.append(trainings[seed])
         else:
             yield seed, former
     failed: list[tuple[int, SamebitsError]] = []
@@ -197,8 +197,8 @@ def run(
     yield from failed
 
 
-def _child(seed: int, rest: Sequence[str], folder: Path) -> Child:
-    return Child(f"seed {seed}", with_seed(rest, seed), folder)
+def _child(seed: int, rest: Sequence[str], folder: Path) -> Training:
+    return Training(f"seed {seed}", with_seed(rest, seed), folder)
 
 
 def with_seed(words: Sequence[str], seed: int) -> list[str]:
@@ -207,7 +207,7 @@ def with_seed(words: Sequence[str], seed: int) -> list[str]:
     return filled if filled != list(words) else [*words, "--seed", str(seed)]
 
 
-def _hint(child: Child) -> str:
+def _hint(child: Training) -> str:
     """What to try, where a training may not know the option that was added."""
     if list(child.command)[-2:-1] != ["--seed"]:
         return ""
@@ -215,7 +215,7 @@ def _hint(child: Child) -> str:
     return f" (--seed was added to it; if the training takes its seed otherwise, {there})"
 
 
-def _former(child: Child, seed: int, first: Child, reference: Mapping[str, Any]) -> Seeded | None:
+def _former(child: Training, seed: int, first: Training, reference: Mapping[str, Any]) -> Seeded | None:
     """The run that is there already, if it is whole and differs from the first one by its seed alone."""
     folder = child.folder
     try:

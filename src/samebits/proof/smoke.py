@@ -17,7 +17,7 @@ from samebits._report import print_json
 from samebits.errors import CheckFailed
 from samebits.hashing.compare import Comparison, compare_runs
 from samebits.proof.processes import terminable
-from samebits.proof.trainings import Child, Finished, last_line, train
+from samebits.proof.trainings import Finished, Training, last_line, train
 
 
 @click.command("smoke", context_settings={"allow_interspersed_args": False})
@@ -38,9 +38,11 @@ def command(runs: int, jobs: int, as_json: bool, keep: bool, arguments: tuple[st
     """
     with runs_folder() as folder:
         names = [f"run {number} of {runs}" for number in range(1, runs + 1)]
-        children = [Child(name, arguments, folder / f"run-{at}") for at, name in enumerate(names, start=1)]
-        finished = list(show(train(children, jobs, watch := Watch(not as_json)), watch))
-        finished.sort(key=lambda one: children.index(one.child))
+        trainings = [
+            Training(name, arguments, folder / f"run-{at}") for at, name in enumerate(names, start=1)
+        ]
+        finished = list(show(train(trainings, jobs, watch := Watch(not as_json)), watch))
+        finished.sort(key=lambda one: trainings.index(one.child))
         comparison = first_difference([one.child.folder for one in finished])
         kept = keep_runs(folder) if keep or comparison is not None else None
     if as_json:
@@ -74,7 +76,7 @@ class Watch(Line):
         super().__init__(wanted)
         self.wanted = wanted
 
-    def __call__(self, running: Sequence[Child]) -> None:
+    def __call__(self, running: Sequence[Training]) -> None:
         self.update("  ".join(f"{child.name}: {last_line(child)[:60]}" for child in running))
 
     def say(self, line: str) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import click
 
-from samebits.errors import WrongUse
+from samebits.errors import UsageError
 from samebits.process.program import run_command
 from samebits.proof.processes import GRACE, stop, terminable
 
@@ -48,7 +48,7 @@ def run(arguments: Sequence[str], rng: random.Random | None) -> int:
     try:
         process = subprocess.Popen(list(arguments))
     except OSError as error:
-        raise WrongUse(f"cannot start {arguments[0]}: {error.strerror}") from None
+        raise UsageError(f"cannot start {arguments[0]}: {error.strerror}") from None
     cores = sorted(os.sched_getaffinity(0))
     ways: list[str] = []
     try:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from samebits._files import sha256_file
 from samebits._printable import printable
-from samebits.errors import SamebitsError, WrongUse
+from samebits.errors import SamebitsError, UsageError
 from samebits.process import launch
 from samebits.process.launch import for_entrypoint
 from samebits.proof.processes import ending, stop
@@ -26,7 +26,7 @@ SHOWN = 20  # lines of a failed child's output
 
 
 @dataclass(frozen=True, eq=False)
-class Child:
+class Training:
     """A training to be started through entrypoint.
 
     Attributes:
@@ -62,35 +62,35 @@ class Child:
 class Finished:
     """A training that ended well: its run folder, its weights' sha256 and how long it took."""
 
-    child: Child
+    child: Training
     sha256: str
     seconds: float
 
 
 def train(
-    children: Iterable[Child],
+    trainings: Iterable[Training],
     at_once: int = 1,
-    watch: Callable[[Sequence[Child]], None] | None = None,
-    failed: Callable[[Child, SamebitsError], None] | None = None,
+    watch: Callable[[Sequence[Training]], None] | None = None,
+    failed: Callable[[Training, SamebitsError], None] | None = None,
 ) -> Generator[Finished, None, None]:
-    """Start the children, `at_once` at a time, and yield each when it has ended well.
+    """Start the trainings, `at_once` at a time, and yield each when it has ended well.
 
     However this ends (Ctrl-C, SIGTERM, a failed child, a generator that is closed), no child stays behind.
 
     Args:
-        children: started in this order.
+        trainings: started in this order.
         at_once: how many run side by side.
-        watch: called twenty times a second with the children that are running.
+        watch: called twenty times a second with the trainings that are running.
         failed: called with a child that failed and what would be raised; the others go on.
 
     Raises:
         SamebitsError: a child failed: its own line `samebits: …`, with its own status, when it ended with
             one; else what ended it, after its last lines of output.
-        WrongUse: a command does not exist, or it ended well and left no run folder.
+        UsageError: a command does not exist, or it ended well and left no run folder.
     """
-    waiting = list(children)
-    running: dict[Child, subprocess.Popen[bytes]] = {}
-    began: dict[Child, float] = {}
+    waiting = list(trainings)
+    running: dict[Training, subprocess.Popen[bytes]] = {}
+    began: dict[Training, float] = {}
     with ending(running.values()):
         while waiting or running:
             while waiting and len(running) < at_once:
@@ -115,7 +115,7 @@ def train(
             time.sleep(POLL)
 
 
-def last_line(child: Child) -> str:
+def last_line(child: Training) -> str:
     """The last line that a child has written so far; it says how far its training is."""
     with contextlib.suppress(OSError), open(child.log, "rb") as file:
         file.seek(max(0, file.seek(0, os.SEEK_END) - 4096))
@@ -124,13 +124,13 @@ def last_line(child: Child) -> str:
     return ""
 
 
-def start(child: Child) -> "subprocess.Popen[bytes]":
+def start(child: Training) -> "subprocess.Popen[bytes]":
     """Start a training; what it writes is added to its log.
 
     Raises:
-        WrongUse: it cannot be started.
+        UsageError: it cannot be started.
     """
-    environment = {**os.environ, **for_entrypoint(), **launch.outside(), **child.environment}
+    environment = {**os.environ, **for_entrypoint(), **launch.caller_environment(), **child.environment}
     environment["SAMEBITS_RUN_FOLDER"] = str(child.folder)
     try:
         with open(child.log, "ab") as log:
@@ -144,31 +144,31 @@ def start(child: Child) -> "subprocess.Popen[bytes]":
                 start_new_session=True,  # so that its data workers can be stopped with it
             )
     except OSError as error:
-        raise WrongUse(f"cannot start {child.words[0]}: {error.strerror}") from None
+        raise UsageError(f"cannot start {child.words[0]}: {error.strerror}") from None
 
 
-def _weights(child: Child, status: int, quiet: bool) -> str:
+def _weights(child: Training, status: int, quiet: bool) -> str:
     if status:
         raise _failure(child, status, quiet)
     return weights(child)
 
 
-def weights(child: Child) -> str:
+def weights(child: Training) -> str:
     """The hash of the weights that a training left.
 
     Raises:
-        WrongUse: it left none.
+        UsageError: it left none.
     """
     try:
         return sha256_file(child.folder / "weights.safetensors")
     except FileNotFoundError:
-        raise WrongUse(
+        raise UsageError(
             f"{child.name} ended well and left no run: the command must train inside `samebits.open_run(…)` "
             "and end with `run.finish(model)`"
         ) from None
 
 
-def _failure(child: Child, status: int, quiet: bool) -> SamebitsError:
+def _failure(child: Training, status: int, quiet: bool) -> SamebitsError:
     lines = child.log.read_text(errors="replace").rstrip().splitlines()
     if status > 0 and lines and lines[-1].startswith("samebits: "):
         error = SamebitsError(f"{child.name}: {lines[-1].removeprefix('samebits: ')}")
@@ -177,7 +177,7 @@ def _failure(child: Child, status: int, quiet: bool) -> SamebitsError:
     ended = f"ended with status {status}" if status > 0 else f"was killed by {signal.Signals(-status).name}"
     command = shlex.join(child.command)
     if quiet:
-        return WrongUse(f"{child.name} {ended}; what it wrote is in {child.log.name}; it was `{command}`")
+        return UsageError(f"{child.name} {ended}; what it wrote is in {child.log.name}; it was `{command}`")
     shown = "\n".join(f"  {printable(line)}" for line in lines[-SHOWN:])
     print(f"the end of what {child.name} wrote:\n{shown}", flush=True)
-    return WrongUse(f"{child.name} {ended}, so there is nothing to compare; it was `{command}`")
+    return UsageError(f"{child.name} {ended}, so there is nothing to compare; it was `{command}`")

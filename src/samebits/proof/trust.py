@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from samebits._printable import printable
-from samebits.errors import WrongUse
+from samebits.errors import UsageError
 from samebits.fingerprint.git import git
 from samebits.process import started
 from samebits.process.variables import Row, find_root, read
@@ -64,7 +64,7 @@ def refuse_unless_wanted(words: Sequence[str], why: str, run: Path) -> None:
     """Show a command and why it is in doubt, and continue only after a `yes` typed at a terminal.
 
     Raises:
-        WrongUse: nobody typed it.
+        UsageError: nobody typed it.
     """
     command = shlex.join(words)
     if sys.stdin.isatty() and sys.stderr.isatty():
@@ -74,14 +74,14 @@ def refuse_unless_wanted(words: Sequence[str], why: str, run: Path) -> None:
             return
     # A command that the terminal does not show as it is cannot be given back by hand.
     hint = f"--command {shlex.quote(command)} runs it" if printable(command) == command else "do not run it"
-    raise WrongUse(f"{run} was made by `{command}`, which was not run: {why}; if you want it: {hint}")
+    raise UsageError(f"{run} was made by `{command}`, which was not run: {why}; if you want it: {hint}")
 
 
 def working_folder(manifest: Mapping[str, object], run: Path) -> Path | None:
     """Where the run was started, within the project; None elsewhere, and where there is no such folder.
 
     Raises:
-        WrongUse: it leads out of the project.
+        UsageError: it leads out of the project.
     """
     name = manifest.get("working_folder")
     if not isinstance(name, str) or not name:
@@ -89,7 +89,7 @@ def working_folder(manifest: Mapping[str, object], run: Path) -> Path | None:
     root = find_root().resolve()
     place = (root / name).resolve()
     if not place.is_relative_to(root):
-        raise WrongUse(f"{run}: working_folder is {name!r}, which leads out of the project")
+        raise UsageError(f"{run}: working_folder is {name!r}, which leads out of the project")
     return place if os.path.isdir(place) else None  # and not `is_dir`, to which long names are an error
 
 
@@ -101,15 +101,15 @@ def refuse_variables(chosen: Mapping[str, str | None], run: Path) -> None:
         run: for the line.
 
     Raises:
-        WrongUse: one does, or is no variable of determinism.env.
+        UsageError: one does, or is no variable of determinism.env.
     """
     rows = {row.name: row for row in read()}
     for name, value in chosen.items():
         if name not in rows:
-            raise WrongUse(f"{run}: {name!r} is allowed there, and is no variable of determinism.env")
+            raise UsageError(f"{run}: {name!r} is allowed there, and is no variable of determinism.env")
         own = name in started.allowed() and os.environ.get(name) == value
         if value and not own and not _is_plain(rows[name], value):
-            raise WrongUse(
+            raise UsageError(
                 f"{run} was made with {name}={value!r}, which can name a file or code to load: if you want "
                 f"it, set it yourself, and SAMEBITS_ALLOW={name}"
             )

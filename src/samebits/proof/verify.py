@@ -13,7 +13,7 @@ from samebits import container_engine
 from samebits._files import sha256_file, shown
 from samebits._printable import DIGITS, printable, some
 from samebits._report import print_json
-from samebits.errors import CheckFailed, WrongUse
+from samebits.errors import CheckFailed, UsageError
 from samebits.fingerprint import code_state, diff, git
 from samebits.fingerprint.diff import Difference
 from samebits.fingerprint.facts import FOLLOWING_THE_HOST, flatten
@@ -22,7 +22,7 @@ from samebits.hashing.compare import Comparison, check_run, compare_runs
 from samebits.process import command_line, variables
 from samebits.proof import trust
 from samebits.proof.smoke import Watch, keep_runs, runs_folder
-from samebits.proof.trainings import Child, train
+from samebits.proof.trainings import Training, train
 
 ANYWAY = "--anyway repeats it here nevertheless"
 FILES = {"weights.safetensors": "weights_sha256", "metrics.jsonl": "metrics_sha256"}  # and their hashes
@@ -74,7 +74,7 @@ class Verdict:
 
 
 @click.command("verify")
-@click.option("--anyway", is_flag=True, help="Also with other code than the manifest tells of.")
+@click.option("--anyway", is_flag=True, help="Also with other code than the manifest describes.")
 @click.option("--keep", is_flag=True, envvar="KEEP", help="Keep the repetition also when it is equal.")
 @click.option("--json", "as_json", is_flag=True, envvar="JSON", help="Print the result as one JSON object.")
 @click.option(
@@ -100,11 +100,11 @@ def command(
     words = command_of(manifest, run, place or Path.cwd(), own)
     outside = environment(manifest, run)
     if manifest["device"] == "cuda" and not container_engine.driver():
-        raise WrongUse(
+        raise UsageError(
             f"{run} was trained on a GPU and no NVIDIA driver answers here; `make doctor` says more"
         )
     with runs_folder("verify") as folder:
-        child = Child(
+        child = Training(
             "the repetition",
             [*words, *more],
             (folder / "repetition").resolve(),
@@ -130,7 +130,7 @@ def check_files(manifest: Mapping[str, Any], run: Path) -> None:
     """Look at all that the comparison will read, before the training begins.
 
     Raises:
-        WrongUse: the manifest lacks something, or a file of the run is not the manifest's.
+        UsageError: the manifest lacks something, or a file of the run is not the manifest's.
     """
     for name in ("framework", "device", "fingerprint", "settings", "deciding_settings", "weights_sha256"):
         manifest[name]  # names what is missing
@@ -140,7 +140,7 @@ def check_files(manifest: Mapping[str, Any], run: Path) -> None:
     for name in FILES:
         path, sha256 = run / name, manifest.get(FILES[name])
         if path.is_file() and sha256_file(path) != sha256:
-            raise WrongUse(
+            raise UsageError(
                 f"{shown(path)} is damaged: its sha256 is not the manifest's. `samebits verify "
                 f"{shlex.quote(shown(run / 'manifest.json'))}` compares with the manifest alone"
             )
@@ -156,15 +156,15 @@ def command_of(manifest: Mapping[str, Any], run: Path, place: Path, own: str | N
     """The command that repeats a run: the manifest's when it is safe or wanted, or the user's `own`.
 
     Raises:
-        WrongUse: it is neither, or `own` is no command.
+        UsageError: it is neither, or `own` is no command.
     """
     if own is not None:
         try:
             words = shlex.split(own)
         except ValueError as error:
-            raise WrongUse(f"--command is {own!r}, which is no command: {error}") from None
+            raise UsageError(f"--command is {own!r}, which is no command: {error}") from None
         if not words:
-            raise WrongUse("--command is empty: give the command that trains")
+            raise UsageError("--command is empty: give the command that trains")
         return words
     words = command_line.read(manifest, run)
     if why := trust.doubt(words, place):
@@ -178,12 +178,12 @@ def refuse_other_code(manifest: Mapping[str, Any], run: Path) -> None:
     Nothing is said where a manifest has neither a commit nor files: a notebook's outside of git.
 
     Raises:
-        WrongUse: what would be repeated is not the code that made the run.
+        UsageError: what would be repeated is not the code that made the run.
     """
     was = manifest.get("code") or {}
     parts = [*(link.get("code") or {} for link in manifest.get("chain", ())), was]
     if other := code_state.together(parts):
-        raise WrongUse(f"{run} was interrupted and resumed {other}: {ANYWAY}")
+        raise UsageError(f"{run} was interrupted and resumed {other}: {ANYWAY}")
     folder = Path(_place(manifest) or ".", code_state.placed(str(was.get("folder") or "."))).resolve()
     checkout = git.checkout(folder)
     now = code_state.state(folder, checkout)
@@ -191,26 +191,28 @@ def refuse_other_code(manifest: Mapping[str, Any], run: Path) -> None:
     differ = f" ({some(files)})" if files else ""
     commit, short = was.get("commit"), (was.get("commit") or "")[:DIGITS]
     if commit is not None and now["commit"] is None:
-        raise WrongUse(f"{run} was made on commit {commit}, and {folder} is no git checkout of it: {ANYWAY}")
+        raise UsageError(
+            f"{run} was made on commit {commit}, and {folder} is no git checkout of it: {ANYWAY}"
+        )
     if commit is not None and now["commit"] != commit:
-        raise WrongUse(
+        raise UsageError(
             f"{run} was made on commit {commit}, here is {now['commit'][:DIGITS]}{differ}: "
             f"`{_git(checkout)} checkout {short}` gives it, {ANYWAY}"
         )
     if commit is not None and now["diff"] is not None and was.get("diff") is None:
         changed = differ or (f" ({some(git.changes(checkout[0]))})" if checkout else "")
-        raise WrongUse(
+        raise UsageError(
             f"{run} was made on commit {short} as it is, and files here differ from it{changed}: "
             f"`{_git(checkout)} stash --include-untracked` puts the changes away, {ANYWAY}"
         )
     if commit is not None and now["diff"] != was.get("diff"):
         here = f"others ({now['diff'][:DIGITS]})" if now["diff"] else "none"
-        raise WrongUse(
+        raise UsageError(
             f"{run} was made with changes that no commit has ({was['diff'][:DIGITS]}), and here are "
             f"{here}{differ}: {ANYWAY}"
         )
     if files:
-        raise WrongUse(f"{run} was made by other code than is in {folder}{differ}: {ANYWAY}")
+        raise UsageError(f"{run} was made by other code than is in {folder}{differ}: {ANYWAY}")
 
 
 def _place(manifest: Mapping[str, Any]) -> Path | None:
@@ -228,7 +230,7 @@ def environment(manifest: Mapping[str, Any], run: Path) -> dict[str, str | None]
     """The variables to repeat a run with: its own choices, and nothing of this shell's that decides bits.
 
     Raises:
-        WrongUse: one of them could make the training load a file or code.
+        UsageError: one of them could make the training load a file or code.
     """
     recorded = manifest["fingerprint"].get("variables", {})
     allowed = manifest.get("allowed", [])
@@ -241,7 +243,7 @@ def environment(manifest: Mapping[str, Any], run: Path) -> dict[str, str | None]
     trust.refuse_variables(dict.fromkeys(allowed) | changes, run)
     threads = manifest.get("threads") or str(recorded.get("OMP_NUM_THREADS") or 1).partition(",")[0]
     if not THREADS.fullmatch(threads):
-        raise WrongUse(f"{run} was made with OMP_NUM_THREADS={threads!r}, which is no number from 1 to 999")
+        raise UsageError(f"{run} was made with OMP_NUM_THREADS={threads!r}, which is no number from 1 to 999")
     changes["SAMEBITS_THREADS"], changes["SAMEBITS_ALLOW"] = threads, ",".join(allowed) or None
     changes["PROFILE"] = manifest.get("profile")
     return changes

@@ -58,7 +58,7 @@ def stream(seed: int, *path: str | int) -> Iterator[None]:
     ...     model = Net()
 
     Raises:
-        WrongUse: as `derive_seed`.
+        UsageError: as `derive_seed`.
     """
     derived = derive_seed(seed, *path)
     with isolated_rng():

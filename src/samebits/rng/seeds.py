@@ -9,7 +9,7 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
-from samebits.errors import WrongUse
+from samebits.errors import UsageError
 from samebits.rng import generators
 
 LIMIT = 2**63  # seeds lie in [0, LIMIT): what every framework's signed 64-bit seed can hold
@@ -32,7 +32,7 @@ def derive_seed(root: int, *path: str | int) -> int:
         An integer in [0, 2**63).
 
     Raises:
-        WrongUse: the root is no such integer, or an element of the path is neither text nor an integer.
+        UsageError: the root is no such integer, or an element of the path is neither text nor an integer.
     """
     return first_63_bits(hasher(root, *path).digest())
 
@@ -58,25 +58,25 @@ def encode(element: str | int) -> bytes:
         text = element.encode("utf-8", "surrogatepass")
         return b"s%d:%b" % (len(text), text)
     if isinstance(element, bool):
-        raise WrongUse(f"a seed is derived from names and integers, not from {element!r}")
+        raise UsageError(f"a seed is derived from names and integers, not from {element!r}")
     try:
         return b"i%d;" % operator.index(element)  # NumPy's integers, and torch's tensors of one integer
     except TypeError:
-        raise WrongUse(f"a seed is derived from names and integers, not from {element!r}") from None
+        raise UsageError(f"a seed is derived from names and integers, not from {element!r}") from None
 
 
 def checked(seed: int) -> int:
     """The seed as a Python integer.
 
     Raises:
-        WrongUse: it is no integer (True, 1.0 and "1" are none) or lies outside [0, 2**63).
+        UsageError: it is no integer (True, 1.0 and "1" are none) or lies outside [0, 2**63).
     """
     try:
         number = None if isinstance(seed, bool) else operator.index(seed)
     except TypeError:
         number = None
     if number is None or not 0 <= number < LIMIT:
-        raise WrongUse(f"seed is {seed!r}: give an integer from 0 to 2**63 - 1")
+        raise UsageError(f"seed is {seed!r}: give an integer from 0 to 2**63 - 1")
     return number
 
 
@@ -95,7 +95,7 @@ def seed_everything(seed: int) -> None:
         seed: an integer in [0, 2**63).
 
     Raises:
-        WrongUse: the seed is no such integer.
+        UsageError: the seed is no such integer.
     """
     seed = checked(seed)
     from samebits.process import (

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from samebits.checkpoint.state import Held
+from samebits.checkpoint.state import TrainingState
 from samebits.run.settings import without_effect
 
 PROMISE = re.compile("eval|valid|test")  # in the name of a setting that says when evaluation happens
@@ -29,9 +29,9 @@ class Evaluation:
         held: what the run holds.
     """
 
-    def __init__(self, setting: str, held: Held) -> None:
+    def __init__(self, setting: str, held: TrainingState) -> None:
         self.found: list[str] = []
-        self._setting, self._held = setting, held
+        self._setting, self._training_state = setting, held
         self._logged: dict[str, float] = {}  # since the last step, between steps
         self._means: list[float] = []  # of what the steps logged, since the last step
         self._numbers: dict[str, float | None] | None = None  # in the held objects, at the last look
@@ -44,7 +44,7 @@ class Evaluation:
 
     def end_of_batches(self) -> None:
         """The epoch's steps are over."""
-        self._statistics = self._held.toolkit.running_statistics(self._held.objects)
+        self._statistics = self._training_state.toolkit.running_statistics(self._training_state.objects)
 
     def logged(self, means: Mapping[str, float], values: Mapping[str, Any]) -> None:
         """An epoch's line: the means of what its steps logged, and what was logged after them."""
@@ -70,7 +70,9 @@ class Evaluation:
         if evaluated:
             for path, number in now.items():
                 changed = path in before and before[path] != number
-                plateau = self._held.toolkit.takes_a_metric(self._held.objects[path.partition(".")[0]])
+                plateau = self._training_state.toolkit.takes_a_metric(
+                    self._training_state.objects[path.partition(".")[0]]
+                )
                 if number is None or (plateau and not path.endswith(".best")):
                     continue
                 if plateau and changed:
@@ -98,7 +100,7 @@ class Evaluation:
 
     def _look_at_plateau(self, path: str, number: float, evaluated: Mapping[str, float]) -> None:
         name = path.partition(".")[0]
-        called = f"{name} ({type(self._held.objects[name]).__name__})"
+        called = f"{name} ({type(self._training_state.objects[name]).__name__})"
         of_training = [*self._means, *(v for n, v in self._logged.items() if n not in evaluated)]
         for metric, value in evaluated.items():
             if _rounded(value) == _rounded(number):
@@ -110,7 +112,7 @@ class Evaluation:
     def _look_at_statistics(self) -> None:
         if self._statistics is None or all(map(self._is_of_training, self._logged)):
             return
-        now = self._held.toolkit.running_statistics(self._held.objects)
+        now = self._training_state.toolkit.running_statistics(self._training_state.objects)
         for name, count in now.items():
             if self._statistics.get(name, count) != count:
                 self._say(
@@ -129,11 +131,13 @@ class Evaluation:
 
     def _read(self) -> dict[str, float | None]:
         return {
-            path: number for name, state in self._held.remembered() for path, number in _numbers(name, state)
+            path: number
+            for name, state in self._training_state.remembered()
+            for path, number in _numbers(name, state)
         }
 
 
-def watch(settings: Any, held: Held) -> Evaluation | None:
+def watch(settings: Any, held: TrainingState) -> Evaluation | None:
     """The watch of a run whose settings promise that evaluation does not matter; else None."""
     promised = [name for name in without_effect(settings) if PROMISE.search(name)]
     return Evaluation(promised[0], held) if promised else None

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from samebits._files import cannot_write, shown
-from samebits.errors import WrongUse
+from samebits.errors import UsageError
 from samebits.fingerprint.manifest import read_manifest
 from samebits.process import started
 from samebits.run.settings import changed
@@ -26,7 +26,7 @@ def choose_folder(settings: Any, framework: str, folder: str | os.PathLike[str] 
     The profile, too, is named where it is not the default.
 
     Raises:
-        WrongUse: something else is there.
+        UsageError: something else is there.
     """
     chosen = folder or getattr(settings, "run", None)
     if given := os.environ.get("SAMEBITS_RUN_FOLDER"):
@@ -42,10 +42,12 @@ def choose_folder(settings: Any, framework: str, folder: str | os.PathLike[str] 
     try:
         there = _is_there(path)
         if there and not (path / "manifest.json").exists():
-            raise WrongUse(f"{path} exists and is not a run; name another folder with --run, or move it away")
+            raise UsageError(
+                f"{path} exists and is not a run; name another folder with --run, or move it away"
+            )
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or error
-        raise WrongUse(f"{path} cannot be looked at: {why}; name another folder with --run") from None
+        raise UsageError(f"{path} cannot be looked at: {why}; name another folder with --run") from None
     if there:
         former_weights(path)  # now, not when the training is over and cannot be put there
     return path
@@ -101,10 +103,10 @@ class WorkingFolder:
         """Delete what a former process left that had no checkpoint.
 
         Raises:
-            WrongUse: it has some, though none that is whole.
+            UsageError: it has some, though none that is whole.
         """
         if list(self.checkpoints.glob("[!.]*")):
-            raise WrongUse(
+            raise UsageError(
                 f"no checkpoint in {self.checkpoints} is whole: --resume never begins anew and keeps them"
             )
         for path in self.path.iterdir():
@@ -155,7 +157,7 @@ class WorkingFolder:
                 fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except (BlockingIOError, PermissionError):
                 lock.close()
-                raise WrongUse(
+                raise UsageError(
                     f"{self.folder} is being trained by another process: wait for it, or name another folder "
                     "with --run"
                 ) from None
@@ -211,14 +213,14 @@ def former_weights(folder: Path) -> str:
     Of an older format, too: a training that has ended is not lost because of the run before it.
 
     Raises:
-        WrongUse: its manifest does not have it, so the folder cannot be kept under another name.
+        UsageError: its manifest does not have it, so the folder cannot be kept under another name.
     """
     try:
         weights = read_manifest(folder, any_format=True).get("weights_sha256")
-    except WrongUse as error:
-        raise WrongUse(f"{error}; name another folder with --run, or move it away") from None
+    except UsageError as error:
+        raise UsageError(f"{error}; name another folder with --run, or move it away") from None
     if not re.fullmatch("[0-9a-f]{64}", str(weights)):
-        raise WrongUse(
+        raise UsageError(
             f"{folder / 'manifest.json'} has no weights_sha256: name another folder with --run, or move "
             f"{folder} away"
         )

@@ -25,7 +25,7 @@ class Metrics:
         """Add a line.
 
         Raises:
-            WrongUse: it cannot be written.
+            UsageError: it cannot be written.
         """
         text = (json.dumps(line) + "\n").encode()
         try:

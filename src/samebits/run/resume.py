@@ -1,4 +1,4 @@
-"""Which checkpoint an interrupted run goes on from, and whether it may."""
+"""Which checkpoint an interrupted run resumes from, and whether it may."""
 
 import hashlib
 import json
@@ -14,7 +14,7 @@ from samebits._json_files import check as check_shape
 from samebits._printable import printable, some
 from samebits.checkpoint import files
 from samebits.checkpoint.files import Checkpoint, Damaged
-from samebits.errors import WrongUse
+from samebits.errors import UsageError
 from samebits.fingerprint.facts import FOLLOWING_THE_HOST
 from samebits.run.folder import WorkingFolder
 
@@ -49,7 +49,7 @@ def mode(settings: Any) -> str:
     """
     wanted = os.environ.get("SAMEBITS_RESUME") or getattr(settings, "resume", "auto")
     if wanted not in MODES:
-        raise WrongUse(f"resume is {wanted!r}: it must be one of {', '.join(MODES)}")
+        raise UsageError(f"resume is {wanted!r}: it must be one of {', '.join(MODES)}")
     return str(wanted)
 
 
@@ -58,7 +58,7 @@ def find_checkpoint(working: WorkingFolder, wanted: str) -> Checkpoint | None:
 
     Raises:
         Damaged: the newest one is, and "previous" was not asked for.
-        WrongUse: it belongs to another run, or none is whole.
+        UsageError: it belongs to another run, or none is whole.
     """
     there = files.find(working.checkpoints)
     if wanted == "never" and list(working.checkpoints.glob("[!.]*")):
@@ -78,7 +78,7 @@ def find_checkpoint(working: WorkingFolder, wanted: str) -> Checkpoint | None:
         if working.is_new:  # a power cut can take the name and leave the checkpoints
             working.name(found.content["run"])
         if found.content["run"] != working.run:
-            raise WrongUse(
+            raise UsageError(
                 f"{folder} is of another run, begun {found.content['chain'][0]['started']}: take "
                 "it away, or --resume never begins anew and keeps what is here"
             )
@@ -91,7 +91,7 @@ def _check_content(found: Checkpoint) -> None:
     """Look whether a checkpoint has the types that a run relies on.
 
     Raises:
-        WrongUse: naming what has another.
+        UsageError: naming what has another.
     """
     content, where = found.content, found.folder / files.STATE
     check_shape(content, SHAPES, where)
@@ -148,11 +148,11 @@ def refuse_or_note(found: Checkpoint, now: Mapping[str, Any], wanted: str) -> li
     """The differences, when going on in spite of them was asked for.
 
     Raises:
-        WrongUse: there are some, and it was not.
+        UsageError: there are some, and it was not.
     """
     lines = differences(found, now)
     if lines and wanted != "force":
-        raise WrongUse(
+        raise UsageError(
             f"{found.folder} was made otherwise: {some(lines, separator='; ')}. --resume force continues "
             "nevertheless and records it, --resume never begins anew"
         )

@@ -17,9 +17,9 @@ from samebits._files import sha256_file, shown, write_whole
 from samebits._formats import FORMAT
 from samebits._printable import printable
 from samebits.checkpoint.files import Checkpoint
-from samebits.checkpoint.state import VALUES, Held, RunState
+from samebits.checkpoint.state import VALUES, RunState, TrainingState
 from samebits.checkpoint.writer import Saver
-from samebits.errors import SamebitsError, WrongUse
+from samebits.errors import SamebitsError, UsageError
 from samebits.fingerprint import golden
 from samebits.fingerprint.code_state import Code
 from samebits.fingerprint.facts import fingerprint, flatten
@@ -51,7 +51,7 @@ def open_run(
 
     `finish` puts them in place. A switch that is undone later is found when the next step begins.
 
-    A run that calls `hold` can be interrupted anywhere: the same command resumes it where it was.
+    A run that calls `checkpoint` can be interrupted anywhere: the same command resumes it where it was.
 
     Args:
         settings: a dataclass's instance (see `samebits.option`), an `argparse.Namespace` or a dict, with a
@@ -65,7 +65,7 @@ def open_run(
             `settings.run`; without any of them it is runs/ and the settings that are not at their default.
 
     Raises:
-        WrongUse: the process was not started with the variables that decide bits, the settings have no seed
+        UsageError: the process was not started with the variables that decide bits, the settings have no seed
             or a value that JSON cannot hold, the framework is not installed, the folder cannot be written,
             is used by another process or holds something else, an operation has no deterministic kernel, a
             switch was undone, or what an interrupted run left is damaged or was made otherwise.
@@ -86,7 +86,7 @@ def open_run(
         print(f"{framework} on {device}, seed {run.seed}", flush=True)
         yield run
         if not run.finished:
-            raise WrongUse("the run ended without `run.finish(model)`: there are no weights to keep")
+            raise UsageError("the run ended without `run.finish(model)`: there are no weights to keep")
     except SamebitsError as error:
         if run is not None and (kept := run.close()):
             error.args = (f"{error}; {kept}",)
@@ -96,7 +96,7 @@ def open_run(
         if reason is None:
             raise
         kept = run.close() if run is not None else None
-        raise WrongUse("; ".join(filter(None, (reason, kept)))) from error
+        raise UsageError("; ".join(filter(None, (reason, kept)))) from error
     finally:
         if run is None:
             working.leave()
@@ -135,7 +135,7 @@ class Run:
         self._batch = 0  # of this epoch's batches, those that have been trained on
         self._batches = NONE
         self._batches_seen = False  # since the last line of metrics
-        self._held: Held | None = None
+        self._training_state: TrainingState | None = None
         self._evaluation: evaluation.Evaluation | None = None
         self._chain: list[dict[str, Any]] = []
         self._announced = 0  # by `epochs`
@@ -162,10 +162,10 @@ class Run:
         """Inside the block all generators run a stream of their own, derived from the seed and `path`."""
         return stream(self.seed, *path)
 
-    def hold(self, **objects: Any) -> None:
-        """Name everything that decides how the training goes on: checkpoints hold it, and give it back.
+    def checkpoint(self, **objects: Any) -> None:
+        """Name everything that decides how the training continues: checkpoints hold it, and give it back.
 
-        >>> run.hold(model=model, optimizer=optimizer, schedule=schedule, scaler=scaler, average=average)
+        >>> run.checkpoint(model=model, optimizer=optimizer, schedule=schedule, scaler=scaler)
 
         Models, optimisers, schedules, generators, and whatever has `state_dict` and `load_state_dict`. The
         loader that `batches` reads, the global generators on every device and `run.state` are held already.
@@ -173,18 +173,20 @@ class Run:
         first epoch; within an epoch, once more in `batches`, as the code at the epoch's head has run again.
 
         Raises:
-            WrongUse: something gives no state, or lacks what it changes; or the run resumes from a checkpoint
-                that another model or an environment made that differs from this one.
+            UsageError: something gives no state, or lacks what it changes; or the run resumes from a
+                checkpoint that another model or an environment made that differs from this one.
         """
-        if self._held is not None:
-            raise WrongUse("run.hold was called before: name everything in one call, before the first batch")
-        self._held = Held({**objects, VALUES: self.state}, load_state(self.framework))
-        self._evaluation = evaluation.watch(self.settings, self._held)
+        if self._training_state is not None:
+            raise UsageError(
+                "run.checkpoint was called before: name everything in one call, before the first batch"
+            )
+        self._training_state = TrainingState({**objects, VALUES: self.state}, load_state(self.framework))
+        self._evaluation = evaluation.watch(self.settings, self._training_state)
         now = self._facts()
         forced: list[str] = []
         if self.found is not None:
             forced = resume.refuse_or_note(self.found, now, resume.mode(self.settings))
-            self._held.check(self.found.content["state"], self.found.tensors)
+            self._training_state.check(self.found.content["state"], self.found.tensors)
             self._chain = list(self.found.content["chain"])
             self.epoch, self.step = self.found.content["epoch"], self.found.content["step"]
             self._next_epoch, batch = self.resumes_at
@@ -219,7 +221,7 @@ class Run:
         given. A loop that is left by `break` repeats its last epoch when the run is killed before `finish`.
 
         Raises:
-            WrongUse: the run resumes and holds nothing.
+            UsageError: the run resumes and holds nothing.
             SystemExit: the run was told to stop; it is saved.
         """
         self.restore()
@@ -239,8 +241,8 @@ class Run:
         second call gives is given again, from its beginning, when the run is resumed.
 
         Raises:
-            WrongUse: the run holds something and does not count its epochs by `epochs`, or the loader cannot
-                begin within an epoch.
+            UsageError: the run holds something and does not count its epochs by `epochs`, or the loader
+                cannot begin within an epoch.
             SystemExit: the run was told to stop; it is saved.
         """
         self._begin_epoch()
@@ -269,14 +271,14 @@ class Run:
             size: how many batches the loop fetches for a step.
 
         Raises:
-            WrongUse: as `batches`.
+            UsageError: as `batches`.
             SystemExit: the run was told to stop; it is saved.
         """
         self.end_of_steps()
         self._announced = self._next_epoch if self.found is not None else self.epoch + 1
         self._begin_epoch()
         iterator = iter(self._place(loader, size))
-        if self._held is not None and self.step and (self._due or not self._every):
+        if self._training_state is not None and self.step and (self._due or not self._every):
             self._save()
         while batches := self._fetch_several(iterator, size):
             self.begin_step(self.epoch - 1, batch_digest(batches if size > 1 else batches[0]))
@@ -316,9 +318,9 @@ class Run:
 
     def _begin_epoch(self) -> None:
         """Count, or resume within the epoch in which the run stopped."""
-        if self._held is not None and not self._announced:
-            raise WrongUse(
-                "run.hold needs `for epoch in run.epochs(…)`: else a run cannot go on where it was"
+        if self._training_state is not None and not self._announced:
+            raise UsageError(
+                "run.checkpoint needs `for epoch in run.epochs(…)`: else a run cannot go on where it was"
             )
         self.epoch = self._announced or self.epoch + 1
         self._again, self._begun = self._begun == self._announced > 0, self._announced
@@ -335,17 +337,17 @@ class Run:
         at the head of an epoch that is resumed in its middle it runs twice, and counts once.
 
         Raises:
-            WrongUse: nothing is held.
+            UsageError: nothing is held.
         """
         if self.found is None:
             return
-        if self._held is None:
-            raise WrongUse(
+        if self._training_state is None:
+            raise UsageError(
                 f"{shown(self.working.path)} holds an interrupted run, and this one holds nothing: call "
-                "run.hold(…) first, or --resume never begins anew"
+                "run.checkpoint(…) first, or --resume never begins anew"
             )
         content = self.found.content
-        self._held.restore(content["state"], self.found.tensors)
+        self._training_state.restore(content["state"], self.found.tensors)
         (_, self._batch), self._ended = content["next"], content["ended"]
         self._batches, self._batches_seen = bytes.fromhex(content["batches"]), content["batches_seen"]
         self._collected = content["collected"]
@@ -357,8 +359,8 @@ class Run:
     def _place(self, loader: Any, size: int = 1) -> Any:
         """The loader, or what is left of it in this epoch, in steps of `size` batches."""
         begin_at, first = getattr(loader, "begin_at", None), self._batch * size
-        if self._held is not None and (why := self._held.unplaceable(loader)):
-            raise WrongUse(f"run.batches: {why}")
+        if self._training_state is not None and (why := self._training_state.why_not_resumable(loader)):
+            raise UsageError(f"run.batches: {why}")
         plain = isinstance(loader, list | tuple | range)
         self._placeable = (begin_at is not None or plain) and not self._again
         if (length := len(loader) if plain else getattr(loader, "known_length", None)) is not None:
@@ -371,7 +373,7 @@ class Run:
         if plain:
             return itertools.islice(loader, first, None)
         if (first or self._every or self._keep_steps) and not self._again:
-            raise WrongUse(
+            raise UsageError(
                 f"{type(loader).__name__} cannot begin within an epoch: give samebits.{self.framework}'s "
                 "loader, a list, or checkpoints at the ends of epochs only (checkpoint_every=0)"
             )
@@ -390,8 +392,8 @@ class Run:
         self.interruption.busy = True
         if digest is not None:
             self._see(digest)
-        if self._held is not None:
-            self._held.begin_step()
+        if self._training_state is not None:
+            self._training_state.begin_step()
         if self._evaluation is not None:
             self._evaluation.begin_step()
         seed_step(derive_seed(self.seed, "step", epoch, self._batch))
@@ -410,7 +412,7 @@ class Run:
             last = self._batch >= self._length
         if last and self._evaluation is not None:
             self._evaluation.end_of_batches()
-        if self._held is None or last or not self._placeable:
+        if self._training_state is None or last or not self._placeable:
             return  # what is due is saved at the epoch's end
         if last is None:
             if self._due or self._told():
@@ -439,7 +441,7 @@ class Run:
             last: no epoch comes after it.
         """
         self.found, self._ended, self._next_epoch = None, True, self._announced + 1
-        if self._held is not None and self.step and (last or self._due or not self._every):
+        if self._training_state is not None and self.step and (last or self._due or not self._every):
             self._save()
         self._stop_if_told()
 
@@ -454,7 +456,7 @@ class Run:
 
     def _told(self) -> bool:
         stop = self._stop_passed or self.step == self._stop_at
-        return self.interruption.by is not None or (self._held is not None and stop)
+        return self.interruption.by is not None or (self._training_state is not None and stop)
 
     def _leave_if_saved(self, number: signal.Signals) -> None:
         """What a signal does outside of steps: an evaluation may be left when nothing is lost by it."""
@@ -502,12 +504,12 @@ class Run:
 
     def _capture(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """A copy of what is held now."""
-        assert self._held is not None
+        assert self._training_state is not None
         self.saver.wait()  # what is being written are the copies that are made next
-        return self._held.capture()
+        return self._training_state.capture()
 
     def _facts(self) -> dict[str, Any]:
-        """What must be the same when the run goes on elsewhere."""
+        """What must be the same when the run resumes elsewhere."""
         if self._known is None:
             facts = dict(flatten(fingerprint(self.framework, self.device)))
             self._known = {
@@ -572,7 +574,7 @@ class Run:
             The weights' hash, which is `sha256sum weights.safetensors`.
 
         Raises:
-            WrongUse: the model has no weights, or something cannot be written.
+            UsageError: the model has no weights, or something cannot be written.
         """
         self.end_of_training()
         self.saver.wait()
@@ -644,7 +646,7 @@ def _stop_at() -> int:
     try:
         return int(text)
     except ValueError:
-        raise WrongUse(f"SAMEBITS_STOP_AT is {text!r}: give a number of steps") from None
+        raise UsageError(f"SAMEBITS_STOP_AT is {text!r}: give a number of steps") from None
 
 
 def _short(value: Any) -> str:

@@ -18,7 +18,7 @@ from typing import Any, Literal, TypeVar
 
 import click
 
-from samebits.errors import WrongUse
+from samebits.errors import UsageError
 from samebits.process.program import run_command
 from samebits.rng import seeds
 from samebits.run import signals
@@ -88,13 +88,13 @@ def accepted(settings: Any) -> Any:
         settings: a dataclass's instance, an `argparse.Namespace`, or a mapping of names to values.
 
     Raises:
-        WrongUse: it is something else, has no `seed` that is an integer, or a value is not plain.
+        UsageError: it is something else, has no `seed` that is an integer, or a value is not plain.
     """
     if isinstance(settings, Mapping):
         settings = types.SimpleNamespace(**{str(name): value for name, value in settings.items()})
     as_json(settings)
     if not hasattr(settings, "seed"):
-        raise WrongUse("the settings have no `seed`, from which every generator is seeded: add seed=0")
+        raise UsageError("the settings have no `seed`, from which every generator is seeded: add seed=0")
     seeds.checked(settings.seed)
     return settings
 
@@ -106,7 +106,7 @@ def as_json(settings: Any) -> dict[str, Any]:
     member as its name, a dataclass or a namespace as a dictionary, NumPy's numbers as Python's.
 
     Raises:
-        WrongUse: naming the first setting that is nothing of these, or no finite number (JSON has none).
+        UsageError: naming the first setting that is nothing of these, or no finite number (JSON has none).
     """
     return {name: _plain(name, value) for name, value in _values(settings).items()}
 
@@ -117,18 +117,20 @@ def _values(settings: Any) -> dict[str, Any]:
     if isinstance(settings, argparse.Namespace | types.SimpleNamespace):
         return dict(vars(settings))
     kind = settings.__name__ if isinstance(settings, type) else f"of type {type(settings).__name__}"
-    raise WrongUse(f"the settings are {kind}: give a dataclass's instance, an argparse.Namespace or a dict")
+    raise UsageError(f"the settings are {kind}: give a dataclass's instance, an argparse.Namespace or a dict")
 
 
 def _plain(name: str, value: Any) -> Any:
     """What JSON gives back, which is what comparisons with a file see: a tuple is a list there."""
     if isinstance(value, float) and not math.isfinite(value):
-        raise WrongUse(f"the setting {name} is {value}, which JSON cannot hold: give a finite number or None")
+        raise UsageError(
+            f"the setting {name} is {value}, which JSON cannot hold: give a finite number or None"
+        )
     try:
         return json.loads(json.dumps(value, default=_known, allow_nan=False))
     except (TypeError, ValueError, RecursionError) as error:
         shown = " ".join(f"{value!r}".split())[:80]
-        raise WrongUse(
+        raise UsageError(
             f"the setting {name} is {shown} ({type(value).__name__}), which the manifest cannot hold "
             f"({error}): give numbers, text, None, or lists and dictionaries of these, or its name as text"
         ) from None
@@ -145,7 +147,7 @@ def _known(value: Any) -> Any:
     numpy = sys.modules.get("numpy")
     if numpy is not None and isinstance(value, numpy.bool_ | numpy.number):
         return value.item()
-    with contextlib.suppress(WrongUse):
+    with contextlib.suppress(UsageError):
         return _values(value)
     raise TypeError(f"{type(value).__name__} is not plain")
 

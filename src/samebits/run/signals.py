@@ -26,7 +26,7 @@ def terminate(number: int, frame: FrameType | None) -> NoReturn:
 
 
 def end_if_terminated() -> None:
-    """Raise SystemExit if `terminate` was called, and the program goes on nevertheless."""
+    """Raise SystemExit if `terminate` was called, and the program continues nevertheless."""
     if _terminated:
         raise SystemExit(128 + _terminated)
 

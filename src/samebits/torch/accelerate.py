@@ -27,7 +27,7 @@ def put(accelerator: Any, state: Mapping[str, Any]) -> None:
         accelerator.scaler.load_state_dict(state["scaler"])
 
 
-def lacking(held: Mapping[str, Any]) -> str | None:
+def missing(held: Mapping[str, Any]) -> str | None:
     """What an Accelerator that the program made needs and is not held, in words; None when all is there."""
     state = sys.modules.get("accelerate.state")
     if state is None or not state.AcceleratorState._shared_state:
@@ -38,11 +38,11 @@ def lacking(held: Mapping[str, Any]) -> str | None:
         return "an Accelerator counts the steps in which gradients are added up: add accelerator=…"
     for name, one in held.items():
         if type(one).__name__ in ("AcceleratedOptimizer", "AcceleratedScheduler"):
-            return f"{name} is what accelerator.prepare made: call run.hold before accelerator.prepare"
+            return f"{name} is what accelerator.prepare made: call run.checkpoint before accelerator.prepare"
     return None
 
 
-def unplaceable(loader: Any) -> str | None:
+def why_not_resumable(loader: Any) -> str | None:
     """Why a loader that accelerator.prepare made is none for a run, in words; None for any other loader."""
     loading = sys.modules.get("accelerate.data_loader")
     if loading is None or not isinstance(loader, loading.DataLoaderAdapter):

@@ -16,7 +16,7 @@ from torch.utils.data import (
     default_convert,
 )
 
-from samebits.errors import WrongUse
+from samebits.errors import UsageError
 from samebits.process import check
 from samebits.rng.seeds import checked
 from samebits.rng.unseedable import find_generator
@@ -52,10 +52,10 @@ class Loader(QuietLoader):
         """The next iteration is this epoch, counted from 0.
 
         Raises:
-            WrongUse: it is no integer from 0 on.
+            UsageError: it is no integer from 0 on.
         """
         if isinstance(epoch, bool) or not isinstance(epoch, int) or epoch < 0:
-            raise WrongUse(f"epoch is {epoch!r}: give an integer from 0 on")
+            raise UsageError(f"epoch is {epoch!r}: give an integer from 0 on")
         self.begin_at(epoch, 0)
 
     def begin_at(self, epoch: int, batch: int) -> None:
@@ -68,7 +68,7 @@ class Loader(QuietLoader):
         self._first = batch
 
     def state_dict(self) -> dict[str, int]:
-        """How often it was read: for `run.hold`, where a loader for evaluation draws."""
+        """How often it was read: for `run.checkpoint`, where a loader for evaluation draws."""
         return {"epoch": self.epoch, "next_epoch": self._next_epoch}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
@@ -96,7 +96,7 @@ class Collation:
     def __init__(self, function: Any) -> None:
         self.function = function
         plain = function in (default_collate, default_convert)
-        self.draws = not (plain or draws_nothing(function))
+        self.draws = not (plain or deterministic(function))
         self.takes_rng = self.draws and takes_rng(function)
         self.draws_globally = self.draws and not self.takes_rng
 
@@ -110,7 +110,7 @@ class Collation:
 
 
 def refuse(dataset: Any, reader: str, name: Any, options: dict[str, Any]) -> None:
-    """Raise WrongUse for what would make the batches of any dataset depend on more than the seed.
+    """Raise UsageError for what would make the batches of any dataset depend on more than the seed.
 
     Args:
         dataset: what is read.
@@ -121,30 +121,32 @@ def refuse(dataset: Any, reader: str, name: Any, options: dict[str, Any]) -> Non
     """
     check.this_process(strict=False)
     if not isinstance(name, str):
-        raise WrongUse(f"the loader's name is {name!r}: give text, such as 'train'")
+        raise UsageError(f"the loader's name is {name!r}: give text, such as 'train'")
     if options.get("generator") is not None:
-        raise WrongUse("samebits.torch.loader has a generator of its own: give seed= in place of generator=")
+        raise UsageError(
+            "samebits.torch.loader has a generator of its own: give seed= in place of generator="
+        )
     if options.get("worker_init_fn") is not None:
-        raise WrongUse(
+        raise UsageError(
             "samebits.torch.loader seeds its workers itself, for every sample: leave worker_init_fn out, and "
             "open files when the dataset first reads from them"
         )
     if options.get("in_order") is False:
-        raise WrongUse("in_order=False gives batches in the order in which workers are done: leave it out")
-    if not draws_nothing(dataset) and (where := find_generator(dataset, "dataset")):
-        raise WrongUse(
+        raise UsageError("in_order=False gives batches in the order in which workers are done: leave it out")
+    if not deterministic(dataset) and (where := find_generator(dataset, "dataset")):
+        raise UsageError(
             f"{where}, whose numbers depend on which worker reads which sample: take an argument `rng` in "
-            f"{reader}, or draw from a global generator, or set `draws_nothing = True` if no sample uses it"
+            f"{reader}, or draw from a global generator, or set `deterministic = True` if no sample uses it"
         )
     options["generator"] = torch.Generator()
 
 
-def draws_nothing(what: Any) -> bool:
+def deterministic(what: Any) -> bool:
     """A dataset or a function says that it draws no random numbers."""
     what = inner(what)
     if isinstance(what, ConcatDataset | ChainDataset):
-        return all(map(draws_nothing, what.datasets))
-    return type(what) is TensorDataset or bool(getattr(what, "draws_nothing", False))
+        return all(map(deterministic, what.datasets))
+    return type(what) is TensorDataset or bool(getattr(what, "deterministic", False))
 
 
 def takes_rng(function: Callable[..., Any]) -> bool:
@@ -156,7 +158,7 @@ def takes_rng(function: Callable[..., Any]) -> bool:
 
 
 def inner(dataset: Any) -> Any:
-    """The dataset under torch's subsets, which hand neither `rng` nor `draws_nothing` on."""
+    """The dataset under torch's subsets, which hand neither `rng` nor `deterministic` on."""
     return inner(dataset.dataset) if isinstance(dataset, Subset) else dataset
 
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from samebits.errors import WrongUse
+from samebits.errors import UsageError
 from samebits.process.command_line import hint
 
 
@@ -10,11 +10,11 @@ def choose_device(wanted: str) -> str:
     """Return "cpu" or "cuda"; `auto` means a GPU when torch sees one.
 
     Raises:
-        WrongUse: a GPU was asked for and there is none.
+        UsageError: a GPU was asked for and there is none.
     """
     if wanted == "cuda" and not torch.cuda.is_available():
         how = hint("samebits", "doctor", "--host")
-        raise WrongUse(f"--device cuda: torch sees no GPU here; `{how}` says what is missing")
+        raise UsageError(f"--device cuda: torch sees no GPU here; `{how}` says what is missing")
     if wanted == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     return wanted

@@ -53,8 +53,8 @@ def explain(error: BaseException) -> str | None:
         The operation's name and, where one is known, what to use instead; or what is missing (shared memory
         for data workers, a compiler) and how to get it; None if the error is about something else.
     """
-    if lacking := explain_lacking(error):
-        return lacking
+    if missing := explain_lacking(error):
+        return missing
     if refused := portable.explain(error):
         return refused
     found = isinstance(error, RuntimeError) and _MESSAGE.match(str(error))

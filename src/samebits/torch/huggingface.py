@@ -12,7 +12,7 @@ import torch
 import transformers
 from transformers.trainer_callback import ExportableState
 
-from samebits.errors import WrongUse
+from samebits.errors import UsageError
 from samebits.run.run import Run
 from samebits.torch.loading import Loader, loader
 from samebits.torch.trainer_loop import Steps, kept
@@ -31,7 +31,7 @@ FORWARD = (  # to the loader, from the arguments named dataloader_…
 
 
 class Resumable:
-    """Put before a Trainer class, it makes `train` a run that goes on where it was interrupted, bit by bit.
+    """Put before a Trainer class, it makes `train` a run that resumes where it was interrupted, bit by bit.
 
     >>> with samebits.open_run(settings, framework="torch", device="cpu") as run:
     ...     trainer = Trainer(model, arguments, train_dataset=dataset, run=run)
@@ -49,8 +49,9 @@ class Resumable:
     A signal is acted upon when the next batch is asked for, so after an evaluation that is under way.
 
     Raises:
-        WrongUse: in `train`, when something cannot be held: several devices, a callback that keeps something
-            and gives no state, arguments by which the Trainer decides on its own what to go on from.
+        UsageError: in `train`, when something cannot be held: several devices, a callback that keeps
+            something and gives no state, arguments by which the Trainer decides on its own what to go on
+            from.
     """
 
     def __init__(self, *args: Any, run: Run, **options: Any) -> None:
@@ -65,7 +66,7 @@ class Resumable:
         trainer: Any = self
         arguments, dataset, collate = trainer.args, trainer.train_dataset, trainer.data_collator
         if dataset is None:
-            raise WrongUse("the Trainer has no train_dataset")
+            raise UsageError("the Trainer has no train_dataset")
         if hasattr(dataset, "column_names") and hasattr(dataset, "remove_columns"):
             dataset = trainer._remove_unused_columns(dataset, description="Training")
         else:
@@ -86,13 +87,13 @@ class Resumable:
             "load_best_model_at_end": "the best model lies in Trainer's own checkpoints",
         }.items():
             if getattr(trainer.args, name):
-                raise WrongUse(f"TrainingArguments({name}=True): {why}; leave it out")
+                raise UsageError(f"TrainingArguments({name}=True): {why}; leave it out")
         if resume_from_checkpoint:
-            raise WrongUse(
-                "train(resume_from_checkpoint=…): the run knows itself where it goes on: leave that out"
+            raise UsageError(
+                "train(resume_from_checkpoint=…): the run knows itself where it resumes: leave that out"
             )
         if trainer.accelerator.distributed_type != "NO" or trainer.args.n_gpu > 1:
-            raise WrongUse(
+            raise UsageError(
                 "the Trainer uses several devices; a run's checkpoints are of one: CUDA_VISIBLE_DEVICES=0"
             )
         result = super().train(**options)  # type: ignore[misc]
@@ -126,7 +127,7 @@ class Resumable:
         objects["accelerator"] = trainer.accelerator
         for callback in trainer.callback_handler.callbacks:
             _check_callback(callback)
-        self.run.hold(**objects, trainer=TrainerState(self))
+        self.run.checkpoint(**objects, trainer=TrainerState(self))
 
     def training_step(self, *args: Any, **options: Any) -> torch.Tensor:
         loss: torch.Tensor = super().training_step(*args, **options)  # type: ignore[misc]
@@ -208,8 +209,8 @@ def _check_callback(callback: Any) -> None:
     if isinstance(callback, AfterStep | ExportableState) or integration:
         return
     if names := kept(callback, KNOWN):
-        raise WrongUse(
+        raise UsageError(
             f"the callback {kind.__name__} keeps {names}, which the run cannot hold: derive it from "
-            "transformers.trainer_callback.ExportableState, or set `keeps_nothing = True` if it decides "
+            "transformers.trainer_callback.ExportableState, or set `stateless = True` if it decides "
             "nothing"
         )

@@ -19,7 +19,7 @@ from lightning.pytorch.trainer.connectors.logger_connector.result import (
 )
 from torchmetrics import Metric
 
-from samebits.errors import WrongUse
+from samebits.errors import UsageError
 from samebits.run.run import Run
 from samebits.torch.loading import Loader
 from samebits.torch.trainer_loop import Steps, kept
@@ -43,7 +43,7 @@ HELD = ("EarlyStopping",)  # of Lightning's that decide something: their state c
 
 
 class Resume(Callback):
-    """Makes `trainer.fit` a run that goes on where it was interrupted, bit by bit.
+    """Makes `trainer.fit` a run that resumes where it was interrupted, bit by bit.
 
     >>> with samebits.open_run(settings, framework="torch", device="cpu") as run:
     ...     trainer = Trainer(max_epochs=20, callbacks=[Resume(run)], logger=False)
@@ -57,7 +57,7 @@ class Resume(Callback):
     A signal is acted upon when the next batch is asked for, so after a validation that is under way.
 
     Raises:
-        WrongUse: in `fit`, when something cannot be held: several devices or loaders, a callback that keeps
+        UsageError: in `fit`, when something cannot be held: several devices or loaders, a callback that keeps
             something and gives no state.
     """
 
@@ -69,14 +69,16 @@ class Resume(Callback):
         if stage != "fit":
             return
         if trainer.world_size > 1:
-            raise WrongUse(f"the Trainer uses {trainer.world_size} processes; a run's checkpoints are of one")
+            raise UsageError(
+                f"the Trainer uses {trainer.world_size} processes; a run's checkpoints are of one"
+            )
         loop = trainer.fit_loop
         loop._data_source = Source(loop._data_source.instance, loop._data_source.name, self.run)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.fit_loop._loaded_from_state_dict:
-            raise WrongUse(
-                "trainer.fit(ckpt_path=…): the run knows itself where it goes on, so leave that out"
+            raise UsageError(
+                "trainer.fit(ckpt_path=…): the run knows itself where it resumes, so leave that out"
             )
         objects = {
             "module": pl_module,
@@ -94,7 +96,7 @@ class Resume(Callback):
             trainer.validating = True
             trainer.fit_loop.epoch_loop.val_loop.setup_data()
             trainer.training = True
-        self.run.hold(**objects)
+        self.run.checkpoint(**objects)
         if self.run.found is not None:  # the rest comes back with the first batch
             for progress in (trainer.fit_loop.epoch_progress.current, trainer.fit_loop.epoch_progress.total):
                 progress.ready = progress.started = progress.processed = progress.completed = (
@@ -200,7 +202,7 @@ def _get_results(results: _ResultCollection) -> dict[str, Any]:
     state = {}
     for key, result in results.items():
         if not result.is_tensor:
-            raise WrongUse(
+            raise UsageError(
                 f"self.log({result.meta.name!r}, …) logs a {type(result.value).__name__}, which a checkpoint "
                 "cannot hold: log its compute() at the epoch's end"
             )
@@ -246,14 +248,14 @@ def _to_hold(callback: Callback) -> bool:
     """Whether another callback has a state to hold.
 
     Raises:
-        WrongUse: it keeps something and gives no state, or Lightning gives it back at another time.
+        UsageError: it keeps something and gives no state, or Lightning gives it back at another time.
     """
     kind = type(callback)
     of_lightning = kind.__module__.startswith(("lightning.", "pytorch_lightning."))
     gives = kind.state_dict is not Callback.state_dict and (not of_lightning or kind.__name__ in HELD)
     if not gives and (names := kept(callback, KNOWN)):
-        way = "give it state_dict and load_state_dict, or `keeps_nothing = True` if it decides nothing"
-        raise WrongUse(
+        way = "give it state_dict and load_state_dict, or `stateless = True` if it decides nothing"
+        raise UsageError(
             f"the callback {kind.__name__} keeps {names}, which the run cannot hold: "
             + ("leave it out" if of_lightning else way)
         )

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch.utils.data import Dataset, IterableDataset, Subset, get_worker_info
 
-from samebits.errors import WrongUse
+from samebits.errors import UsageError
 from samebits.rng.seeds import derive_seed, encode, hasher
 from samebits.rng.unseedable import find_generator
 from samebits.torch.base_loader import (
@@ -15,7 +15,7 @@ from samebits.torch.base_loader import (
     Loader,
     QuietLoader,
     as_it_is,
-    draws_nothing,
+    deterministic,
     inner,
     refuse,
     takes_rng,
@@ -41,7 +41,7 @@ def loader(dataset: Dataset, *, seed: int, name: str = "train", shards: int = 1,
     Seeding costs some 8 µs a sample. A dataset pays nothing for it when
 
     - its `__getitem__(self, index, rng)` takes a `numpy.random.Generator`, which is the sample's own, or
-    - it says `draws_nothing = True` (torch's TensorDataset need not say it).
+    - it says `deterministic = True` (torch's TensorDataset need not say it).
 
     An `IterableDataset` is read in `shards`: for each, `torch.utils.data.get_worker_info()` is what torch
     would say to that one of `num_workers=shards` workers, without workers, too. Each batch comes from one
@@ -60,7 +60,7 @@ def loader(dataset: Dataset, *, seed: int, name: str = "train", shards: int = 1,
             One that does not ask `get_worker_info` needs 1: it would give all its samples in every shard.
         options: those of `DataLoader`, with its defaults. A `sampler` or `batch_sampler` is asked for a whole
             epoch at once, under a seed of its own; an index that comes again in an epoch has another seed
-            each time. A `collate_fn(samples, rng)` gets a generator too, or says `draws_nothing` as an
+            each time. A `collate_fn(samples, rng)` gets a generator too, or says `deterministic` as an
             attribute.
 
     Returns:
@@ -69,13 +69,13 @@ def loader(dataset: Dataset, *, seed: int, name: str = "train", shards: int = 1,
         `len`, exact with one shard.
 
     Raises:
-        WrongUse: the batches would depend on something else, because of `generator`, `worker_init_fn`,
+        UsageError: the batches would depend on something else, because of `generator`, `worker_init_fn`,
             `in_order=False`, or a generator that the dataset keeps; or an option does not fit the dataset.
     """
     if isinstance(dataset, IterableDataset):
         return StreamLoader(dataset, seed=seed, name=name, shards=shards, **options)
     if shards != 1:
-        raise WrongUse(
+        raise UsageError(
             f"{type(dataset).__name__} is a map-style dataset, which any number of workers share: leave "
             "shards out"
         )
@@ -183,7 +183,7 @@ class SeededBatches(Dataset):
         self.collation = Collation(loader.collate_fn)
         self.one_by_one = loader.batch_sampler is None
         read = inner(self.dataset)
-        self.samples_draw = not draws_nothing(self.dataset)
+        self.samples_draw = not deterministic(self.dataset)
         self.samples_take_rng = self.samples_draw and takes_rng(type(read).__getitem__)
         self.whole_batches = hasattr(read, "__getitems__") and not (self.samples_take_rng or self.one_by_one)
         self.draws = self.samples_draw or self.collation.draws
@@ -231,9 +231,11 @@ def _refuse_samplers(options: Mapping[str, Any]) -> None:
     for option in ("sampler", "batch_sampler"):
         sampler = options.get(option)
         if sampler is not None and not hasattr(sampler, "__len__"):
-            raise WrongUse(f"the {option} {type(sampler).__name__} has no length: give one whose epochs end")
+            raise UsageError(
+                f"the {option} {type(sampler).__name__} has no length: give one whose epochs end"
+            )
         if sampler is not None and (where := find_generator(sampler, option)):
-            raise WrongUse(f"{where}, which makes an epoch depend on those before it: leave it out")
+            raise UsageError(f"{where}, which makes an epoch depend on those before it: leave it out")
 
 
 def _read_with(rng: Any, dataset: Any, index: Any) -> Any:

@@ -46,7 +46,7 @@ def route() -> None:
     Does nothing in the profile `run`.
 
     Raises:
-        WrongUse: the profile was not shown with the installed version of torch or NumPy.
+        UsageError: the profile was not shown with the installed version of torch or NumPy.
     """
     global _library
     if _library is not None or started.profile() != "portable":

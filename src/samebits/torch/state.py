@@ -1,4 +1,4 @@
-"""What decides how a training in torch goes on: models, optimisers, schedules, generators on each device."""
+"""What decides how a training in torch continues: models, optimisers, schedules, generators."""
 
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -11,14 +11,15 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from samebits.checkpoint.encoding import TAG
 from samebits.checkpoint.state import Kind
-from samebits.errors import WrongUse
+from samebits.errors import UsageError
 from samebits.hashing.weights import COMPLEX, NAMES, Stored, Tensor
 from samebits.torch import accelerate
 from samebits.torch.weights import describe_tensor
 
 
 def snapshot(copies: dict[str, Any]) -> Any:
-    """What `Held.capture` asks about tensors: each is copied into the CPU's memory, strides included.
+    """What `TrainingState.capture` asks about tensors: each is copied into the CPU's memory, strides
+    included.
 
     Args:
         copies: where former copies are found and new ones put: writing into memory that is there already is
@@ -27,7 +28,7 @@ def snapshot(copies: dict[str, Any]) -> Any:
 
     def leaf(path: str, value: Any) -> tuple[dict[str, Any], str, Tensor] | None:
         if isinstance(value, torch.dtype | torch.device):
-            raise WrongUse(f"{path} is {value}, which a checkpoint cannot hold: keep its name as text")
+            raise UsageError(f"{path} is {value}, which a checkpoint cannot hold: keep its name as text")
         if not isinstance(value, torch.Tensor):
             return None
         describe_tensor(path, value)  # refuses what cannot be stored, before it is copied
@@ -60,9 +61,9 @@ def make_tensor(node: Mapping[str, Any], stored: Stored) -> torch.Tensor:
     return tensor.to(node["device"])
 
 
-def lacking(held: Mapping[str, Any]) -> str | None:
+def missing(held: Mapping[str, Any]) -> str | None:
     """What the held objects need and what is not held, too, in words; None when all is there."""
-    if lacks := accelerate.lacking(held):
+    if lacks := accelerate.missing(held):
         return lacks
     models = [one for one in held.values() if isinstance(one, nn.Module)]
     known = {id(parameter) for model in models for parameter in model.parameters()}
@@ -204,9 +205,9 @@ def _optimizer_differs(optimizer: torch.optim.Optimizer, state: dict[str, Any]) 
     return None if here == there else f"it trains {here} tensors here, and {there} in the checkpoint"
 
 
-def unplaceable(loader: Any) -> str | None:
+def why_not_resumable(loader: Any) -> str | None:
     """Why a loader cannot be one of a run that holds something, in words; None when it can."""
-    return accelerate.unplaceable(loader)
+    return accelerate.why_not_resumable(loader)
 
 
 KINDS = (

@@ -10,14 +10,14 @@ from typing import Any, NamedTuple, cast
 from torch.utils.data import Dataset, IterableDataset, IterDataPipe, Sampler, get_worker_info
 from torch.utils.data._utils import worker as torch_worker
 
-from samebits.errors import WrongUse
+from samebits.errors import UsageError
 from samebits.rng.seeds import encode, first_63_bits, hasher
 from samebits.torch.base_loader import (
     Collation,
     Loader,
     QuietLoader,
     as_it_is,
-    draws_nothing,
+    deterministic,
     refuse,
     takes_rng,
 )
@@ -37,14 +37,14 @@ class StreamLoader(Loader):
     ) -> None:
         for option in ("shuffle", "sampler", "batch_sampler"):
             if options.get(option):
-                raise WrongUse(
+                raise UsageError(
                     f"{type(dataset).__name__} is an IterableDataset, which decides about its order itself: "
                     f"leave {option} out"
                 )
         if isinstance(shards, bool) or not isinstance(shards, int) or shards < 1:
-            raise WrongUse(f"shards is {shards!r}: give an integer from 1 on")
+            raise UsageError(f"shards is {shards!r}: give an integer from 1 on")
         if shards != 1 and isinstance(dataset, IterDataPipe):
-            raise WrongUse(
+            raise UsageError(
                 f"{type(dataset).__name__} is a DataPipe, which does not ask which shard it is: leave shards "
                 "out"
             )
@@ -145,7 +145,7 @@ class SeededShards(Dataset):
         self.dataset: Any = loader.dataset
         self.batch_size, self.drop_last = loader.batch_size, loader.drop_last
         self.collation = Collation(loader.collate_fn)
-        self.samples_draw = not draws_nothing(self.dataset)
+        self.samples_draw = not deterministic(self.dataset)
         self.samples_take_rng = self.samples_draw and takes_rng(cast(IterableDataset, self.dataset).__iter__)
         self.draws_globally = self.collation.draws_globally or (
             self.samples_draw and not self.samples_take_rng

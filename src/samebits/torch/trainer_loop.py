@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from samebits.errors import WrongUse
+from samebits.errors import UsageError
 from samebits.run.run import Run
 
 
@@ -16,12 +16,12 @@ class Steps:
         size: how many batches the loop fetches for a step.
 
     Raises:
-        WrongUse: another kind of loader, which could not begin where a run stopped.
+        UsageError: another kind of loader, which could not begin where a run stopped.
     """
 
     def __init__(self, run: Run, loader: Any, size: int = 1) -> None:
         if not hasattr(loader, "begin_at"):
-            raise WrongUse(
+            raise UsageError(
                 f"the training's loader is a {type(loader).__name__}, which cannot begin where a run "
                 "stopped: give one that samebits.torch.loader made"
             )
@@ -35,13 +35,13 @@ class Steps:
 
 
 def kept(callback: Any, known: tuple[str, ...]) -> str | None:
-    """The attributes of a callback that may decide how the training goes on; None when nothing does.
+    """The attributes of a callback that may decide how the training continues; None when nothing does.
 
     Args:
         callback: one of the user's or of the library's.
         known: the library's classes of which it is known that they decide nothing.
     """
-    if getattr(callback, "keeps_nothing", False) or type(callback).__name__ in known:
+    if getattr(callback, "stateless", False) or type(callback).__name__ in known:
         return None
     names = [name for name in vars(callback) if name not in GIVEN]
     return ", ".join(names[:3]) + (" …" if len(names) > 3 else "") or None

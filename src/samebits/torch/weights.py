@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn.parallel import DataParallel, DistributedDataParallel
 
-from samebits.errors import WrongUse
+from samebits.errors import UsageError
 from samebits.hashing import weights
 
 
@@ -28,7 +28,7 @@ def save_weights(model: nn.Module | Mapping[str, torch.Tensor], path: str | os.P
         The file's SHA-256, as `sha256sum` prints it.
 
     Raises:
-        WrongUse: there is no weight, something in the state dict cannot be stored, or the file not written.
+        UsageError: there is no weight, something in the state dict cannot be stored, or the file not written.
     """
     return weights.save_tensors(weights.refuse_none(tensors(model)), path)
 
@@ -42,7 +42,7 @@ def tensors(model: nn.Module | Mapping[str, torch.Tensor]) -> dict[str, weights.
     """Each tensor of the state dict, described under its canonical name. Nothing is copied yet.
 
     Raises:
-        WrongUse: an entry is no tensor, has no values yet (meta, lazy), or is of a kind that the
+        UsageError: an entry is no tensor, has no values yet (meta, lazy), or is of a kind that the
             format lacks.
     """
     if isinstance(model, nn.Module):
@@ -50,7 +50,7 @@ def tensors(model: nn.Module | Mapping[str, torch.Tensor]) -> dict[str, weights.
     elif isinstance(model, Mapping):
         entries = dict(model)
     else:
-        raise WrongUse(f"expected a torch model or a state dict, not {type(model).__name__}")
+        raise UsageError(f"expected a torch model or a state dict, not {type(model).__name__}")
     return dict(describe_tensor(name, value) for name, value in entries.items())
 
 
@@ -83,26 +83,28 @@ def describe_tensor(name: str, value: Any) -> tuple[str, weights.Tensor]:
     """The name and description under which a tensor is stored; `read` copies it if its memory is not plain.
 
     Raises:
-        WrongUse: it is no tensor, has no values, or is of a kind that the format lacks.
+        UsageError: it is no tensor, has no values, or is of a kind that the format lacks.
     """
     if not isinstance(name, str):
-        raise WrongUse(f"the state dict has {name!r} where the name of a tensor is expected")
+        raise UsageError(f"the state dict has {name!r} where the name of a tensor is expected")
     if not isinstance(value, torch.Tensor):
-        raise WrongUse(
+        raise UsageError(
             f"{name!r} in the state dict is {type(value).__name__} and no tensor: "
             "leave it out, or make it a buffer of the model"
         )
     if nn.parameter.is_lazy(value):
-        raise WrongUse(f"tensor {name!r} has no shape yet: run one batch through the model first")
+        raise UsageError(f"tensor {name!r} has no shape yet: run one batch through the model first")
     if value.is_meta:
-        raise WrongUse(
+        raise UsageError(
             f"tensor {name!r} is on the meta device and has no values: load or initialise it first"
         )
     if value.layout != torch.strided:
         layout = str(value.layout).removeprefix("torch.")
-        raise WrongUse(f"tensor {name!r} is {layout}, which safetensors cannot hold: call .to_dense() first")
+        raise UsageError(
+            f"tensor {name!r} is {layout}, which safetensors cannot hold: call .to_dense() first"
+        )
     if hasattr(value, "full_tensor"):
-        raise WrongUse(f"tensor {name!r} is spread over processes: gather it with .full_tensor() first")
+        raise UsageError(f"tensor {name!r} is spread over processes: gather it with .full_tensor() first")
 
     def read() -> memoryview:
         # On the CPU, contiguous and neither conjugated nor negated lazily, this is the tensor's own memory.

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from tests.conftest import ROOT
 
-from samebits import WrongUse
+from samebits import UsageError
 from samebits.checkpoint.files import Damaged, find, prune, read, write
 from samebits.hashing.weights import describe_array, stored_array
 
@@ -89,7 +89,7 @@ def test_one_that_was_being_written_is_none(tmp_path: Path) -> None:
 
 def test_what_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(WrongUse, match=r"cannot write .*step-00000001"):
+    with pytest.raises(UsageError, match=r"cannot write .*step-00000001"):
         write(tmp_path / "file", 1, {}, {})
     with pytest.raises(TypeError):
         write(tmp_path, 1, {"value": object()}, {})

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from samebits import WrongUse, data_sha256
+from samebits import UsageError, data_sha256
 from samebits.fingerprint import data
 
 
@@ -45,7 +45,7 @@ def test_two_files_of_one_name(tmp_path: Path) -> None:
 
 
 def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(WrongUse, match=r"cannot read the data file .*gone: No such file"):
+    with pytest.raises(UsageError, match=r"cannot read the data file .*gone: No such file"):
         data_sha256(tmp_path / "gone")
 
 
@@ -73,7 +73,7 @@ def test_what_is_no_file_is_one_line(tmp_path: Path, kind: str, within: bool) ->
             listening.bind(os.path.relpath(special))  # a socket's path must be short
     else:
         special.symlink_to("/dev/zero")
-    with pytest.raises(WrongUse, match=f"special is {kind}; expected data in files"):
+    with pytest.raises(UsageError, match=f"special is {kind}; expected data in files"):
         data_sha256(tmp_path if within else special)
     assert data.seen == {}
 
@@ -89,7 +89,7 @@ def test_a_locked_folder_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyP
         return scandir(path)
 
     monkeypatch.setattr(os, "scandir", refuse)
-    with pytest.raises(WrongUse, match=r"cannot read the data file .*locked: Permission denied"):
+    with pytest.raises(UsageError, match=r"cannot read the data file .*locked: Permission denied"):
         data_sha256(tmp_path)
 
 
@@ -100,7 +100,7 @@ def test_a_file_that_may_not_be_read_is_found_before_any_is_read(
         (tmp_path / name).write_text(name)
     monkeypatch.setattr(os, "access", lambda path, mode: Path(path).name != "b")
     monkeypatch.setattr(data, "CHUNK", None)  # what reads fails
-    with pytest.raises(WrongUse, match=r"cannot read the data file .*b: Permission denied"):
+    with pytest.raises(UsageError, match=r"cannot read the data file .*b: Permission denied"):
         data_sha256(tmp_path)
 
 

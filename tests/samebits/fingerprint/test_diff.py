@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from tests.conftest import ROOT, one_line
 
-from samebits import WrongUse
+from samebits import UsageError
 from samebits.fingerprint.diff import RULES, change, differences
 from samebits.fingerprint.facts import flatten
 from samebits.fingerprint.sources import read
@@ -176,9 +176,9 @@ def test_now_is_as_it_was(start: Start, told: Path) -> None:
 
 def test_what_has_no_fingerprint_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "x.json").write_text("[1]")
-    with pytest.raises(WrongUse, match="has no fingerprint: give a run folder"):
+    with pytest.raises(UsageError, match="has no fingerprint: give a run folder"):
         read(str(tmp_path / "x.json"))
-    with pytest.raises(WrongUse, match=r"nowhere is no run folder, no file and no entry of golden\.toml"):
+    with pytest.raises(UsageError, match=r"nowhere is no run folder, no file and no entry of golden\.toml"):
         read("nowhere")
     _, (name, entry), *_ = tomllib.loads((ROOT / "golden.toml").read_text()).items()
     assert read(name)["framework"] == entry["framework"]
@@ -187,8 +187,8 @@ def test_what_has_no_fingerprint_is_one_line(tmp_path: Path) -> None:
 
 def test_a_missing_or_broken_golden_file_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(variables, "find_root", lambda: tmp_path)
-    with pytest.raises(WrongUse, match=r"no entry of golden\.toml \(which has none\)"):
+    with pytest.raises(UsageError, match=r"no entry of golden\.toml \(which has none\)"):
         read("nowhere")
     (tmp_path / "golden.toml").write_text("[")
-    with pytest.raises(WrongUse, match=r"golden\.toml is not valid TOML"):
+    with pytest.raises(UsageError, match=r"golden\.toml is not valid TOML"):
         read("nowhere")

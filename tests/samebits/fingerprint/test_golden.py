@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 from tests.conftest import ROOT
 
-from samebits import WrongUse
+from samebits import UsageError
 from samebits.fingerprint import golden
 
 AVX512 = "avx avx2 avx512bw avx512cd avx512dq avx512f avx512vl fma"
@@ -180,7 +180,7 @@ def test_only_a_commits_hash_is_golden(committed):
     dirty = {"commit": "e" * 40, "dirty": True}
     for state, words in ((dirty, "differs from commit eeeeeeeeeeee"), (None, "outside of a git checkout")):
         refused = make(committed.parent, manifest("e" * 64, code=state))
-        assert isinstance(refused.exception, WrongUse)
+        assert isinstance(refused.exception, UsageError)
         assert words in str(refused.exception)
         assert committed.read_text() == before
 
@@ -222,7 +222,7 @@ def test_writing_again_replaces_only_its_own_entry(committed):
 def test_a_damaged_file_is_one_line_and_ends_no_training(tmp_path, content, says):
     path = tmp_path / "golden.toml"
     path.write_text(content)
-    with pytest.raises(WrongUse, match=says):
+    with pytest.raises(UsageError, match=says):
         golden.read(path)
     said = golden.compare(manifest(), path)
     assert said.startswith("compared with no golden hash: ")

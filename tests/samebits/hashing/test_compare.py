@@ -7,7 +7,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from samebits.errors import WrongUse
+from samebits.errors import UsageError
 from samebits.hashing import compare, weights
 
 
@@ -166,10 +166,10 @@ def test_a_missing_line_is_a_difference(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [b"", b"not safetensors at all", (10**12).to_bytes(8, "little") + b"{}"])
 def test_what_is_no_safetensors_file_is_said_so(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a").write_bytes(content)
-    with pytest.raises(WrongUse, match="a is not a safetensors file"):
+    with pytest.raises(UsageError, match="a is not a safetensors file"):
         compare.compare_weights(tmp_path / "a", tmp_path / "a")
 
 
 def test_a_missing_run_is_said_so(tmp_path: Path) -> None:
-    with pytest.raises(WrongUse, match="only finished runs can be compared"):
+    with pytest.raises(UsageError, match="only finished runs can be compared"):
         compare.compare_runs(tmp_path / "a", tmp_path / "b")

@@ -11,7 +11,7 @@ import pytest
 import safetensors
 import safetensors.numpy
 
-from samebits.errors import WrongUse
+from samebits.errors import UsageError
 from samebits.hashing import weights
 from samebits.hashing.weights import describe, describe_array, hash_tensors, save_tensors
 
@@ -110,7 +110,7 @@ def test_complex128_is_told_from_pairs_of_reals(tmp_path: Path) -> None:
     np.testing.assert_array_equal(loaded["z:complex128"].view(np.complex128)[..., 0], numbers, strict=True)
     pairs = numbers.view(np.float64).reshape(2, 1, 2)
     assert hash_tensors(described({"z": pairs})) != hash_tensors(described({"z": numbers}))
-    with pytest.raises(WrongUse, match="'z:complex128' has a name that samebits keeps"):
+    with pytest.raises(UsageError, match="'z:complex128' has a name that samebits keeps"):
         described({"z:complex128": pairs})
 
 
@@ -124,7 +124,7 @@ def test_complex128_is_told_from_pairs_of_reals(tmp_path: Path) -> None:
     ],
 )
 def test_what_cannot_be_stored_is_one_line(name: str, array: Any, words: str) -> None:
-    with pytest.raises(WrongUse) as caught:
+    with pytest.raises(UsageError) as caught:
         hash_tensors(described({name: array}))
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)

@@ -11,7 +11,7 @@ import pytest
 
 import samebits
 import samebits.keras
-from samebits import WrongUse
+from samebits import UsageError
 from samebits.run import plots
 from samebits.run.run import Run
 
@@ -120,7 +120,7 @@ def test_an_epochs_end_has_the_logs_of_its_last_step(
         ({"compiled": {"steps_per_execution": 2}}, r"compile\(steps_per_execution=…\) takes several steps"),
         ({"inputs": None}, "has no weights yet"),
         (
-            {"log": lambda run, data: samebits.keras.RunLog(run, data, hold={"model": None})},
+            {"log": lambda run, data: samebits.keras.RunLog(run, data, checkpoint={"model": None})},
             "RunLog holds something called 'model' already",
         ),
         (
@@ -134,7 +134,7 @@ def test_an_epochs_end_has_the_logs_of_its_last_step(
     ],
 )
 def test_what_cannot_go_on_is_refused(tmp_path: Path, options: dict[str, Any], words: str) -> None:
-    with pytest.raises(WrongUse, match=words) as caught:
+    with pytest.raises(UsageError, match=words) as caught:
         fit(tmp_path / "run", **options)
     assert "\n" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
@@ -146,5 +146,7 @@ def test_outside_of_fit_it_says_what_to_call_instead(tmp_path: Path) -> None:
     model.compile("sgd", "mse")
     log.set_model(model)
     log.set_params({"steps": 1})
-    with pytest.raises(WrongUse, match=r"RunLog is for model\.fit: a loop of your own calls run\.hold"):
+    with pytest.raises(
+        UsageError, match=r"RunLog is for model\.fit: a loop of your own calls run\.checkpoint"
+    ):
         log.on_train_begin()

@@ -9,7 +9,7 @@ from tensorflow.python.keras.engine.sequential import Sequential as OldSequentia
 from tensorflow.python.keras.layers import Dense as OldDense
 from tensorflow.python.keras.optimizer_v2.adam import Adam as OldAdam
 
-from samebits.errors import WrongUse
+from samebits.errors import UsageError
 from samebits.keras import hash_weights, require_keras3
 
 # Not installed here: a class that says it comes from there.
@@ -45,7 +45,7 @@ class Hiding(keras.Model):
     ids=["layer", "class", "inherited", "model", "optimiser", "tf_keras", "hidden"],
 )
 def test_refused(thing: Any, line: str) -> None:
-    with pytest.raises(WrongUse) as caught:
+    with pytest.raises(UsageError) as caught:
         require_keras3(keras.layers.Dense(1), thing)
     assert str(caught.value).startswith(line)
     assert "\n" not in str(caught.value)
@@ -57,7 +57,7 @@ def test_says_what_to_import() -> None:
         (OldSequential, "keras.Sequential"),
         (OldAdam, "keras.optimizers.Adam"),
     ]:
-        with pytest.raises(WrongUse, match=f"use {instead}$"):
+        with pytest.raises(UsageError, match=f"use {instead}$"):
             require_keras3(thing)
 
 
@@ -71,5 +71,5 @@ def test_keras_3_passes() -> None:
 
 
 def test_saving_refuses_too() -> None:
-    with pytest.raises(WrongUse, match="which is Keras 2"):
+    with pytest.raises(UsageError, match="which is Keras 2"):
         hash_weights(Hiding())

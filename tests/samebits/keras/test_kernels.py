@@ -78,7 +78,7 @@ for draw in (
 keras.config.backend = lambda: "torch"
 try:
     samebits.keras.make_deterministic()
-except samebits.WrongUse as error:
+except samebits.UsageError as error:
     result["backend"] = str(error)
 print(json.dumps(result))
 """

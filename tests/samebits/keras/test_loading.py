@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from samebits.errors import WrongUse
+from samebits.errors import UsageError
 from samebits.hashing.batches import batch_digest
 from samebits.keras import dataset
 from samebits.keras.loading import Batch, Dataset
@@ -208,7 +208,7 @@ def test_draws_that_cannot_be_seeded_for_a_sample_are_refused() -> None:
         r"augment\.generator is a keras": keras.layers.RandomFlip(),
     }
     for words, augment in unseedable.items():
-        with pytest.raises(WrongUse, match=words) as caught, stream(0, "TensorFlow draws only when seeded"):
+        with pytest.raises(UsageError, match=words) as caught, stream(0, "TensorFlow draws only when seeded"):
             make(augment=augment)
         assert "\n" not in str(caught.value)
 
@@ -240,7 +240,7 @@ def test_weights_inputs_only_evaluate_and_predict() -> None:
     ],
 )
 def test_wrong_use_is_one_line(act: Callable[[], object], words: str) -> None:
-    with pytest.raises(WrongUse, match=words) as caught:
+    with pytest.raises(UsageError, match=words) as caught:
         act()
     assert "\n" not in str(caught.value)
 
@@ -255,7 +255,7 @@ def test_several_devices_are_refused() -> None:
         def __init__(self, distribute_strategy: Any, **kwargs: Any) -> None:
             make().get_tf_dataset()
 
-    with pytest.raises(WrongUse, match="dataset 'train' feeds one device"):
+    with pytest.raises(UsageError, match="dataset 'train' feeds one device"):
         EpochIterator(Strategy())
 
 

@@ -13,8 +13,8 @@ import tensorflow as tf
 
 import samebits.keras
 from samebits.checkpoint import files
-from samebits.checkpoint.state import Held
-from samebits.errors import WrongUse
+from samebits.checkpoint.state import TrainingState
+from samebits.errors import UsageError
 from samebits.keras import state
 
 X = np.random.default_rng(0).normal(size=(8, 4)).astype("float32")
@@ -35,9 +35,9 @@ def make(units: int = 3, optimizer: Any = None, **options: Any) -> keras.Model:
 
 def round_trip(folder: Path, held: dict[str, Any], into: dict[str, Any]) -> None:
     """Write what is held to disk, and give it to other objects of the same names."""
-    content, tensors = Held(held, state).capture()
+    content, tensors = TrainingState(held, state).capture()
     found = files.read(files.write(folder, 1, {"state": json.loads(json.dumps(content))}, tensors))
-    taker = Held(into, state)
+    taker = TrainingState(into, state)
     taker.check(found.content["state"], found.tensors)
     taker.restore(found.content["state"], found.tensors)
 
@@ -116,12 +116,12 @@ def test_global_generators(tmp_path: Path, used: bool) -> None:
         samebits.seed_everything(5)
         if used:
             draw()
-        content, tensors = Held({}, state).capture()
+        content, tensors = TrainingState({}, state).capture()
         found = files.read(files.write(tmp_path, 1, {"state": content}, tensors))
         expected = draw()
         samebits.seed_everything(6)
         draw()
-        Held({}, state).restore_generators(found.content["state"], found.tensors)
+        TrainingState({}, state).restore_generators(found.content["state"], found.tensors)
         assert draw() == expected
 
 
@@ -179,12 +179,12 @@ def test_callbacks_remember(tmp_path: Path) -> None:
 def test_another_model_is_told_before_anything_is_touched(
     tmp_path: Path, other: Callable[[], keras.Model], words: str
 ) -> None:
-    content, tensors = Held({"model": make()}, state).capture()
+    content, tensors = TrainingState({"model": make()}, state).capture()
     found = files.read(files.write(tmp_path, 1, {"state": content}, tensors))
     model = other()
     before = values(model)
-    with pytest.raises(WrongUse, match=words):
-        Held({"model": model}, state).check(found.content["state"], found.tensors)
+    with pytest.raises(UsageError, match=words):
+        TrainingState({"model": model}, state).check(found.content["state"], found.tensors)
     assert all(map(np.array_equal, before, values(model)))
 
 
@@ -221,8 +221,8 @@ def compiled() -> keras.Model:
     ],
 )
 def test_what_cannot_be_had_is_told_at_once(held: Callable[[], dict[str, Any]], words: str) -> None:
-    with pytest.raises(WrongUse, match=words) as caught:
-        Held(held(), state)
+    with pytest.raises(UsageError, match=words) as caught:
+        TrainingState(held(), state)
     assert "\n" not in str(caught.value)
 
 

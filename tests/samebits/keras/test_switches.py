@@ -28,7 +28,7 @@ for number, code in enumerate(json.loads(sys.argv[1])):
                 if run.step == 1:
                     exec(code)
             results.append("nothing was found")
-    except samebits.WrongUse as error:
+    except samebits.UsageError as error:
         results.append(f"after step {run.step}: {error}")
 print("\\n" + json.dumps([on, results]))
 """

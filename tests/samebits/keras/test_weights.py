@@ -12,7 +12,7 @@ from keras import layers
 
 from samebits import stream
 from samebits._files import sha256_file
-from samebits.errors import WrongUse
+from samebits.errors import UsageError
 from samebits.hashing import weights
 from samebits.keras import hash_weights, save_weights, tensors
 
@@ -155,12 +155,12 @@ def test_types(dtype: str) -> None:
 
 
 def test_wrong_use_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(WrongUse, match="Sequential 'unbuilt' has no weights yet: call it on a batch first"):
+    with pytest.raises(UsageError, match="Sequential 'unbuilt' has no weights yet: call it on a batch first"):
         save_weights(keras.Sequential([layers.Dense(2)], name="unbuilt"), tmp_path / "w")
-    with pytest.raises(WrongUse, match="expected a Keras model or layer, not dict"):
+    with pytest.raises(UsageError, match="expected a Keras model or layer, not dict"):
         save_weights({}, tmp_path / "w")
     model = sequential()
-    with pytest.raises(WrongUse, match="cannot write"):
+    with pytest.raises(UsageError, match="cannot write"):
         save_weights(model, tmp_path / "missing" / "w")
     assert not list(tmp_path.iterdir())
 
@@ -179,5 +179,5 @@ def test_fails_closed_when_names_collide() -> None:
 
     model = Parent()
     model(np.zeros((1, 1), np.float32))
-    with pytest.raises(WrongUse, match="have no name of their own"):
+    with pytest.raises(UsageError, match="have no name of their own"):
         hash_weights(model)

@@ -74,7 +74,7 @@ class Halve(keras.callbacks.Callback):
 class Draw(keras.callbacks.Callback):
     """Draws from every global generator when it evaluates."""
 
-    decides_nothing = True
+    stateless = True
 
     def on_test_begin(self, logs: Any = None) -> None:
         random.random(), np.random.random(), keras.random.normal((2,)), tf.random.normal((2,))
@@ -82,7 +82,7 @@ class Draw(keras.callbacks.Callback):
 
 
 class Kill(keras.callbacks.Callback):
-    decides_nothing = True
+    stateless = True
 
     def __init__(self, step: int) -> None:
         super().__init__()
@@ -97,7 +97,7 @@ class Kill(keras.callbacks.Callback):
 class End(keras.callbacks.Callback):
     """Sends a signal at an instant of an epoch; what is saved by then is on disk."""
 
-    decides_nothing = True
+    stateless = True
 
     def __init__(self, run: Any, end: str) -> None:
         super().__init__()
@@ -181,7 +181,7 @@ def train(settings: Settings, folder: Path) -> None:
 
 def own_loop(run: Any, model: keras.Model, train_set: Any) -> None:
     samebits.keras.build(model, train_set)
-    run.hold(model=model)
+    run.checkpoint(model=model)
     for _ in run.epochs(EPOCHS):
         model.reset_metrics()
         for images, labels in run.batches(train_set):
@@ -210,7 +210,7 @@ def main() -> None:
 def run_one(settings: Settings, folder: Path) -> int:
     try:
         train(settings, folder)
-    except samebits.WrongUse as error:
+    except samebits.UsageError as error:
         print(f"samebits: {error}", file=sys.stderr)
         return 2
     return 0

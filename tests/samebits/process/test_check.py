@@ -56,7 +56,7 @@ def test_a_bare_process_is_told_once_with_the_right_command(python):
 def test_strict_raises(python):
     started = python("from samebits.process import check; check.this_process(strict=True)", through=False)
     assert started.returncode == 1
-    assert "WrongUse: PYTHONHASHSEED is not set" in started.stderr.splitlines()[-1]
+    assert "UsageError: PYTHONHASHSEED is not set" in started.stderr.splitlines()[-1]
 
 
 def test_setting_the_hash_seed_inside_python_comes_too_late(python):

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from tests.conftest import ROOT
 
-from samebits.errors import WrongUse
+from samebits.errors import UsageError
 from samebits.process.variables import find_root, read, read_switches
 
 # Every variable that was checked against the libraries and found to decide bits, or to be believed to.
@@ -87,7 +87,7 @@ def test_switches_are_no_variables():
 def test_a_bad_row_is_refused_with_its_place(tmp_path, text, complaint):
     table = tmp_path / "determinism.env"
     table.write_text(text)
-    with pytest.raises(WrongUse, match=re.escape(f"{table}:{complaint}")):
+    with pytest.raises(UsageError, match=re.escape(f"{table}:{complaint}")):
         read(table)
 
 
@@ -97,7 +97,7 @@ def test_root(monkeypatch, tmp_path):
     monkeypatch.setenv("SAMEBITS_ROOT", str(tmp_path))
     assert find_root() == tmp_path
     monkeypatch.setenv("SAMEBITS_ROOT", str(tmp_path / "absent"))
-    with pytest.raises(WrongUse, match="which is no folder"):
+    with pytest.raises(UsageError, match="which is no folder"):
         find_root()
 
 

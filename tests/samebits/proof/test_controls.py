@@ -8,7 +8,7 @@ from typing import ClassVar
 import pytest
 from tests.conftest import FRAMEWORKS, ROOT, Started, one_line
 
-from samebits.errors import WrongUse
+from samebits.errors import UsageError
 from samebits.proof import controls
 from samebits.proof.controls.perturb import order_from_set
 from samebits.proof.controls.table import Control, Variant, environment
@@ -158,5 +158,5 @@ def test_the_order_from_a_set_is_an_order() -> None:
 
 
 def test_names_are_checked_before_anything_runs() -> None:
-    with pytest.raises(WrongUse, match="no control 'x'"):
+    with pytest.raises(UsageError, match="no control 'x'"):
         controls._choose([], ["x"])

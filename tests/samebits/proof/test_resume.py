@@ -12,7 +12,7 @@ ENTRYPOINT = ROOT / "entrypoint"
 
 in_torch = pytest.mark.skipif("torch" not in FRAMEWORKS, reason="its training is one in torch")
 
-# A training that goes on from what a checkpoint cannot hold.
+# A training that continues from what a checkpoint cannot hold.
 LEAKY = """
 import os
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ def train(settings):
     samebits.seed_everything(settings.seed)
     with samebits.open_run(settings, framework="torch") as run:
         model = torch.nn.Linear(2, 1)
-        run.hold(model=model)
+        run.checkpoint(model=model)
         memory = 0.0
         for epoch in run.epochs(2):
             for batch in run.batches([1.0, 2.0, 3.0, 4.0]):
@@ -60,11 +60,11 @@ def test_a_training_that_keeps_something_for_itself_is_caught(start: Start, tmp_
 
 @in_torch
 def test_a_training_that_holds_nothing_is_one_line(start: Start, tmp_path: Path) -> None:
-    (tmp_path / "leaky.py").write_text(LEAKY.replace("        run.hold(model=model)\n", ""))
+    (tmp_path / "leaky.py").write_text(LEAKY.replace("        run.checkpoint(model=model)\n", ""))
     command = [ENTRYPOINT, "python", tmp_path / "leaky.py"]
     done = start("samebits", "resume-proof", "--only", "stop", *command, cwd=tmp_path)
     assert done.returncode == 2
-    assert "the training calls no `run.hold(…)`" in one_line(done.stderr)
+    assert "the training calls no `run.checkpoint(…)`" in one_line(done.stderr)
 
 
 # A training as `samebits resume-proof` sees one, of a script that knows nothing of the starter.
@@ -100,7 +100,7 @@ new.rename(folder)
             "nothing",
             "the training ended well and left no run: the command must train inside `samebits.open_run",
         ),
-        ("no-hold", "the training calls no `run.hold(…)`"),
+        ("no-hold", "the training calls no `run.checkpoint(…)`"),
         ("no-steps", "samebits saw no step of the training: its batches must come from `run.batches(…)`"),
     ],
 )

@@ -12,7 +12,7 @@ import pytest
 from tests.conftest import FRAMEWORKS, ROOT, Started, one_line
 from tests.samebits.test_verify import commit
 
-from samebits import WrongUse
+from samebits import UsageError
 from samebits._formats import FORMAT
 from samebits.proof import trust
 
@@ -131,7 +131,7 @@ def test_a_new_project_without_a_commit_or_git_is_its_makers(
 
 @pytest.mark.parametrize("name", ["../../..", "/", "/etc", "src/../.."])
 def test_a_working_folder_leads_nowhere_else(name: str) -> None:
-    with pytest.raises(WrongUse, match="leads out of the project"):
+    with pytest.raises(UsageError, match="leads out of the project"):
         trust.working_folder({"working_folder": name}, Path("run"))
 
 
@@ -142,7 +142,7 @@ def test_a_link_out_of_the_project_is_no_working_folder(
     (tmp_path / "project" / "determinism.env").touch()
     (tmp_path / "project" / "link").symlink_to("/")
     monkeypatch.setenv("SAMEBITS_ROOT", str(tmp_path / "project"))
-    with pytest.raises(WrongUse, match="leads out of the project"):
+    with pytest.raises(UsageError, match="leads out of the project"):
         trust.working_folder({"working_folder": "link/etc"}, Path("run"))
     assert trust.working_folder({"working_folder": "."}, Path("run")) == (tmp_path / "project").resolve()
     assert trust.working_folder({"working_folder": "gone"}, Path("run")) is None
@@ -169,7 +169,7 @@ def test_a_link_out_of_the_project_is_no_working_folder(
     ],
 )
 def test_a_variable_that_can_load_code_is_not_taken(name: str, value: str, says: str) -> None:
-    with pytest.raises(WrongUse, match=says):
+    with pytest.raises(UsageError, match=says):
         trust.refuse_variables({name: value}, Path("run"))
 
 
@@ -188,7 +188,7 @@ def test_choices_of_bits_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LD_PRELOAD", "/usr/lib/mine.so")
     monkeypatch.setenv("SAMEBITS_ALLOW", "LD_PRELOAD")
     trust.refuse_variables({"LD_PRELOAD": "/usr/lib/mine.so"}, Path("run"))
-    with pytest.raises(WrongUse):
+    with pytest.raises(UsageError):
         trust.refuse_variables({"LD_PRELOAD": "/tmp/evil.so"}, Path("run"))
 
 

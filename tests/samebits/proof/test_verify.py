@@ -42,7 +42,7 @@ def train(settings):
     with samebits.open_run(settings, framework="torch") as run:
         with run.stream("initialisation"):
             model = torch.nn.Linear(2, 1)
-        run.hold(model=model)
+        run.checkpoint(model=model)
         for epoch in run.epochs(settings.epochs):
             for batch in run.batches(batches):
                 with torch.no_grad():

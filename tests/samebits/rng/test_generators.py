@@ -7,7 +7,7 @@ from types import ModuleType
 import pytest
 
 from samebits import isolated_rng, seed_everything
-from samebits.checkpoint.state import Held
+from samebits.checkpoint.state import TrainingState
 from samebits.rng import generators
 from samebits.rng.generators import Generators
 from samebits.rng.moved import moved_generators
@@ -69,14 +69,14 @@ class Toolkit(ModuleType):
     """What a framework gives that has nothing to hold."""
 
     KINDS = ()
-    lacking = staticmethod(lambda held: None)
+    missing = staticmethod(lambda held: None)
     watch = staticmethod(lambda held: None)
     snapshot = staticmethod(lambda copies: lambda path, value: None)
 
 
 def test_a_checkpoint_holds_every_row(library: ModuleType) -> None:
     with isolated_rng():
-        held = Held({}, Toolkit("toolkit"))
+        held = TrainingState({}, Toolkit("toolkit"))
         state, tensors = held.capture()
         assert state["generators"].keys() == {module for module, _ in generators.imported()}
         expected = library.generator.random()

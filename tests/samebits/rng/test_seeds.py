@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from tests.conftest import printed
 
-from samebits import WrongUse, derive_seed, seed_everything
+from samebits import UsageError, derive_seed, seed_everything
 
 # Changing one of these changes every run of every project: raise the manifest's format along with it.
 GOLDEN = {
@@ -52,13 +52,13 @@ def test_derived_seeds_fill_their_range():
 @pytest.mark.parametrize("root", [True, 1.0, -1, 2**63, "1", None])
 def test_a_seed_that_is_none_is_refused_in_one_line(root):
     for use in (derive_seed, seed_everything):
-        with pytest.raises(WrongUse, match=r"^seed is .*: give an integer from 0 to 2\*\*63 - 1$"):
+        with pytest.raises(UsageError, match=r"^seed is .*: give an integer from 0 to 2\*\*63 - 1$"):
             use(root)
 
 
 @pytest.mark.parametrize("element", [True, 1.5, None, ("a",), b"a"])
 def test_a_path_of_something_else_is_refused(element):
-    with pytest.raises(WrongUse, match="derived from names and integers"):
+    with pytest.raises(UsageError, match="derived from names and integers"):
         derive_seed(0, element)
 
 

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from samebits import WrongUse
+from samebits import UsageError
 from samebits._formats import FORMAT
 from samebits.checkpoint.files import STATE, write
 from samebits.fingerprint.manifest import read_manifest
@@ -44,14 +44,14 @@ def test_a_former_run_of_an_older_format_is_kept_as_well(tmp_path):
     said = put_in_place(finished(tmp_path / ".work", "b" * 64), tmp_path / "run", "b" * 64)
     assert "run.aaaaaaaa" in said
     assert read_manifest(tmp_path / "run")["weights_sha256"] == "b" * 64
-    with pytest.raises(WrongUse, match=r"has format 1, .* last commit that reads it is e251841"):
+    with pytest.raises(UsageError, match=r"has format 1, .* last commit that reads it is e251841"):
         read_manifest(tmp_path / "run.aaaaaaaa")
 
 
 @pytest.mark.parametrize("text", ["", "{}", '{"format": 99}'])
 def test_what_is_no_manifest_is_refused(tmp_path, text):
     (tmp_path / "manifest.json").write_text(text)
-    with pytest.raises(WrongUse, match=r"manifest\.json"):
+    with pytest.raises(UsageError, match=r"manifest\.json"):
         read_manifest(tmp_path)
 
 
@@ -104,7 +104,7 @@ def test_what_is_damaged_is_never_deleted(tmp_path):
     content = {"run": working.run, "metrics": Metrics(working.metrics, working.folder).place()}
     (write(working.checkpoints, 1, content, {}) / STATE).write_text("{}")
     for wanted in ("previous", "auto", "force"):
-        with pytest.raises(WrongUse, match=r"no checkpoint in .* is whole: --resume never begins anew"):
+        with pytest.raises(UsageError, match=r"no checkpoint in .* is whole: --resume never begins anew"):
             find_checkpoint(working, wanted)
     assert find_checkpoint(working, "never") is None
     assert (tmp_path / "run.interrupted-1/checkpoints/step-00000001.damaged" / STATE).read_text() == "{}"

@@ -4,7 +4,7 @@ import hashlib
 
 import pytest
 
-from samebits import WrongUse
+from samebits import UsageError
 from samebits.run.metrics import Metrics
 
 
@@ -27,5 +27,5 @@ def test_lines_after_a_place_are_taken_back(tmp_path):
 
 
 def test_what_cannot_be_written_is_one_line(tmp_path):
-    with pytest.raises(WrongUse, match=r"cannot write .*run: No such file or directory"):
+    with pytest.raises(UsageError, match=r"cannot write .*run: No such file or directory"):
         Metrics(tmp_path / "nowhere" / "metrics.jsonl", tmp_path / "run").append({})

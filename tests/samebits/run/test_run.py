@@ -14,7 +14,7 @@ import pytest
 from tests.conftest import FRAMEWORKS
 
 import samebits
-from samebits import WrongUse
+from samebits import UsageError
 from starter.settings import Settings
 
 
@@ -31,7 +31,7 @@ def test_somebody_elses_input_error_keeps_its_name(tmp_path, monkeypatch):
 def test_a_run_without_weights_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("samebits.process.check.this_process", lambda strict: None)
     with (
-        pytest.raises(WrongUse, match=r"without `run\.finish\(model\)`"),
+        pytest.raises(UsageError, match=r"without `run\.finish\(model\)`"),
         samebits.open_run(Settings(), framework=FRAMEWORKS[0], folder=tmp_path / "run"),
     ):
         pass
@@ -78,7 +78,7 @@ def opened(settings, folder, framework=FRAMEWORKS[0], change=None):
             if change is not None:
                 change()
             recorded.append(run._settings)
-    except WrongUse as error:
+    except UsageError as error:
         return recorded[0] if recorded else str(error)
 
 
@@ -196,7 +196,7 @@ def test_weights_without_a_number_are_refused(tmp_path, monkeypatch, framework):
         models = [keras.Sequential([keras.Input((3,)), keras.layers.Flatten()])]
     for model in models:
         with (
-            pytest.raises(WrongUse, match="the model has no weights"),
+            pytest.raises(UsageError, match="the model has no weights"),
             samebits.open_run(Settings(), framework=framework, folder=tmp_path / "run") as run,
         ):
             run.finish(model)

@@ -37,7 +37,7 @@ class Settings:
 
 
 class Stream(torch.utils.data.IterableDataset):
-    draws_nothing = True
+    deterministic = True
 
     def __iter__(self) -> Any:
         return iter(torch.arange(16 * 3.0).reshape(16, 3) / 48)
@@ -62,7 +62,7 @@ def train(settings: Settings, folder: str, at: Any) -> None:
         model = nn.Sequential(nn.Linear(3, 8), nn.Dropout(0.3), nn.Linear(8, 1))
         optimizer = torch.optim.Adam(model.parameters(), lr=0.1)
         run.state.all = []
-        run.hold(model=model, optimizer=optimizer)
+        run.checkpoint(model=model, optimizer=optimizer)
         for epoch in run.epochs(9):
             optimizer.param_groups[0]["lr"] *= 0.5  # twice in a process that resumes within the epoch
             run.state.seen, run.state.total = 0, torch.zeros(())
@@ -93,7 +93,7 @@ def train(settings: Settings, folder: str, at: Any) -> None:
             if epoch == 3 and not settings.once:
                 break
             if settings.once and epoch == 3:
-                raise samebits.WrongUse("the disk is full")
+                raise samebits.UsageError("the disk is full")
         signal_at(3, "finish")
         assert len(run.state.all) == 3
         run.finish(model)
@@ -115,7 +115,7 @@ for name, at, settings in json.loads(sys.argv[1]):
             train(Settings(**settings), name, at)
         except SystemExit as exit:
             status = int(exit.code or 0)
-        except samebits.WrongUse as error:
+        except samebits.UsageError as error:
             print(f"samebits: {error}", file=sys.stderr)
             status = 2
         except BaseException:

@@ -80,7 +80,7 @@ def train(settings: Settings) -> None:
         optimizer = torch.optim.AdamW(model.parameters(), lr=0.02)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.05, total_steps=200)
         scaler = torch.amp.GradScaler("cpu", init_scale=8.0, growth_interval=5)
-        run.hold(model=model, average=average, optimizer=optimizer, schedule=schedule, scaler=scaler)
+        run.checkpoint(model=model, average=average, optimizer=optimizer, schedule=schedule, scaler=scaler)
 
         taken = 0
         for epoch in run.epochs(settings.epochs):

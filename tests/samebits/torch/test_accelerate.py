@@ -9,7 +9,7 @@ if importlib.util.find_spec("accelerate") is None:  # not imported: that takes s
     pytest.skip("accelerate is not installed", allow_module_level=True)
 
 REFUSED = {
-    "order": "optimizer is what accelerator.prepare made: call run.hold before accelerator.prepare",
+    "order": "optimizer is what accelerator.prepare made: call run.checkpoint before accelerator.prepare",
     "accelerator": "add accelerator=",
     "loader": "leave the loader out of prepare",
 }

@@ -46,8 +46,8 @@ def train(case, every):
         as_tensor = Object(score=torch.tensor(-1e9), bad=0)
         decay = Object(momentum=0.987654321, average=torch.zeros(3), unset=None)
         history = Object(seen=[])
-        last = Object(decides_nothing=True, best=1e9)
-        run.hold(model=model, optimizer=optimizer, average=average, schedule=schedule, stopper=stopper,
+        last = Object(stateless=True, best=1e9)
+        run.checkpoint(model=model, optimizer=optimizer, average=average, schedule=schedule, stopper=stopper,
                  as_tensor=as_tensor, decay=decay, history=history, last=last)
         for epoch in run.epochs(6):
             losses = []

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import torch
 
-from samebits import WrongUse
-from samebits.checkpoint.state import Held
+from samebits import UsageError
+from samebits.checkpoint.state import TrainingState
 from samebits.hashing.weights import Stored, read_header, save_tensors
 from samebits.torch import state as toolkit
 
@@ -23,18 +23,18 @@ VALUES += [{"$": "tuple", "items": [[]]}, {"$": "dict", "items": [[[], 1]]}, {"$
 
 
 @pytest.fixture
-def held() -> Held:
+def held() -> TrainingState:
     model = torch.nn.Linear(2, 1)
     optimizer = torch.optim.AdamW(model.parameters())
     schedule = torch.optim.lr_scheduler.StepLR(optimizer, 3)
     model(torch.ones(1, 2)).sum().backward()
     optimizer.step()
     schedule.step()
-    return Held({"model": model, "optimizer": optimizer, "schedule": schedule}, toolkit)
+    return TrainingState({"model": model, "optimizer": optimizer, "schedule": schedule}, toolkit)
 
 
 @pytest.fixture
-def saved(held: Held, tmp_path: Path) -> tuple[dict[str, Any], dict[str, Stored]]:
+def saved(held: TrainingState, tmp_path: Path) -> tuple[dict[str, Any], dict[str, Stored]]:
     state, tensors = held.capture()
     save_tensors(tensors, tmp_path / "tensors.safetensors")
     return json.loads(json.dumps(state)), read_header(tmp_path / "tensors.safetensors")
@@ -49,7 +49,7 @@ def places(node: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
         yield from places(value, (*path, key))
 
 
-def test_any_value_at_any_place(held: Held, saved: tuple[dict[str, Any], dict[str, Stored]]) -> None:
+def test_any_value_at_any_place(held: TrainingState, saved: tuple[dict[str, Any], dict[str, Stored]]) -> None:
     state, tensors = saved
     held.check(state, tensors)
     held.restore(state, tensors)
@@ -67,6 +67,6 @@ def test_any_value_at_any_place(held: Held, saved: tuple[dict[str, Any], dict[st
             try:
                 held.check(other, tensors)
                 held.restore(other, tensors)
-            except WrongUse:
+            except UsageError:
                 refused += 1
     assert refused > tried / 2

@@ -30,7 +30,7 @@ def test_python_numpy_and_torch_go_on_as_if_nothing_had_been():
         draw()[99 // 0]
     found.append(draw())
     assert found == expected
-    assert inside == expected[1]  # the block itself goes on from where it is
+    assert inside == expected[1]  # the block itself continues from where it is
 
 
 def test_a_framework_imported_inside_is_as_if_it_had_been_there(start):

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch.utils.data import ConcatDataset, Subset, TensorDataset, WeightedRandomSampler
 
-from samebits import WrongUse
+from samebits import UsageError
 from samebits.rng.unseedable import find_generator
 from samebits.torch import Loader, loader
 
@@ -37,7 +37,7 @@ class InBatches(Numbers):
         return [self[index] for index in indices]
 
 class Nothing(Numbers):
-    draws_nothing = True
+    deterministic = True
     def __getitem__(self, index):
         return torch.tensor([index]).double()
 """
@@ -179,7 +179,7 @@ def test_an_epoch_is_counted_when_it_begins():
     batches.set_epoch(7)
     next(iter(batches))
     assert batches.epoch == 7
-    with pytest.raises(WrongUse, match="epoch is -1"):
+    with pytest.raises(UsageError, match="epoch is -1"):
         batches.set_epoch(-1)
 
 
@@ -233,7 +233,7 @@ def test_subsets_hand_everything_on():
     assert rows[:, 0].tolist() == [5, 3, 1]
     assert torch.equal(rows[0, 1], gathered(loader(WithRng(), seed=0))[0, 1])  # by the subset's own index
     plain = Numbers()
-    plain.draws_nothing = True
+    plain.deterministic = True
     state = torch.get_rng_state()
     list(loader(ConcatDataset([Subset(plain, [1]), plain]), seed=0))
     assert not torch.equal(torch.get_rng_state(), state)  # it drew, because it said that it would not
@@ -331,7 +331,7 @@ KEPT = {
 
 @pytest.mark.parametrize(("where", "dataset"), KEPT.items())
 def test_a_generator_that_a_dataset_keeps_is_refused(where, dataset):
-    with pytest.raises(WrongUse) as raised:
+    with pytest.raises(UsageError) as raised:
         loader(dataset, seed=0)
     assert str(raised.value).startswith(where)
     assert "\n" not in str(raised.value)
@@ -340,7 +340,7 @@ def test_a_generator_that_a_dataset_keeps_is_refused(where, dataset):
 def test_what_only_looks_like_a_kept_generator_is_not_refused():
     assert find_generator(Keeps(kind=random.Random, module=random, samples=[0.0] * 10**6), "dataset") is None
     kept = Keeps(rng=random.Random(0))
-    kept.draws_nothing = True
+    kept.deterministic = True
     loader(kept, seed=0)
     loop = Keeps()
     loop.itself = loop
@@ -364,7 +364,7 @@ REFUSED = {
 @pytest.mark.parametrize(("message", "options"), REFUSED.items())
 def test_what_would_make_batches_depend_on_more_is_refused(message, options):
     options = {"dataset": Numbers(), "seed": 0, **options}
-    with pytest.raises(WrongUse) as raised:
+    with pytest.raises(UsageError) as raised:
         loader(**options)
     assert str(raised.value).startswith(message)
     assert "\n" not in str(raised.value)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import samebits.torch
-from samebits import WrongUse, derive_seed
+from samebits import UsageError, derive_seed
 from samebits.hashing.batches import batch_digest
 from samebits.run.folder import WorkingFolder
 from samebits.run.run import Run
@@ -75,7 +75,7 @@ def train(folder, **settings):
         with run.stream("initialisation"):
             model = torch.nn.Linear(2, 1)
         torch.manual_seed(3)
-        run.hold(model=model)
+        run.checkpoint(model=model)
         for _ in run.epochs(3):
             for (values,) in run.batches(torch.utils.data.DataLoader(samples, batch_size=2, shuffle=True)):
                 with torch.no_grad():
@@ -106,14 +106,14 @@ def test_torchs_own_loader_goes_on_at_an_epochs_end(tmp_path, monkeypatch):
 
 def test_checkpoints_within_an_epoch_need_a_loader_with_a_place(tmp_path, monkeypatch):
     monkeypatch.setattr("samebits.process.check.this_process", lambda strict: None)
-    with pytest.raises(WrongUse, match="DataLoader cannot begin within an epoch: give"):
+    with pytest.raises(UsageError, match="DataLoader cannot begin within an epoch: give"):
         train(tmp_path / "run", checkpoint_every=2)
     assert list(tmp_path.iterdir()) == []
 
 
 def hold_state(folder, what):
     with samebits.open_run(Own(), framework="torch", folder=folder) as run:
-        run.hold(model=(model := torch.nn.Linear(2, 1)))
+        run.checkpoint(model=(model := torch.nn.Linear(2, 1)))
         for _ in run.epochs(1):
             for _batch in run.batches([1]):
                 run.state.seen = what
@@ -122,7 +122,7 @@ def hold_state(folder, what):
 
 def test_what_run_state_cannot_store_is_refused_when_a_checkpoint_is_made(tmp_path, monkeypatch):
     monkeypatch.setattr("samebits.process.check.this_process", lambda strict: None)
-    with pytest.raises(WrongUse, match=r"^run\.state\.seen is of type builtins\.object, which") as refused:
+    with pytest.raises(UsageError, match=r"^run\.state\.seen is of type builtins\.object, which") as refused:
         hold_state(tmp_path / "run", object())
     assert "\n" not in str(refused.value)
     assert list(tmp_path.iterdir()) == []
@@ -135,7 +135,7 @@ def test_a_run_that_nobody_closes_says_once_that_it_can_be_resumed(tmp_path, mon
     monkeypatch.setenv("SAMEBITS_STOP_AT", "2")
     block = samebits.open_run(Own(), framework="torch", folder=tmp_path / "run")
     run = block.__enter__()
-    run.hold(model=torch.nn.Linear(2, 1))
+    run.checkpoint(model=torch.nn.Linear(2, 1))
     batches = (batch for _ in run.epochs(1) for batch in run.batches([1, 2, 3]))
     with pytest.raises(SystemExit):
         list(batches)

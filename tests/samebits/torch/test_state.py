@@ -8,19 +8,19 @@ import torch
 from torch import nn
 
 import samebits.torch
-from samebits import WrongUse
+from samebits import UsageError
 from samebits.checkpoint.files import read, write
-from samebits.checkpoint.state import Held
+from samebits.checkpoint.state import TrainingState
 from samebits.torch import state
 
 
 def kept(tmp_path, **objects):
     """Write a checkpoint of the objects; returns what restores others from it."""
-    captured, tensors = Held(objects, state).capture()
+    captured, tensors = TrainingState(objects, state).capture()
     found = read(write(tmp_path, 1, {"state": captured}, tensors))
 
     def restore(**others):
-        held = Held(others, state)
+        held = TrainingState(others, state)
         held.check(found.content["state"], found.tensors)
         held.restore(found.content["state"], found.tensors)
 
@@ -123,7 +123,7 @@ def test_strides_come_back(tmp_path):
 def test_gradients_that_wait_come_back_and_used_ones_do_not(tmp_path):
     model = nn.Linear(2, 1)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    held = Held({"model": model, "optimizer": optimizer}, state)
+    held = TrainingState({"model": model, "optimizer": optimizer}, state)
     model(torch.ones(1, 2)).sum().backward()
     optimizer.step()
     assert held.capture()[0]["objects"]["optimizer"]["state"]["gradients"] is None
@@ -140,11 +140,11 @@ def test_gradients_that_wait_come_back_and_used_ones_do_not(tmp_path):
 def test_a_copy_is_held_and_not_the_tensor(tmp_path):
     model = nn.Linear(2, 1)
     before = model.weight.detach().clone()
-    captured, tensors = Held({"model": model}, state).capture()
+    captured, tensors = TrainingState({"model": model}, state).capture()
     with torch.no_grad():
-        model.weight.zero_()  # the training goes on while the checkpoint is written
+        model.weight.zero_()  # the training continues while the checkpoint is written
     found = read(write(tmp_path, 1, {"state": captured}, tensors))
-    Held({"model": model}, state).restore(found.content["state"], found.tensors)
+    TrainingState({"model": model}, state).restore(found.content["state"], found.tensors)
     assert torch.equal(model.weight, before)
 
 
@@ -170,7 +170,7 @@ def test_an_object_that_forgets_is_caught(tmp_path, value, lost):
     if lost is None:
         restore(own=Forgetful())
         return
-    with pytest.raises(WrongUse, match=lost):
+    with pytest.raises(UsageError, match=lost):
         restore(own=Forgetful())
 
 
@@ -186,13 +186,13 @@ def linear(*shape, dtype=torch.float32):
         ({"model": nn.Linear(2, 1, bias=False)}, r"bias is absent here, and F32 \[1\] in the checkpoint"),
         ({"model": nn.Bilinear(1, 2, 1)}, "model is a torch.nn.modules.linear.Bilinear, and was a"),
         ({"net": linear(2, 1)}, "only the checkpoint has 'model'"),
-        ({"model": linear(2, 1), "more": linear(2, 1)}, r"only run\.hold has 'more'"),
+        ({"model": linear(2, 1), "more": linear(2, 1)}, r"only run\.checkpoint has 'more'"),
     ],
 )
 def test_another_model_is_named_before_anything_is_touched(tmp_path, other, says):
     restore = kept(tmp_path, model=nn.Linear(2, 1))
     before = [parameter.detach().clone() for one in other.values() for parameter in one.parameters()]
-    with pytest.raises(WrongUse, match=says):
+    with pytest.raises(UsageError, match=says):
         restore(**other)
     after = [parameter for one in other.values() for parameter in one.parameters()]
     assert all(torch.equal(one, two) for one, two in zip(before, after, strict=True))
@@ -201,25 +201,25 @@ def test_another_model_is_named_before_anything_is_touched(tmp_path, other, says
 def test_what_is_needed_and_not_held_is_refused():
     model = nn.Linear(2, 1)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    with pytest.raises(WrongUse, match="optimizer trains a tensor that no held model has"):
-        Held({"optimizer": optimizer}, state)
+    with pytest.raises(UsageError, match="optimizer trains a tensor that no held model has"):
+        TrainingState({"optimizer": optimizer}, state)
     schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.9)
-    with pytest.raises(WrongUse, match="optimizer has a schedule that is not held: add schedule="):
-        Held({"model": model, "optimizer": optimizer}, state)
-    with pytest.raises(WrongUse, match="changes an optimizer that is not held"):
-        Held({"model": model, "schedule": schedule}, state)
-    Held({"model": model, "optimizer": optimizer, "schedule": schedule}, state)
+    with pytest.raises(UsageError, match="optimizer has a schedule that is not held: add schedule="):
+        TrainingState({"model": model, "optimizer": optimizer}, state)
+    with pytest.raises(UsageError, match="changes an optimizer that is not held"):
+        TrainingState({"model": model, "schedule": schedule}, state)
+    TrainingState({"model": model, "optimizer": optimizer, "schedule": schedule}, state)
 
 
 @pytest.mark.parametrize("own", [3, "text", {"a": torch.zeros(1)}, object()])
 def test_what_has_no_state_is_refused(own):
-    with pytest.raises(WrongUse, match=r"run\.hold cannot hold own, a .*: it has no state_dict"):
-        Held({"own": own}, state)
+    with pytest.raises(UsageError, match=r"run\.checkpoint cannot hold own, a .*: it has no state_dict"):
+        TrainingState({"own": own}, state)
 
 
 def test_a_state_that_cannot_be_stored_is_refused_when_saving():
     model = nn.Linear(2, 1)
     own = Forgetful()
     own.moments = [model.forward]
-    with pytest.raises(WrongUse, match=r"own\.moments\.0 is of type builtins\.method, which a checkpoint"):
-        Held({"own": own}, state).capture()
+    with pytest.raises(UsageError, match=r"own\.moments\.0 is of type builtins\.method, which a checkpoint"):
+        TrainingState({"own": own}, state).capture()

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch.utils.data import ChainDataset, IterableDataset, IterDataPipe, get_worker_info
 
-from samebits import WrongUse
+from samebits import UsageError
 from samebits.torch import Loader, loader
 
 SCRIPT = """
@@ -38,7 +38,7 @@ class WithRng(Numbers):
             yield torch.tensor([shard, position, rng.random(), rng.normal()]).double()
 
 class Nothing(Numbers):
-    draws_nothing = True
+    deterministic = True
     def __iter__(self):
         yield from (torch.tensor(sample).double() for sample in self.samples())
 
@@ -397,7 +397,7 @@ REFUSED = {
 @pytest.mark.parametrize(("message", "options"), REFUSED.items())
 def test_what_would_make_batches_depend_on_more_is_refused(message, options):
     options = {"dataset": Unaware(3), "seed": 0, **options}
-    with pytest.raises(WrongUse) as raised:
+    with pytest.raises(UsageError) as raised:
         loader(**options)
     assert str(raised.value).startswith(message)
     assert "\n" not in str(raised.value)

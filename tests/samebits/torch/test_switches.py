@@ -83,7 +83,7 @@ for number, code in enumerate(json.loads(sys.argv[1])):
                     exec(code)
             lines.append("nothing was found")
             run.finish({"x": x})
-    except samebits.WrongUse as error:
+    except samebits.UsageError as error:
         lines.append(f"after step {run.step}: {error}")
     torch.set_num_threads(1)
 print("\\n" + json.dumps(lines))

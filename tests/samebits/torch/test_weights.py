@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from samebits._files import sha256_file
-from samebits.errors import WrongUse
+from samebits.errors import UsageError
 from samebits.torch.weights import hash_weights, save_weights, tensors
 
 
@@ -125,7 +125,7 @@ def test_ddp_adds_nothing(tmp_path: Path) -> None:
     try:
         assert hash_weights(nn.parallel.DistributedDataParallel(net())) == hash_weights(net())
         mesh = torch.distributed.init_device_mesh("cpu", (1,))
-        with pytest.raises(WrongUse, match="'w' is spread over processes"):
+        with pytest.raises(UsageError, match="'w' is spread over processes"):
             hash_weights({"w": torch.distributed.tensor.distribute_tensor(torch.ones(2), mesh)})
     finally:
         torch.distributed.destroy_process_group()
@@ -162,7 +162,7 @@ class WithState(nn.Linear):
 )
 @pytest.mark.filterwarnings("ignore")
 def test_what_cannot_be_stored_is_one_line(make: Callable[[], Any], words: str, tmp_path: Path) -> None:
-    with pytest.raises(WrongUse) as caught:
+    with pytest.raises(UsageError) as caught:
         save_weights(make(), tmp_path / "w")
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)

@@ -118,7 +118,7 @@ class _Flow:
                 return self._given(parent, node)
             case ast.Assign() | ast.AnnAssign() | ast.NamedExpr():
                 targets = parent.targets if isinstance(parent, ast.Assign) else [parent.target]
-                return any(self._held(target) for target in targets)
+                return any(self._training_state(target) for target in targets)
             case ast.AugAssign():
                 return self.is_array(parent.target) and not self._is_innocent(parent)
             case ast.Return() | ast.Yield():
@@ -145,7 +145,7 @@ class _Flow:
             return any(map(self.is_array, numbers)) and not self._is_innocent(call)
         return False
 
-    def _held(self, target: ast.expr) -> bool:
+    def _training_state(self, target: ast.expr) -> bool:
         """Whether what a variable, or a place in an array, is given reaches data from there."""
         if isinstance(target, ast.Subscript):
             return self.is_array(target.value) and not INNOCENT.search(names.spelled(target.value) or "")

@@ -11,7 +11,7 @@ import click
 
 from samebits._printable import short
 from samebits._report import OUTCOMES, Cell, Outcome, cell, print_json, print_table
-from samebits.errors import CheckFailed, WrongUse
+from samebits.errors import CheckFailed, UsageError
 from samebits.proof.controls.table import (
     FRAMEWORKS,
     SHORT,
@@ -22,7 +22,7 @@ from samebits.proof.controls.table import (
     write_keras_json,
 )
 from samebits.proof.smoke import Watch, keep_runs, runs_folder, show
-from samebits.proof.trainings import Child, train
+from samebits.proof.trainings import Training, train
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,8 +104,8 @@ class Trainings:
 
     def run(self, named: dict[Variant, str]) -> None:
         """Run variants, each under a name that is shown."""
-        children = {
-            variant: Child(
+        trainings = {
+            variant: Training(
                 name,
                 self._command(variant),
                 (
@@ -115,8 +115,8 @@ class Trainings:
             )
             for at, (variant, name) in enumerate(named.items(), start=1)
         }
-        variants = {child: variant for variant, child in children.items()}
-        for finished in show(train(children.values(), self._jobs, self._watch), self._watch):
+        variants = {child: variant for variant, child in trainings.items()}
+        for finished in show(train(trainings.values(), self._jobs, self._watch), self._watch):
             self.hashes[variants[finished.child]] = finished.sha256
             if not self.device:
                 manifest = json.loads((finished.child.folder / "manifest.json").read_text())
@@ -200,5 +200,5 @@ def _choose(every: Sequence[Control], only: Sequence[str]) -> list[Control]:
     names = [control.name for control in every]
     for name in only:
         if name not in names:
-            raise WrongUse(f"there is no control {name!r} for this framework; there are {', '.join(names)}")
+            raise UsageError(f"there is no control {name!r} for this framework; there are {', '.join(names)}")
     return [control for control in every if not only or control.name in only]

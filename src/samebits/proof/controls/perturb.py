@@ -16,7 +16,7 @@ from typing import Any
 import click
 import numpy as np
 
-from samebits.errors import WrongUse
+from samebits.errors import UsageError
 from samebits.process.program import run_command
 from samebits.proof.controls.plain import do_nothing, nothing, patch
 from samebits.rng import generators
@@ -185,7 +185,7 @@ def command(
     except ModuleNotFoundError:  # of the package that would hold it
         found = None
     if found is None:
-        raise WrongUse(
+        raise UsageError(
             f"there is no module {module}: name it as `python -m` takes it, such as starter.train_torch"
         )
     if unprotected:

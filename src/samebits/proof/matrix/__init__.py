@@ -14,14 +14,14 @@ from samebits import _extras
 from samebits._files import shown, write_whole
 from samebits._printable import short
 from samebits._report import Cell, Outcome, as_json, cell, print_json, print_table
-from samebits.errors import CheckFailed, SamebitsError, WrongUse
+from samebits.errors import CheckFailed, SamebitsError, UsageError
 from samebits.fingerprint.manifest import read_manifest
 from samebits.hashing.compare import compare_weights
 from samebits.process.variables import find_root
 from samebits.proof.matrix import picture
 from samebits.proof.matrix.axes import AXES, OTHER, PERTURB, REPEATS, SAME, Facts, Trial, trials
 from samebits.proof.smoke import Watch, keep_runs, runs_folder, show
-from samebits.proof.trainings import Child, Finished, train
+from samebits.proof.trainings import Finished, Training, train
 
 OPEN_TO_ALL = 0o711  # another user may pass through a folder, and not list it
 
@@ -75,9 +75,9 @@ def command(
     """
     for axis in only:
         if axis not in AXES:
-            raise WrongUse(f"there is no axis {axis!r}; there are {', '.join(AXES)}")
+            raise UsageError(f"there is no axis {axis!r}; there are {', '.join(AXES)}")
     _extras.need("matplotlib")
-    training = Training(arguments)
+    training = Command(arguments)
     watch = Watch(not json_)
     with runs_folder("matrix") as folder:
         os.chmod(folder, OPEN_TO_ALL)
@@ -110,7 +110,7 @@ def command(
         print(f"every promise holds: {told}; {count['skipped']} skipped; sha256 {reference.sha256}")
 
 
-class Training:
+class Command:
     """A training's command, and what trials make of it."""
 
     def __init__(self, arguments: Sequence[str]) -> None:
@@ -127,7 +127,7 @@ class Training:
             if Path(top).exists() or Path(f"{top}.py").exists():
                 self.tied = f"python finds {top} in this folder only"
 
-    def child(self, trial: Trial, folder: Path, framework: str = "") -> Child:
+    def child(self, trial: Trial, folder: Path, framework: str = "") -> Training:
         """A trial's process; its run goes into `folder`."""
         environment: dict[str, str | None] = dict(trial.environment)
         place = (
@@ -148,11 +148,11 @@ class Training:
         if trial.container:
             inside = Path("runs") / folder.relative_to((find_root() / "runs").resolve())
             words = [str(find_root() / "tools/image.py"), "run", *words, "--run", str(inside)]
-        return Child(trial.name, words, folder, environment, place, trial.before, bare=trial.container)
+        return Training(trial.name, words, folder, environment, place, trial.before, bare=trial.container)
 
 
 def run(
-    training: Training, folder: Path, only: Sequence[str], repeats: int, jobs: int, watch: Watch
+    training: Command, folder: Path, only: Sequence[str], repeats: int, jobs: int, watch: Watch
 ) -> tuple[Finished, list[Result]]:
     """Train the reference and every trial.
 
@@ -165,17 +165,17 @@ def run(
         read_manifest(first.folder), training.module, training.tied, (*training.files, str(folder)), repeats
     )
     every = list(trials(facts, [*only, "stress"] if only else only))
-    children = {
+    trainings = {
         trial: training.child(trial, folder / _file_name(at, trial), facts.framework)
         for at, trial in enumerate(every)
         if not trial.skipped
     }
-    failed: dict[Child, SamebitsError] = {}
-    running = train(children.values(), jobs, watch, lambda child, error: failed.update({child: error}))
+    failed: dict[Training, SamebitsError] = {}
+    running = train(trainings.values(), jobs, watch, lambda child, error: failed.update({child: error}))
     finished = {one.child: one for one in show(running, watch)}
     results = [
-        _judge(trial, reference, finished.get(children[trial]), failed.get(children[trial]))
-        if trial in children
+        _judge(trial, reference, finished.get(trainings[trial]), failed.get(trainings[trial]))
+        if trial in trainings
         else Result(trial.axis, trial.value, trial.expected, "", "skipped", trial.skipped)
         for trial in every
     ]

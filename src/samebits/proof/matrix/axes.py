@@ -21,7 +21,7 @@ NOBODY = 65534
 REPEATS = 20  # of a stress test: one flake in thirty survives a run done twice
 PERTURB = "samebits.proof.controls.perturb"
 CAN_REACH = "import os, sys, samebits; sys.exit(not all(map(os.path.exists, sys.argv[1:])))"
-# Stops by itself after a step, as SIGTERM would stop it; then the same command goes on.
+# Stops by itself after a step, as SIGTERM would stop it; then the same command resumes it.
 STOPPED = f'SAMEBITS_STOP_AT={{}} "$@"; [ $? -eq {SAVED} ] && exec "$@"'
 
 
@@ -201,7 +201,7 @@ def _resumed(axis: str, facts: Facts) -> Iterator[Trial]:
         trial = Trial(
             axis, f"stopped after step {step} of {steps}", before=("sh", "-c", STOPPED.format(step), "sh")
         )
-        yield _skip(trial, "" if facts.manifest.get("chain") else "the training calls no run.hold")
+        yield _skip(trial, "" if facts.manifest.get("chain") else "the training calls no run.checkpoint")
 
 
 def _cpu(axis: str, facts: Facts) -> Iterator[Trial]:

@@ -20,7 +20,7 @@ from samebits._printable import short
 from samebits._progress import Line
 from samebits._report import print_json, print_table
 from samebits.checkpoint.files import TENSORS
-from samebits.errors import CheckFailed, WrongUse
+from samebits.errors import CheckFailed, UsageError
 from samebits.fingerprint.cpu import processor
 from samebits.process.variables import read
 from samebits.proof.portable.libraries import DIGITS, TABLES, installed
@@ -204,7 +204,9 @@ def _train(machine: Machine, environment: dict[str, str], module: Sequence[str])
             pass
         found = sorted(Path(folder).rglob(TENSORS)) or sorted(Path(folder).rglob("weights.safetensors"))
         if not found:
-            raise WrongUse(f"`python -m {' '.join(module)}` left no checkpoint: it must call run.hold(…)")
+            raise UsageError(
+                f"`python -m {' '.join(module)}` left no checkpoint: it must call run.checkpoint(…)"
+            )
         return sha256_file(found[-1])
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from samebits import container_engine
-from samebits.errors import WrongUse
+from samebits.errors import UsageError
 from samebits.process import launch
 from samebits.process.variables import TABLE, find_root, package_file
 from samebits.proof.portable import emulator
@@ -101,12 +101,12 @@ def emulated(cpu: str) -> Machine:
     """A CPU that qemu knows.
 
     Raises:
-        WrongUse: there is no qemu, or it does not know it.
+        UsageError: there is no qemu, or it does not know it.
     """
     if shutil.which(QEMU) is None:
-        raise WrongUse(f"there is no {QEMU}, which emulates other CPUs: apt-get install qemu-user-static")
+        raise UsageError(f"there is no {QEMU}, which emulates other CPUs: apt-get install qemu-user-static")
     if cpu not in subprocess.run([QEMU, "-cpu", "help"], capture_output=True, text=True).stdout.split():
-        raise WrongUse(f"{QEMU} emulates no CPU {cpu!r}: `{QEMU} -cpu help` lists them")
+        raise UsageError(f"{QEMU} emulates no CPU {cpu!r}: `{QEMU} -cpu help` lists them")
     version = emulator.version()
     wrong = emulator.WRONG if version < emulator.RIGHT_FROM else ()
     why = f"qemu {'.'.join(map(str, version))} computes them wrongly"
@@ -117,14 +117,14 @@ def in_image(image: str) -> tuple[Machine, str]:
     """A container of that image, and which C library it has, such as "glibc 2.41".
 
     Raises:
-        WrongUse: no engine answers, there is no such image, or this Python does not run in it.
+        UsageError: no engine answers, there is no such image, or this Python does not run in it.
     """
     found, asked = container_engine.find()
     if found is None or found.kind == "buildah":
         why = "; ".join(f"{one.command}: {one.complaint or 'it only builds'}" for one in asked)
-        raise WrongUse(f"--image needs a container engine ({why or 'no docker, no podman on PATH'})")
+        raise UsageError(f"--image needs a container engine ({why or 'no docker, no podman on PATH'})")
     if container_engine.ask(found.command, "image", "inspect", image)[0] != 0:
-        raise WrongUse(
+        raise UsageError(
             f"there is no image {image} here: `{Path(found.command).name} pull {image}` fetches it"
         )
     why = "they follow the C library"
@@ -133,7 +133,7 @@ def in_image(image: str) -> tuple[Machine, str]:
     container.end()
     if status != 0:
         said = (complaint.splitlines() or [f"status {status}"])[-1]
-        raise WrongUse(
+        raise UsageError(
             f"this Python does not run in {image} ({said}): it needs the system's libraries that "
             f"docs/portable.md lists"
         )
@@ -144,16 +144,16 @@ def recorded(path: Path, profile: str) -> Machine:
     """What `samebits portable-proof --json` printed on some machine: the digests that it computed itself.
 
     Raises:
-        WrongUse: the file is none such, or of another profile.
+        UsageError: the file is none such, or of another profile.
     """
     try:
         content = json.loads(path.read_text())
         told, libc, machines = content["profile"], content["libc"], content["machines"]
         digests, cpu = dict(machines[NATIVE]["digests"]), str(content["cpu"])
     except (OSError, ValueError, TypeError, KeyError):
-        raise WrongUse(f"{path} is not what `samebits portable-proof --here --json` prints") from None
+        raise UsageError(f"{path} is not what `samebits portable-proof --here --json` prints") from None
     if told != profile:
-        raise WrongUse(f"{path} is of the profile {told}, not {profile}: give --profile {told}")
+        raise UsageError(f"{path} is of the profile {told}, not {profile}: give --profile {told}")
     same = libc == " ".join(platform.libc_ver())
     why = f"they follow the C library, which was {libc} there"
     return Machine(f"{path} ({cpu})", digests, left_out=() if same else FOLLOW_THE_C_LIBRARY, why=why)

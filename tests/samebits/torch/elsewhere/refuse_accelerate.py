@@ -26,8 +26,8 @@ def train(settings: Settings) -> None:
         if settings.what == "order":
             model, optimizer = accelerator.prepare(model, optimizer)
         if settings.what == "accelerator":
-            run.hold(model=model, optimizer=optimizer)
-        run.hold(model=model, optimizer=optimizer, accelerator=accelerator)
+            run.checkpoint(model=model, optimizer=optimizer)
+        run.checkpoint(model=model, optimizer=optimizer, accelerator=accelerator)
         for _ in run.epochs(1):
             for _ in run.batches(accelerator.prepare(loader)):
                 raise AssertionError("a prepared loader has another order")
