@@ -150,7 +150,9 @@ def test_what_a_file_says_is_shown_and_not_sent(capfd: pytest.CaptureFixture[str
         (tmp_path / name).mkdir()
         manifest = put(MANIFEST, ("fingerprint", "cpu", "model"), model)
         (tmp_path / name / "manifest.json").write_text(json.dumps(manifest))
-    run_command(group, "samebits", ["fingerprint", "diff", str(tmp_path / "one"), str(tmp_path / "other")])
+    run_command(
+        group, "samebits", ["fingerprint", "diff", "--all", str(tmp_path / "one"), str(tmp_path / "other")]
+    )
     out = capfd.readouterr().out
     assert r"AMD\x1b]0;mine\x07\x9b31m\u202e\u2028\ud800" in out
     assert printable(out) == out

@@ -1,6 +1,7 @@
 """Repeat a run from its manifest, here and now: the same bits, or what differs and from where on."""
 
 import dataclasses
+import os
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
@@ -218,7 +219,7 @@ def refuse_other_code(manifest: Mapping[str, Any], run: Path) -> None:
 def _place(manifest: Mapping[str, Any]) -> Path | None:
     """Where the repetition is started; None: here."""
     place = variables.find_root() / (manifest.get("working_folder") or "")
-    return place if manifest.get("working_folder") and place.is_dir() else None
+    return place if manifest.get("working_folder") and os.path.isdir(place) else None  # or too long a name
 
 
 def _git(checkout: tuple[Path, str] | None) -> str:
