@@ -6,6 +6,7 @@ Wheels stay in uv's cache only where UV_CACHE_DIR names one.
 """
 
 import dataclasses
+import fcntl
 import hashlib
 import itertools
 import json
@@ -343,11 +344,31 @@ def recorded(row: Row) -> Result | None:
         return None
 
 
+def try_rows(chosen: Iterable[Row], again: bool) -> list[Result]:
+    """Try rows one after another, and record each; those that worked with this code only if `again`."""
+    results = []
+    WORK.mkdir(parents=True, exist_ok=True)
+    try:
+        wheel = build(WORK)
+        code = code_hash(wheel)
+        for row in chosen:
+            result = recorded(row)
+            if again or result is None or result.code != code or result.outcome not in ("works", "no wheel"):
+                print(f"{row.name} …", file=sys.stderr)
+                result = try_row(row, wheel)
+                result.code = code
+                write_whole(FOLDER / f"{row.name}.json", json.dumps(dataclasses.asdict(result)) + "\n")
+            results.append(result)
+    finally:
+        shutil.rmtree(WORK, ignore_errors=True)
+    return results
+
+
 def markdown(results: list[Result]) -> str:
     """The page's table, with the day and the machine."""
     machine = processor()["model"]
     date = max(result.date for result in results)
-    lines = [f"Tried on {date}, on the CPU of this machine: {machine}.", ""]
+    lines = [f"Tried on {date}, on this CPU: {machine}.", ""]
     cells = [HEADINGS, ["---"] * len(HEADINGS), *(result.cells() for result in results)]
     return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in cells)]) + "\n"
 
@@ -373,23 +394,12 @@ def write_page(page: Path, table: str) -> None:
 def command(names: tuple[str, ...], again: bool, write: bool, as_json: bool) -> None:
     """Try all versions, or only ROWs, such as torch-2.8-python3.11. Exit status 1 when one fails."""
     FOLDER.mkdir(parents=True, exist_ok=True)
-    WORK.mkdir(parents=True, exist_ok=True)
-    results = []
-    try:
-        wheel = build(WORK)
-        code = code_hash(wheel)
-        for row in rows():
-            if names and row.name not in names:
-                continue
-            result = recorded(row)
-            if again or result is None or result.code != code or result.outcome not in ("works", "no wheel"):
-                print(f"{row.name} …", file=sys.stderr)
-                result = try_row(row, wheel)
-                result.code = code
-                write_whole(FOLDER / f"{row.name}.json", json.dumps(dataclasses.asdict(result)) + "\n")
-            results.append(result)
-    finally:
-        shutil.rmtree(WORK, ignore_errors=True)
+    with open(FOLDER / ".lock", "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise WrongUse("another tools/supported.py is at work here: wait for its end") from None
+        results = try_rows([row for row in rows() if not names or row.name in names], again)
     if write:
         write_page(PAGE, markdown([one for one in map(recorded, rows()) if one is not None]))
     if as_json:

@@ -1,5 +1,6 @@
 """The table of versions that work: the page has what the tool found, and the extras promise no more."""
 
+import fcntl
 import importlib.util
 import re
 import sys
@@ -155,3 +156,14 @@ def test_another_samebits_is_tried_again_and_a_later_build_is_not(supported, tmp
     assert (
         len({first, wheel(2026, "2", "Requires-Dist: torch"), wheel(2026, "1", "Requires-Dist: keras")}) == 3
     )
+
+
+def test_two_at_once_would_delete_each_others_environment(supported, tmp_path, monkeypatch):
+    for name in ("FOLDER", "WORK"):
+        monkeypatch.setattr(supported, name, tmp_path / name)
+    monkeypatch.setattr(supported, "build", lambda folder: pytest.fail("it began"))
+    supported.FOLDER.mkdir()
+    with open(supported.FOLDER / ".lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(WrongUse, match="another tools/supported.py is at work"):
+            supported.command.main(["torch-2.8-python3.11"], standalone_mode=False)
