@@ -398,7 +398,7 @@ def command(names: tuple[str, ...], again: bool, write: bool, as_json: bool) -> 
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise WrongUse("another tools/supported.py is at work here: wait for its end") from None
+            raise UsageError("another tools/supported.py is at work here: wait for its end") from None
         results = try_rows([row for row in rows() if not names or row.name in names], again)
     if write:
         write_page(PAGE, markdown([one for one in map(recorded, rows()) if one is not None]))

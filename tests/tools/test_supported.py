@@ -165,5 +165,5 @@ def test_two_at_once_would_delete_each_others_environment(supported, tmp_path, m
     supported.FOLDER.mkdir()
     with open(supported.FOLDER / ".lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        with pytest.raises(WrongUse, match="another tools/supported.py is at work"):
+        with pytest.raises(UsageError, match=r"another tools/supported\.py is at work"):
             supported.command.main(["torch-2.8-python3.11"], standalone_mode=False)
