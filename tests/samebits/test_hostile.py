@@ -166,7 +166,7 @@ def test_a_hash_leads_no_former_run_elsewhere(tmp_path: Path) -> None:
         (tmp_path / name / "manifest.json").write_text(
             json.dumps({"format": FORMAT, "weights_sha256": sha256})
         )
-    with pytest.raises(UsageError, match="manifest.json has no weights_sha256: name another folder"):
+    with pytest.raises(UsageError, match=r"manifest\.json has no weights_sha256: name another folder"):
         put_in_place(tmp_path / "new", tmp_path / "run", "b" * 64)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["new", "run"]
 
