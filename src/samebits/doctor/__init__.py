@@ -1,0 +1,1 @@
+"""`samebits doctor`: what is not right here, and how to fix it."""

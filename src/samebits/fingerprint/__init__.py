@@ -1,0 +1,1 @@
+"""What can change bits on this machine, as facts: collected, compared, and kept with golden hashes."""

@@ -1,0 +1,1 @@
+"""Everything that makes or compares a hash: weights as canonical safetensors, batches, two runs bit by bit."""

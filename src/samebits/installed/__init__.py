@@ -1,0 +1,1 @@
+"""Whether what is installed is what the locks say, file by file."""
