@@ -1,1 +1,1 @@
-"""Was this process started right: determinism.env, what the libraries made of it, and how to start another."""
+"""Was this process started right: determinism.env, and what the libraries made of it."""
