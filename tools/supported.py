@@ -45,8 +45,8 @@ VERSIONS: dict[str, list[dict[str, str]]] = {
     "torch": [{"torch": version} for version in ("2.8", "2.10", "2.11", NEWEST)],
     "keras": [
         {"tensorflow": tensorflow, "keras": keras}
-        for tensorflow, keras in itertools.product(("2.19", "2.21"), ("3.10", NEWEST))
-    ],
+        for tensorflow, keras in (("2.19", "3.10"), ("2.19", NEWEST), ("2.21", "3.12"), ("2.21", NEWEST))
+    ],  # TensorFlow 2.21 takes no Keras before 3.12
 }
 
 # What each training is. torch's is the page's own.
