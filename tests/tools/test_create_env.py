@@ -354,7 +354,12 @@ def test_an_interruption_is_one_line_and_leaves_nothing_half_made(project: Path,
         (stub / "python3.11").chmod(0o755)
     environment = {**os.environ, "PATH": f"{stub}:{BASE}", "PYTHON": ""}
     with subprocess.Popen(
-        [project / "tools/create-env"], env=environment, stderr=subprocess.PIPE, text=True, process_group=0
+        [project / "tools/create-env"],
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+        process_group=0,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's `pytest &` ignores it
     ) as started:
         for _ in range(600):
             if waiting.exists():
