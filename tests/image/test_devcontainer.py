@@ -114,7 +114,7 @@ def test_another_lock_is_another_image(ready: Entered) -> None:
     lock = ready.clone / "requirements.lock"
     text = lock.read_text()
     try:
-        lock.write_text(f"{text}# changed\n")
+        lock.write_text(f"# changed\n{text}")
         assert "another requirements.lock" in refusal(ready.run("tools/create-env"), 2)
     finally:
         lock.write_text(text)

@@ -48,7 +48,7 @@ def test_the_status_is_passed_on(start: Start) -> None:
 
 def test_the_load_ends_with_the_command(start: Start) -> None:
     """Each burner is a child of disturb, as the command is."""
-    code = "import os; print(open(f'/proc/{os.getppid()}/task/{os.getppid()}/trainings').read())"
+    code = "import os; print(open(f'/proc/{os.getppid()}/task/{os.getppid()}/children').read())"
     done = start(*DISTURB, "--load", "1", "python", "-c", code)
     pids = done.stdout.split()
     assert len(pids) == 2
@@ -75,7 +75,7 @@ def test_a_signal_ends_everything(tmp_path: Path) -> None:
     while not (told.exists() and told.read_text().endswith(" ")):
         assert time.monotonic() < until
         time.sleep(0.05)
-    trainings = Path(f"/proc/{process.pid}/task/{process.pid}/trainings").read_text().split()
+    trainings = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     process.send_signal(signal.SIGTERM)
     assert process.wait(30) == 128 + signal.SIGTERM
     assert len(trainings) == 2

@@ -29,11 +29,11 @@ STEPS = 4  # of an epoch
 @dataclass(frozen=True)
 class Settings:
     seed: int = 0
-    checkpoint_every: int = samebits.option(0, "steps", innocent=True)
-    keep_steps: tuple[int, ...] = samebits.option((), "steps", innocent=True)
-    stream: bool = samebits.option(False, "a loader that does not know its length", innocent=True)
-    workers: int = samebits.option(0, "processes", innocent=True)
-    once: bool = samebits.option(False, "a training that fails before its end", innocent=True)
+    checkpoint_every: int = samebits.option(0, "steps", affects_weights=False)
+    keep_steps: tuple[int, ...] = samebits.option((), "steps", affects_weights=False)
+    stream: bool = samebits.option(False, "a loader that does not know its length", affects_weights=False)
+    workers: int = samebits.option(0, "processes", affects_weights=False)
+    once: bool = samebits.option(False, "a training that fails before its end", affects_weights=False)
 
 
 class Stream(torch.utils.data.IterableDataset):
