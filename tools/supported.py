@@ -7,7 +7,9 @@ Wheels stay in uv's cache only where UV_CACHE_DIR names one.
 
 import dataclasses
 import fcntl
+import functools
 import hashlib
+import importlib
 import itertools
 import json
 import os
@@ -24,10 +26,10 @@ from pathlib import Path
 import click
 
 from samebits._files import sha256_file, write_whole
-from samebits._tables import Cell, print_table
+from samebits._report import Cell, Outcome, print_json, print_table
 from samebits.errors import CheckFailed, UsageError
 from samebits.fingerprint.cpu import processor
-from samebits.process.portable_versions import SHOWN
+from samebits.process.portable_versions import NUMPY
 from samebits.process.program import run_command
 from samebits.run.signals import SAVED
 from wheel import build
@@ -256,6 +258,13 @@ def make_project(folder: Path, framework: str) -> None:
         subprocess.run(["git", *somebody, *words.split()], cwd=folder, check=True)
 
 
+@functools.cache
+def shown_versions() -> dict[str, tuple[str, ...]]:
+    """By package, the versions with which PROFILE=portable was shown; it imports both frameworks."""
+    rooms = (importlib.import_module(f"samebits.{name}.portable") for name in ("torch", "keras"))
+    return NUMPY | {package: versions for room in rooms for package, versions in room.VERSIONS.items()}
+
+
 def check(bin: Path, project: Path, framework: str, result: Result) -> None:
     """Train in a project with the samebits of an environment, and write down what came out.
 
@@ -302,7 +311,8 @@ def check(bin: Path, project: Path, framework: str, result: Result) -> None:
     call("lint", "lint", ".")
     call("doctor", "exec", "--", "samebits", "doctor")
 
-    named = [package for package in result.versions if result.versions[package] not in SHOWN[package]]
+    known = shown_versions()
+    named = [package for package in result.versions if result.versions[package] not in known[package]]
     portable = {"PROFILE": "portable", "SAMEBITS_RUN_FOLDER": "runs/portable"}
     said = call("PROFILE=portable", *TRAIN, status=2 if named else 0, **portable)
     if said is None:
@@ -403,13 +413,13 @@ def command(names: tuple[str, ...], again: bool, write: bool, as_json: bool) -> 
     if write:
         write_page(PAGE, markdown([one for one in map(recorded, rows()) if one is not None]))
     if as_json:
-        print(json.dumps([dataclasses.asdict(result) for result in results], indent=2))
+        print_json([dataclasses.asdict(result) for result in results])
     else:
-        colours = {"works": "good", "fails": "bad"}
+        outcomes: dict[str, Outcome] = {"works": "ok", "fails": "fail"}
         table: list[list[Cell]] = []
         for result in results:
             *cells, last = result.cells()
-            table.append([*cells, (last, colours.get(result.outcome, "open"))])
+            table.append([*cells, (last, outcomes.get(result.outcome, "skipped"))])
         print_table(HEADINGS, table)
     failed = [result for result in results if result.outcome == "fails"]
     if failed:

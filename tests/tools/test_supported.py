@@ -14,7 +14,6 @@ from packaging.version import Version
 from tests.conftest import ROOT
 
 from samebits.errors import UsageError
-from samebits.process.portable_versions import SHOWN
 
 
 @pytest.fixture
@@ -65,12 +64,14 @@ def test_the_extras_begin_at_the_oldest_version_that_works(table):
         assert all(requirement.specifier.contains(version) for version in worked), package
 
 
-def test_the_page_has_no_row_that_fails_and_portable_is_what_the_code_says(table):
+def test_the_page_has_no_row_that_fails_and_portable_is_what_the_code_says(table, supported):
     for versions, cells in table:
         assert cells["result"] in ("works", "no wheel", "no interpreter"), cells
         if cells["result"] == "works":
             versions = {**versions, "numpy": cells["NumPy"]}
-            shown = all(version in SHOWN[package] for package, version in versions.items())
+            shown = all(
+                version in supported.shown_versions()[package] for package, version in versions.items()
+            )
             assert cells["PROFILE=portable"] == ("shown" if shown else "refused"), cells
 
 
@@ -136,7 +137,7 @@ def test_what_fails_is_named(supported, tmp_path, broken, weights, portable, fau
     program = tmp_path / "samebits"
     program.write_text(FAKE.format(python=sys.executable, weights=weights, broken=broken, portable=portable))
     program.chmod(0o755)
-    versions = {"torch": SHOWN["torch"][0], "numpy": "1.0"}
+    versions = {"torch": supported.shown_versions()["torch"][0], "numpy": "1.0"}
     result = supported.Result("a", "3.11", versions)
     supported.check(tmp_path, tmp_path, "torch", result)
     assert result.faults[:1] == ([fault] if fault else [])

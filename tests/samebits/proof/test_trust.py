@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from tests.conftest import FRAMEWORKS, ROOT, Started, one_line
-from tests.samebits.test_verify import commit
+from tests.samebits.proof.test_verify import commit
 
 from samebits import UsageError
 from samebits._formats import FORMAT
