@@ -24,8 +24,8 @@ LONGEST_NAME, LONGEST_PACKAGE, LONGEST_AUTHOR = 60, 30, 200  # characters
 NAMES = """
 absl argon2 attr boolean bs4 clang conftest cuda cyclonedx dateutil functorch git google grimp grpc
 importlinter ipykernel_launcher isympy jupyter lightning_fabric markdown_it mpl_toolkits mypyc nvidia
-packageurl pasta pkg_resources py pylab pythonjsonlogger rattler rpds ruamel samebits sklearn slugify
-starter tests tools torchgen websocket xdist yaml zmq
+packageurl pasta pkg_resources py pylab pythonjsonlogger rattler rpds ruamel samebits samebits_lint
+sklearn slugify starter tests tools torchgen websocket xdist yaml zmq
 """
 IMPORTED = frozenset(NAMES.split())
 

@@ -95,8 +95,10 @@ def test_what_is_in_it(wheel: Path) -> None:
         metadata = archive.read("samebits-0.1.0.dist-info/METADATA").decode()
         table = archive.read("samebits/determinism.env")
     names = set(modes)
-    assert {name.split("/")[0] for name in names} == {"samebits", "samebits-0.1.0.dist-info"}
-    modules = {path.relative_to(ROOT / "src").as_posix() for path in (ROOT / "src/samebits").rglob("*.py")}
+    assert {name.split("/")[0] for name in names} == {"samebits", "samebits_lint", "samebits-0.1.0.dist-info"}
+    packages = ("samebits", "samebits_lint")
+    files = (path for package in packages for path in (ROOT / "src" / package).rglob("*.py"))
+    modules = {path.relative_to(ROOT / "src").as_posix() for path in files}
     assert {name for name in names if name.endswith(".py")} == modules
     pages = {f"samebits/docs/rules/{path.name}" for path in (ROOT / "docs/rules").glob("*.md")}
     data = {"samebits/determinism.env", "samebits/entrypoint", "samebits/py.typed"}

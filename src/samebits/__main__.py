@@ -15,7 +15,7 @@ def main() -> None:
     """The console script."""
     try:
         if sys.argv[1:2] == ["lint"]:
-            from samebits.lint.command import main as lint
+            from samebits_lint.command import main as lint
 
             sys.exit(lint(sys.argv[2:]))
         from samebits import cli

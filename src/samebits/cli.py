@@ -18,7 +18,7 @@ COMMANDS = {  # name: module
     "fingerprint": "samebits.fingerprint.command",
     "golden": "samebits.fingerprint.golden",
     "init": "samebits.project.init",
-    "lint": "samebits.lint.command",
+    "lint": "samebits_lint.command",
     "matrix": "samebits.proof.matrix",
     "portable-proof": "samebits.proof.portable",
     "resume-proof": "samebits.proof.resume",

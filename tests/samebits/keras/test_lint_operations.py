@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 from samebits.keras.errors import NO_KERNEL
-from samebits.lint import operations
+from samebits_lint import operations
 
 
 def test_every_refusal_has_a_name_or_a_reason():

@@ -4,8 +4,8 @@ import re
 
 import torch
 
-from samebits.lint import operations
 from samebits.torch.errors import INSTEAD
+from samebits_lint import operations
 
 
 def test_every_kernel_has_a_name_or_a_reason():

@@ -3,10 +3,10 @@
 import ast
 from collections.abc import Iterator
 
-from samebits.lint import names
-from samebits.lint.module import Module, argument
-from samebits.lint.rules import rule
 from samebits.process import variables
+from samebits_lint import names
+from samebits_lint.module import Module, argument
+from samebits_lint.rules import rule
 
 # Of determinism.env's variables, those that begin so are read by the loader or Python, before any line
 # of a program; or by a library, when it is imported.

@@ -6,10 +6,10 @@ import warnings
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from samebits.lint import ignores, rules, seeding
-from samebits.lint.module import Module
-from samebits.lint.sources import Source, UnreadableError, find, read
 from samebits.process.command_line import hint
+from samebits_lint import ignores, rules, seeding
+from samebits_lint.module import Module
+from samebits_lint.sources import Source, UnreadableError, find, read
 
 
 @dataclasses.dataclass(frozen=True)

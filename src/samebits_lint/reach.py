@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from samebits.lint.module import Module
+from samebits_lint.module import Module
 
 
 def imports(modules: Mapping[Path, Module]) -> dict[Path, set[Path]]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.conftest import ROOT
 
-from samebits.lint import rules
+from samebits_lint import rules
 
 TEXT = " ".join((ROOT / "docs/lint.md").read_text().split())
 EVERY = list(csv.DictReader(Path(__file__).with_name("sample.csv").open()))

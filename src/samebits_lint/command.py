@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import NoReturn
 
 from samebits.errors import UsageError
-from samebits.lint import output, rules
-from samebits.lint.check import check
 from samebits.process.command_line import hint
+from samebits_lint import output, rules
+from samebits_lint.check import check
 
 
 def _codes(text: str, known: dict[str, rules.Rule]) -> set[str]:

@@ -5,8 +5,8 @@ import re
 import pytest
 from tests.conftest import ROOT
 
-from samebits.lint import rules
-from samebits.lint.check import check
+from samebits_lint import rules
+from samebits_lint.check import check
 
 PAGES = {path.stem: path.read_text() for path in sorted((ROOT / "docs/rules").glob("*.md"))}
 

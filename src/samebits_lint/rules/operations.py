@@ -4,11 +4,11 @@ import ast
 import re
 from collections.abc import Iterator
 
-from samebits.lint import names
-from samebits.lint.module import Module, argument, attribute, is_constant, last
-from samebits.lint.operations import INTERPOLATED, PADDED, TENSORFLOW, TORCH
-from samebits.lint.rules import rule
-from samebits.lint.rules.switches import deterministic_mode
+from samebits_lint import names
+from samebits_lint.module import Module, argument, attribute, is_constant, last
+from samebits_lint.operations import INTERPOLATED, PADDED, TENSORFLOW, TORCH
+from samebits_lint.rules import rule
+from samebits_lint.rules.switches import deterministic_mode
 
 
 @rule("SB601", "nondeterministic-operation")

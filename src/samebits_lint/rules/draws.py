@@ -4,10 +4,10 @@ import ast
 from collections import defaultdict
 from collections.abc import Iterator
 
-from samebits.lint import names
-from samebits.lint.module import Module, argument, last
-from samebits.lint.rules import rule
-from samebits.lint.seeding import NUMPY, PYTHON, TORCH
+from samebits_lint import names
+from samebits_lint.module import Module, argument, last
+from samebits_lint.rules import rule
+from samebits_lint.seeding import NUMPY, PYTHON, TORCH
 
 _PYTHON = (
     "random randint randrange choice choices sample shuffle uniform gauss normalvariate triangular "

@@ -4,11 +4,11 @@ import ast
 import re
 from collections.abc import Iterator
 
-from samebits.lint import names, seeding
-from samebits.lint.module import Module, argument, attribute, gives, is_constant, last
-from samebits.lint.rules import rule
-from samebits.lint.rules.clocks import CLOCKS
-from samebits.lint.rules.draws import DRAWS, family_of
+from samebits_lint import names, seeding
+from samebits_lint.module import Module, argument, attribute, gives, is_constant, last
+from samebits_lint.rules import rule
+from samebits_lint.rules.clocks import CLOCKS
+from samebits_lint.rules.draws import DRAWS, family_of
 
 FRAMEWORKS = {"torch", "keras", "tensorflow", "lightning", "pytorch_lightning"}
 

@@ -4,9 +4,9 @@ import ast
 import re
 from collections.abc import Iterator
 
-from samebits.lint import names
-from samebits.lint.module import Module, argument, is_constant
-from samebits.lint.rules import rule
+from samebits_lint import names
+from samebits_lint.module import Module, argument, is_constant
+from samebits_lint.rules import rule
 
 CUDNN = "torch.backends.cudnn"
 # Where one of these is asked for first, somebody decides for each run.

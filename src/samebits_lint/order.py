@@ -4,8 +4,8 @@ import ast
 import re
 from collections.abc import Iterator
 
-from samebits.lint import names
-from samebits.lint.module import Module, attribute, last
+from samebits_lint import names
+from samebits_lint.module import Module, attribute, last
 
 # Their result is the same in whichever order they are given things; or nobody computes with it.
 FREE = {"sorted", "len", "set", "frozenset", "any", "all", "sum", "min", "max", "bool", "print", "isinstance"}

@@ -5,8 +5,8 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from samebits.lint import names, reach
-from samebits.lint.module import Module, argument, attribute, is_constant, last
+from samebits_lint import names, reach
+from samebits_lint.module import Module, argument, attribute, is_constant, last
 
 PYTHON, NUMPY, TORCH, TENSORFLOW = FAMILIES = ("Python", "NumPy", "torch", "TensorFlow")
 ALL = frozenset(FAMILIES)

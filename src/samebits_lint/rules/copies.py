@@ -3,9 +3,9 @@
 import ast
 from collections.abc import Iterator
 
-from samebits.lint import names
-from samebits.lint.module import Module, last
-from samebits.lint.rules import rule
+from samebits_lint import names
+from samebits_lint.module import Module, last
+from samebits_lint.rules import rule
 
 PRIVATE = "tensorflow.python.keras"
 KINDS = ("keras", "tensorflow.keras", "tf_keras")

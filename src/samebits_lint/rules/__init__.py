@@ -9,7 +9,7 @@ import dataclasses
 import importlib
 from collections.abc import Callable, Iterator
 
-from samebits.lint.module import Module
+from samebits_lint.module import Module
 
 Check = Callable[[Module], Iterator[tuple[ast.AST, str]]]
 SUBJECTS = (

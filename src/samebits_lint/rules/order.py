@@ -4,10 +4,10 @@ import ast
 import re
 from collections.abc import Iterator
 
-from samebits.lint import names
-from samebits.lint.module import Module, attribute, last
-from samebits.lint.order import Order, listings, sets
-from samebits.lint.rules import rule
+from samebits_lint import names
+from samebits_lint.module import Module, attribute, last
+from samebits_lint.order import Order, listings, sets
+from samebits_lint.rules import rule
 
 
 @rule("SB103", "listing-order")

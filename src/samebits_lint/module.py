@@ -5,7 +5,7 @@ import functools
 import re
 from collections.abc import Iterable, Iterator
 
-from samebits.lint import names
+from samebits_lint import names
 
 # What a script calls at its top level, where it has no main guard.
 WORKS = ("fit", "fit_generator", "train", "backward")
@@ -26,7 +26,7 @@ class Module:
         calls: every call, in the order of the text.
         seeded: the families of generators that this file seeds, or a linted script that imports it.
         trained: whether this file trains, a linted one that imports it, or its package.
-            (`samebits.lint.seeding` fills both in.)
+            (`samebits_lint.seeding` fills both in.)
     """
 
     def __init__(self, tree: ast.Module, *, notebook: bool = False) -> None:

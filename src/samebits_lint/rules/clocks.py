@@ -4,10 +4,10 @@ import ast
 import re
 from collections.abc import Iterator
 
-from samebits.lint import names
-from samebits.lint.module import Module, attribute, last
-from samebits.lint.rules import rule
-from samebits.lint.rules.order import decides, hashes_a_string
+from samebits_lint import names
+from samebits_lint.module import Module, attribute, last
+from samebits_lint.rules import rule
+from samebits_lint.rules.order import decides, hashes_a_string
 
 CLOCKS = {
     *(f"time.{name}{unit}" for name in ("time", "perf_counter", "monotonic") for unit in ("", "_ns")),

@@ -3,9 +3,9 @@
 import ast
 from collections.abc import Iterator
 
-from samebits.lint.module import Module, argument, gives, is_constant, last
-from samebits.lint.rules import rule
-from samebits.lint.seeding import NUMPY
+from samebits_lint.module import Module, argument, gives, is_constant, last
+from samebits_lint.rules import rule
+from samebits_lint.seeding import NUMPY
 
 SPLITS = {"train_test_split", "ShuffleSplit", "StratifiedShuffleSplit", "GroupShuffleSplit"}
 SPLITS |= {"RepeatedKFold", "RepeatedStratifiedKFold"}

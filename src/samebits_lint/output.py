@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping
 
 from samebits import _report
 from samebits.errors import UsageError
-from samebits.lint.check import Problem
-from samebits.lint.rules import Rule
 from samebits.process import variables
+from samebits_lint.check import Problem
+from samebits_lint.rules import Rule
 
 
 def as_line(problem: Problem) -> str:

@@ -3,10 +3,10 @@
 import ast
 from collections.abc import Iterator
 
-from samebits.lint import names
-from samebits.lint.module import Module, argument, gives, is_constant, last
-from samebits.lint.rules import rule
-from samebits.lint.seeding import TENSORFLOW, TORCH
+from samebits_lint import names
+from samebits_lint.module import Module, argument, gives, is_constant, last
+from samebits_lint.rules import rule
+from samebits_lint.seeding import TENSORFLOW, TORCH
 
 # What draws, and the position of its generator.
 DRAWING = {

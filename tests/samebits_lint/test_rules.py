@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from samebits.lint import rules
-from samebits.lint.check import check
+from samebits_lint import rules
+from samebits_lint.check import check
 
 SCRIPT = (
     '\nif __name__ == "__main__":\n    for x in data:\n        loss.backward()\n        optimizer.step()\n'
