@@ -44,8 +44,8 @@ def cannot_look(error: OSError) -> str | None:
 
 def cannot_write(path: Path, error: OSError) -> UsageError:
     """The one line for a full disk, a read-only file system or a folder of somebody else's."""
-    mend = "make room there or name" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "name"
-    return UsageError(f"cannot write {path}: {error.strerror}; {mend} another folder")
+    fix = "make room there or name" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "name"
+    return UsageError(f"cannot write {path}: {error.strerror}; {fix} another folder")
 
 
 def _write_whole(path: Path, content: str | bytes | Iterable[bytes | memoryview]) -> str:
