@@ -19,6 +19,10 @@ from samebits.fingerprint.facts import FOLLOWING_THE_HOST
 from samebits.run.folder import WorkingFolder
 
 MODES = ("auto", "previous", "never", "force")
+POSITION: Shape = (
+    "an epoch and a batch, two whole numbers",
+    lambda value: isinstance(value, list) and len(value) == 2 and all(map(COUNT[1], value)),
+)
 # What a run relies on in a checkpoint, whoever wrote it: its digest says only that it was not changed since.
 SHAPES: dict[str, Shape] = {
     "framework": TEXT,
@@ -28,8 +32,8 @@ SHAPES: dict[str, Shape] = {
     "run": TEXT,
     "chain": TABLES,
     "epoch": COUNT,
-    "batch": COUNT,
-    "epoch_done": YES_NO,
+    "next": POSITION,
+    "ended": YES_NO,
     "batches": SHA256,
     "batches_seen": YES_NO,
     "collected": TABLE,

@@ -106,7 +106,7 @@ class End(keras.callbacks.Callback):
 
     def at(self, place: str) -> None:
         if self.wanted[1:] == [str(self.epoch), place]:
-            self.run.saver.wait()
+            self.run.loop.saving.wait()
             os.kill(os.getpid(), signal.Signals[self.wanted[0]])
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:

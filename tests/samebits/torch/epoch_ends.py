@@ -55,7 +55,7 @@ def train(settings: Settings, folder: str, at: Any) -> None:
 
         def signal_at(epoch: int, place: str) -> None:
             if at is not None and at[1:] == [epoch, place]:
-                run.saver.wait()  # so that it is known what a kill goes back to
+                run.loop.saving.wait()  # so that it is known what a kill goes back to
                 os.killpg(os.getpid(), at[0])
 
         loader = make_loader(settings)

@@ -61,7 +61,7 @@ class Killer:
 def die(settings: Settings, run: Run, place: str) -> None:
     """Kill this process outright where that is asked for; what is saved by then is on disk."""
     if settings.die_at == place:
-        run.saver.wait()
+        run.loop.saving.wait()
         os.kill(os.getpid(), signal.SIGKILL)
 
 
