@@ -21,6 +21,7 @@ from samebits.rng.seeds import derive_seed, seed_step
 from samebits.run import evaluation
 from samebits.run.folder import WorkingFolder
 from samebits.run.metrics import Metrics
+from samebits.run.options import Options
 from samebits.run.saving import Position, Saving
 from samebits.run.signals import SAVED, Interruption, end_if_terminated
 
@@ -34,6 +35,7 @@ class Loop:
 
     Args:
         settings: as `open_run` takes them.
+        options: when to save, what to keep, how to resume.
         seed: the root of every step's seed.
         framework: whose loader an error message names.
         working: the run's folder.
@@ -54,6 +56,7 @@ class Loop:
     def __init__(
         self,
         settings: Any,
+        options: Options,
         seed: int,
         framework: str,
         working: WorkingFolder,
@@ -63,7 +66,7 @@ class Loop:
         self.settings, self.seed, self.framework, self.switches = settings, seed, framework, switches
         self.epoch = self.step = self.batch = 0
         self.in_step = self.left = False
-        self.saving = Saving(settings, working, metrics)
+        self.saving = Saving(options, working, metrics)
         self.evaluation: evaluation.Evaluation | None = None
         self._metrics = metrics
         self._interruption = Interruption(self._leave_if_saved)
@@ -146,6 +149,8 @@ class Loop:
         Args:
             last: no epoch comes after it.
         """
+        if self._metrics.collected or (self._batches_seen and not self._again):
+            self.log({})
         self.saving.found, self._ended, self._next_epoch = None, True, self._announced + 1
         if self.saving.state is not None and self.step and (last or self.saving.due or not self.saving.every):
             self._save()
@@ -166,11 +171,13 @@ class Loop:
             raise UsageError(
                 "run.checkpoint needs `for epoch in run.epochs(…)`: else a run cannot resume where it was"
             )
+        if not self.counted and self._metrics.collected:  # else `end_epoch` did it
+            self.log({})
         self.epoch = self._announced or self.epoch + 1
         self._again, self._begun = self._begun == self._announced > 0, self._announced
         self.restore()
         if self.saving.found is None:
-            self._metrics.collected, self.batch, self._batches = {}, 0, NONE
+            self.batch, self._batches = 0, NONE
         self.saving.found, self._ended = None, False
         self._length, self._placeable = None, False
 
@@ -276,14 +283,22 @@ class Loop:
             self._save()
 
     def end_of_steps(self) -> None:
-        """The last step that `steps` gave is complete, the epoch may not be: `log` now adds its line."""
+        """The last step that `steps` gave is complete; the epoch may not be."""
         if self.in_step:
             self._count_step()
 
-    def take_batches_digest(self) -> str | None:
-        """This epoch's batches, as a digest in hexadecimal; None when none came since it was taken."""
-        seen, self._batches_seen = self._batches_seen, False
-        return self._batches.hex() if seen else None
+    def log(self, values: Mapping[str, Any]) -> None:
+        """See `Run.log`."""
+        means = self._metrics.take_means()
+        if self.evaluation is not None:
+            self.evaluation.logged(means, values)
+        line: dict[str, Any] = {"epoch": self.epoch} if self.counted else {}
+        line |= {**means, **values}
+        if self._batches_seen:
+            line.setdefault("batches", self._batches.hex())
+            self._batches_seen = False
+        self._metrics.append(line)
+        print("  ".join(f"{n} {_short(v)}" for n, v in line.items() if n != "batches"), flush=True)
 
     def _fetch_several(self, iterator: Iterator[Batch], number: int) -> list[Batch]:
         fetched = (self._fetch(iterator) for _ in range(number))
@@ -390,3 +405,7 @@ def _stop_at() -> int:
         return int(text)
     except ValueError:
         raise UsageError(f"SAMEBITS_STOP_AT is {text!r}: give a number of steps") from None
+
+
+def _short(value: Any) -> str:
+    return f"{value:.4f}" if isinstance(value, float) else str(value)

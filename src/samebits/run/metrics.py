@@ -19,7 +19,7 @@ class Metrics:
 
     Attributes:
         lines: those of the file.
-        collected: what this epoch's steps gave, by name: numbers, or tensors of one element.
+        collected: what was kept for the next line's means, by name: numbers, or tensors of one element.
     """
 
     def __init__(self, path: Path, run: Path) -> None:
@@ -29,7 +29,7 @@ class Metrics:
         self._bytes, self._sha256 = 0, hashlib.sha256()
 
     def collect(self, values: Mapping[str, Any]) -> None:
-        """Keep a step's values for the epoch's line. Nothing is read from a device yet."""
+        """Keep values for the next line's means. Nothing is read from a device yet."""
         for name, value in values.items():
             value = value.detach() if hasattr(value, "detach") else value
             self.collected.setdefault(name, []).append(value)

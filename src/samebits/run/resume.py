@@ -45,13 +45,13 @@ STATE: dict[str, Shape] = {"objects": TABLE, "generators": TABLE}
 OBJECT: dict[str, Shape] = {"class": TEXT, "state": ANYTHING}
 
 
-def mode(settings: Any) -> str:
-    """What the user wants: SAMEBITS_RESUME, or `settings.resume`, or "auto".
+def mode(chosen: str) -> str:
+    """What the user wants: SAMEBITS_RESUME, or else what was chosen.
 
     auto: from the newest checkpoint; previous: passing over damaged ones; never: from the beginning, what is
     there set aside; force: although settings, locks or device have changed.
     """
-    wanted = os.environ.get("SAMEBITS_RESUME") or getattr(settings, "resume", "auto")
+    wanted = os.environ.get("SAMEBITS_RESUME") or chosen
     if wanted not in MODES:
         raise UsageError(f"resume is {wanted!r}: it must be one of {', '.join(MODES)}")
     return str(wanted)

@@ -5,7 +5,7 @@ import datetime
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from samebits import __version__, _extras
@@ -25,10 +25,12 @@ from samebits.process.switches import Switch
 from samebits.process.variables import find_root
 from samebits.rng.isolation import stream
 from samebits.rng.seeds import checked
-from samebits.run import plots, resume
+from samebits.run import plots
 from samebits.run.folder import WorkingFolder, choose_folder
 from samebits.run.loop import AGAIN, Loop
 from samebits.run.metrics import Metrics
+from samebits.run.options import Options, options
+from samebits.run.resume import mode
 from samebits.run.settings import accepted, as_json, deciding
 
 Batch = TypeVar("Batch")
@@ -36,24 +38,40 @@ Batch = TypeVar("Batch")
 
 @contextlib.contextmanager
 def open_run(
-    settings: Any, *, framework: str, device: str = "cpu", folder: str | os.PathLike[str] | None = None
-) -> "Iterator[Run]":
+    settings: Any,
+    *,
+    framework: str,
+    device: str = "cpu",
+    folder: str | os.PathLike[str] | None = None,
+    checkpoint_every: int | None = None,
+    keep_checkpoints: int | None = None,
+    keep_steps: Collection[int] = (),
+    resume: str | None = None,
+) -> "Iterator[Any]":
     """Check the process, switch deterministic kernels on, and collect a run's files beside their folder.
 
     `finish` puts them in place. A switch that is undone later is found when the next step begins.
 
     A run that calls `checkpoint` can be interrupted anywhere: the same command resumes it where it was.
 
+    `samebits.torch.open_run` and `samebits.keras.open_run` are this for one framework, and shorter.
+
     Args:
-        settings: a dataclass's instance (see `samebits.option`), an `argparse.Namespace` or a dict, with a
-            `seed` and with plain values, which the manifest keeps as they are now. Read besides, where there
-            are such fields: `run`, the folder; `checkpoint_every`, steps between checkpoints (0: each
-            epoch's end); `keep_checkpoints`, how many of the newest are kept (2); `keep_steps`, the steps
-            whose checkpoints are made and kept besides; `resume`, "auto", "previous", "never" or "force".
+        settings: an instance of a dataclass, best of one that inherits from `samebits.RunSettings`, which
+            has what is below as options of the command line; or an `argparse.Namespace`, or a dict. With a
+            `seed` and with plain values, which the manifest keeps as they are now.
         framework: "torch" or "keras".
-        device: the kind of device that trains, "cpu" or "cuda".
-        folder: where the run goes. SAMEBITS_RUN_FOLDER (set by `samebits smoke`) comes before it, then
-            `settings.run`; without any of them it is runs/ and the settings that are not at their default.
+        device: what trains, "cpu" or "cuda"; "auto" takes a GPU where there is one.
+        folder: where the run goes; None: runs/ and the settings that are not at their default.
+            SAMEBITS_RUN_FOLDER (set by `samebits smoke`) comes first.
+        checkpoint_every: steps between checkpoints; 0, the default: at each epoch's end.
+        keep_checkpoints: how many of the newest are kept, by default 2.
+        keep_steps: the steps whose checkpoints are made and kept besides.
+        resume: "auto" (the default), "previous", "never" or "force"; docs/resume.md. SAMEBITS_RESUME comes
+            first.
+
+    Returns:
+        A context manager; inside, the open `Run`, of the framework's own class.
 
     Raises:
         UsageError: the process was not started with the variables that decide bits, the settings have no seed
@@ -65,13 +83,22 @@ def open_run(
     check.this_process(strict=True)
     locked.warn_once()
     settings, toolkit = accepted(settings), load_toolkit(framework)
+    told = options(
+        settings,
+        folder=folder,
+        checkpoint_every=checkpoint_every,
+        keep_checkpoints=keep_checkpoints,
+        keep_steps=tuple(keep_steps),
+        resume=resume,
+    )
+    mode(told.resume)  # a wrong one is named before anything is touched
+    device = toolkit.choose_device(device)
     switches = toolkit.switch_on()
-    resume.mode(settings)  # a wrong one is named before anything is touched
     golden.read(find_root() / "golden.toml")  # `finish` will read it: damage is named before the training
-    working = WorkingFolder(choose_folder(settings, framework, folder))
+    working = WorkingFolder(choose_folder(settings, framework, told.folder))
     run: Run | None = None
     try:  # from here on, whatever ends the process leaves nothing behind but whole checkpoints
-        run = Run(settings, framework, device, working, toolkit, switches)
+        run = toolkit.Run(settings, told, framework, device, working, toolkit, switches)
         run.loop.saving.find()
         print(f"{framework} on {device}, seed {run.seed}", flush=True)
         yield run
@@ -108,6 +135,7 @@ class Run:
     def __init__(
         self,
         settings: Any,
+        told: Options,
         framework: str,
         device: str,
         working: WorkingFolder,
@@ -125,7 +153,7 @@ class Run:
         self._started = datetime.datetime.now(datetime.UTC)
         self._metrics = Metrics(working.metrics, working.folder)
         self._closed = False
-        self.loop = Loop(settings, self.seed, framework, working, self._metrics, switches)
+        self.loop = Loop(settings, told, self.seed, framework, working, self._metrics, switches)
 
     @property
     def epoch(self) -> int:
@@ -205,31 +233,31 @@ class Run:
         """
         return self.loop.batches(loader)
 
-    def log(self, **values: Any) -> None:
-        """Within a step, collect values for the epoch's line; else add the line to metrics.jsonl.
-
-        The line has the epoch, the means of what the epoch's steps gave, `values`, and the digest of the
-        batches that were seen since the line before.
+    def average(self, **values: Any) -> None:
+        """Keep values of a step; the next line of metrics has their means.
 
         >>> for images, labels in run.batches(loader):
-        ...     run.log(loss=step(images, labels))
-        >>> run.log(val_accuracy=evaluate(model))
+        ...     run.average(loss=step(images, labels))
+
+        The means are correctly rounded, so no order of summing changes them. At an epoch's end, `epochs` adds
+        the line, unless `log` did. An epoch that is resumed in its middle has the means over all its steps.
 
         Args:
-            values: numbers; within a step also tensors of one element, which are read at the epoch's end.
+            values: numbers, or tensors of one element, which are read when the line is added, not before.
         """
-        if self.loop.in_step:
-            self._metrics.collect(values)
-            return
-        means = self._metrics.take_means()
-        if self.loop.evaluation is not None:
-            self.loop.evaluation.logged(means, values)
-        line: dict[str, Any] = {"epoch": self.epoch} if self.loop.counted else {}
-        line |= means | values
-        if digest := self.loop.take_batches_digest():
-            line.setdefault("batches", digest)
-        self._metrics.append(line)
-        print("  ".join(f"{n} {_short(v)}" for n, v in line.items() if n != "batches"), flush=True)
+        self._metrics.collect(values)
+
+    def log(self, **values: Any) -> None:
+        """Add a line to metrics.jsonl: the epoch, the means of what `average` kept, and `values`.
+
+        >>> run.log(val_accuracy=evaluate(model))
+
+        If batches came since the line before, it has a digest of all of the epoch's so far.
+
+        Args:
+            values: what JSON can hold, by name.
+        """
+        self.loop.log(values)
 
     def finish(self, model: Any) -> str:
         """Write the weights, close the manifest, put the folder in place, compare with the golden hash.
@@ -242,6 +270,8 @@ class Run:
         """
         self.loop.end_of_training()
         self.loop.saving.wait()
+        if self._metrics.collected:
+            self.log()
         evaluation = self.loop.evaluation
         if evaluation is not None:
             evaluation.look()
@@ -308,7 +338,3 @@ class Run:
 def _own_line(error: BaseException) -> str | None:
     """What a script without `samebits.main` prints for an error of ours that is about no line of its code."""
     return str(error) if isinstance(error, SamebitsError) and error.__cause__ is None else None
-
-
-def _short(value: Any) -> str:
-    return f"{value:.4f}" if isinstance(value, float) else str(value)

@@ -14,6 +14,7 @@ from samebits.hashing.weights import Tensor
 from samebits.run import resume
 from samebits.run.folder import WorkingFolder
 from samebits.run.metrics import Metrics
+from samebits.run.options import Options
 
 # The next epoch and its batch, and whether the code at that epoch's head comes before it.
 Position = tuple[int, int, bool]
@@ -23,7 +24,7 @@ class Saving:
     """The checkpoints of one run.
 
     Args:
-        settings: `checkpoint_every`, `keep_checkpoints`, `keep_steps` and `resume` are read, where they are.
+        options: when to save, what to keep, how to resume.
         working: the run's folder.
         metrics: the lines so far; a checkpoint says how far they were.
 
@@ -37,21 +38,20 @@ class Saving:
         position: the one of the newest, or of the one that was restored.
     """
 
-    def __init__(self, settings: Any, working: WorkingFolder, metrics: Metrics) -> None:
+    def __init__(self, options: Options, working: WorkingFolder, metrics: Metrics) -> None:
         self.found: Checkpoint | None = None
         self.state: TrainingState | None = None
-        self.every = getattr(settings, "checkpoint_every", 0)
+        self.every = options.checkpoint_every
         self.due = False
         self.step = -1
         self.position: Position | None = None
-        self._steps = frozenset(getattr(settings, "keep_steps", ()))
+        self._steps = frozenset(options.keep_steps)
         self.within_epochs = bool(self.every or self._steps)
-        self._settings, self._working, self._metrics = settings, working, metrics
+        self._options, self._working, self._metrics = options, working, metrics
         self._facts: Mapping[str, Any] = {}
         self._chain: list[dict[str, Any]] = []
         self._taken: tuple[dict[str, Any], dict[str, Tensor]] | None = None
-        keep = getattr(settings, "keep_checkpoints", 2)
-        self._saver = Saver(working.checkpoints, keep, self._steps, working.metrics)
+        self._saver = Saver(working.checkpoints, options.keep_checkpoints, self._steps, working.metrics)
 
     @property
     def chain(self) -> list[dict[str, Any]]:
@@ -64,7 +64,7 @@ class Saving:
         Raises:
             UsageError: as `resume.find_checkpoint`.
         """
-        self.found = resume.find_checkpoint(self._working, resume.mode(self._settings))
+        self.found = resume.find_checkpoint(self._working, resume.mode(self._options.resume))
 
     def hold(self, state: TrainingState, facts: Mapping[str, Any], link: Mapping[str, Any]) -> None:
         """What checkpoints hold from now on.
@@ -80,7 +80,7 @@ class Saving:
         forced: list[str] = []
         step = 0
         if self.found is not None:
-            forced = resume.refuse_or_note(self.found, facts, resume.mode(self._settings))
+            forced = resume.refuse_or_note(self.found, facts, resume.mode(self._options.resume))
             state.check(self.found.content["state"], self.found.tensors)
             self._chain, step = list(self.found.content["chain"]), self.found.content["step"]
         for line in forced:

@@ -156,7 +156,7 @@ class AfterStep(transformers.TrainerCallback):
 
     def on_step_end(self, args: Any, state: Any, control: Any, **options: Any) -> None:
         trainer = self.trainer
-        trainer.run.log(loss=trainer._loss)
+        trainer.run.average(loss=trainer._loss)
         trainer._loss = 0
         if trainer._epoch_steps is not None:  # the Trainer counts from where the epoch was gone on with
             epoch, batches = trainer._epoch_steps
