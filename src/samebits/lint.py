@@ -66,7 +66,7 @@ def _explanation(rule: rules.Rule) -> str:
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{message}; see `samebits lint --help`")
+        raise UsageError(f"{message}; see `{hint('samebits', 'lint', '--help')}`")
 
 
 def _parser() -> argparse.ArgumentParser:

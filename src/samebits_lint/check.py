@@ -83,7 +83,7 @@ def _check(source: Source, module: Module, chosen: Collection[str]) -> list[Prob
         for comment in comments.values():
             for code in comment.codes:
                 if code not in known:
-                    message = f"ignores {code}, which is no rule: correct the code, or remove it"
+                    message = f"ignores {code}, which is no rule: correct or remove it"
                     problems.append(_problem(source, comment.line, comment.column, "SB002", message))
     return problems
 

@@ -73,6 +73,7 @@ def test_the_help_names_every_command_in_whole_lines(start):
         ([".venv/bin/python", "-m", "samebits", "doctor", "--nope"], "./entrypoint samebits doctor --help"),
         (["./entrypoint", "samebits", "lint", "--select", "SB999", "src/starter"],
          "./entrypoint samebits lint --list"),
+        ([".venv/bin/samebits", "lint", "--nope"], "./entrypoint samebits lint --help"),
     ],
 )  # fmt: skip
 def test_a_hint_runs_as_it_is_printed(command, hint):

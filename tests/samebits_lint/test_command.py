@@ -138,7 +138,7 @@ def test_ignore_comments(start, tmp_path, text, rules):
 def test_an_ignored_code_that_does_not_exist_is_named(start, tmp_path):
     (tmp_path / "train.py").write_text("seed = 1  # samebits: ignore[SB030]\n")
     said = start("samebits", "lint", "train.py", cwd=tmp_path, SAMEBITS_ROOT=str(ROOT)).stdout
-    assert said.startswith("train.py:1:11: SB002 ignores SB030, which is no rule: correct the code")
+    assert said.startswith("train.py:1:11: SB002 ignores SB030, which is no rule: correct or remove it\n")
 
 
 def test_what_cannot_be_read_is_one_line_and_the_rest_is_read(start, tmp_path):
