@@ -142,6 +142,12 @@ bench: $(READY_DEV)  ## what samebits costs, as ratios measured side by side
 # only: end
 
 # only: template
+.PHONY: new
+new: $(READY_DEV)  ## start a project of your own beside this clone; asks for its name (ARGS="framework=keras")
+	@./entrypoint cookiecutter . --output-dir .. $(ARGS)
+# only: end
+
+# only: template
 .PHONY: wheel
 wheel: $(READY_DEV)  ## build the library's wheel from the commit: the same bytes everywhere
 	@./entrypoint python tools/wheel.py
