@@ -1,4 +1,4 @@
-"""How easy a page is to read: known scores, what counts as a sentence, and what a page that fails gets told."""
+"""How easy a page is to read: known scores, what counts as a sentence, and what is shown of a hard page."""
 
 import json
 import subprocess
@@ -67,14 +67,14 @@ def test_only_sentences_count():
 
 
 def test_where_a_sentence_ends():
-    text = "It trains. samebits compares (twice!) See docs/run.md, version 1.5. Done?\nNo\n\n- One item\n- And two"
+    text = "It trains. samebits compares (twice!) See docs/run.md, version 1.5. Done?\nNo\n\n- One\n- And two"
     assert [s.text for s in readability.sentences(text)] == [
         "It trains.",
         "samebits compares (twice!",
         "See docs/run.md, version 1.5.",
         "Done?",
         "No",
-        "One item",
+        "One",
         "And two",
     ]
 
