@@ -124,7 +124,7 @@ doctor:  ## what of Docker, driver and toolkit is there, and what to install
 
 # ---------------------------------------------------------------- the proof
 .PHONY: lint
-lint: $(READY_DEV)  ## ruff, mypy, shellcheck
+lint: $(READY_DEV)  ## ruff, mypy, shellcheck, and how easy the pages are to read
 	@./entrypoint tools/lint
 
 .PHONY: test
