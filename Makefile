@@ -124,7 +124,7 @@ doctor:  ## what of Docker, driver and toolkit is there, and what to install
 
 # ---------------------------------------------------------------- the proof
 .PHONY: lint
-lint: $(READY_DEV)  ## ruff, mypy, shellcheck
+lint: $(READY_DEV)  ## ruff, mypy, shellcheck, and how easy the pages are to read
 	@./entrypoint tools/lint
 
 .PHONY: test
@@ -139,6 +139,12 @@ proof: $(READY_DEV)  ## the whole, resumable; says what each part showed
 .PHONY: bench
 bench: $(READY_DEV)  ## what samebits costs, as ratios measured side by side
 	@./entrypoint python tools/bench.py $(ARGS)
+# only: end
+
+# only: template
+.PHONY: new
+new: $(READY_DEV)  ## start a project of your own beside this clone; asks for its name (ARGS="framework=keras")
+	@./entrypoint cookiecutter . --output-dir .. $(ARGS)
 # only: end
 
 # only: template
