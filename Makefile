@@ -65,6 +65,10 @@ train: $(READY)  ## train the starter (ARGS="--epochs 5 --seed 7"); SEEDS=5: wit
 notebook: $(READY_DEV)  ## JupyterLab on loopback with a token (PORT=8888)
 	@./entrypoint python tools/notebooks.py lab $(if $(PORT),--port $(PORT))
 
+.PHONY: notebooks
+notebooks: $(READY_DEV)  ## make the notebooks from the starter's scripts
+	@./entrypoint python tools/notebooks.py write
+
 .PHONY: notebook-strip
 notebook-strip: $(READY_DEV)  ## remove outputs and counts from the notebooks, as they are committed
 	@./entrypoint python tools/notebooks.py strip
