@@ -360,7 +360,7 @@ def test_the_state_of_generators(state: Any) -> None:
 
     one = TrainingState.__new__(TrainingState)
     one.toolkit = Toolkit  # type: ignore[assignment]
-    with pytest.raises(UsageError, match="cannot be taken back"):
+    with pytest.raises(UsageError, match="cannot be restored"):
         one.restore_generators({"generators": {"random": state}}, {})
 
 

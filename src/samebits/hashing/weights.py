@@ -224,7 +224,7 @@ def read_header(path: Path) -> dict[str, Stored]:
         first = 8 + length
         tensors = {name: _stored(path, entry, first) for name, entry in header.items()}
         end = first
-        for stored in sorted(tensors.values(), key=lambda one: (one.start, one.size)):
+        for stored in sorted(tensors.values(), key=lambda tensor: (tensor.start, tensor.size)):
             if stored.start != end:  # over another one, or after a gap
                 raise ValueError
             end += stored.size
@@ -239,7 +239,7 @@ def _stored(path: Path, entry: Any, first: int) -> Stored:
     """An entry of the header; `first` is where the first tensor begins."""
     start, stop = entry["data_offsets"]
     dtype, shape = entry["dtype"], tuple(entry["shape"])
-    if type(dtype) is not str or any(type(one) is not int or one < 0 for one in (start, stop, *shape)):
+    if type(dtype) is not str or any(type(size) is not int or size < 0 for size in (start, stop, *shape)):
         raise ValueError
     # Of a type that is not in the table nothing is known: its bytes are compared as they are.
     if dtype in ITEM_BYTES and math.prod(shape) * ITEM_BYTES[dtype] != stop - start:

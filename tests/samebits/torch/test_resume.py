@@ -223,7 +223,7 @@ def test_another_lock_and_another_device_are_refused(train: Start, left: Path) -
 
 def test_another_model_is_refused_even_when_forced(train: Start, left: Path) -> None:
     said = one_line(train("run", "--width", 17, "--resume", "force", status=2).stderr)
-    assert "model is another one: 0.weight is F32 [17, 8] here, and F32 [16, 8] in the checkpoint" in said
+    assert "model has changed: 0.weight is F32 [17, 8] here, and F32 [16, 8] in the checkpoint" in said
 
 
 def test_a_beginning_anew_keeps_what_was_there(

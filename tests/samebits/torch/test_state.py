@@ -162,7 +162,7 @@ class Forgetful:
         self.moments = given["moments"].half().float()
 
 
-@pytest.mark.parametrize(("value", "lost"), [(1.0, None), (0.1, "own.moments did not come back bit by bit")])
+@pytest.mark.parametrize(("value", "lost"), [(1.0, None), (0.1, "own.moments was not restored bit by bit")])
 def test_an_object_that_forgets_is_caught(tmp_path, value, lost):
     own = Forgetful()
     own.moments += value
@@ -181,7 +181,7 @@ def linear(*shape, dtype=torch.float32):
 @pytest.mark.parametrize(
     ("other", "says"),
     [
-        ({"model": linear(2, 3)}, r"model is another one: weight is F32 \[3, 2\] here, and F32 \[1, 2\]"),
+        ({"model": linear(2, 3)}, r"model has changed: weight is F32 \[3, 2\] here, and F32 \[1, 2\]"),
         ({"model": linear(2, 1, dtype=torch.half)}, "weight is F16"),
         ({"model": nn.Linear(2, 1, bias=False)}, r"bias is absent here, and F32 \[1\] in the checkpoint"),
         ({"model": nn.Bilinear(1, 2, 1)}, "model is a torch.nn.modules.linear.Bilinear, and was a"),
@@ -213,7 +213,7 @@ def test_what_is_needed_and_not_held_is_refused():
 
 @pytest.mark.parametrize("own", [3, "text", {"a": torch.zeros(1)}, object()])
 def test_what_has_no_state_is_refused(own):
-    with pytest.raises(UsageError, match=r"run\.checkpoint cannot hold own, a .*: it has no state_dict"):
+    with pytest.raises(UsageError, match=r"run\.checkpoint cannot save own, a .*: it has no state_dict"):
         TrainingState({"own": own}, state)
 
 
