@@ -331,7 +331,7 @@ def code_hash(wheel: Path) -> str:
     sha256 = hashlib.sha256()
     with zipfile.ZipFile(wheel) as archive:
         for one in sorted(archive.infolist(), key=lambda one: one.filename):
-            if one.filename.startswith("samebits/"):
+            if ".dist-info/" not in one.filename:
                 sha256.update(f"{one.filename} {one.CRC}\n".encode())
             elif one.filename.endswith("/METADATA"):
                 text = archive.read(one).decode()

@@ -2,24 +2,20 @@
 
 import keras
 
-import samebits
 import samebits.keras
-from starter.data import augment, load_digits
-from starter.model_keras import build_model
-from starter.settings import Settings
+
+from .data import augment, load_digits
+from .model_keras import build_model
+from .settings import Settings
 
 
 def train(settings: Settings) -> None:
-    device = samebits.keras.choose_device(settings.device)
-    samebits.keras.make_deterministic()
-    samebits.seed_everything(settings.seed)
     train_split, test_split = load_digits(settings.data)
 
-    with samebits.open_run(settings, framework="keras", device=device) as run:
-        train_set = samebits.keras.dataset(
+    with samebits.keras.open_run(settings) as run:
+        train_set = run.dataset(
             train_split.images,
             train_split.labels,
-            seed=settings.seed,
             batch_size=settings.batch_size,
             shuffle=True,
             augment=augment,
@@ -39,7 +35,7 @@ def train(settings: Settings) -> None:
             shuffle=False,  # the dataset has an order of its own, derived from seed and epoch
             verbose=0,
             validation_data=(test_split.images, test_split.labels),
-            validation_freq=settings.evaluated_epochs(),
+            validation_freq=settings.evaluated_epochs(settings.epochs),
             callbacks=[samebits.keras.RunLog(run, train_set)],  # an interrupted run resumes where it was
         )
         run.finish(model)

@@ -5,15 +5,15 @@ import torch
 import torch.nn.functional as F
 from torch.utils.data import DataLoader, Dataset
 
-import samebits
 import samebits.torch
-from starter.data import Split, augment, load_digits
-from starter.model_torch import Net
-from starter.settings import Settings
+
+from .data import Split, augment, load_digits
+from .model_torch import Net
+from .settings import Settings
 
 
 class Digits(Dataset[tuple[torch.Tensor, int]]):
-    """A split as PyTorch wants it; samebits' loader hands each sample a generator of its own, `rng`."""
+    """A split as PyTorch wants it. `rng` is the sample's own generator, from the run's loader."""
 
     def __init__(self, split: Split, augmented: bool = False) -> None:
         self.split, self.augmented = split, augmented
@@ -31,42 +31,35 @@ class Digits(Dataset[tuple[torch.Tensor, int]]):
 
 
 def train(settings: Settings) -> None:
-    device = samebits.torch.choose_device(settings.device)
-    samebits.torch.make_deterministic()
-    samebits.seed_everything(settings.seed)
     train_split, test_split = load_digits(settings.data)
 
-    with samebits.open_run(settings, framework="torch", device=device) as run:
-        train_loader = samebits.torch.loader(
+    with samebits.torch.open_run(settings) as run:
+        train_loader = run.loader(
             Digits(train_split, augmented=True),
-            seed=settings.seed,
             batch_size=settings.batch_size,
             shuffle=True,
             num_workers=settings.workers,
         )
-        test_loader = samebits.torch.loader(
-            Digits(test_split), seed=settings.seed, name="test", batch_size=256, num_workers=settings.workers
+        test_loader = run.loader(
+            Digits(test_split), name="test", batch_size=256, num_workers=settings.workers
         )
 
         with run.stream("initialisation"):
-            model = Net(settings.dropout).to(device)
+            model = Net(settings.dropout).to(run.device)
         optimizer = torch.optim.AdamW(model.parameters(), lr=settings.learning_rate)
 
         run.checkpoint(model=model, optimizer=optimizer)  # an interrupted run resumes where it was
         for epoch in run.epochs(settings.epochs):
             model.train()
             for images, labels in run.batches(train_loader):
-                images, labels = images.to(device), labels.to(device)
+                images, labels = images.to(run.device), labels.to(run.device)
                 optimizer.zero_grad()
                 loss = F.cross_entropy(model(images), labels)
                 loss.backward()
                 optimizer.step()
-                run.log(loss=loss)
-            metrics = {}
-            if epoch in settings.evaluated_epochs():
-                with samebits.isolated_rng():
-                    metrics["val_accuracy"] = evaluate(model, test_loader, device)
-            run.log(**metrics)
+                run.average(loss=loss)
+            if epoch in settings.evaluated_epochs(settings.epochs):
+                run.log(val_accuracy=evaluate(model, test_loader, run.device))
         run.finish(model)
 
 

@@ -1,5 +1,6 @@
 """The command line: one clear line for a mistake, the right status, never a traceback."""
 
+import errno
 import os
 import re
 import subprocess
@@ -7,6 +8,7 @@ import subprocess
 import pytest
 from tests.conftest import ROOT, one_line
 
+from samebits import cli
 from samebits.cli import COMMANDS, SUMMARIES
 
 
@@ -30,6 +32,16 @@ def test_a_mistake_is_one_line(start, command, said):
     done = start(*command)
     assert done.returncode == 2, done.stderr
     assert said in one_line(done.stderr)
+
+
+def test_a_path_cannot_command_the_terminal(monkeypatch, capsys):
+    def run_command(*_):
+        raise OSError(errno.EACCES, "Permission denied", "a\x1b[2Jb")
+
+    monkeypatch.setattr(cli, "run_command", run_command)
+    with pytest.raises(SystemExit):
+        cli.main()
+    assert capsys.readouterr().err == "samebits: a\\x1b[2Jb cannot be looked at: Permission denied\n"
 
 
 def test_no_command_shows_the_help(start):
@@ -69,6 +81,7 @@ def test_no_line_of_a_commands_help_is_cut(start, name):
         ([".venv/bin/python", "-m", "samebits", "doctor", "--nope"], "./entrypoint samebits doctor --help"),
         (["./entrypoint", "samebits", "lint", "--select", "SB999", "src/starter"],
          "./entrypoint samebits lint --list"),
+        ([".venv/bin/samebits", "lint", "--nope"], "./entrypoint samebits lint --help"),
     ],
 )  # fmt: skip
 def test_a_hint_runs_as_it_is_printed(command, hint):

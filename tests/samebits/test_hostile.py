@@ -283,7 +283,7 @@ def test_golden_entries(tmp_path: Path, name: str) -> None:
 STATE = {"objects": {"numbers": {"class": "random.Random", "state": {"$": "tuple", "items": [3, [], None]}}}}
 CONTENT = {
     "framework": "torch", "device": "cpu", "settings": {}, "fingerprint": {}, "run": "x",
-    "chain": [{"started": "today"}], "epoch": 1, "batch": 0, "epoch_done": False, "batches": "0" * 64,
+    "chain": [{"started": "today"}], "epoch": 1, "next": [1, 0], "ended": False, "batches": "0" * 64,
     "batches_seen": False, "collected": {"loss": [0.5]}, "metrics": {"bytes": 0, "sha256": "e3b0c44298fc1c14"
     "9afbf4c8996fb92427ae41e4649b934ca495991b7852b855"}, "state": STATE | {"generators": {}},
 }  # fmt: skip

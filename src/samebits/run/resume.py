@@ -19,6 +19,10 @@ from samebits.fingerprint.facts import FOLLOWING_THE_HOST
 from samebits.run.folder import WorkingFolder
 
 MODES = ("auto", "previous", "never", "force")
+POSITION: Shape = (
+    "an epoch and a batch, two whole numbers",
+    lambda value: isinstance(value, list) and len(value) == 2 and all(map(COUNT[1], value)),
+)
 # What a run relies on in a checkpoint, whoever wrote it: its digest says only that it was not changed since.
 SHAPES: dict[str, Shape] = {
     "framework": TEXT,
@@ -28,8 +32,8 @@ SHAPES: dict[str, Shape] = {
     "run": TEXT,
     "chain": TABLES,
     "epoch": COUNT,
-    "batch": COUNT,
-    "epoch_done": YES_NO,
+    "next": POSITION,
+    "ended": YES_NO,
     "batches": SHA256,
     "batches_seen": YES_NO,
     "collected": TABLE,
@@ -41,13 +45,13 @@ STATE: dict[str, Shape] = {"objects": TABLE, "generators": TABLE}
 OBJECT: dict[str, Shape] = {"class": TEXT, "state": ANYTHING}
 
 
-def mode(settings: Any) -> str:
-    """What the user wants: SAMEBITS_RESUME, or `settings.resume`, or "auto".
+def mode(chosen: str) -> str:
+    """What the user wants: SAMEBITS_RESUME, or else what was chosen.
 
     auto: from the newest checkpoint; previous: passing over damaged ones; never: from the beginning, what is
     there set aside; force: although settings, locks or device have changed.
     """
-    wanted = os.environ.get("SAMEBITS_RESUME") or getattr(settings, "resume", "auto")
+    wanted = os.environ.get("SAMEBITS_RESUME") or chosen
     if wanted not in MODES:
         raise UsageError(f"resume is {wanted!r}: it must be one of {', '.join(MODES)}")
     return str(wanted)

@@ -97,10 +97,10 @@ class Resume(Callback):
             trainer.fit_loop.epoch_loop.val_loop.setup_data()
             trainer.training = True
         self.run.checkpoint(**objects)
-        if self.run.found is not None:  # the rest comes back with the first batch
+        if self.run.loop.resumes:  # the rest comes back with the first batch
             for progress in (trainer.fit_loop.epoch_progress.current, trainer.fit_loop.epoch_progress.total):
                 progress.ready = progress.started = progress.processed = progress.completed = (
-                    self.run.resumes_at[0] - 1
+                    self.run.loop.resumes_at[0] - 1
                 )
 
     def on_train_batch_end(
@@ -117,12 +117,12 @@ class Resume(Callback):
             self.validated |= _of_epoch(trainer.fit_loop.epoch_loop.val_loop._results)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.run.end_of_steps()
+        self.run.loop.end_of_steps()
         self.run.log(**_of_epoch(trainer.fit_loop.epoch_loop._results), **self.validated)
         self.validated = {}
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.run.end_of_training()  # now: Lightning then puts back the signal handlers from before its own
+        self.run.loop.end_of_training()  # now: next, Lightning puts back the handlers from before its own
 
 
 class Source(_DataLoaderSource):

@@ -20,9 +20,8 @@ Y = X.sum(1)
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(samebits.RunSettings):
     seed: int = 1
-    checkpoint_every: int = samebits.option(0, "steps", affects_weights=False)
 
 
 @pytest.fixture(autouse=True)

@@ -20,9 +20,8 @@ import torch
 import samebits, samebits.torch
 
 @dataclass(frozen=True)
-class Settings:
-    seed: int = samebits.option(0, "seed")
-    resume: str = samebits.option("auto", "resume", affects_weights=False)
+class Settings(samebits.RunSettings):
+    pass
 
 def train(settings):
     samebits.torch.make_deterministic()

@@ -38,7 +38,7 @@ def train(settings: Settings) -> None:
                     optimizer.step()
                     schedule.step()
                     optimizer.zero_grad()
-                run.log(loss=loss)
+                run.average(loss=loss)
             if epoch % settings.evaluate_every == 0:
                 die(settings, run, f"after step {run.step}")
                 torch.rand(3)  # which the training must not notice
