@@ -57,7 +57,7 @@ def encode(value: Any, path: str, tensors: dict[str, Tensor], leaf: Leaf) -> Any
         return {TAG: kind.__name__, "items": [list(pair) for pair in zip(keys, items.values(), strict=True)]}
     if (found := leaf(path, value)) is None:
         raise UsageError(
-            f"{path} is of type {kind.__module__}.{kind.__qualname__}, which a checkpoint cannot hold: only "
+            f"{path} is of type {kind.__module__}.{kind.__qualname__}, which a checkpoint cannot save: only "
             "numbers, text, tensors, and lists and dictionaries of these"
         )
     node, name, tensor = found

@@ -188,7 +188,7 @@ def _taken_from_a_file(what: str) -> Iterator[None]:
         place = traceback.extract_tb(error.__traceback__)[-1]
         raise UsageError(
             f"the checkpoint's state of {what} cannot be restored ({type(error).__name__}: {error}; "
-            f"{place.filename}:{place.lineno}): --resume never begins anew"
+            f"{place.filename}:{place.lineno}): `--resume never` starts from the beginning"
         ) from error
 
 

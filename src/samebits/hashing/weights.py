@@ -88,7 +88,7 @@ def describe(
         return f"{name}:{dtype}", Tensor(COMPLEX[dtype], (*shape, 2), read)
     if dtype not in DTYPES:
         raise UsageError(
-            f"tensor {name!r} is {dtype}, which safetensors cannot hold: convert it before saving"
+            f"tensor {name!r} is {dtype}, which safetensors cannot store: convert it before saving"
         )
     return name, Tensor(DTYPES[dtype], shape, read)
 
@@ -231,7 +231,9 @@ def read_header(path: Path) -> dict[str, Stored]:
     except (ValueError, KeyError, TypeError, AttributeError):
         raise UsageError(f"{path} is not a safetensors file") from None
     if end != size:
-        raise UsageError(f"{path} is not a whole safetensors file: it has {size} bytes and must have {end}")
+        raise UsageError(
+            f"{path} is not a complete safetensors file: it has {size} bytes and must have {end}"
+        )
     return tensors
 
 

@@ -199,7 +199,10 @@ def test_another_versions_checkpoint_is_refused(train: Start, left: Path) -> Non
     digest = hashlib.sha256(json.dumps(content, separators=(",", ":")).encode()).hexdigest()
     path.write_text(json.dumps({"sha256": digest, "content": content}))
     refused = one_line(train("run", status=2).stderr)
-    assert "has format 99, this version of samebits reads 2; --resume never begins anew" in refused
+    assert (
+        "has format 99, this version of samebits reads 2; `--resume never` starts from the beginning"
+        in refused
+    )
 
 
 def test_other_settings_are_refused_unless_forced(train: Start, tmp_path: Path, left: Path) -> None:

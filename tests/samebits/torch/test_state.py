@@ -201,12 +201,12 @@ def test_another_model_is_named_before_anything_is_touched(tmp_path, other, says
 def test_what_is_needed_and_not_held_is_refused():
     model = nn.Linear(2, 1)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    with pytest.raises(UsageError, match="optimizer trains a tensor that no held model has"):
+    with pytest.raises(UsageError, match="optimizer trains a tensor of a model that"):
         TrainingState({"optimizer": optimizer}, state)
     schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.9)
-    with pytest.raises(UsageError, match="optimizer has a schedule that is not held: add schedule="):
+    with pytest.raises(UsageError, match=r"optimizer has a schedule that .*: add schedule="):
         TrainingState({"model": model, "optimizer": optimizer}, state)
-    with pytest.raises(UsageError, match="changes an optimizer that is not held"):
+    with pytest.raises(UsageError, match=r"changes an optimizer that .*: add optimizer="):
         TrainingState({"model": model, "schedule": schedule}, state)
     TrainingState({"model": model, "optimizer": optimizer, "schedule": schedule}, state)
 
