@@ -218,7 +218,7 @@ def entry(**values: Any) -> dict[str, Any]:
 def test_weights(capfd: pytest.CaptureFixture[str], tmp_path: Path, content: bytes) -> None:
     (tmp_path / "weights.safetensors").write_bytes(content)
     (tmp_path / "metrics.jsonl").write_text('{"loss": 1.0}\n')
-    with pytest.raises(UsageError, match=r"weights.safetensors is not a (whole )?safetensors file"):
+    with pytest.raises(UsageError, match=r"weights.safetensors is not a (complete )?safetensors file"):
         check_run(tmp_path)
 
 
