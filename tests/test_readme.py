@@ -114,7 +114,7 @@ def pattern(shown: list[str]) -> re.Pattern[str]:
             lines.append(r".*golden.*\n")
         else:
             escaped = re.escape(re.sub(r"[0-9a-f]{64}", "HASH", line))
-            numbers = re.sub(r"\d+(?:\\\.\d+)*", r"[\\d.]+", escaped)
+            numbers = re.sub(r"\d+(?:(?:\\\.|,)\d+)*", r"[\\d.,]+", escaped)
             spaced = re.sub(r"(\\ )+", " +", numbers)  # a column is as wide as its longest text
             lines.append(spaced.replace("HASH", "[0-9a-f]{64}") + r" *\n")
     return re.compile("^" + "".join(lines), re.MULTILINE)
@@ -190,6 +190,7 @@ def test_command(fresh: Path, typed: Callable[[str], str], command: str) -> None
         line = f'PATH="$PWD/.venv/bin:$PATH" {line}'
     elif command not in SHORTER and command not in DEMONSTRATION:
         pytest.fail(f"a page has a new command that no test executes: {command}")
+    typed("make env")  # the README's first command; a test that runs alone needs it, too
     printed = typed(line)
     if shown := COMMANDS[command]:
         assert pattern(shown).search(printed), printed[-4000:]
@@ -210,6 +211,19 @@ def test_the_demonstration(typed: Callable[[str], str]) -> None:
     assert plain == plain_2 == ours == ours_2
     assert one != two
     assert same == same_2
+
+
+def test_what_a_difference_looks_like(fresh: Path, typed: Callable[[str], str]) -> None:
+    """The README's own script, with a line that takes other randomness in every run."""
+    typed("make env")
+    script = (fresh / "my_script.py").read_text()
+    moving = script.replace("    model = ", "    torch.seed()\n    model = ")
+    assert moving != script
+    (fresh / "moving.py").write_text(moving)
+    (shown,) = re.findall(r"^```text\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+    printed = typed("./entrypoint samebits smoke python moving.py; test $? = 1")
+    for line in shown.splitlines():  # in a pipe the last line, an error's, comes first
+        assert pattern([line]).search(printed), printed
 
 
 def test_the_example_has_no_samebits_in_it():

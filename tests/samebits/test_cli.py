@@ -60,6 +60,14 @@ def test_the_help_names_every_command_in_whole_lines(start):
     assert max(map(len, done.stdout.splitlines())) <= 80
 
 
+@pytest.mark.parametrize("name", COMMANDS)
+def test_no_line_of_a_commands_help_is_cut(start, name):
+    """A summary that is too long for 80 columns ends in `...`; that of a usage line is its own."""
+    done = start("samebits", name, "--help", COLUMNS="80")
+    assert done.returncode == 0
+    assert [line for line in done.stdout.splitlines() if line.endswith("...") and "sage:" not in line] == []
+
+
 @pytest.mark.parametrize(
     ("command", "hint"),
     [

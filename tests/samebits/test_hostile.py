@@ -218,7 +218,7 @@ def entry(**values: Any) -> dict[str, Any]:
 def test_weights(capfd: pytest.CaptureFixture[str], tmp_path: Path, content: bytes) -> None:
     (tmp_path / "weights.safetensors").write_bytes(content)
     (tmp_path / "metrics.jsonl").write_text('{"loss": 1.0}\n')
-    with pytest.raises(UsageError, match=r"weights.safetensors is not a (whole )?safetensors file"):
+    with pytest.raises(UsageError, match=r"weights.safetensors is not a (complete )?safetensors file"):
         check_run(tmp_path)
 
 
@@ -360,7 +360,7 @@ def test_the_state_of_generators(state: Any) -> None:
 
     one = TrainingState.__new__(TrainingState)
     one.toolkit = Toolkit  # type: ignore[assignment]
-    with pytest.raises(UsageError, match="cannot be taken back"):
+    with pytest.raises(UsageError, match="cannot be restored"):
         one.restore_generators({"generators": {"random": state}}, {})
 
 

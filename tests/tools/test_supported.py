@@ -118,7 +118,7 @@ if words[0] == {broken!r}:
 import hashlib
 print("sha256", hashlib.sha256(b"same").hexdigest())
 """
-REFUSED = "print('samebits: PROFILE=portable was shown with numpy 1, and 2', file=sys.stderr) or 2"
+REFUSED = "print('samebits: PROFILE=portable is verified with numpy 1, and 2', file=sys.stderr) or 2"
 
 
 @pytest.mark.parametrize(

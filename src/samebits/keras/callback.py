@@ -88,7 +88,7 @@ class RunLog(keras.callbacks.Callback):
             named[name] = callback
         if twice := sorted(set(named) & set(self.checkpoint)):
             raise UsageError(
-                f"RunLog holds something called {twice[0]!r} already: give it another name in checkpoint="
+                f"RunLog has something called {twice[0]!r} already: give it another name in checkpoint="
             )
         return {**named, **self.checkpoint}
 

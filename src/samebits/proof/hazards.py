@@ -59,5 +59,5 @@ def probe(
         if len(hashes) > 1:
             moving.append(name)
     if moving and deterministic:
-        raise CheckFailed(f"on {device} these give other bits in deterministic mode: {', '.join(moving)}")
+        raise CheckFailed(f"on {device} these give other results in deterministic mode: {', '.join(moving)}")
     return refused

@@ -102,7 +102,8 @@ class WorkingFolder:
         """
         if list(self.checkpoints.glob("[!.]*")):
             raise UsageError(
-                f"no checkpoint in {self.checkpoints} is whole: --resume never begins anew and keeps them"
+                f"no checkpoint in {self.checkpoints} is complete: "
+                "`--resume never` starts from the beginning and keeps them"
             )
         for path in self.path.iterdir():
             if path.name != LOCK:

@@ -83,8 +83,8 @@ def find_checkpoint(working: WorkingFolder, wanted: str) -> Checkpoint | None:
             working.name(found.content["run"])
         if found.content["run"] != working.run:
             raise UsageError(
-                f"{folder} is of another run, begun {found.content['chain'][0]['started']}: take "
-                "it away, or --resume never begins anew and keeps what is here"
+                f"{folder} belongs to another run, started {found.content['chain'][0]['started']}: take "
+                "it away, or `--resume never` starts from the beginning and keeps what is here"
             )
         return found
     working.clear()
@@ -157,8 +157,8 @@ def refuse_or_note(found: Checkpoint, now: Mapping[str, Any], wanted: str) -> li
     lines = differences(found, now)
     if lines and wanted != "force":
         raise UsageError(
-            f"{found.folder} was made otherwise: {some(lines, separator='; ')}. --resume force continues "
-            "nevertheless and records it, --resume never begins anew"
+            f"{found.folder} was made in another way: {some(lines, separator='; ')}. "
+            "`--resume force` continues anyway and records it, `--resume never` starts from the beginning"
         )
     return lines
 

@@ -101,8 +101,8 @@ class Saving:
             return None
         if self.state is None:
             raise UsageError(
-                f"{shown(self._working.path)} holds an interrupted run, and this one holds nothing: call "
-                "run.checkpoint(…) first, or --resume never begins anew"
+                f"{shown(self._working.path)} is an interrupted run, and this one saves no checkpoints: call "
+                "run.checkpoint(…) first, or `--resume never` starts from the beginning"
             )
         content = self.found.content
         self.state.restore(content["state"], self.found.tensors)

@@ -67,7 +67,7 @@ def _plain(name: str, value: Any) -> Any:
     except (TypeError, ValueError, RecursionError) as error:
         shown = " ".join(f"{value!r}".split())[:80]
         raise UsageError(
-            f"the setting {name} is {shown} ({type(value).__name__}), which the manifest cannot hold "
+            f"the setting {name} is {shown} ({type(value).__name__}), which the manifest cannot save "
             f"({error}): give numbers, text, None, or lists and dictionaries of these, or its name as text"
         ) from None
 

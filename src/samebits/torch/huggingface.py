@@ -90,7 +90,7 @@ class Resumable:
                 raise UsageError(f"TrainingArguments({name}=True): {why}; leave it out")
         if resume_from_checkpoint:
             raise UsageError(
-                "train(resume_from_checkpoint=…): the run knows itself where it resumes: leave that out"
+                "train(resume_from_checkpoint=…): the run itself knows where it resumes: leave that out"
             )
         if trainer.accelerator.distributed_type != "NO" or trainer.args.n_gpu > 1:
             raise UsageError(
@@ -210,7 +210,7 @@ def _check_callback(callback: Any) -> None:
         return
     if names := kept(callback, KNOWN):
         raise UsageError(
-            f"the callback {kind.__name__} keeps {names}, which the run cannot hold: derive it from "
+            f"the callback {kind.__name__} keeps {names}, which the run cannot save: derive it from "
             "transformers.trainer_callback.ExportableState, or set `stateless = True` if it decides "
             "nothing"
         )

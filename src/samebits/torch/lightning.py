@@ -78,7 +78,7 @@ class Resume(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.fit_loop._loaded_from_state_dict:
             raise UsageError(
-                "trainer.fit(ckpt_path=…): the run knows itself where it resumes, so leave that out"
+                "trainer.fit(ckpt_path=…): the run itself knows where it resumes, so leave that out"
             )
         objects = {
             "module": pl_module,
@@ -256,7 +256,7 @@ def _to_hold(callback: Callback) -> bool:
     if not gives and (names := kept(callback, KNOWN)):
         way = "give it state_dict and load_state_dict, or `stateless = True` if it decides nothing"
         raise UsageError(
-            f"the callback {kind.__name__} keeps {names}, which the run cannot hold: "
+            f"the callback {kind.__name__} keeps {names}, which the run cannot save: "
             + ("leave it out" if of_lightning else way)
         )
     return gives

@@ -120,7 +120,7 @@ def test_an_epochs_end_has_the_logs_of_its_last_step(
         ({"inputs": None}, "has no weights yet"),
         (
             {"log": lambda run, data: samebits.keras.RunLog(run, data, checkpoint={"model": None})},
-            "RunLog holds something called 'model' already",
+            "RunLog has something called 'model' already",
         ),
         (
             {

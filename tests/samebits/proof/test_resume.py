@@ -97,7 +97,7 @@ new.rename(folder)
     [
         (
             "nothing",
-            "the training ended well and left no run: the command must train inside `samebits.open_run",
+            "the training ended without an error but left no run: the command must train inside `samebits.",
         ),
         ("no-hold", "the training calls no `run.checkpoint(…)`"),
         ("no-steps", "samebits saw no step of the training: its batches must come from `run.batches(…)`"),

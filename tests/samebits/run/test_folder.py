@@ -104,7 +104,9 @@ def test_what_is_damaged_is_never_deleted(tmp_path):
     content = {"run": working.run, **Metrics(working.metrics, working.folder).saved()}
     (write(working.checkpoints, 1, content, {}) / STATE).write_text("{}")
     for wanted in ("previous", "auto", "force"):
-        with pytest.raises(UsageError, match=r"no checkpoint in .* is whole: --resume never begins anew"):
+        with pytest.raises(
+            UsageError, match=r"no checkpoint in .* is complete: `--resume never` starts from the beginning"
+        ):
             find_checkpoint(working, wanted)
     assert find_checkpoint(working, "never") is None
     assert (tmp_path / "run.interrupted-1/checkpoints/step-00000001.damaged" / STATE).read_text() == "{}"
