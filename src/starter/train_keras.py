@@ -4,9 +4,10 @@ import keras
 
 import samebits
 import samebits.keras
-from starter.data import augment, load_digits
-from starter.model_keras import build_model
-from starter.settings import Settings
+
+from .data import augment, load_digits
+from .model_keras import build_model
+from .settings import Settings
 
 
 def train(settings: Settings) -> None:

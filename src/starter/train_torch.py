@@ -7,9 +7,10 @@ from torch.utils.data import DataLoader, Dataset
 
 import samebits
 import samebits.torch
-from starter.data import Split, augment, load_digits
-from starter.model_torch import Net
-from starter.settings import Settings
+
+from .data import Split, augment, load_digits
+from .model_torch import Net
+from .settings import Settings
 
 
 class Digits(Dataset[tuple[torch.Tensor, int]]):
