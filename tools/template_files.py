@@ -3,8 +3,8 @@
     template_files.py            names each copy that is not what the root gives, status 1 if there is one
     template_files.py --write    writes them
 
-They are real files on both sides, so that a template works from a zip and without symbolic links. A project of
-one framework has no framework in the names of its files: train_torch.py is train.py there.
+They are real files on both sides, so that a template works from a zip and without symbolic links. A project
+of one framework has no framework in the names of its files: train_torch.py is train.py there.
 """
 
 import re
