@@ -158,8 +158,8 @@ def main() -> None:
         Path("golden.toml").write_text(golden)
 
     sys.dont_write_bytecode = True
-    sys.path.insert(0, "tools")
-    from only import select
+    sys.path.insert(0, "src")
+    from samebits.bootstrap.only import select
 
     renamed: dict[str, str] = {}  # a file's SHA-256 in the template, and as it is here
     for path in Path().rglob("*"):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from only import is_marked, select
+from samebits.bootstrap.only import is_marked, select
 
 EVERY = "".join(
     f"{mark}  # only: {mark}\n"
