@@ -17,6 +17,7 @@ PYTHON ?=
 # An executable for conda-lock to solve with; without it conda-lock finds its own.
 CONDA ?=
 
+CREATE_ENV := src/samebits/bootstrap/create-env
 READY := .venv/.ready
 READY_DEV := .venv/.ready-dev
 LOCKS := requirements.lock locks/requirements-dev.lock pyproject.toml determinism.env environment.yml
@@ -30,15 +31,15 @@ help:  ## list the targets
 # ---------------------------------------------------------------- the environment
 .PHONY: env
 env:  ## install the locked environment into .venv, or bring .venv back to it (PYTHON=/usr/bin/python3.11)
-	@tools/create-env $(PYTHON)
+	@$(CREATE_ENV) $(PYTHON)
 	@echo ".venv is what the locks say"
 
 .PHONY: asked
-$(READY): $(LOCKS) tools/create-env $(ASKED)
-	@tools/create-env $(PYTHON)
+$(READY): $(LOCKS) $(CREATE_ENV) $(ASKED)
+	@$(CREATE_ENV) $(PYTHON)
 
-$(READY_DEV): $(LOCKS) tools/create-env $(ASKED)
-	@tools/create-env --dev $(PYTHON)
+$(READY_DEV): $(LOCKS) $(CREATE_ENV) $(ASKED)
+	@$(CREATE_ENV) --dev $(PYTHON)
 
 .PHONY: lock
 lock: $(READY_DEV)  ## solve environment.yml again and write the locks

@@ -12,7 +12,7 @@ whenever it sees it, it gets a copy of environment.yml without. A lock keeps the
 the request allows (`--upgrade` moves them), and says in its header which request it answers. Works on the
 current folder; nothing is written unless every solver has answered.
 
-The template also makes projects of one framework. Where environment.yml has marks (tools/only.py), the PyPI
+The template also makes projects of one framework. Where environment.yml has marks (only.py), the PyPI
 locks answer for each kind of project: a row says which have it, and every kind has its request in the header.
 """
 
@@ -40,11 +40,12 @@ from packaging.tags import Tag, compatible_tags, cpython_tags
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
 from samebits._files import write_whole
+from samebits.bootstrap import only
+from samebits.bootstrap.locks_whole import END
+from samebits.bootstrap.only import MARKS, PROJECTS, is_marked, select
 from samebits.errors import CheckFailed, UsageError
 from samebits.process.program import run_command
 from differences import Change, changes, table
-from locks_whole import END
-from only import MARKS, PROJECTS, is_marked, select
 
 ENVIRONMENT, PROJECT = Path("environment.yml"), Path("pyproject.toml")
 CONDA_LOCK = Path("conda-lock.yml")
@@ -236,7 +237,7 @@ class Uv:
             self.words += ["tool", "run", "--from", f"uv=={version}", "uv"]
         kept = {k: v for k, v in os.environ.items() if k.startswith(UV_VARIABLES) or not k.startswith("UV_")}
         self.environment = {**kept, "UV_PYTHON_DOWNLOADS": "never"}
-        if index := run([str(Path(__file__).with_name("pip-index"))], "tools/pip-index failed").strip():
+        if index := run([str(Path(only.__file__).with_name("pip-index"))], "pip-index failed").strip():
             self.environment["UV_DEFAULT_INDEX"] = index
 
     def __call__(self, *arguments: str, failing: str) -> str:

@@ -29,9 +29,9 @@ from packageurl import PackageURL
 
 from samebits import __version__
 from samebits._files import write_whole
+from samebits.bootstrap.only import select
 from samebits.errors import CheckFailed, UsageError
 from samebits.process.program import run_command
-from only import select
 
 SBOM = Path("sbom.cdx.json")
 PIP, CONDA, DOCKERFILE, PROJECT = map(

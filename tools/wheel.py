@@ -20,7 +20,10 @@ from samebits.errors import UsageError
 from samebits.process.program import run_command
 
 ROOT = Path(__file__).parents[1]
-SOURCES = ("pyproject.toml", "setup.py", "README.md", "LICENSE", "determinism.env", "docs/rules", "src")
+SOURCES = (
+    *("pyproject.toml", "setup.py", "README.md", "LICENSE"),
+    *("determinism.env", "docs/rules", "locks/requirements-dev.lock", "src"),
+)
 BUILD = "import sys; from setuptools import build_meta; build_meta.build_wheel(sys.argv[1])"
 
 

@@ -18,7 +18,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from only import is_marked, select
+from samebits.bootstrap.only import is_marked, select
 
 ROOT = Path(__file__).parents[2]
 TOOL = ROOT / "tools/lock.py"

@@ -12,11 +12,12 @@ from packaging.utils import canonicalize_name
 
 from samebits._printable import some
 from samebits._report import OUTCOMES, Finding, print_findings, print_json
+from samebits.bootstrap.rows import pins
 from samebits.doctor import traps
 from samebits.errors import CheckFailed
 from samebits.installed import locked, packages
 from samebits.installed.attest import in_short
-from samebits.installed.locked import LOCK, ROW
+from samebits.installed.locked import LOCK
 from samebits.process import check, shared_memory, started
 from samebits.process.command_line import hint
 from samebits.process.variables import PROFILES, Row, find_root, read, read_switches
@@ -55,7 +56,7 @@ def _packages(lock: Path) -> list[Finding]:
         return _without_lock(lock.parent)
     fix = "run `make env`" if reference else f"install it as {LOCK} has it"
     try:
-        rows = dict(ROW.findall(lock.read_text(encoding="utf-8")))
+        rows = pins(lock.read_text(encoding="utf-8"))
         unlike = locked.unlike(lock)
     except OSError as error:
         return [Finding(LOCK, "fail", f"{lock}: {error.strerror}", "restore it from git")]
@@ -83,9 +84,9 @@ def _without_lock(project: Path) -> list[Finding]:
 def _unlocked(root: Path, rows: Mapping[str, str]) -> list[Finding]:
     """Packages that no lock has: harmless perhaps, but they can be imported in place of others."""
     development = root / "locks/requirements-dev.lock"
-    known = {canonicalize_name(name) for name in rows}
+    known = set(rows)
     if development.is_file():
-        known |= {canonicalize_name(name) for name, _ in ROW.findall(development.read_text(encoding="utf-8"))}
+        known |= pins(development.read_text(encoding="utf-8")).keys()
     folders = Path(sysconfig.get_path("purelib")).glob("*.dist-info")
     there = {canonicalize_name(folder.name.partition("-")[0]): folder for folder in folders}
     strange = sorted(name for name in there.keys() - known if not _is_project(there[name], root))

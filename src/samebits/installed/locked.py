@@ -5,17 +5,12 @@ import re
 import sys
 from pathlib import Path
 
+from samebits.bootstrap.rows import pins, plain
 from samebits.errors import UsageError
 from samebits.process.variables import find_root
 
 LOCK = "requirements.lock"
-ROW = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", re.MULTILINE)
 METADATA = re.compile(r"(.+?)-(\d[^-]*)\.(?:dist-info|egg-info)")
-
-
-def plain(name: str) -> str:
-    """A package's name as all spellings of it are compared: `Ruamel.yaml` is `ruamel-yaml`."""
-    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def installed() -> dict[str, str]:
@@ -38,8 +33,8 @@ def unlike(lock: Path) -> list[tuple[str, str, str]]:
         OSError: the lock cannot be read.
     """
     here = installed()
-    rows = ((plain(name), version) for name, version in ROW.findall(lock.read_text(encoding="utf-8")))
-    pairs = ((name, here.get(name, ""), version) for name, version in rows)
+    rows = pins(lock.read_text(encoding="utf-8"))
+    pairs = ((name, here.get(name, ""), version) for name, version in rows.items())
     return [(name, now, version) for name, now, version in pairs if not _same(now, version)]
 
 

@@ -1,8 +1,8 @@
 """Say what is wrong with the locks before they are installed: one is damaged, or older than environment.yml.
 
-    python3.11 -SB tools/locks_whole.py
+    PYTHONPATH=src python3.11 -PSB -m samebits.bootstrap.locks_whole
 
-tools/create-env asks before there is an environment, so this needs the standard library alone. A damaged lock
+create-env asks before there is an environment, so this needs the standard library alone. A damaged lock
 ends it with status 1; that `make lock` is due is one line and no more. Works on the current folder.
 """
 
@@ -12,9 +12,11 @@ import re
 import sys
 from pathlib import Path
 
-from only import select
+from samebits.bootstrap.only import select
 
 ROW = re.compile(r"([A-Za-z0-9._-]+)==([^\s;]+) --hash=sha256:[0-9a-f]{64}(?:\s+# only: .*)?")
+WHEEL = re.compile(r"(\./\S+\.whl) --hash=sha256:([0-9a-f]{64})(?:\s+# only: .*)?")  # a file of the project
+INDEX = re.compile(r"--extra-index-url \S+")
 PIP, DEV = Path("requirements.lock"), Path("locks/requirements-dev.lock")
 CONDA = Path("conda-lock.yml")
 ENVIRONMENT = Path("environment.yml")
@@ -33,12 +35,29 @@ def damage(lock: Path) -> str:
         return f"{lock} cannot be read ({why}): {restore}"
     rows = [(n, line) for n, line in enumerate(text.splitlines(), 1) if line and not line.startswith("#")]
     for number, line in rows:
-        if not ROW.fullmatch(line):
+        if not any(kind.fullmatch(line) for kind in (ROW, WHEEL, INDEX)):
             expected = "NAME==VERSION --hash=sha256:…"
             return f"{lock} is damaged, line {number} is '{line[:60]}', not {expected}: {restore}"
     if not text.endswith(f"{END}\n"):
         return f"{lock} is damaged, it was cut: its last line is not '{END}': {restore}"
-    return "" if rows else f"{lock} is damaged, it has no packages: {restore}"
+    if not rows:
+        return f"{lock} is damaged, it has no packages: {restore}"
+    wheels = filter(None, (WHEEL.fullmatch(line) for _, line in rows))
+    return next(filter(None, (other(Path(match[1]), match[2], lock) for match in wheels)), "")
+
+
+def other(wheel: Path, sha256: str, lock: Path) -> str:
+    """What is wrong with a wheel in the project's own folder; empty when it is the one that was locked."""
+    try:
+        found = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    except OSError as error:
+        return f"{wheel}, which {lock} names, cannot be read ({error.strerror}): {RESTORE.format(lock=wheel)}"
+    if found == sha256:
+        return ""
+    return (
+        f"{wheel} has sha256 {found[:12]}…, {lock} has {sha256[:12]}…: {RESTORE.format(lock=wheel)}, "
+        "or lock the one that is there (`make lock`)"
+    )
 
 
 def asked(text: str) -> dict[str, list[str]] | None:
@@ -100,7 +119,7 @@ def stale() -> list[Path]:
 
 
 def main() -> int:
-    for lock in (PIP, DEV):
+    for lock in (PIP, *([DEV] if DEV.parent.is_dir() else [])):
         if line := damage(lock):
             print(f"samebits: {line}", file=sys.stderr)
             return 1

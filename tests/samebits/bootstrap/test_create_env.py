@@ -1,9 +1,8 @@
-"""tools/create-env makes an environment that counts as ready only when it is complete.
+"""create-env makes an environment that counts as ready only when it is complete.
 
 The project here has locks of two small wheels, so that each test takes seconds.
 """
 
-import importlib.util
 import os
 import re
 import shutil
@@ -14,11 +13,13 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.conftest import copy_entrypoint
+from tests.conftest import ROOT, copy_entrypoint
 
+from samebits.bootstrap import locks_whole
 from samebits.installed.venv import find
 
-ROOT = Path(__file__).parents[2]
+BOOTSTRAP = ROOT / "src/samebits/bootstrap"
+CREATE_ENV = BOOTSTRAP / "create-env"
 INTERPRETER: str = sys._base_executable  # type: ignore[attr-defined]
 BASE = f"/usr/bin:/bin:{Path(INTERPRETER).parent}"  # no environment of ours
 
@@ -29,10 +30,7 @@ WITHOUT_VENV = 'case "$*" in *ensurepip*) exit 1 ;; *_base_exec*) echo "$0" ;; *
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """A project with setuptools in requirements.lock, one package for development, and uv already there."""
-    (tmp_path / "tools").mkdir()
     (tmp_path / "src/small").mkdir(parents=True)
-    for name in ("create-env", "pip-index", "locks_whole.py", "only.py"):
-        shutil.copy(ROOT / "tools" / name, tmp_path / "tools")
     copy_entrypoint(tmp_path)
     base, tools = ((ROOT / name).read_text() for name in ("requirements.lock", "locks/requirements-dev.lock"))
     write_lock(tmp_path / "requirements.lock", base, "setuptools")
@@ -54,10 +52,10 @@ def write_lock(file: Path, text: str, *packages: str) -> None:
 
 
 def create(project: Path, *arguments: str, ready: bool = True, **variables: str) -> str:
-    """Run tools/create-env as a newcomer's shell would; what it says on stderr."""
+    """Run create-env as a newcomer's shell would; what it says on stderr."""
     environment = {**os.environ, "PATH": BASE, "PYTHON": "", **variables}
     result = subprocess.run(
-        [str(project / "tools/create-env"), *arguments], env=environment, capture_output=True, text=True
+        [CREATE_ENV, *arguments], cwd=project, env=environment, capture_output=True, text=True
     )
     if (
         ready
@@ -209,15 +207,17 @@ def test_another_interpreter_is_said_and_taken(project: Path) -> None:
 def test_make_env_always_looks() -> None:
     """make compares times only; and another PYTHON than the environment's is never passed over."""
     planned = subprocess.check_output(["make", "-n", "env"], cwd=ROOT, text=True)
-    assert "tools/create-env" in planned
+    assert "bootstrap/create-env" in planned
     planned = subprocess.check_output(["make", "-n", "train", "PYTHON=/usr/bin/x"], cwd=ROOT, text=True)
-    assert "tools/create-env /usr/bin/x" in planned
+    assert "bootstrap/create-env /usr/bin/x" in planned
 
 
 def test_two_at_once_make_one_environment(project: Path) -> None:
     environment = {**os.environ, "PATH": BASE, "PYTHON": ""}
-    command = [str(project / "tools/create-env")]
-    both = [subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    both = [
+        subprocess.Popen(CREATE_ENV, cwd=project, env=environment, stderr=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
     said = [one.communicate(timeout=300)[1] for one in both]
     assert [one.returncode for one in both] == [0, 0], said
     assert sorted(text.count("setuptools==") for text in said) == [0, 1]
@@ -286,16 +286,14 @@ dependencies:
 
 def test_what_was_asked_for_since_the_locks_is_said(project: Path) -> None:
     """By what environment.yml says: not by its time, its comments or its order."""
-    spec = importlib.util.spec_from_file_location("locks_whole", ROOT / "tools/locks_whole.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
     file, lock = project / "environment.yml", project / "requirements.lock"
     file.write_text(REQUEST)
-    digests = module.requests(module.asked(REQUEST))
-    lock.write_text(f"# request: sha256:{digests[module.PIP]}\n{lock.read_text()}")
-    (project / "conda-lock.yml").write_text(f"# request: sha256:{digests[module.CONDA]}\n")
+    lists = locks_whole.asked(REQUEST)
+    assert lists
+    digests = locks_whole.requests(lists)
+    assert digests
+    lock.write_text(f"# request: sha256:{digests[locks_whole.PIP]}\n{lock.read_text()}")
+    (project / "conda-lock.yml").write_text(f"# request: sha256:{digests[locks_whole.CONDA]}\n")
     assert "newer" not in create(project)
     file.write_text(REQUEST.replace("# why", "# because"))
     assert create(project) == ""
@@ -316,11 +314,16 @@ def test_what_was_asked_for_since_the_locks_is_said(project: Path) -> None:
 def test_the_request_is_read_as_make_lock_reads_it() -> None:
     """In this very project, with the standard library alone."""
     done = subprocess.run(
-        [INTERPRETER, "-SB", "tools/locks_whole.py"], cwd=ROOT, capture_output=True, text=True
+        [INTERPRETER, "-PSB", "-m", "samebits.bootstrap.locks_whole"],
+        cwd=ROOT,
+        env={"PYTHONPATH": "src"},
+        capture_output=True,
+        text=True,
     )
     assert (done.returncode, done.stderr) == (0, "")
     code = (
-        "import lock, locks_whole; from pathlib import Path; text = Path('environment.yml').read_text()\n"
+        "import lock; from samebits.bootstrap import locks_whole; from pathlib import Path\n"
+        "text = Path('environment.yml').read_text()\n"
         "mine = locks_whole.requests(locks_whole.asked(text)); theirs = lock.read_requests()[0]\n"
         "print(all(mine[name] == theirs.digest(name) for name in mine), len(mine))"
     )
@@ -354,7 +357,8 @@ def test_an_interruption_is_one_line_and_leaves_nothing_half_made(project: Path,
         (stub / "python3.11").chmod(0o755)
     environment = {**os.environ, "PATH": f"{stub}:{BASE}", "PYTHON": ""}
     with subprocess.Popen(
-        [project / "tools/create-env"],
+        CREATE_ENV,
+        cwd=project,
         env=environment,
         stderr=subprocess.PIPE,
         text=True,
@@ -441,8 +445,8 @@ def test_what_is_missing_is_one_clear_line(
 def test_the_index_of_pip_is_used(
     tmp_path: Path, settings: str, variables: dict[str, str], index: str
 ) -> None:
-    """uv reads no pip.conf; tools/pip-index does."""
+    """uv reads no pip.conf; pip-index does."""
     (tmp_path / "pip.conf").write_text(settings)
     ours = {name: value for name, value in os.environ.items() if not name.startswith(("PIP_", "UV_"))}
     environment = {**ours, "PIP_CONFIG_FILE": str(tmp_path / "pip.conf"), "HOME": str(tmp_path), **variables}
-    assert subprocess.check_output([ROOT / "tools/pip-index"], env=environment, text=True).strip() == index
+    assert subprocess.check_output(BOOTSTRAP / "pip-index", env=environment, text=True).strip() == index
