@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 from tests.conftest import ROOT, Started, copy_repository
+from tests.image.conftest import base, docker
 
 from release import put_wheel
 
+__all__ = ["base", "docker"]  # fixtures, used here too
 Generate = Callable[..., Started]
 
 
