@@ -146,7 +146,8 @@ def test_its_own_tests_can_fail(yours: Path) -> None:
     wrong = text
     for old, new in {
         "loss.backward()": "(-loss).backward()",
-        "run.finish(model)": "model.layers[0].bias.data += __import__('time').time() % 1\n        run.finish(model)",
+        "run.finish(model)": "model.layers[0].bias.data += os.getpid() % 1000; run.finish(model)",
+        "import numpy as np\n": "import os\n\nimport numpy as np\n",
         "load_wine(settings.data)": "[np.ones((64, 13), 'float32')] * 2",
     }.items():
         assert old in wrong
