@@ -146,6 +146,10 @@ bench: $(READY_DEV)  ## what samebits costs, as ratios measured side by side
 .PHONY: wheel
 wheel: $(READY_DEV)  ## build the library's wheel from the commit: the same bytes everywhere
 	@./entrypoint python tools/wheel.py
+
+.PHONY: release
+release: $(READY_DEV)  ## check the golden hashes, put the wheel into the template, commit (VERSION=0.2.0)
+	@./entrypoint python tools/release.py $(if $(VERSION),--version $(VERSION))
 # only: end
 
 # ---------------------------------------------------------------- the image

@@ -28,18 +28,23 @@ import wheel as wheels
 from template_files import FRAMEWORKS, KINDS, TEMPLATE
 
 ROOT = Path(__file__).parents[1]
+ROOTS = ("requirements.lock", "locks/requirements-dev.lock")  # whose versions the template's locks have
 NAMED = Path("locks/template.txt")  # names the commit of the template's wheel
 ABOUT = (
     "# The wheel in the template is what tools/wheel.py builds of this commit. Written by `make release`.\n"
 )
-ROW = re.compile(r"^\./vendor/samebits-.*\n", re.MULTILINE)
+ROW = re.compile(r"^\./vendor/samebits-.*\n", re.MULTILINE)  # of a lock
+ASKED = re.compile(r"(?<=- \./vendor/)samebits-\S+\.whl")  # in environment.yml
 VERSION = re.compile(r'^__version__ = "(.*)"$', re.MULTILINE)
 PLACES = {  # where else the version stands
     "CITATION.cff": (re.compile(r"^version: .*$", re.MULTILINE), "version: {}"),
     "src/samebits/__init__.py": (VERSION, '__version__ = "{}"'),
 }
 HEADING = re.compile(r"^## \[(?P<version>[\w.]+)\] - (?P<date>.*)$", re.MULTILINE)
-EXPECTED = re.compile(r"matches the golden hash|.*, as expected: ")  # another kind of CPU is no fault
+EXPECTED = {  # in the profile `run` another kind of CPU is no fault
+    "portable": re.compile("matches the golden hash"),
+    "run": re.compile("matches the golden hash|.*, as expected: that one was made on "),
+}
 
 
 # ---------------------------------------------------------------- the wheel in the template
@@ -51,7 +56,7 @@ def locks(root: Path) -> list[Path]:
 
 
 def put_wheel(root: Path, wheel: Path) -> None:
-    """Put a wheel into the template in place of the one that is there, and its name and hash into the locks.
+    """Put a wheel into the template in place of the one that is there; environment.yml and the locks name it.
 
     Args:
         root: a repository with a template in it.
@@ -62,6 +67,8 @@ def put_wheel(root: Path, wheel: Path) -> None:
     for former in vendor.glob("*.whl"):
         former.unlink()
     shutil.copy(wheel, vendor)
+    environment = root / TEMPLATE / "environment.yml"
+    write_whole(environment, ASKED.sub(wheel.name, environment.read_text(encoding="utf-8")))
     row = f"./vendor/{wheel.name} --hash=sha256:{sha256_file(wheel)}\n"
     for lock in locks(root):
         text = ROW.sub("", lock.read_text(encoding="utf-8"))
@@ -109,24 +116,58 @@ def check_golden() -> None:
     """
     with tempfile.TemporaryDirectory(prefix="samebits-release-") as folder:
         for framework in FRAMEWORKS:
-            for profile in ("portable", "run"):
+            for profile, expected in EXPECTED.items():
                 run = Path(folder, f"{framework}-{profile}")
-                words = [ROOT / "entrypoint", "train", "--run", run]
-                variables = {"FRAMEWORK": framework, "PROFILE": profile}
-                done = subprocess.run(
-                    words, env={**os.environ, **variables}, stdout=subprocess.PIPE, text=True
-                )
-                manifest = json.loads((run / "manifest.json").read_text()) if done.returncode == 0 else {}
-                said = str(manifest.get("golden", "the training failed")).splitlines()[0]
+                of_run = {"FRAMEWORK": framework, "PROFILE": profile, "PYTHONPATH": str(ROOT / "src")}
+                variables = {**os.environ, **of_run}
+                words = [str(ROOT / "entrypoint"), "train", "--run", str(run)]
+                done = subprocess.run(words, env=variables, capture_output=True, text=True)
+                if done.returncode:
+                    said = f"the training failed: {(done.stderr.strip() or 'no message').splitlines()[-1]}"
+                else:
+                    said = json.loads((run / "manifest.json").read_text())["golden"].splitlines()[0]
                 click.echo(f"{framework}, PROFILE={profile}: {said}")
-                if not EXPECTED.match(said):
+                if not expected.match(said):
                     raise CheckFailed(
                         "a release has the golden hashes: fix what moved them, or `make golden`"
                     )
 
 
 def make_locks() -> None:
-    """Make those of the template's locks that do not answer what its environment.yml asks for."""
+    """Make the template's locks, each in a project of its kind, with the versions that the root's locks have.
+
+    Raises:
+        CheckFailed: a project cannot be made or locked, for example where no package index answers.
+    """
+    text = "".join((ROOT / name).read_text(encoding="utf-8") for name in ROOTS)
+    rows = "".join(f"{row}\n" for row in re.findall(r"^[\w.-]+==\S+ --hash=\S+", text, re.MULTILINE))
+    with tempfile.TemporaryDirectory(prefix="samebits-release-") as name:
+        folder = Path(name)
+        for kind, lock in zip(KINDS, locks(ROOT), strict=True):
+            answers = [f"project_name={kind}-lock", "package_name=alpha", f"framework={kind}"]
+            options = ["--no-input", "--default-config", f"--output-dir={folder}"]
+            call("cookiecutter", *options, str(ROOT), *answers, at=folder, HOME=name)
+            project = folder / f"{kind}-lock"
+            (project / "requirements.lock").write_text(rows, encoding="utf-8")
+            call("samebits", "lock", at=project, SAMEBITS_ROOT=str(project))
+            content = (project / "requirements.lock").read_bytes()
+            click.echo(f"{kind}: {'unchanged' if lock.read_bytes() == content else 'another'} lock")
+            write_whole(lock, content)
+
+
+def call(program: str, *words: str, at: Path, **variables: str) -> None:
+    """Run a command of this environment in a folder; one line when it fails."""
+    done = subprocess.run(
+        [Path(sys.executable).with_name(program), *words],
+        cwd=at,
+        env={**os.environ, **variables},
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode:
+        said = (done.stderr.strip() or done.stdout.strip()).splitlines()
+        last = said[-1].removeprefix("samebits: ") if said else "no message"
+        raise CheckFailed(f"{program} {words[0]} failed: {last}")
 
 
 def git(*words: str) -> str:
@@ -146,23 +187,44 @@ def commit(message: str, *paths: str) -> None:
 
 
 def release(version: str) -> None:
-    """All of it, for the version that is given, or for the one that is there."""
+    """All of it, for the version that is given, or for the one that is there.
+
+    Raises:
+        UsageError: files are changed, or the changelog has no section for the version.
+        CheckFailed: a step failed; then no file is changed.
+    """
     if changed := git("status", "--porcelain"):
-        raise UsageError(
-            f"{len(changed.splitlines())} files are changed (git status): a release is of a commit"
-        )
-    if version:
-        set_version(version)
-    found = VERSION.search((ROOT / "src/samebits/__init__.py").read_text(encoding="utf-8"))
-    now = found[1] if found else ""
-    template_files.write(ROOT)
-    make_locks()
-    check_golden()
-    commit(f"Version {now}: the files that have it, and the template's copies", ".")
-    with tempfile.TemporaryDirectory(prefix="samebits-release-") as folder:
-        put_wheel(ROOT, wheels.build(Path(folder)))
-    write_whole(ROOT / NAMED, f"{ABOUT}{git('rev-parse', 'HEAD')}\n")
-    commit(f"The template has samebits {now}", TEMPLATE, str(NAMED))
+        count = len(changed.splitlines())
+        raise UsageError(f"{count} files are changed (git status): commit them, a release is of a commit")
+    try:
+        if version:
+            set_version(version)
+        template_files.write(ROOT)
+        check_golden()
+        found = VERSION.search((ROOT / "src/samebits/__init__.py").read_text(encoding="utf-8"))
+        now = f"samebits {found[1] if found else ''}"
+        commit(f"{now}: the version, and what the template has of the root", ".")
+        source = source_commit()
+        with tempfile.TemporaryDirectory(prefix="samebits-release-") as folder:
+            put_wheel(ROOT, wheels.build(Path(folder), source))
+        make_locks()
+        write_whole(ROOT / NAMED, f"{ABOUT}{source}\n")
+        commit(f"{now}: the template has its wheel, and locks with it", TEMPLATE, str(NAMED))
+    except BaseException:  # what was changed until then goes: there was nothing else
+        git("reset", "--quiet", "--hard")
+        git("clean", "--quiet", "--force", "-d", "--", TEMPLATE, str(NAMED))
+        raise
+    click.echo(f"{now} is released: `git push` is yours to do, and a tag")
+
+
+def source_commit() -> str:
+    """The commit to build the wheel of: the one that is named, as long as its files are today's."""
+    if (ROOT / NAMED).exists():
+        named = named_commit()
+        command = ["git", "-C", str(ROOT), "diff", "--quiet", named, "HEAD", "--", *wheels.SOURCES]
+        if subprocess.run(command, capture_output=True).returncode == 0:
+            return named
+    return git("rev-parse", "HEAD")
 
 
 @click.command()

@@ -58,16 +58,16 @@ def _environment(root: Path) -> str:
     (pip,) = (part["pip"] for part in asked if isinstance(part, dict))
     conda = [part for part in asked if isinstance(part, str)]
     versions = dict(re.split("==?", pin, maxsplit=1) for pin in (*conda, *pip))
-    groups = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["dependency-groups"]
-    versions |= {
-        name: pin.partition("==")[2] for pin in groups["dev"] for name in TOOLS if pin.startswith(f"{name}==")
-    }
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
+    tools = (pin.split("==") for pin in project["dependency-groups"]["dev"])
+    versions |= {name: version for name, version in tools if name in TOOLS}
     text = (root / TEMPLATE / "environment.yml").read_text(encoding="utf-8")
-    names = [match["name"] for match in PIN.finditer(text)]
-    if sorted(names) != sorted(versions):
-        odd = ", ".join(sorted(set(names) ^ set(versions)))
+    names = {match["name"] for match in PIN.finditer(text)}
+    # What samebits declares comes with its wheel.
+    declared = {re.split(r"[^\w.-]", need)[0] for need in project["project"]["dependencies"]}
+    if odd := sorted((names - set(versions)) | (set(versions) - names - declared)):
         raise UsageError(
-            f"environment.yml of the root and of the template must name the same packages: {odd}"
+            f"environment.yml of the root and of the template must name the same packages: {', '.join(odd)}"
         )
     return PIN.sub(lambda m: f"{m['before']}{m['name']}{m['equals']}{versions[m['name']]}", text)
 
@@ -105,7 +105,8 @@ def command(write_: bool) -> None:
         click.echo(path.relative_to(ROOT))
     if found and not write_:
         raise CheckFailed(
-            f"{len(found)} files of the template are older than the root's: `tools/template_files.py --write`"
+            f"{len(found)} files of the template are not what the root has: "
+            "`./entrypoint python tools/template_files.py --write`"
         )
 
 
