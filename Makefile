@@ -41,17 +41,21 @@ $(READY): $(LOCKS) $(CREATE_ENV) $(ASKED)
 $(READY_DEV): $(LOCKS) $(CREATE_ENV) $(ASKED)
 	@$(CREATE_ENV) --dev $(PYTHON)
 
+.PHONY: add
+add: $(READY_DEV)  ## add the newest version that fits, with its lock, to the environment (PACKAGE="pandas rich==15.0.0")
+	@./entrypoint samebits add $(PACKAGE) $(ARGS)
+
 .PHONY: lock
-lock: $(READY_DEV)  ## solve environment.yml again and write the locks
-	@./entrypoint python tools/lock.py $(if $(CONDA),--conda $(CONDA)) $(ARGS)
+lock: $(READY_DEV)  ## solve environment.yml again and write the locks (INDEX=ADDRESS of other builds)
+	@./entrypoint samebits lock $(if $(CONDA),--conda $(CONDA)) $(if $(INDEX),--index $(INDEX)) $(ARGS)
 
 .PHONY: lock-diff
 lock-diff: $(READY_DEV)  ## what `make lock` would change, and nothing written (ARGS=--upgrade, ARGS=--json)
-	@./entrypoint python tools/lock.py --dry-run $(if $(CONDA),--conda $(CONDA)) $(ARGS)
+	@./entrypoint samebits lock --dry-run $(if $(CONDA),--conda $(CONDA)) $(if $(INDEX),--index $(INDEX)) $(ARGS)
 
 .PHONY: lock-check
 lock-check: $(READY_DEV)  ## fail when environment.yml has changed since the locks were written
-	@./entrypoint python tools/lock.py --check
+	@./entrypoint samebits lock --check
 
 .PHONY: sbom
 sbom: $(READY_DEV)  ## write sbom.cdx.json, the bill of materials of a release, out of the locks

@@ -12,7 +12,7 @@ from setuptools.command.build_py import build_py
 class BuildWithRoot(build_py):
     """Puts determinism.env and the rules' pages beside the modules: see `variables.package_file`.
 
-    And uv's row of the locks: a project that has the wheel makes its environment with that uv.
+    And what makes a project's environment and its locks: uv's row, and conda-lock with all that it needs.
     """
 
     def run(self) -> None:
@@ -21,7 +21,8 @@ class BuildWithRoot(build_py):
             rows = Path("locks/requirements-dev.lock").read_text(encoding="utf-8").splitlines(keepends=True)
             (row,) = (row for row in rows if row.startswith("uv=="))
             Path(self.build_lib, "samebits/bootstrap/uv.lock").write_text(row, encoding="utf-8")
-            for source in ("determinism.env", *map(str, sorted(Path("docs/rules").glob("*.md")))):
+            own = "locks/requirements-conda-lock.lock"
+            for source in ("determinism.env", own, *map(str, sorted(Path("docs/rules").glob("*.md")))):
                 target = Path(self.build_lib, "samebits", source)
                 self.mkpath(str(target.parent))
                 self.copy_file(source, str(target))

@@ -55,8 +55,8 @@ ELSEWHERE = {
     "make update-base": "tests/image/test_update_base.py runs it",
     "make docker-train": "tests/image/test_image.py runs it",
     "make docker-smoke": "tests/image/test_image.py runs it",
-    "make env": "tests/tools/test_create_env.py runs what it calls",
-    "make lock": "tests/tools/test_lock.py runs what it calls, where the package index is reachable",
+    "make env": "tests/samebits/bootstrap/test_create_env.py runs what it calls",
+    "make lock": "tests/samebits/lock/test_command.py runs what it calls, where a package index answers",
 }
 
 

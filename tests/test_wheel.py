@@ -57,6 +57,7 @@ def test_what_is_in_it(wheel: Path) -> None:
     assert {name for name in names if name.endswith(".py")} == modules
     pages = {f"samebits/docs/rules/{path.name}" for path in (ROOT / "docs/rules").glob("*.md")}
     data = {"samebits/determinism.env", "samebits/entrypoint", "samebits/py.typed"}
+    data |= {"samebits/locks/requirements-conda-lock.lock"}
     data |= {f"samebits/bootstrap/{name}" for name in ("create-env", "pip-index", "uv.lock")}
     data |= {"samebits/proof/portable/recorded.json", *pages}
     data |= {f"samebits/project/files/{name}" for name in ("Dockerfile", "dockerignore", "entrypoint")}

@@ -22,7 +22,7 @@ from samebits.process.program import run_command
 ROOT = Path(__file__).parents[1]
 SOURCES = (
     *("pyproject.toml", "setup.py", "README.md", "LICENSE"),
-    *("determinism.env", "docs/rules", "locks/requirements-dev.lock", "src"),
+    *("determinism.env", "docs/rules", "locks", "src"),
 )
 BUILD = "import sys; from setuptools import build_meta; build_meta.build_wheel(sys.argv[1])"
 

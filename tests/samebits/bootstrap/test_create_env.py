@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 from tests.conftest import ROOT, copy_entrypoint
 
-from samebits.bootstrap import locks_whole
+from samebits.bootstrap import environment_yml, request
 from samebits.installed.venv import find
+from samebits.lock.request import read_requests
 
 BOOTSTRAP = ROOT / "src/samebits/bootstrap"
 CREATE_ENV = BOOTSTRAP / "create-env"
@@ -159,6 +160,28 @@ def test_an_interrupted_environment_is_made_anew(project: Path) -> None:
     assert has(project, "setuptools")
 
 
+def test_what_cannot_be_fetched_leaves_what_was_ready(project: Path) -> None:
+    """No index answers: .venv is what it was, and is not made anew."""
+    create(project)
+    lock = project / "requirements.lock"
+    before, marker = lock.read_text(), project / ".venv/untouched"
+    marker.touch()
+    lock.write_text(f"no-such-package-of-samebits==1 --hash=sha256:{'0' * 64}\n{before}")
+    nowhere = {"UV_DEFAULT_INDEX": "http://127.0.0.1:9/simple", "UV_HTTP_RETRIES": "0"}
+    command = subprocess.run(
+        CREATE_ENV,
+        cwd=project,
+        env={**os.environ, "PATH": BASE, "PYTHON": "", **nowhere},
+        capture_output=True,
+    )
+    assert command.returncode == 1
+    assert has(project, "setuptools")
+    lock.write_text(before)
+    assert create(project) == ""
+    assert marker.exists()
+    assert not (project / ".venv/.before").exists()
+
+
 def test_a_moved_project_gets_its_environment_anew(
     project: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -288,18 +311,17 @@ def test_what_was_asked_for_since_the_locks_is_said(project: Path) -> None:
     """By what environment.yml says: not by its time, its comments or its order."""
     file, lock = project / "environment.yml", project / "requirements.lock"
     file.write_text(REQUEST)
-    lists = locks_whole.asked(REQUEST)
-    assert lists
-    digests = locks_whole.requests(lists)
-    assert digests
-    lock.write_text(f"# request: sha256:{digests[locks_whole.PIP]}\n{lock.read_text()}")
-    (project / "conda-lock.yml").write_text(f"# request: sha256:{digests[locks_whole.CONDA]}\n")
+    wheels = request.digest(request.wheels(["setuptools==84.2.1"], "3.11"))
+    conda = request.digest(request.conda(environment_yml.read(REQUEST)))
+    lock.write_text(f"# request: sha256:{wheels}\n{lock.read_text()}")
+    (project / "conda-lock.yml").write_text(f"# request: sha256:{conda}\n")
     assert "newer" not in create(project)
     file.write_text(REQUEST.replace("# why", "# because"))
     assert create(project) == ""
     for old, new, which in (
         ("      # why\n", "      - einops==0.8.1\n", "requirements.lock:"),
         ("- setuptools==84.2.1", "- setuptools==84.2.0", "requirements.lock:"),
+        ("      # why\n", "      - einops\n", "requirements.lock:"),  # of no version: no lock answers that
         ("uv=0.12.5", "uv=0.12.4", "conda-lock.yml:"),
         ("python=3.11", "python=3.12", "conda-lock.yml and requirements.lock:"),
     ):
@@ -321,14 +343,9 @@ def test_the_request_is_read_as_make_lock_reads_it() -> None:
         text=True,
     )
     assert (done.returncode, done.stderr) == (0, "")
-    code = (
-        "import lock; from samebits.bootstrap import locks_whole; from pathlib import Path\n"
-        "text = Path('environment.yml').read_text()\n"
-        "mine = locks_whole.requests(locks_whole.asked(text)); theirs = lock.read_requests()[0]\n"
-        "print(all(mine[name] == theirs.digest(name) for name in mine), len(mine))"
-    )
-    python = [sys.executable, "-c", f"import sys; sys.path.insert(0, 'tools'); {code}"]
-    assert subprocess.check_output(python, cwd=ROOT, text=True) == "True 2\n"
+    (asked, *_) = read_requests((ROOT / "environment.yml").read_text())
+    lists = environment_yml.read((ROOT / "environment.yml").read_text())
+    assert sorted(map(str, map(request.normal, lists["pip"]))) == asked.pip
 
 
 # Interrupted

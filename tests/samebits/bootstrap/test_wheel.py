@@ -52,8 +52,8 @@ def bootstrap(project: Path, *arguments: str, **variables: str) -> Started:
     return done
 
 
-def start(project: Path, *words: str) -> Started:
-    environment = {"PATH": "/usr/bin:/bin", "HOME": str(project.parent)}
+def start(project: Path, *words: str, **variables: str) -> Started:
+    environment = {"PATH": "/usr/bin:/bin", "HOME": str(project.parent), **variables}
     return subprocess.run(
         ["./entrypoint", *words], cwd=project, env=environment, capture_output=True, text=True
     )
@@ -78,6 +78,35 @@ def test_the_wheel_makes_its_own_environment(project: Path) -> None:
     assert "TZ=UTC\n" in (project / ".venv/entrypoint.env").read_text()
     done = bootstrap(project)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_wheel_makes_its_locks_and_adds_a_package(project: Path, wheel: Path) -> None:
+    """With what it declares and nothing else: no development tool, no reader of YAML, no folder locks/."""
+    text = (ROOT / "environment.yml").read_text()
+    python, uv = re.findall(r"^  - (?:python|uv)=.*", text, re.MULTILINE)
+    head = f"channels:\n  - conda-forge\nplatforms:\n  - linux-64\ndependencies:\n{python}\n{uv}\n  - pip:\n"
+    pins = re.findall(r"^      - (?:click|numpy|rich|setuptools|threadpoolctl)==\S+", text, re.MULTILINE)
+    asked = "\n".join([f"      - ./vendor/{wheel.name}", *pins, ""])
+    (project / "environment.yml").write_text(head + asked)
+    shutil.copy(ROOT / "conda-lock.yml", project)
+    done = bootstrap(project)
+    assert done.returncode == 0, done.stderr
+    assert "environment.yml is newer than requirements.lock: run `make lock`" in done.stderr
+    before = (project / "requirements.lock").read_text().splitlines()
+    network = {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "SSL_", "UV_"))}
+    done = start(project, "samebits", "lock", **network)
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    after = (project / "requirements.lock").read_text().splitlines()
+    assert [row for row in after if not row.startswith("#")] == before[:-1]
+    done = start(project, "samebits", "add", "iniconfig", **network)
+    assert done.returncode == 0, done.stderr
+    assert re.search(
+        r"^      - iniconfig==[\d.]+\n\Z", (project / "environment.yml").read_text(), re.MULTILINE
+    )
+    assert start(project, "python", "-c", "import iniconfig").returncode == 0
+    done = start(project, "samebits", "lock", "--check")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (bootstrap(project).returncode, start(project, "samebits", "attest").returncode) == (0, 0)
 
 
 def test_a_folder_of_scripts_needs_no_package_of_its_own(project: Path) -> None:
