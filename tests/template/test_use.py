@@ -105,6 +105,23 @@ def test_doctor_finds_nothing_wrong(used: Path) -> None:
     succeed(make(used, "doctor"))
 
 
+def test_its_locks_are_what_make_lock_gives(used: Path) -> None:
+    assert "up to date" in succeed(make(used, "lock", "ARGS=--check"))
+    said = succeed(make(used, "lock"))
+    assert "requirements.lock: unchanged" in said
+    assert git(used, "status", "--porcelain") == ""
+
+
+def test_a_package_is_added_by_one_command(used: Path) -> None:
+    lock = (used / "requirements.lock").read_text()
+    succeed(make(used, "add", "PACKAGE=einops"))
+    assert "      - einops==" in (used / "environment.yml").read_text()
+    assert (used / ".venv/lib/python3.11/site-packages/einops").is_dir()
+    rows = {row for row in (used / "requirements.lock").read_text().splitlines() if not row.startswith("#")}
+    assert {row.partition("==")[0] for row in rows - set(lock.splitlines())} == {"einops"}
+    commit(used, "einops")
+
+
 # ---------------------------------------------------------------- make it yours
 
 

@@ -22,7 +22,7 @@ def is_shallow() -> bool:
 
 
 def test_the_templates_wheel_is_what_the_commit_that_it_names_builds(tmp_path: Path) -> None:
-    """Where this is red, the wheel changed, or the setuptools that builds it: `make release` makes it anew."""
+    """If not, the wheel changed, or the setuptools that builds it: `make release` makes it again."""
     if is_shallow():
         pytest.skip("a shallow clone has not the commit that the template's wheel was built from")
     built = wheels.build(tmp_path, named_commit())
