@@ -4,7 +4,7 @@
     make release VERSION=0.2.0     a new version
 
 The template holds the wheel of a commit, and the commit that puts it there comes after: the wheel has nothing
-in it that changes with the template, and locks/template.txt says of which commit it is. This makes one commit
+in it that changes with the template, and the template's choices/wheel.txt names its commit. This makes one commit
 or two and no tag, and sends nothing anywhere. A release that stopped is started again.
 """
 
@@ -29,7 +29,7 @@ from template_files import FRAMEWORKS, KINDS, TEMPLATE
 
 ROOT = Path(__file__).parents[1]
 ROOTS = ("requirements.lock", "locks/requirements-dev.lock")  # whose versions the template's locks have
-NAMED = Path("locks/template.txt")  # names the commit of the template's wheel
+NAMED = Path(TEMPLATE, "choices", "wheel.txt")  # names the commit of the template's wheel
 ABOUT = (
     "# The wheel in the template is what tools/wheel.py builds of this commit. Written by `make release`.\n"
 )
@@ -209,10 +209,10 @@ def release(version: str) -> None:
             put_wheel(ROOT, wheels.build(Path(folder), source))
         make_locks()
         write_whole(ROOT / NAMED, f"{ABOUT}{source}\n")
-        commit(f"{now}: the template has its wheel, and locks with it", TEMPLATE, str(NAMED))
+        commit(f"{now}: the template has its wheel, and locks with it", TEMPLATE)
     except BaseException:  # what was changed until then goes: there was nothing else
         git("reset", "--quiet", "--hard")
-        git("clean", "--quiet", "--force", "-d", "--", TEMPLATE, str(NAMED))
+        git("clean", "--quiet", "--force", "-d", "--", TEMPLATE)
         raise
     click.echo(f"{now} is released: `git push` is yours to do, and a tag")
 
