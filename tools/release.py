@@ -4,8 +4,8 @@
     make release VERSION=0.2.0     a new version
 
 The template holds the wheel of a commit, and the commit that puts it there comes after: the wheel has nothing
-in it that changes with the template, and the template's choices/wheel.txt names its commit. This makes one commit
-or two and no tag, and sends nothing anywhere. A release that stopped is started again.
+in it that changes with the template, and the template's choices/wheel.txt names its commit. This makes one
+commit or two and no tag, and sends nothing anywhere. A release that stopped is started again.
 """
 
 import datetime
