@@ -82,8 +82,7 @@ smoke: $(READY)  ## train twice, compare the bits (RUNS=10 JOBS=2 NET=hazards DE
 resume-proof: $(READY)  ## stop, kill and damage a training; the same command must end in the same bits (KILLS=25)
 	@./entrypoint samebits resume-proof ./entrypoint train --epochs 3 $(ARGS)
 
-TRAININGS += --train "starter.train_torch"  # only: torch
-TRAININGS += --train "starter.train_keras"  # only: keras
+TRAININGS = --train "starter.train_torch" --train "starter.train_keras"
 .PHONY: portable-proof
 portable-proof: $(READY)  ## twelve hundred operations and trainings on four emulated CPUs: one hash each (JOBS=2)
 	@./entrypoint samebits portable-proof $(TRAININGS) $(ARGS)
@@ -109,14 +108,13 @@ matrix: $(READY)  ## vary a training along all that must not matter, and what mu
 smoke-controls: $(READY)  ## show that smoke can fail: perturbations with the protection and without
 	@./entrypoint samebits smoke-controls $(ARGS)
 
-GOLDEN += runs/torch runs/torch-portable  # only: torch
-GOLDEN += runs/keras runs/keras-portable  # only: keras
+GOLDEN = runs/torch runs/torch-portable runs/keras runs/keras-portable
 .PHONY: golden
 golden: $(READY)  ## make the starters' hashes of today the golden ones
-	@PROFILE=run FRAMEWORK=torch ./entrypoint train  # only: torch
-	@PROFILE=portable FRAMEWORK=torch ./entrypoint train  # only: torch
-	@PROFILE=run FRAMEWORK=keras ./entrypoint train  # only: keras
-	@PROFILE=portable FRAMEWORK=keras ./entrypoint train  # only: keras
+	@PROFILE=run FRAMEWORK=torch ./entrypoint train
+	@PROFILE=portable FRAMEWORK=torch ./entrypoint train
+	@PROFILE=run FRAMEWORK=keras ./entrypoint train
+	@PROFILE=portable FRAMEWORK=keras ./entrypoint train
 	@./entrypoint samebits golden $(GOLDEN)
 
 .PHONY: attest
@@ -140,13 +138,10 @@ test: $(READY_DEV) lint lock-check  ## everything that this machine can run, in 
 proof: $(READY_DEV)  ## the whole, resumable; says what each part showed
 	@./entrypoint python tools/proof.py $(ARGS)
 
-# only: template
 .PHONY: bench
 bench: $(READY_DEV)  ## what samebits costs, as ratios measured side by side
 	@./entrypoint python tools/bench.py $(ARGS)
-# only: end
 
-# only: template
 .PHONY: wheel
 wheel: $(READY_DEV)  ## build the library's wheel from the commit: the same bytes everywhere
 	@./entrypoint python tools/wheel.py
@@ -154,7 +149,6 @@ wheel: $(READY_DEV)  ## build the library's wheel from the commit: the same byte
 .PHONY: release
 release: $(READY_DEV)  ## check the golden hashes, put the wheel into the template, commit (VERSION=0.2.0)
 	@./entrypoint python tools/release.py $(if $(VERSION),--version $(VERSION))
-# only: end
 
 # ---------------------------------------------------------------- the image
 .PHONY: image

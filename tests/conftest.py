@@ -15,8 +15,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 SOMEBODY = ["-c", "user.name=Somebody", "-c", "user.email=somebody@example.org"]
 FRAMEWORKS = [
-    "torch",  # only: torch
-    "keras",  # only: keras
+    "torch",
+    "keras",
 ]
 # Where a shell sets this, as some images do, every process that a test starts would compile torch anew.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
