@@ -20,13 +20,12 @@ from samebits.checkpoint.files import Checkpoint
 from samebits.checkpoint.state import VALUES, RunState, TrainingState
 from samebits.checkpoint.writer import Saver
 from samebits.errors import SamebitsError, UsageError
-from samebits.fingerprint import golden
+from samebits.fingerprint import golden, locked
 from samebits.fingerprint.code_state import Code
 from samebits.fingerprint.facts import fingerprint, flatten
 from samebits.framework import Framework, load_state, load_toolkit
 from samebits.hashing.batches import NONE, batch_digest, chained
 from samebits.hashing.weights import Tensor
-from samebits.installed import locked
 from samebits.process import check, command_line, started
 from samebits.process.switches import Switch, refuse_undone
 from samebits.process.variables import find_root

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from tests.conftest import FRAMEWORKS, ROOT, one_line
 
-from samebits.installed import locked
+from samebits.fingerprint import locked
 
 LOCK = ROOT / "requirements.lock"
 
@@ -85,6 +85,6 @@ def test_a_run_in_another_environment_says_so_once(start, tmp_path: Path) -> Non
 def test_a_project_without_a_lock_is_told_nothing(tmp_path: Path) -> None:
     shutil.copy(ROOT / "determinism.env", tmp_path)
     environment = {"SAMEBITS_ROOT": str(tmp_path), "PYTHONPATH": str(ROOT / "src")}
-    command = [sys.executable, "-c", "from samebits.installed import locked; locked.warn_once()"]
+    command = [sys.executable, "-c", "from samebits.fingerprint import locked; locked.warn_once()"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
