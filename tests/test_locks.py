@@ -11,8 +11,6 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from tests.conftest import ROOT
 
-from samebits.bootstrap.only import is_marked, select
-
 CONDA, COMPILER, PIP, DEV, OWN = (
     "conda-lock.yml",
     "locks/compiler-lock.yml",
@@ -20,15 +18,12 @@ CONDA, COMPILER, PIP, DEV, OWN = (
     "locks/requirements-dev.lock",
     "locks/requirements-conda-lock.lock",
 )
-PIP_TEXT = (ROOT / PIP).read_text()
-# The kinds of project that the locks answer for: a project made from this template is of one kind.
-PROJECTS = ["both", "torch", "keras"] if is_marked(PIP_TEXT) else ["both"]
 ROW = re.compile(r"([a-z0-9-]+)==([^\s;]+) --hash=sha256:([0-9a-f]{64})")
 
 
-def rows(name: str, project: str = "both") -> dict[str, str]:
+def rows(name: str) -> dict[str, str]:
     """Package to version of a PyPI lock; a line that is neither a comment nor a whole row fails the test."""
-    text = select((ROOT / name).read_text(), project)
+    text = (ROOT / name).read_text()
     lines = [line for line in text.splitlines() if not line.startswith("#")]
     matches = [ROW.fullmatch(line) for line in lines]
     assert None not in matches, (
@@ -101,17 +96,13 @@ def test_an_independent_reader_agrees(conda: dict[str, dict[str, Any]]) -> None:
 # The PyPI half
 
 
-@pytest.mark.parametrize("project", PROJECTS)
 @pytest.mark.parametrize("name", [PIP, DEV, OWN])
-def test_pypi_rows_are_in_order_with_one_hash_and_no_address(name: str, project: str) -> None:
-    text = select((ROOT / name).read_text(), project)
-    assert rows(name, project)
-    # As `make lock` in such a project writes them, or its first one would move what is locked.
+def test_pypi_rows_are_in_order_with_one_hash_and_no_address(name: str) -> None:
+    text = (ROOT / name).read_text()
+    assert rows(name)
     order = [line.split("==")[0] for line in text.splitlines() if not line.startswith("#")]
     assert order == sorted(order)
-    assert (
-        len(rows(name, project)) == text.count("==") == text.count("sha256:") - 1
-    )  # the header has the request's
+    assert len(rows(name)) == text.count("==") == text.count("sha256:") - 1  # the header has the request's
     assert "://" not in text
     assert "index" not in text
 
@@ -121,23 +112,20 @@ def test_conda_lock_has_no_other_address() -> None:
     assert hosts == {"conda.anaconda.org"}
 
 
-@pytest.mark.parametrize("project", PROJECTS)
-def test_the_locks_of_one_environment_share_no_package(project: str) -> None:
-    assert not rows(PIP, project).keys() & rows(DEV, project).keys()
+def test_the_locks_of_one_environment_share_no_package() -> None:
+    assert not rows(PIP).keys() & rows(DEV).keys()
 
 
-@pytest.mark.parametrize("project", PROJECTS)
-def test_what_is_asked_for_is_locked(project: str) -> None:
-    environment = yaml.safe_load(select((ROOT / "environment.yml").read_text(), project))
+def test_what_is_asked_for_is_locked() -> None:
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
     [pip] = [entry["pip"] for entry in environment["dependencies"] if "pip" in entry]
-    assert dict(text.split("==") for text in pip).items() <= rows(PIP, project).items()
+    assert dict(text.split("==") for text in pip).items() <= rows(PIP).items()
 
 
-@pytest.mark.parametrize("project", PROJECTS)
-def test_the_environment_is_what_the_locks_say_and_is_closed(project: str) -> None:
+def test_the_environment_is_what_the_locks_say_and_is_closed() -> None:
     """Every locked version is installed; what each package needs is locked, in a version that it accepts."""
-    base = rows(PIP, project)
-    all_rows = {**base, **rows(DEV, project)}
+    base = rows(PIP)
+    all_rows = {**base, **rows(DEV)}
     installed = {canonicalize_name(d.name): d for d in importlib.metadata.distributions()}
     assert {name: installed[name].version for name in all_rows if name in installed} == all_rows
     reached: set[tuple[str, str, bool]] = set()

@@ -2,8 +2,6 @@
 
 import re
 
-from samebits.bootstrap.only import select
-
 ENVIRONMENT = "environment.yml"
 LISTS = ("channels", "platforms", "dependencies", "pip")
 COMMENT = re.compile(r"(^|\s)#.*")
@@ -13,22 +11,21 @@ KEY = re.compile(r"(\w+):(.*)")
 FLOW = re.compile(r" *\[([^\[\]]*)\]")
 
 
-def read(text: str, project: str = "both") -> dict[str, list[str]]:
+def read(text: str) -> dict[str, list[str]]:
     """The lists of an environment.yml.
 
     Args:
         text: the file's.
-        project: a kind of project, where lines have marks: see `only.select`.
 
     Returns:
         `channels`, `platforms`, `dependencies` (without pip's) and `pip`, of those that are there.
 
     Raises:
-        ValueError: the first line that is not one entry of a list; or a mark is wrong.
+        ValueError: the first line that is not one entry of a list.
     """
     lists: dict[str, list[str]] = {}
     key, indent = "", 0  # of `- pip:`
-    for whole in select(text, project).splitlines():
+    for whole in text.splitlines():
         line = COMMENT.sub("", whole).rstrip()
         if match := PIP.fullmatch(line):
             if "pip" in lists or key != "dependencies":

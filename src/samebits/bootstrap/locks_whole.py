@@ -13,8 +13,8 @@ from pathlib import Path
 
 from samebits.bootstrap import environment_yml, request
 
-ROW = re.compile(r"([A-Za-z0-9._-]+)==([^\s;]+) --hash=sha256:[0-9a-f]{64}(?:\s+# only: .*)?")
-WHEEL = re.compile(r"(\./\S+\.whl) --hash=sha256:([0-9a-f]{64})(?:\s+# only: .*)?")  # a file of the project
+ROW = re.compile(r"([A-Za-z0-9._-]+)==([^\s;]+) --hash=sha256:[0-9a-f]{64}")
+WHEEL = re.compile(r"(\./\S+\.whl) --hash=sha256:([0-9a-f]{64})")  # a file of the project
 INDEX = re.compile(r"--extra-index-url \S+")
 PIP, DEV = Path("requirements.lock"), Path("locks/requirements-dev.lock")
 CONDA = Path("conda-lock.yml")

@@ -14,8 +14,4 @@ conda-lock is not asked for the wheels, since its PyPI solver gets the CUDA pins
 whenever it sees it, it gets a copy of environment.yml without. A lock keeps the versions that it has where
 the request allows (`--upgrade` moves them), and says in its header which request it answers. Works on the
 current folder; nothing is written unless every solver has answered.
-
-One environment.yml can ask for projects of one framework, too. Where it has marks (bootstrap/only.py), the
-PyPI locks answer for each kind of project: a row says which have it, and every kind has its request in the
-header.
 """

@@ -17,7 +17,7 @@ from samebits.lock.differences import changes
 from samebits.lock.edit import added
 from samebits.lock.files import all_or_nothing, versions, write
 from samebits.lock.pypi import Solve
-from samebits.lock.request import ENVIRONMENT, PIP, Request, read_requests, text_of, versions_in
+from samebits.lock.request import ENVIRONMENT, PIP, Request, read_request, text_of, versions_in
 from samebits.lock.show import show
 from samebits.lock.solve import solve, solver
 from samebits.lock.uv import BOOTSTRAP, Uv
@@ -38,19 +38,19 @@ def command(packages: Sequence[str], dry_run: bool, json_: bool) -> None:
     """
     wanted = [parsed(text) for text in packages]
     before = text_of(ENVIRONMENT)
-    (request, *_) = read_requests(before)
+    request = read_request(before)
     refuse_present(wanted, request)
     uv = solver(request, None)
     rows = choose(uv, request, wanted)
     after = added(before, rows)
-    requests = read_requests(after)
-    locks = solve(uv, requests, conda_half=False)
+    request = read_request(after)
+    locks = solve(uv, request, conda_half=False)
     show({str(lock): changes(versions(lock), versions(lock, text)) for lock, text in locks.items()}, json_)
     if dry_run:
         return
     with all_or_nothing([ENVIRONMENT, *locks]):
         write_whole(ENVIRONMENT, after)
-        write(locks, requests, lambda line: click.echo(line, err=json_))
+        write(locks, request, lambda line: click.echo(line, err=json_))
         create_environment()
     click.echo(f"{', '.join(rows)}: in {ENVIRONMENT}, {PIP} and .venv", err=json_)
 

@@ -1,13 +1,12 @@
 """`samebits lock`: make the locks, or check them."""
 
-from collections.abc import Sequence
 
 import click
 
 from samebits.errors import CheckFailed
 from samebits.lock.differences import changes
 from samebits.lock.files import answers, versions, write
-from samebits.lock.request import ENVIRONMENT, LOCKS, PROJECT, Request, read_requests
+from samebits.lock.request import ENVIRONMENT, LOCKS, PROJECT, Request, read_request
 from samebits.lock.show import show
 from samebits.lock.solve import solve, solver
 
@@ -23,24 +22,24 @@ def command(
     only_check: bool, upgrade: bool, dry_run: bool, json_: bool, index: str | None, conda: str | None
 ) -> None:
     """Make the locks of the project in the current folder, or check them."""
-    requests = read_requests()
+    request = read_request()
     if only_check:
-        check(requests)
+        check(request)
         return
-    rows = solve(solver(requests[0], index), requests, conda, upgrade)
+    rows = solve(solver(request, index), request, conda, upgrade)
     show({str(lock): changes(versions(lock), versions(lock, text)) for lock, text in rows.items()}, json_)
     if not dry_run:
-        write(rows, requests, lambda line: click.echo(line, err=json_))
+        write(rows, request, lambda line: click.echo(line, err=json_))
 
 
-def check(requests: Sequence[Request]) -> None:
+def check(request: Request) -> None:
     """Compare what is asked for with what each lock says it answers.
 
     Raises:
         CheckFailed: a lock is stale or missing.
     """
-    locks = requests[0].locks
-    stale = [str(lock) for lock in locks if not answers(lock, requests)]
+    locks = request.locks
+    stale = [str(lock) for lock in locks if not answers(lock, request)]
     if stale:
         verb = "does" if len(stale) == 1 else "do"
         asked = f"{ENVIRONMENT} and {PROJECT} ask" if LOCKS.is_dir() else f"{ENVIRONMENT} asks"

@@ -8,7 +8,6 @@ from pathlib import Path
 import click
 
 from samebits._files import write_whole
-from samebits.bootstrap.only import select
 from samebits.bootstrap.request import GLIBC
 from samebits.bootstrap.rows import pins
 from samebits.errors import CheckFailed
@@ -35,37 +34,28 @@ WHAT = {
 }
 
 
-def request_lines(lock: Path, requests: Sequence[Request]) -> list[str]:
-    """The lines of a lock's header that say which requests it answers; one if all projects ask the same."""
-    digests = {request.project: request.digest(lock) for request in requests}
-    if len(set(digests.values())) == 1:
-        return [f"# request: sha256:{requests[0].digest(lock)}"]
-    mark = {"both": "both", "torch": "torch alone", "keras": "keras alone"}
-    return [f"# request: sha256:{digest}  # only: {mark[project]}" for project, digest in digests.items()]
+def request_line(lock: Path, request: Request) -> str:
+    """The line of a lock's header that says which request it answers."""
+    return f"# request: sha256:{request.digest(lock)}"
 
 
-def recorded(lock: Path) -> list[str]:
-    """The lines of the lock's header that say which requests it answers."""
-    text = lock.read_text(encoding="utf-8") if lock.exists() else ""
-    return re.findall(r"^# request: .*$", text, re.MULTILINE)
-
-
-def answers(lock: Path, requests: Sequence[Request]) -> bool:
+def answers(lock: Path, request: Request) -> bool:
     """Whether a lock answers what is asked for today."""
-    return recorded(lock) == request_lines(lock, requests)
+    text = lock.read_text(encoding="utf-8") if lock.exists() else ""
+    return request_line(lock, request) in text.splitlines()
 
 
-def header(lock: Path, requests: Sequence[Request]) -> str:
+def header(lock: Path, request: Request) -> str:
     """The comment that starts a lock."""
     return "\n".join(
-        [f"# {WHAT[lock]}.", f"# For {FOR}. Made by `make lock`.", *request_lines(lock, requests), ""]
+        [f"# {WHAT[lock]}.", f"# For {FOR}. Made by `make lock`.", request_line(lock, request), ""]
     )
 
 
 def versions(lock: Path, text: str | None = None) -> dict[str, str]:
     """The versions in a lock of either kind (or in `text`, what it is about to hold), by package."""
     if lock.suffix != ".yml":
-        return versions_in(lock) if text is None else pins(select(text, "both"))
+        return versions_in(lock) if text is None else pins(text)
     if text is None:
         text = lock.read_text(encoding="utf-8") if lock.exists() else ""
     # conda-lock writes one line a key; the environments of projects have no reader of YAML.
@@ -88,9 +78,7 @@ def all_or_nothing(files: Sequence[Path]) -> Iterator[None]:
         raise
 
 
-def write(
-    rows: Mapping[Path, str], requests: Sequence[Request], say: Callable[[str], None] = click.echo
-) -> None:
+def write(rows: Mapping[Path, str], request: Request, say: Callable[[str], None] = click.echo) -> None:
     """Write what changed, all or nothing: rows by lock, requirements.lock before those that name its digest.
 
     Raises:
@@ -98,7 +86,7 @@ def write(
     """
     with all_or_nothing(list(rows)):
         for lock, content in rows.items():
-            text = header(lock, requests) + content
+            text = header(lock, request) + content
             if lock.exists() and lock.read_text(encoding="utf-8") == text:
                 say(f"{lock}: unchanged")
                 continue

@@ -9,10 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from samebits._files import sha256_file
-from samebits.bootstrap.only import MARKS, PROJECTS
 from samebits.bootstrap.request import LOCAL, UV_PLATFORM
 from samebits.bootstrap.rows import pins, plain
-from samebits.errors import CheckFailed
 from samebits.lock.request import DEV, PIP, Request, versions_in
 from samebits.lock.uv import Uv, without_password
 from samebits.lock.wheels import best_wheel, wheel_tags
@@ -85,7 +83,6 @@ def lock_wheels(
     requirements: Sequence[str],
     python: str,
     over: str = "",
-    within: str = "",
     upgrade: bool = False,
 ) -> str:
     """Solve requirements for our platform.
@@ -96,7 +93,6 @@ def lock_wheels(
         requirements: what is asked for.
         python: the interpreter's feature version.
         over: rows of a lock underneath: its versions hold, and its packages are left out of the result.
-        within: rows of a lock whose versions hold.
         upgrade: prefer the newest versions instead.
 
     Returns:
@@ -105,7 +101,7 @@ def lock_wheels(
     """
     local = sorted(match[1] for match in map(LOCAL.fullmatch, requirements) if match)
     own, underneath = pins("\n".join(local)), pins(over)
-    held = {name: version for name, version in {**pins(within), **underneath}.items() if name not in own}
+    held = {name: version for name, version in underneath.items() if name not in own}
     solve = Solve(uv, requirements, python, held, f"{lock} was not made")
     preferred = {} if upgrade else versions_in(lock)
     if preferred and uv.index and index_of(PIP) != without_password(uv.index):
@@ -121,49 +117,13 @@ def lock_wheels(
     return "".join(rows)
 
 
-def lock_environments(uv: Uv, requests: Sequence[Request], upgrade: bool) -> dict[Path, str]:
-    """Solve requirements.lock and requirements-dev.lock for each kind of project, and mark what not all have.
-
-    The first request's versions hold for the others: one framework's project has what both have, or less.
+def lock_environment(uv: Uv, request: Request, upgrade: bool) -> dict[Path, str]:
+    """Solve requirements.lock and, over it, requirements-dev.lock where the project has one.
 
     Returns:
         The rows, by lock.
     """
-    solved: dict[Path, dict[str, list[str]]] = {PIP: {}, DEV: {}}
-    common = ""
-    for request in requests:
-        upgrade_this = upgrade and not common
-        wheels = lock_wheels(uv, PIP, request.pip, request.python, within=common, upgrade=upgrade_this)
-        dev = ""
-        if request.dev is not None:
-            dev = lock_wheels(
-                uv, DEV, request.dev, request.python, over=wheels, within=common, upgrade=upgrade_this
-            )
-            solved[DEV][request.project] = dev.splitlines()
-        solved[PIP][request.project] = wheels.splitlines()
-        common = common or wheels + dev
-    return {lock: mark_rows(rows) for lock, rows in solved.items() if rows}
-
-
-def mark_rows(rows: dict[str, list[str]]) -> str:
-    """All rows of all kinds of project, each with the mark that lets exactly its own kinds keep it.
-
-    Args:
-        rows: by kind of project; a single kind needs no marks.
-    """
-    if len(rows) == 1:
-        return "".join(f"{row}\n" for row in next(iter(rows.values())))
-    text = ""
-    every = {row for some in rows.values() for row in some}
-    for row in sorted(every, key=lambda row: row.split("==")):  # by name, as one project's rows are
-        having = {project for project in rows if row in rows[project]}
-        if having == set(rows):
-            text += f"{row}\n"
-            continue
-        fitting = [m for m in MARKS if {project for project in rows if m in PROJECTS[project]} == having]
-        if not fitting:
-            raise CheckFailed(
-                f"{row.split()[0]} is locked for {', '.join(sorted(having))} only: no mark says so"
-            )
-        text += f"{row}  # only: {fitting[0]}\n"
-    return text
+    rows = {PIP: lock_wheels(uv, PIP, request.pip, request.python, upgrade=upgrade)}
+    if request.dev is not None:
+        rows[DEV] = lock_wheels(uv, DEV, request.dev, request.python, over=rows[PIP], upgrade=upgrade)
+    return rows

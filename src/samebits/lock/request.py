@@ -11,7 +11,6 @@ from packaging.utils import canonicalize_name
 
 from samebits.bootstrap import environment_yml
 from samebits.bootstrap import request as asked
-from samebits.bootstrap.only import is_marked, select
 from samebits.bootstrap.rows import pins
 from samebits.errors import UsageError
 
@@ -29,7 +28,6 @@ class Request:
     """What a project asks for, freed of comments and layout.
 
     Attributes:
-        project: "torch", "keras" or "both", as `only.select` has it.
         conda: `channels` in order, `platforms`, and `dependencies` without `pip:`, sorted.
         python: the interpreter's feature version, such as "3.11". Not its patch version: the wheels must also
             suit an older patch release, such as the one that a Debian machine has.
@@ -40,7 +38,6 @@ class Request:
         compiler: like `conda`; None without a locks/compiler.yml.
     """
 
-    project: str
     conda: dict[str, list[str]]
     python: str
     uv: str
@@ -65,50 +62,31 @@ class Request:
         if lock == PIP:
             return asked.digest(asked.wheels(self.pip, self.python))
         if lock == DEV:  # installed over requirements.lock: another version in there makes this one stale
-            under = {"constraints": sorted(versions_in(PIP, self.project).items())}
+            under = {"constraints": sorted(versions_in(PIP).items())}
             return asked.digest({**asked.wheels(self.dev or [], self.python), **under})
         return asked.digest(asked.wheels(self.conda_lock or [], self.python))
 
 
-def versions_in(lock: Path, project: str = "both") -> dict[str, str]:
+def versions_in(lock: Path) -> dict[str, str]:
     """The versions in a PyPI lock, by package; empty without one."""
-    return pins(select(lock.read_text(encoding="utf-8"), project)) if lock.exists() else {}
+    return pins(lock.read_text(encoding="utf-8")) if lock.exists() else {}
 
 
-def read_requests(environment: str | None = None) -> list[Request]:
+def read_request(environment: str | None = None) -> Request:
     """Read environment.yml and pyproject.toml of the current folder.
 
     Args:
         environment: the text to take for that of environment.yml.
 
     Returns:
-        What this project asks for. Where environment.yml has marks, what a project of either framework alone
-        asks for comes after it.
+        What this project asks for.
 
     Raises:
         UsageError: a file is missing or malformed, or a version is not exact.
     """
     if environment is None:
         environment = text_of(ENVIRONMENT)
-    projects = ["both", "torch", "keras"] if is_marked(environment) else ["both"]
-    return [_read(project, environment) for project in projects]
-
-
-def text_of(file: Path) -> str:
-    """A file's text.
-
-    Raises:
-        UsageError: it is not there, or no text.
-    """
-    try:
-        return file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "not a text file"
-        raise UsageError(f"{file}: {why}; run this in the project's folder") from None
-
-
-def _read(project: str, environment: str) -> Request:
-    lists = _lists(ENVIRONMENT, environment, project)
+    lists = _lists(ENVIRONMENT, environment)
     if not {"channels", "platforms", "dependencies", "pip"} <= lists.keys():
         raise UsageError(
             f"{ENVIRONMENT}: expected `channels`, `platforms` and `dependencies` with one `pip:` list in it"
@@ -125,14 +103,13 @@ def _read(project: str, environment: str) -> Request:
             raise UsageError(f"{ENVIRONMENT}: `{name}` needs an exact version, as in `- {name}=1.2.3`")
     dev = conda_lock = compiler = None
     if LOCKS.is_dir():
-        tools, conda_lock = _groups(project)
+        tools, conda_lock = _groups()
         dev = exact([*tools, f"uv=={versions['uv']}"], PROJECT)
         conda_lock = exact(conda_lock, PROJECT)
     if COMPILER.exists():
-        lists_of_compiler = _lists(COMPILER, text_of(COMPILER), project)
+        lists_of_compiler = _lists(COMPILER, text_of(COMPILER))
         compiler = {name: lists_of_compiler.get(name, []) for name in conda}
     return Request(
-        project=project,
         conda=conda,
         python=versions["python"].rpartition(".")[0],
         uv=versions["uv"],
@@ -143,17 +120,30 @@ def _read(project: str, environment: str) -> Request:
     )
 
 
-def _lists(file: Path, text: str, project: str) -> dict[str, list[str]]:
+def text_of(file: Path) -> str:
+    """A file's text.
+
+    Raises:
+        UsageError: it is not there, or no text.
+    """
     try:
-        return environment_yml.read(text, project)
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "not a text file"
+        raise UsageError(f"{file}: {why}; run this in the project's folder") from None
+
+
+def _lists(file: Path, text: str) -> dict[str, list[str]]:
+    try:
+        return environment_yml.read(text)
     except ValueError as error:
         raise UsageError(f"{file} cannot be read: {error}") from None
 
 
-def _groups(project: str) -> tuple[list[str], list[str]]:
+def _groups() -> tuple[list[str], list[str]]:
     """The two groups of pyproject.toml."""
     try:
-        groups = tomllib.loads(select(text_of(PROJECT), project))["dependency-groups"]
+        groups = tomllib.loads(text_of(PROJECT))["dependency-groups"]
         return groups["dev"], groups["conda-lock"]
     except ValueError as error:
         raise UsageError(f"{PROJECT} cannot be read: {error}") from None

@@ -1,14 +1,13 @@
-"""From requests to the content of all locks."""
+"""From a request to the content of all locks."""
 
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 
 from samebits.bootstrap.locks_whole import END
 from samebits.errors import CheckFailed, UsageError
 from samebits.lock.conda import lock_conda, silent_channel, unreachable
 from samebits.lock.files import answers
-from samebits.lock.pypi import INDEX, index_of, lock_environments, lock_wheels
+from samebits.lock.pypi import INDEX, index_of, lock_environment, lock_wheels
 from samebits.lock.request import (
     COMPILER,
     COMPILER_LOCK,
@@ -45,7 +44,7 @@ def solver(request: Request, index: str | None) -> Uv:
 
 def solve(
     uv: Uv,
-    requests: Sequence[Request],
+    request: Request,
     conda: str | None = None,
     upgrade: bool = False,
     conda_half: bool = True,
@@ -54,9 +53,9 @@ def solve(
 
     Args:
         uv: of `solver`.
-        requests: of `read_requests`.
+        request: of `read_request`.
         conda: a conda, mamba or micromamba for conda-lock; it fetches micromamba if None.
-        upgrade: the newest of what the requests leave open.
+        upgrade: the newest of what the request leaves open.
         conda_half: also the locks of conda packages, where they do not answer the request.
 
     Returns:
@@ -68,19 +67,18 @@ def solve(
     """
     if conda and not shutil.which(conda):
         raise UsageError(f"--conda {conda}: no such program; give the path of conda, mamba or micromamba")
-    request = requests[0]
     halves = [
         (lock, asked, where)
         for lock, asked, where in (
             (CONDA_LOCK, request.conda, ENVIRONMENT),
             (COMPILER_LOCK, request.compiler, COMPILER),
         )
-        if conda_half and asked and (upgrade or not answers(lock, requests))
+        if conda_half and asked and (upgrade or not answers(lock, request))
     ]
     for _, asked, where in halves:  # said at once, and not after minutes of another solver's work
         if not conda and (host := silent_channel(asked["channels"])):
             raise CheckFailed(unreachable(host, where, conda))
-    solved = lock_environments(uv, requests, upgrade)
+    solved = lock_environment(uv, request, upgrade)
     if uv.index:
         solved[PIP] = f"{INDEX}{without_password(uv.index)}\n{solved[PIP]}"
     if request.conda_lock is None:

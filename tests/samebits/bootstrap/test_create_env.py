@@ -17,7 +17,7 @@ from tests.conftest import ROOT, copy_entrypoint
 
 from samebits.bootstrap import environment_yml, request
 from samebits.installed.venv import find
-from samebits.lock.request import read_requests
+from samebits.lock.request import read_request
 
 BOOTSTRAP = ROOT / "src/samebits/bootstrap"
 CREATE_ENV = BOOTSTRAP / "create-env"
@@ -292,8 +292,7 @@ def test_a_damaged_lock_is_found_before_anything_is_touched(project: Path, cut: 
     assert (project / ".venv/mine").exists()
 
 
-MARK = "only"  # not written out below: a project of one framework would lack that line of this file
-REQUEST = f"""\
+REQUEST = """\
 channels:
   - conda-forge
 platforms: # one
@@ -302,7 +301,7 @@ dependencies:
   - python=3.11.15
   - pip:
       # why
-      - setuptools==84.2.1  # {MARK}: torch
+      - setuptools==84.2.1  # builds
   - uv=0.12.5
 """
 
@@ -343,7 +342,7 @@ def test_the_request_is_read_as_make_lock_reads_it() -> None:
         text=True,
     )
     assert (done.returncode, done.stderr) == (0, "")
-    (asked, *_) = read_requests((ROOT / "environment.yml").read_text())
+    asked = read_request((ROOT / "environment.yml").read_text())
     lists = environment_yml.read((ROOT / "environment.yml").read_text())
     assert sorted(map(str, map(request.normal, lists["pip"]))) == asked.pip
 

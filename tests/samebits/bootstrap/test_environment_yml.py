@@ -6,7 +6,6 @@ from tests.conftest import ROOT
 
 from samebits.bootstrap.environment_yml import read
 
-MARK = "only"  # not written out below: the template takes it for one of its own
 PLAIN = """\
 name: mine
 channels: [conda-forge, "my-forge"]  # in this order
@@ -47,7 +46,6 @@ def test_it_reads_what_a_reader_of_yaml_reads(text: str) -> None:
         ("'numpy == 2.4.6'", "numpy: 2", "`- numpy: 2` below `pip:`"),
         ("- linux-64", "  linux-64", "below `platforms:`: expected one entry a line, `- ENTRY`"),
         ("platforms:", "platforms: linux-64", "expected one entry a line below `platforms:`"),
-        ("# why", "# " + MARK + ": nothing", "`only: nothing` is none of"),
     ],
 )
 def test_what_it_does_not_read_it_names(old: str, new: str, says: str) -> None:
