@@ -1,6 +1,5 @@
 """`samebits lock`: make the locks, or check them."""
 
-
 import click
 
 from samebits.errors import CheckFailed
