@@ -20,6 +20,7 @@
 #SBATCH --open-mode=append
 cd "${SLURM_SUBMIT_DIR:-.}" || exit 2
 status=0
-srun ./entrypoint python -m {{ cookiecutter.package_name }}.train{{ '_torch' if cookiecutter.framework == 'both' }} "$@" || status=$?
+module="{{ cookiecutter.package_name }}.train{{ '_torch' if cookiecutter.framework == 'both' }}"
+srun ./entrypoint python -m "$module" "$@" || status=$?
 [ "$status" -ne 75 ] || scontrol requeue "$SLURM_JOB_ID"
 exit "$status"
