@@ -49,12 +49,15 @@ def cells(script: Path, root: Path) -> Iterator[tuple[str, str, str]]:
     )
     yield "about-settings", "markdown", SETTINGS
     yield "settings", "code", f'settings = Settings(run=Path("../runs/{framework}-notebook"))'
-    train = None
-    for part in tree.body:
+    train, before = None, []
+    for part in tree.body[1:-1]:  # less the docstring and what makes it a command
         if isinstance(part, ast.FunctionDef) and part.name == "train":
             train = part
         elif isinstance(part, ast.FunctionDef | ast.ClassDef):
-            yield part.name.lower(), "code", _source(text, part)
+            yield part.name.lower(), "code", "\n\n\n".join(_source(text, one) for one in [*before, part])
+            before = []
+        elif part not in imports:
+            before.append(part)
     assert train is not None, f"{script} has no train"
     first = next(number for number, part in enumerate(train.body) if isinstance(part, ast.With))
     if first:

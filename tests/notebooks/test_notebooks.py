@@ -112,7 +112,7 @@ def test_another_script_makes_another_notebook(start, tmp_path):
     assert made["imports"].startswith("from functools import cache\nfrom pathlib import Path\n\n")
     assert "from own.data import table\nfrom own.settings import Settings" in made["imports"]
     assert made["data"] == "rows = table()\n# kept\nsize = len(rows)"
-    assert made["helper"] == "@cache\ndef helper():\n    return 1"
+    assert made["helper"] == "LIMIT = 1\n\n\n@cache\ndef helper():\n    return LIMIT"
     assert made["run"] == "with open_run(settings) as run:\n    run.finish(rows)"
 
 
@@ -135,9 +135,16 @@ def train(settings):
         run.finish(rows)
 
 
+LIMIT = 1
+
+
 @cache
 def helper():
-    return 1
+    return LIMIT
+
+
+if __name__ == "__main__":
+    train(Settings())
 '''
 
 
