@@ -125,7 +125,7 @@ def test_a_package_is_added_by_one_command(used: Path) -> None:
 
 
 def test_another_version_of_samebits(used: Path, template: Path, tmp_path: Path) -> None:
-    """What `cruft update` leaves: another wheel, and environment.yml with its name. The lock is the old one."""
+    """What `cruft update` leaves: another wheel, its name in environment.yml, and the old lock."""
     later = Path(shutil.copytree(template, tmp_path / "later", symlinks=True))
     package = later / "src/samebits/__init__.py"
     package.write_text(package.read_text().replace('__version__ = "', '__version__ = "9.'))
