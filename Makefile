@@ -3,7 +3,7 @@
 SHELL = /bin/sh
 .DELETE_ON_ERROR:
 
-# What a run may be told on make's command line: make train ARGS="--epochs 5 --seed 7"
+# Options of a run on make's command line: make train ARGS="--epochs 5 --seed 7"
 FRAMEWORK ?=
 ARGS ?=
 export FRAMEWORK NET PROFILE RUNS SEEDS JOBS DEVICE KEEP JSON
@@ -58,28 +58,32 @@ lock-check: $(READY_DEV)  ## fail when environment.yml has changed since the loc
 	@./entrypoint samebits lock --check
 
 .PHONY: sbom
-sbom: $(READY_DEV)  ## write sbom.cdx.json, the bill of materials of a release, out of the locks
+sbom: $(READY_DEV)  ## write sbom.cdx.json, the bill of materials of a release, from the locks
 	@./entrypoint python tools/sbom.py
 
 # ---------------------------------------------------------------- a run
 .PHONY: train
-train: $(READY)  ## train the starter (ARGS="--epochs 5 --seed 7"); SEEDS=5: with five seeds, and how far they scatter
+train: $(READY)  ## train the starter (ARGS="--epochs 5 --seed 7"); SEEDS=5: with five seeds, and how much they vary
 	@./entrypoint $(if $(SEEDS),seeds,train) $(ARGS)
 
 .PHONY: notebook
 notebook: $(READY_DEV)  ## JupyterLab on loopback with a token (PORT=8888)
 	@./entrypoint python tools/notebooks.py lab $(if $(PORT),--port $(PORT))
 
+.PHONY: notebooks
+notebooks: $(READY_DEV)  ## make the notebooks from the starter's scripts
+	@./entrypoint python tools/notebooks.py write
+
 .PHONY: notebook-strip
 notebook-strip: $(READY_DEV)  ## remove outputs and counts from the notebooks, as they are committed
 	@./entrypoint python tools/notebooks.py strip
 
 .PHONY: smoke
-smoke: $(READY)  ## train twice, compare the bits (RUNS=10 JOBS=2 NET=hazards DEVICE=cuda)
+smoke: $(READY)  ## train twice, compare the weights (RUNS=10 JOBS=2 NET=hazards DEVICE=cuda)
 	@./entrypoint smoke $(ARGS)
 
 .PHONY: resume-proof
-resume-proof: $(READY)  ## stop, kill and damage a training; the same command must end in the same bits (KILLS=25)
+resume-proof: $(READY)  ## stop, kill and damage a training; it must resume to the same weights (KILLS=25)
 	@./entrypoint samebits resume-proof ./entrypoint train --epochs 3 $(ARGS)
 
 TRAININGS = --train "starter.train_torch" --train "starter.train_keras"
@@ -89,11 +93,11 @@ portable-proof: $(READY)  ## twelve hundred operations and trainings on four emu
 
 RECORDED = src/samebits/proof/portable/recorded.json
 .PHONY: portable-check
-portable-check: $(READY)  ## the same operations on this CPU, against what another recorded: a minute, no emulator
+portable-check: $(READY)  ## the same operations on this CPU, compared with a recording: a minute, no emulator
 	@./entrypoint samebits portable-proof --against $(RECORDED) $(ARGS)
 
 .PHONY: portable-record
-portable-record: $(READY)  ## record them anew: after the locks have changed
+portable-record: $(READY)  ## record them again, after the locks have changed
 	@rows=$$(./entrypoint samebits portable-proof --here --json) && printf '%s\n' "$$rows" > $(RECORDED)
 
 .PHONY: c-library-proof
@@ -101,16 +105,16 @@ c-library-proof: $(READY)  ## the same in a container with another C library, De
 	@image=$$(tools/image.py test-base trixie) && ./entrypoint samebits portable-proof --image $$image $(TRAININGS) $(ARGS)
 
 .PHONY: matrix
-matrix: $(READY)  ## vary a training along all that must not matter, and what must (ONLY="workers cores" STRESS=1)
+matrix: $(READY)  ## train under changes that must not matter, and some that must (ONLY="workers cores" STRESS=1)
 	@./entrypoint matrix --epochs 2 $(ARGS)
 
 .PHONY: smoke-controls
-smoke-controls: $(READY)  ## show that smoke can fail: perturbations with the protection and without
+smoke-controls: $(READY)  ## show that smoke can fail: remove each protection once
 	@./entrypoint samebits smoke-controls $(ARGS)
 
 GOLDEN = runs/torch runs/torch-portable runs/keras runs/keras-portable
 .PHONY: golden
-golden: $(READY)  ## make the starters' hashes of today the golden ones
+golden: $(READY)  ## record today's hashes of the starters as the golden ones
 	@PROFILE=run FRAMEWORK=torch ./entrypoint train
 	@PROFILE=portable FRAMEWORK=torch ./entrypoint train
 	@PROFILE=run FRAMEWORK=keras ./entrypoint train
@@ -118,16 +122,16 @@ golden: $(READY)  ## make the starters' hashes of today the golden ones
 	@./entrypoint samebits golden $(GOLDEN)
 
 .PHONY: attest
-attest: $(READY)  ## hold every installed file against the locks, its RECORD and its source
+attest: $(READY)  ## compare every installed file with the locks, its RECORD and its source
 	@./entrypoint samebits attest $(ARGS)
 
 .PHONY: doctor
-doctor:  ## what of Docker, driver and toolkit is there, and what to install
+doctor:  ## show which Docker, driver and toolkit are here, and what to install
 	@if [ -e $(READY) ]; then ./entrypoint doctor --host; else tools/image.py doctor; fi
 
 # ---------------------------------------------------------------- the proof
 .PHONY: lint
-lint: $(READY_DEV)  ## ruff, mypy, shellcheck
+lint: $(READY_DEV)  ## ruff, mypy, shellcheck, and how easy the pages are to read
 	@./entrypoint tools/lint
 
 .PHONY: test
@@ -135,12 +139,16 @@ test: $(READY_DEV) lint lock-check  ## everything that this machine can run, in 
 	@./entrypoint python -m pytest -n 2 --dist loadfile -m "not slow" $(ARGS)
 
 .PHONY: proof
-proof: $(READY_DEV)  ## the whole, resumable; says what each part showed
+proof: $(READY_DEV)  ## all of it, resumable; says what each part showed
 	@./entrypoint python tools/proof.py $(ARGS)
 
 .PHONY: bench
 bench: $(READY_DEV)  ## what samebits costs, as ratios measured side by side
 	@./entrypoint python tools/bench.py $(ARGS)
+
+.PHONY: new
+new: $(READY_DEV)  ## start a project of your own beside this clone; asks for its name (ARGS="framework=keras")
+	@./entrypoint cookiecutter . --output-dir .. $(ARGS)
 
 .PHONY: wheel
 wheel: $(READY_DEV)  ## build the library's wheel from the commit: the same bytes everywhere

@@ -1,48 +1,63 @@
-"""Every command of the README, executed in a fresh copy of the repository, as a newcomer would type it.
+"""Every command of the README and of docs/commands.md, executed as a newcomer would type it, in a fresh copy.
 
-Long ones are sampled: what is appended here shortens a training, never skips it.
+Long ones are sampled: what is appended here shortens a training, never skips it. Where the page shows what a
+command prints, the command must print it: a number and a hash stand for any other, `…` for any lines.
 """
 
 import os
 import re
 import shutil
 import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from tests.conftest import ROOT, copy_repository
 
+from samebits.process.variables import read
+
+PAGES = ("README.md", "docs/commands.md", "docs/locks.md")
 # What a `make test ARGS=…` above these tests hands down.
 FROM_MAKE = ("ARGS", "MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MFLAGS")
 SHORTER = {
-    "make train FRAMEWORK=keras": 'ARGS="--epochs 1"',  # only: both
+    "make env": "",
+    "make train": "",
+    "make train FRAMEWORK=keras": 'ARGS="--epochs 1"',
+    'make train ARGS="--epochs 5 --seed 7"': "",
+    'SAMEBITS_THREADS=2 make train ARGS="--run runs/two-threads"': "",
+    "make train SEEDS=5": 'SEEDS=2 ARGS="--epochs 1"',
+    "make train PROFILE=portable": 'ARGS="--epochs 1"',
     "make smoke": 'ARGS="--epochs 1"',
     "make smoke RUNS=10 JOBS=2": 'RUNS=2 ARGS="--epochs 1"',
     "make smoke NET=hazards": "",
     "make resume-proof": 'KILLS=1 ONLY="kill"',
     "make smoke-controls": 'ARGS="--only seed"',
     "make matrix": 'ONLY=process ARGS="--epochs 1"',
-    "make train SEEDS=5": 'SEEDS=2 ARGS="--epochs 1"',
-    "./entrypoint samebits verify runs/torch": "",  # only: torch
-    "./entrypoint samebits verify runs/keras": "",  # only: keras alone
-    "./entrypoint samebits fingerprint diff torch-cpu runs/torch": "|| test $? = 1",  # only: torch
-    "./entrypoint samebits fingerprint diff keras-cpu runs/keras": "|| test $? = 1",  # only: keras alone
-    "./entrypoint samebits lint src/starter": "",
-    "./entrypoint doctor --deep": "",
-    "make train PROFILE=portable": 'ARGS="--epochs 1"',
     "make portable-check": 'ARGS="--table numpy"',
     "make portable-proof": 'ARGS="--cpu EPYC --table numpy --part numpy.exp"',
     "make bench": 'ARGS="entrypoint --rounds 1"',
     "make proof": "ARGS=lint",
-    "make train": "",
     "make doctor": "",
     "make lock-check": "",
     "make attest": "",
     "make sbom": "",
-    "cookiecutter .": "--no-input --output-dir ../made",  # only: template
+    "make new": 'ARGS="--no-input"',
     "make": "",
+    "cookiecutter .": "--no-input --output-dir ../made",
+    "./entrypoint doctor --deep": "",
+    "./entrypoint python my_script.py": "",
+    "./entrypoint samebits --help": "",
+    "./entrypoint samebits doctor": "",
+    "./entrypoint samebits fingerprint diff runs/torch runs/two-threads": "; test $? = 1",
+    "./entrypoint samebits fingerprint diff torch-cpu runs/torch": "|| test $? = 1",
+    "./entrypoint samebits lint src/starter": "",
+    "./entrypoint samebits smoke python my_script.py": "",
+    "./entrypoint samebits verify --help": "",
+    "./entrypoint samebits verify runs/torch": "",
+    "samebits exec -- python my_script.py": "",
 }
 ELSEWHERE = {
-    "make wheel": "tests/test_wheel.py runs what it calls",  # only: template
+    "make wheel": "tests/test_wheel.py runs what it calls",
     "make test": "is what runs this test",
     "make image-test": "tests/image is part of `make test`",
     "make image": "tests/image/test_image.py runs it, on a base that needs no registry",
@@ -56,59 +71,161 @@ ELSEWHERE = {
     "make docker-train": "tests/image/test_image.py runs it",
     "make docker-smoke": "tests/image/test_image.py runs it",
     "make env": "tests/samebits/bootstrap/test_create_env.py runs what it calls",
+    "make golden": "tests/samebits/fingerprint/test_golden.py runs what it calls",
     "make lock": "tests/samebits/lock/test_command.py runs what it calls, where a package index answers",
 }
+README = (ROOT / "README.md").read_text()
 
 
-def commands() -> list[str]:
-    readme = (ROOT / "README.md").read_text()
-    others = r"^<!-- only: \w+ alone -->\n.*?^<!-- only: \w+ -->\n"  # of a project with one framework
-    readme = re.sub(others, "", readme, flags=re.DOTALL | re.MULTILINE)
-    blocks = re.findall(r"^```sh\n(.*?)^```", readme, re.DOTALL | re.MULTILINE)
-    lines = (line.partition("#")[0].strip() for block in blocks for line in block.splitlines())
-    inline = re.findall(r"`(make[^`]*|samebits exec [^`]*|\./entrypoint [^`]*)`", readme)
-    return list(dict.fromkeys([*filter(None, lines), *inline]))
+def commands() -> dict[str, list[str]]:
+    """Each command of the pages, once, in their order, with the lines that the page shows below it."""
+    found: dict[str, list[str]] = {}
+    for page in PAGES:
+        text = (ROOT / page).read_text()
+        for kind, block in re.findall(r"^```(sh|console)\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
+            command = ""
+            for line in block.splitlines():
+                if kind == "sh" or line.startswith("$ "):
+                    command = line.removeprefix("$ ").partition(" #")[0].strip()
+                    if command:
+                        found.setdefault(command, [])
+                else:
+                    found[command].append(line)
+        for command in re.findall(
+            r"`(make[^`]*|cookiecutter [^`]*|samebits exec [^`]*|\./entrypoint [^`]*)`", text
+        ):
+            found.setdefault(" ".join(command.split()), [])
+    return found
+
+
+COMMANDS = commands()
+DEMONSTRATION = [command for command in COMMANDS if "examples/digits.py" in command]
+
+
+def pattern(shown: list[str]) -> re.Pattern[str]:
+    """What an output must match of which a page shows these lines."""
+    lines = []
+    for line in shown:
+        if line == "…":
+            lines.append(r"(?:.*\n)*?")
+        elif "golden" in line:  # another kind of CPU may have no golden hash yet
+            lines.append(r".*golden.*\n")
+        else:
+            escaped = re.escape(re.sub(r"[0-9a-f]{64}", "HASH", line))
+            numbers = re.sub(r"\d+(?:(?:\\\.|,)\d+)*", r"[\\d.,]+", escaped)
+            spaced = re.sub(r"(\\ )+", " +", numbers)  # a column is as wide as its longest text
+            lines.append(spaced.replace("HASH", "[0-9a-f]{64}") + r" *\n")
+    return re.compile("^" + "".join(lines), re.MULTILINE)
 
 
 @pytest.fixture(scope="module")
-def fresh(tmp_path_factory):
-    """The repository as a newcomer has it."""
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The repository as a newcomer has it, with the README's script in it."""
     copy = copy_repository(tmp_path_factory.mktemp("newcomer") / "samebits")
     subprocess.run(["git", "init", "--quiet"], cwd=copy, check=True)
+    (script,) = re.findall(r"^```python\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+    (copy / "my_script.py").write_text(script)
     yield copy
     shutil.rmtree(copy)  # pytest keeps the folders of three sessions, and this one has an environment of 9 GB
 
 
-def test_the_readme_has_commands():
-    assert {"make train", "make test", "make smoke", "make image"} <= set(commands())
+@pytest.fixture(scope="module")
+def typed(fresh: Path) -> Callable[[str], str]:
+    """Runs a command once, as from a shell that no entrypoint was in, and gives what it printed."""
+    printed: dict[str, str] = {}
+    ours = {*FROM_MAKE, *(row.name for row in read())}
+    shell = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ours and not name.startswith("SAMEBITS_")
+    }
+    own = f"{ROOT}/.venv/bin"
+    shell["PATH"] = os.pathsep.join(part for part in shell["PATH"].split(os.pathsep) if part != own)
+
+    def run(command: str) -> str:
+        if command not in printed:
+            done = subprocess.run(
+                command,
+                shell=True,
+                cwd=fresh,
+                env=shell,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                timeout=850,
+            )
+            assert done.returncode == 0, done.stdout[-4000:]
+            printed[command] = done.stdout
+        return printed[command]
+
+    return run
 
 
-@pytest.mark.parametrize("command", commands())
-def test_command(fresh, command):
+def test_the_pages_have_commands():
+    assert {"make train", "make test", "make smoke", "make image", "make lock"} <= set(COMMANDS)
+    assert len(DEMONSTRATION) == 4
+    assert all(COMMANDS[command] for command in DEMONSTRATION)
+
+
+def test_a_shown_line_that_is_not_printed_is_found():
+    shown = ["run 1 of 2: sha256 " + "a" * 64 + "  14.4 s", "…", "same bits"]
+    printed = "run 2 of 2: sha256 " + "b" * 64 + "  9.1 s\nmore\nsame bits\n"
+    assert pattern(shown).search("before\n" + printed)
+    assert not pattern(shown).search(printed.replace("same bits", "other bits"))
+    assert not pattern(shown).search(printed.replace("b" * 64, "b" * 60))
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_command(fresh: Path, typed: Callable[[str], str], command: str) -> None:
     if command in ELSEWHERE:
         pytest.skip(ELSEWHERE[command])
-    shorter = SHORTER.get(command, "")
+    line = f"{command} {SHORTER.get(command, '')}".strip()
     if "apt-get" in command:
         if os.getuid() != 0 or not shutil.which("apt-get"):
             pytest.skip("installing Debian's packages needs root and apt-get")
-        command = command.removeprefix("sudo ")
-    elif command.startswith("cookiecutter"):  # only: template
-        command = f"{ROOT}/.venv/bin/{command}"  # only: template
-    elif "my_script.py" in command:
-        (fresh / "my_script.py").write_text("import os; print(os.environ['OMP_NUM_THREADS'])\n")
-        command = f'PATH="$PWD/.venv/bin:$PATH" {command}' if command.startswith("samebits") else command
-    elif command not in SHORTER and not re.fullmatch(r'make train (FRAMEWORK=\w+|ARGS="[-\w ]+")', command):
-        pytest.fail(f"the README has a new command that no test executes: {command}")
-    done = subprocess.run(
-        f"{command} {shorter}",
-        shell=True,
-        cwd=fresh,
-        env={name: value for name, value in os.environ.items() if name not in FROM_MAKE},
-        capture_output=True,
-        text=True,
-        timeout=850,
-    )
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
-    if command.startswith("make train"):
+        line = command.removeprefix("sudo ")
+    elif command.startswith(("samebits", "cookiecutter")):
+        line = f'PATH="$PWD/.venv/bin:$PATH" {line}'
+    elif command not in SHORTER and command not in DEMONSTRATION:
+        pytest.fail(f"a page has a new command that no test executes: {command}")
+    typed("make env")  # the README's first command; a test that runs alone needs it, too
+    printed = typed(line)
+    if shown := COMMANDS[command]:
+        assert pattern(shown).search(printed), printed[-4000:]
+    if "make train" in command:
         told = r"^seed \d+: sha256 [0-9a-f]{64}" if "SEEDS" in command else r"^sha256 [0-9a-f]{64}  runs/"
-        assert re.search(told, done.stdout, re.MULTILINE)
+        assert re.search(told, printed, re.MULTILINE)
+
+
+def test_the_demonstration(typed: Callable[[str], str]) -> None:
+    """The README's claim, whatever the hashes: the same loss, two of them; through entrypoint one."""
+    typed("make env")
+    results = []
+    for command in DEMONSTRATION:
+        *losses, hashed = [line for line in typed(command).splitlines() if "samebits:" not in line]
+        results.append((losses, hashed.split()[0]))
+    (plain, one), (plain_2, two), (ours, same), (ours_2, same_2) = results
+    assert len(plain) >= 3
+    assert plain == plain_2 == ours == ours_2
+    assert one != two
+    assert same == same_2
+
+
+def test_what_a_difference_looks_like(fresh: Path, typed: Callable[[str], str]) -> None:
+    """The README's own script, with a line that takes other randomness in every run."""
+    typed("make env")
+    script = (fresh / "my_script.py").read_text()
+    moving = script.replace("    model = ", "    torch.seed()\n    model = ")
+    assert moving != script
+    (fresh / "moving.py").write_text(moving)
+    (shown,) = re.findall(r"^```text\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+    printed = typed("./entrypoint samebits smoke python moving.py; test $? = 1")
+    for line in shown.splitlines():  # in a pipe the last line, an error's, comes first
+        assert pattern([line]).search(printed), printed
+
+
+def test_the_example_has_no_samebits_in_it():
+    text = (ROOT / "examples/digits.py").read_text().split('"""')[2]
+    assert "samebits" not in text
+    assert "manual_seed(0)" in text
+    assert "use_deterministic_algorithms(True)" in text

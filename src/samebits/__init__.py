@@ -9,12 +9,15 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time the table below 
     from samebits.fingerprint.data import data_sha256
     from samebits.rng.isolation import isolated_rng, stream
     from samebits.rng.seeds import derive_seed, seed_everything
+    from samebits.run.option import option
+    from samebits.run.options import RunSettings
+    from samebits.run.program import main
     from samebits.run.run import open_run
-    from samebits.run.settings import main, option
 
 __version__ = "0.1.0"
 __all__ = [
     "CheckFailed",
+    "RunSettings",
     "SamebitsError",
     "UsageError",
     "data_sha256",
@@ -31,14 +34,15 @@ __getattr__, __dir__ = lazy(
     __name__,
     {
         "CheckFailed": "errors",
+        "RunSettings": "run.options",
         "SamebitsError": "errors",
         "UsageError": "errors",
         "data_sha256": "fingerprint.data",
         "derive_seed": "rng.seeds",
         "isolated_rng": "rng.isolation",
-        "main": "run.settings",
+        "main": "run.program",
         "open_run": "run.run",
-        "option": "run.settings",
+        "option": "run.option",
         "seed_everything": "rng.seeds",
         "stream": "rng.isolation",
     },

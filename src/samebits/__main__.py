@@ -8,6 +8,7 @@ import sys
 
 from samebits import _extras
 from samebits._files import cannot_look
+from samebits._printable import printable
 from samebits.errors import SamebitsError
 
 
@@ -15,7 +16,7 @@ def main() -> None:
     """The console script."""
     try:
         if sys.argv[1:2] == ["lint"]:
-            from samebits_lint.command import main as lint
+            from samebits.lint import main as lint
 
             sys.exit(lint(sys.argv[2:]))
         from samebits import cli
@@ -37,7 +38,7 @@ def main() -> None:
     else:
         cli.main()
         return
-    print(f"samebits: {line}", file=sys.stderr)
+    print(f"samebits: {printable(line)}", file=sys.stderr)
     sys.exit(status)
 
 

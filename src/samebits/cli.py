@@ -9,6 +9,7 @@ import click
 
 from samebits import __version__
 from samebits._files import cannot_look
+from samebits._printable import printable
 from samebits.process.program import run_command
 
 COMMANDS = {  # name: module
@@ -19,7 +20,7 @@ COMMANDS = {  # name: module
     "fingerprint": "samebits.fingerprint.command",
     "golden": "samebits.fingerprint.golden",
     "init": "samebits.project.init",
-    "lint": "samebits_lint.command",
+    "lint": "samebits.lint",
     "lock": "samebits.lock.command",
     "matrix": "samebits.proof.matrix",
     "portable-proof": "samebits.proof.portable",
@@ -102,7 +103,7 @@ def main() -> None:
     except OSError as error:
         if (line := cannot_look(error)) is None:
             raise
-        print(f"samebits: {line}", file=sys.stderr)
+        print(f"samebits: {printable(line)}", file=sys.stderr)
         sys.exit(2)
 
 

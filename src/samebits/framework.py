@@ -83,6 +83,9 @@ FRAMEWORKS = {
 class Framework(Protocol):
     """What a framework's room gives itself: `samebits.torch`, `samebits.keras`."""
 
+    Run: "type[Any]"
+    """The class of an open run: `samebits.run.run.Run` and what the framework adds."""
+
     def choose_device(self, wanted: str) -> str:
         """The kind of device that trains, "cpu" or "cuda", for "auto", "cpu" or "cuda".
 

@@ -1,4 +1,4 @@
-"""`samebits lint`: what in a user's code will not repeat, found by reading it and without running it.
+"""What in a user's code will not repeat, found by reading it and without running it.
 
     sources.py    the files and notebooks below the paths
     names.py      what a name in a file stands for, through imports and aliases
@@ -8,8 +8,7 @@
     rules/        the rules, by subject; each gives places and messages
     ignores.py    `# samebits: ignore[SB101]`
     check.py      all of it together
-    output.py     lines, JSON, the rules' pages
-    command.py    the command
 
-Nothing here imports a framework, and nothing runs what it reads.
+Nothing here imports samebits or any other package, and nothing runs what it reads. The command is
+samebits/lint.py.
 """

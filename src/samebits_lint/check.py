@@ -6,7 +6,6 @@ import warnings
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from samebits.process.command_line import hint
 from samebits_lint import ignores, rules, seeding
 from samebits_lint.module import Module
 from samebits_lint.sources import Source, UnreadableError, find, read
@@ -40,7 +39,7 @@ def check(paths: Sequence[Path], chosen: Collection[str]) -> list[Problem]:
         chosen: the codes of the rules that are asked for; what cannot be read is always named.
 
     Raises:
-        UsageError: a path does not exist, or names no code.
+        OSError: a folder cannot be read. A file that cannot is a problem, SB001.
     """
     sources: dict[Path, Source] = {}
     modules: dict[Path, Module] = {}
@@ -81,11 +80,10 @@ def _check(source: Source, module: Module, chosen: Collection[str]) -> list[Prob
             if not ignores.is_ignored(rule.code, node.lineno, comments, lines):
                 problems.append(_problem(source, node.lineno, node.col_offset + 1, rule.code, message))
     if "SB002" in chosen:
-        listing = hint("samebits", "lint", "--list")
         for comment in comments.values():
             for code in comment.codes:
                 if code not in known:
-                    message = f"ignores {code}, which is no rule; `{listing}` has them"
+                    message = f"ignores {code}, which is no rule: correct or remove it"
                     problems.append(_problem(source, comment.line, comment.column, "SB002", message))
     return problems
 

@@ -39,8 +39,8 @@ TORCH_UNTOLD = {
 }
 
 # TensorFlow: the public name, and the operation as NO_KERNEL words it.
-_SEGMENTS = "tf.math.segment_sum or one of its kin"
-_UNSORTED = "tf.math.unsorted_segment_sum or one of its kin"
+_SEGMENTS = "tf.math.segment_sum or a similar operation"
+_UNSORTED = "tf.math.unsorted_segment_sum or a similar operation"
 TENSORFLOW = {
     **{f"tensorflow.math.segment_{kind}": _SEGMENTS for kind in ("sum", "mean")},
     **{f"tensorflow.math.unsorted_segment_{kind}": _UNSORTED for kind in ("sum", "mean", "prod", "sqrt_n")},

@@ -6,8 +6,6 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from samebits.errors import UsageError
-
 SUFFIXES = (".py", ".ipynb")
 SKIPPED = {"__pycache__", "build", "dist", "node_modules", "site-packages", "venv"}  # and hidden folders
 # Cell magics after which a cell is still Python of this process.
@@ -45,29 +43,22 @@ def find(paths: Sequence[Path]) -> list[Path]:
     """The Python files and notebooks that are named or lie below folders that are, each once, sorted.
 
     Hidden folders, environments and what is built are left out, unless a path names them or lies in them.
+    A path that is no folder is taken as a file, whatever it is: `read` says what is wrong with it.
 
     Raises:
-        UsageError: a path does not exist, or names a file of another kind.
+        OSError: a folder cannot be read.
     """
     found: dict[Path, None] = {}
     for path in paths:
         if path.is_dir():
             found.update(dict.fromkeys(_below(path)))
-        elif not path.exists():
-            raise UsageError(f"{path} does not exist; expected Python files, notebooks or folders of them")
-        elif path.suffix not in SUFFIXES:
-            raise UsageError(f"{path} is neither a Python file (.py) nor a notebook (.ipynb)")
         else:
             found[path] = None
     return list(found)
 
 
 def _below(folder: Path) -> Iterator[Path]:
-    try:
-        entries = sorted(folder.iterdir())
-    except OSError as error:
-        raise UsageError(f"{folder} cannot be read: {error.strerror}") from None
-    for entry in entries:
+    for entry in sorted(folder.iterdir()):
         if entry.is_dir():
             hidden = entry.name.startswith(".") or entry.name in SKIPPED
             if not hidden and not entry.is_symlink() and not (entry / "pyvenv.cfg").exists():

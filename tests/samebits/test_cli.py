@@ -1,5 +1,6 @@
 """The command line: one clear line for a mistake, the right status, never a traceback."""
 
+import errno
 import os
 import re
 import subprocess
@@ -7,6 +8,7 @@ import subprocess
 import pytest
 from tests.conftest import ROOT, one_line
 
+from samebits import cli
 from samebits.cli import COMMANDS, SUMMARIES
 
 
@@ -32,6 +34,16 @@ def test_a_mistake_is_one_line(start, command, said):
     assert said in one_line(done.stderr)
 
 
+def test_a_path_cannot_command_the_terminal(monkeypatch, capsys):
+    def run_command(*_):
+        raise OSError(errno.EACCES, "Permission denied", "a\x1b[2Jb")
+
+    monkeypatch.setattr(cli, "run_command", run_command)
+    with pytest.raises(SystemExit):
+        cli.main()
+    assert capsys.readouterr().err == "samebits: a\\x1b[2Jb cannot be looked at: Permission denied\n"
+
+
 def test_no_command_shows_the_help(start):
     done = start("samebits")
     assert done.returncode == 2
@@ -48,6 +60,14 @@ def test_the_help_names_every_command_in_whole_lines(start):
     assert max(map(len, done.stdout.splitlines())) <= 80
 
 
+@pytest.mark.parametrize("name", COMMANDS)
+def test_no_line_of_a_commands_help_is_cut(start, name):
+    """A summary that is too long for 80 columns ends in `...`; that of a usage line is its own."""
+    done = start("samebits", name, "--help", COLUMNS="80")
+    assert done.returncode == 0
+    assert [line for line in done.stdout.splitlines() if line.endswith("...") and "sage:" not in line] == []
+
+
 @pytest.mark.parametrize(
     ("command", "hint"),
     [
@@ -61,6 +81,7 @@ def test_the_help_names_every_command_in_whole_lines(start):
         ([".venv/bin/python", "-m", "samebits", "doctor", "--nope"], "./entrypoint samebits doctor --help"),
         (["./entrypoint", "samebits", "lint", "--select", "SB999", "src/starter"],
          "./entrypoint samebits lint --list"),
+        ([".venv/bin/samebits", "lint", "--nope"], "./entrypoint samebits lint --help"),
     ],
 )  # fmt: skip
 def test_a_hint_runs_as_it_is_printed(command, hint):

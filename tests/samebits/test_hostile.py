@@ -218,7 +218,7 @@ def entry(**values: Any) -> dict[str, Any]:
 def test_weights(capfd: pytest.CaptureFixture[str], tmp_path: Path, content: bytes) -> None:
     (tmp_path / "weights.safetensors").write_bytes(content)
     (tmp_path / "metrics.jsonl").write_text('{"loss": 1.0}\n')
-    with pytest.raises(UsageError, match=r"weights.safetensors is not a (whole )?safetensors file"):
+    with pytest.raises(UsageError, match=r"weights.safetensors is not a (complete )?safetensors file"):
         check_run(tmp_path)
 
 
@@ -283,7 +283,7 @@ def test_golden_entries(tmp_path: Path, name: str) -> None:
 STATE = {"objects": {"numbers": {"class": "random.Random", "state": {"$": "tuple", "items": [3, [], None]}}}}
 CONTENT = {
     "framework": "torch", "device": "cpu", "settings": {}, "fingerprint": {}, "run": "x",
-    "chain": [{"started": "today"}], "epoch": 1, "batch": 0, "epoch_done": False, "batches": "0" * 64,
+    "chain": [{"started": "today"}], "epoch": 1, "next": [1, 0], "ended": False, "batches": "0" * 64,
     "batches_seen": False, "collected": {"loss": [0.5]}, "metrics": {"bytes": 0, "sha256": "e3b0c44298fc1c14"
     "9afbf4c8996fb92427ae41e4649b934ca495991b7852b855"}, "state": STATE | {"generators": {}},
 }  # fmt: skip
@@ -360,7 +360,7 @@ def test_the_state_of_generators(state: Any) -> None:
 
     one = TrainingState.__new__(TrainingState)
     one.toolkit = Toolkit  # type: ignore[assignment]
-    with pytest.raises(UsageError, match="cannot be taken back"):
+    with pytest.raises(UsageError, match="cannot be restored"):
         one.restore_generators({"generators": {"random": state}}, {})
 
 

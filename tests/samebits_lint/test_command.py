@@ -1,10 +1,15 @@
 """`samebits lint`: lines, JSON, statuses, choices, ignore comments, notebooks."""
 
+import errno
 import json
+import sys
 import time
+from pathlib import Path
 
 import pytest
 from tests.conftest import ROOT, one_line
+
+from samebits.__main__ import main
 
 BAD = "import numpy as np\n\nrng = np.random.default_rng()\n"
 
@@ -63,6 +68,35 @@ def test_wrong_use_is_one_line(start, arguments, said):
     assert said in one_line(done.stderr)
 
 
+def test_a_name_cannot_command_the_terminal(start, tmp_path):
+    """A file's name comes from whoever wrote the repository."""
+    (tmp_path / "\x1b[2Jtrain.py").write_text(BAD)
+    for status, path in ((1, tmp_path), (2, tmp_path / "\x1b[2Jgone.py")):
+        done = start("samebits", "lint", path)
+        assert done.returncode == status
+        said = done.stdout + done.stderr
+        assert "\\x1b[2J" in said
+        assert "\x1b" not in said
+
+
+def test_a_folder_that_cannot_be_read_is_one_line(tmp_path, monkeypatch, capsys):
+    (tmp_path / "closed").mkdir()
+    plain = Path.iterdir
+
+    def iterdir(path):  # root, who runs tests in containers, may read every folder
+        if path.name == "closed":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return plain(path)
+
+    monkeypatch.setattr(Path, "iterdir", iterdir)
+    monkeypatch.setattr(sys, "argv", ["samebits", "lint", str(tmp_path)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    line = one_line(capsys.readouterr().err)
+    assert line == f"samebits: {tmp_path}/closed cannot be looked at: Permission denied"
+
+
 @pytest.mark.parametrize(
     ("options", "rules"),
     [
@@ -99,6 +133,12 @@ def test_ignore_comments(start, tmp_path, text, rules):
     (tmp_path / "train.py").write_text(f"import numpy as np\n{text}\n")
     done = start("samebits", "lint", "--json", tmp_path)
     assert [problem["rule"] for problem in json.loads(done.stdout)] == rules
+
+
+def test_an_ignored_code_that_does_not_exist_is_named(start, tmp_path):
+    (tmp_path / "train.py").write_text("seed = 1  # samebits: ignore[SB030]\n")
+    said = start("samebits", "lint", "train.py", cwd=tmp_path, SAMEBITS_ROOT=str(ROOT)).stdout
+    assert said.startswith("train.py:1:11: SB002 ignores SB030, which is no rule: correct or remove it\n")
 
 
 def test_what_cannot_be_read_is_one_line_and_the_rest_is_read(start, tmp_path):

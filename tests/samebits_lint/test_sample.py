@@ -25,7 +25,7 @@ def test_the_sentences_are_the_tables():
         )
         in TEXT
     )
-    assert f"{misplaced} of the {every - right} others says of its script what is true" in TEXT
+    assert f"{misplaced} of the {every - right} others was right about the script" in TEXT
     forgiven = right + misplaced
     assert f"it is {forgiven} of {every} ({forgiven / every:.1%}).".replace("%)", " %)") in TEXT
     files = len({(row["package"], row["path"]) for row in ROWS})

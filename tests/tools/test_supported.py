@@ -118,7 +118,7 @@ if words[0] == {broken!r}:
 import hashlib
 print("sha256", hashlib.sha256(b"same").hexdigest())
 """
-REFUSED = "print('samebits: PROFILE=portable was shown with numpy 1, and 2', file=sys.stderr) or 2"
+REFUSED = "print('samebits: PROFILE=portable is verified with numpy 1, and 2', file=sys.stderr) or 2"
 
 
 @pytest.mark.parametrize(
@@ -145,18 +145,22 @@ def test_what_fails_is_named(supported, tmp_path, broken, weights, portable, fau
 
 
 def test_another_samebits_is_tried_again_and_a_later_build_is_not(supported, tmp_path: Path):
-    def wheel(year: int, code: str, requires: str) -> str:
+    def wheel(year: int, code: str, requires: str, rules: str = "1") -> str:
         path = tmp_path / "one.whl"
         with zipfile.ZipFile(path, "w") as archive:
             archive.writestr(zipfile.ZipInfo("samebits/a.py", (year, 1, 1, 0, 0, 0)), code)
+            archive.writestr("samebits_lint/a.py", rules)
             archive.writestr("samebits-1.dist-info/METADATA", f"Name: a\n{requires}\n\nA page\n")
         return supported.code_hash(path)
 
     first = wheel(2026, "1", "Requires-Dist: torch")
     assert wheel(2027, "1", "Requires-Dist: torch") == first
-    assert (
-        len({first, wheel(2026, "2", "Requires-Dist: torch"), wheel(2026, "1", "Requires-Dist: keras")}) == 3
-    )
+    others = {
+        wheel(2026, "2", "Requires-Dist: torch"),
+        wheel(2026, "1", "Requires-Dist: keras"),
+        wheel(2026, "1", "Requires-Dist: torch", rules="2"),
+    }
+    assert len({first, *others}) == 4
 
 
 def test_two_at_once_would_delete_each_others_environment(supported, tmp_path, monkeypatch):

@@ -43,21 +43,21 @@ def encode(value: Any, path: str, tensors: dict[str, Tensor], leaf: Leaf) -> Any
     if kind is bytes:
         return {TAG: "bytes", "hex": value.hex()}
     if kind is list:
-        return [encode(one, f"{path}.{index}", tensors, leaf) for index, one in enumerate(value)]
+        return [encode(item, f"{path}.{index}", tensors, leaf) for index, item in enumerate(value)]
     if kind in (set, frozenset):
         value = sorted(value, key=repr)  # sets have an order of their own in each process
     if kind.__name__ in ORDERED and kind in (tuple, set, frozenset):
         return {TAG: kind.__name__, "items": encode(list(value), path, tensors, leaf)}
     if kind in (dict, Counter, OrderedDict):
         plain = kind is dict and all(type(key) is str and key != TAG for key in value)
-        items = {key: encode(one, f"{path}.{key}", tensors, leaf) for key, one in value.items()}
+        items = {key: encode(item, f"{path}.{key}", tensors, leaf) for key, item in value.items()}
         if plain:
             return items
         keys = [encode(key, f"{path} (a key)", tensors, leaf) for key in value]
         return {TAG: kind.__name__, "items": [list(pair) for pair in zip(keys, items.values(), strict=True)]}
     if (found := leaf(path, value)) is None:
         raise UsageError(
-            f"{path} is of type {kind.__module__}.{kind.__qualname__}, which a checkpoint cannot hold: only "
+            f"{path} is of type {kind.__module__}.{kind.__qualname__}, which a checkpoint cannot save: only "
             "numbers, text, tensors, and lists and dictionaries of these"
         )
     node, name, tensor = found
@@ -78,12 +78,12 @@ def decode(node: Any, make: Make) -> Any:
         ValueError: it is nothing that `encode` writes.
     """
     if isinstance(node, list):
-        return [decode(one, make) for one in node]
+        return [decode(item, make) for item in node]
     if not isinstance(node, Mapping):
         return node
     kind = node.get(TAG)
     if kind is None:
-        return {key: decode(one, make) for key, one in node.items()}
+        return {key: decode(item, make) for key, item in node.items()}
     if kind == "float":
         return float(node["value"])
     if kind == "complex":
@@ -91,7 +91,7 @@ def decode(node: Any, make: Make) -> Any:
     if kind == "bytes":
         return bytes.fromhex(node["hex"])
     if kind in ORDERED:
-        return ORDERED[kind](decode(one, make) for one in node["items"])
+        return ORDERED[kind](decode(item, make) for item in node["items"])
     if kind in MAPPINGS:
-        return MAPPINGS[kind]([(decode(key, make), decode(one, make)) for key, one in node["items"]])
+        return MAPPINGS[kind]([(decode(key, make), decode(item, make)) for key, item in node["items"]])
     return make(dict(node))

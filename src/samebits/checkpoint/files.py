@@ -38,8 +38,8 @@ class Damaged(UsageError):  # noqa: N818 - reads as what it is at every `raise`
     def __init__(self, path: Path, how: str) -> None:
         self.what = f"{path} {how}"
         super().__init__(
-            f"{self.what}; --resume previous continues from the newest whole checkpoint before it, --resume "
-            "never begins anew; neither deletes anything"
+            f"{self.what}; `--resume previous` continues from the newest complete checkpoint before it, "
+            "`--resume never` starts from the beginning; neither deletes anything"
         )
 
 
@@ -116,7 +116,7 @@ def read(folder: Path) -> Checkpoint:
     if not isinstance(content, dict) or _digest(content) != sha256:
         raise Damaged(folder / STATE, "is not what was written: its sha256 differs")
     content = Content(content, folder / STATE)
-    begins_anew = "; --resume never begins anew and keeps what is here"
+    begins_anew = "; `--resume never` starts from the beginning and keeps what is here"
     refuse_other(folder / STATE, content.get("format"), begins_anew)
     check_shape(content, {"step": COUNT, "tensors_sha256": SHA256}, folder / STATE)
     if content["step"] != _step(folder):

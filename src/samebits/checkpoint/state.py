@@ -111,7 +111,7 @@ class TrainingState:
         there = state["objects"]
         if missing := sorted(set(there) ^ set(self.objects)):
             where = "run.checkpoint" if missing[0] in self.objects else "the checkpoint"
-            raise UsageError(f"only {where} has {missing[0]!r}: it must hold what the checkpoint holds")
+            raise UsageError(f"only {where} has {missing[0]!r}: it must have what the checkpoint has")
         for name, held in self.objects.items():
             if _class(held) != there[name]["class"]:
                 raise UsageError(f"{name} is a {_class(held)}, and was a {there[name]['class']}")
@@ -119,7 +119,7 @@ class TrainingState:
             with _taken_from_a_file(name):
                 differs = self._kinds[name].differs(held, was)
             if differs:
-                raise UsageError(f"{name} is another one: {differs}")
+                raise UsageError(f"{name} has changed: {differs}")
 
     def restore(self, state: Mapping[str, Any], tensors: Mapping[str, Stored]) -> None:
         """Give every object and every generator its state back, and look whether they took it.
@@ -135,12 +135,10 @@ class TrainingState:
         now, copies = self.capture()
         for name in self.objects:
             if (path := _first_difference(state["objects"][name], now["objects"][name], name)) is not None:
-                raise UsageError(
-                    f"{path} did not come back: {_class(self.objects[name])} does not restore it"
-                )
+                raise UsageError(f"{path} was not restored: {_class(self.objects[name])} does not restore it")
         for name, tensor in copies.items():
             if name.partition(".")[0] != "generators" and tensors[name].read() != tensor.read():
-                raise UsageError(f"{name} did not come back bit by bit: its object does not restore it so")
+                raise UsageError(f"{name} was not restored bit by bit: its object restores other values")
 
     def restore_generators(self, state: Mapping[str, Any], tensors: Mapping[str, Stored]) -> None:
         """Put back the global generators of Python, NumPy and the framework on every device."""
@@ -152,12 +150,12 @@ class TrainingState:
 
     def _kind(self, name: str, held: Any) -> Kind:
         if name != VALUES and (name == "generators" or not name.isidentifier()):
-            raise UsageError(f"run.checkpoint cannot call something {name!r}: give it another name")
+            raise UsageError(f"run.checkpoint takes no object called {name!r}: give it another name")
         for kind in (*self.toolkit.KINDS, *KINDS):
             if kind.takes(held):
                 return kind
         raise UsageError(
-            f"run.checkpoint cannot hold {name}, a {_class(held)}: it has no state_dict and load_state_dict"
+            f"run.checkpoint cannot save {name}, a {_class(held)}: it has no state_dict and load_state_dict"
         )
 
     def _decode(self, node: Any, tensors: Mapping[str, Stored], read: bool = True) -> Any:
@@ -189,8 +187,8 @@ def _taken_from_a_file(what: str) -> Iterator[None]:
     except Exception as error:
         place = traceback.extract_tb(error.__traceback__)[-1]
         raise UsageError(
-            f"the checkpoint's state of {what} cannot be taken back ({type(error).__name__}: {error}; "
-            f"{place.filename}:{place.lineno}): --resume never begins anew"
+            f"the checkpoint's state of {what} cannot be restored ({type(error).__name__}: {error}; "
+            f"{place.filename}:{place.lineno}): `--resume never` starts from the beginning"
         ) from error
 
 

@@ -32,26 +32,26 @@ def _engines(usable: Engine | None, asked: list[Engine]) -> list[Finding]:
                 "for the image: apt-get install docker.io (or podman)",
             )
         ]
-    return [_engine(one, usable) for one in asked]
+    return [_engine(engine, usable) for engine in asked]
 
 
-def _engine(one: Engine, usable: Engine | None) -> Finding:
-    subject = one.kind if one is usable else f"{one.kind} at {one.command}"
-    versions = f"client {one.client}, engine {one.server}"
-    if one.usable:
-        builder = "buildah" if one.kind == "podman" else "BuildKit"
-        return Finding(subject, "ok", f"{one.command}: {versions}, {builder}")
-    if not one.client:
-        return Finding(subject, "warn", one.complaint, "set DOCKER to a client that runs, or unset it")
-    if not one.server:
+def _engine(engine: Engine, usable: Engine | None) -> Finding:
+    subject = engine.kind if engine is usable else f"{engine.kind} at {engine.command}"
+    versions = f"client {engine.client}, engine {engine.server}"
+    if engine.usable:
+        builder = "buildah" if engine.kind == "podman" else "BuildKit"
+        return Finding(subject, "ok", f"{engine.command}: {versions}, {builder}")
+    if not engine.client:
+        return Finding(subject, "warn", engine.complaint, "set DOCKER to a client that runs, or unset it")
+    if not engine.server:
         fix = "start it: systemctl start docker"
-        if "permission denied" in one.complaint.lower():
-            fix = 'let yourself in: usermod -aG docker "$USER", then log in again'
-        return Finding(subject, "warn", f"client {one.client}; no engine answers: {one.complaint}", fix)
+        if "permission denied" in engine.complaint.lower():
+            fix = 'add yourself to its group: usermod -aG docker "$USER", then log in again'
+        return Finding(subject, "warn", f"client {engine.client}; no engine answers: {engine.complaint}", fix)
     fix = "install its buildx plugin, or Debian's docker.io"
     if usable is not None:
         fix = f"nothing: {usable.command} is used"
-    return Finding(subject, "warn", f"{versions}: {one.complaint}", fix)
+    return Finding(subject, "warn", f"{versions}: {engine.complaint}", fix)
 
 
 def _driver(version: str) -> Finding:

@@ -90,7 +90,7 @@ def _unlocked(root: Path) -> list[Finding]:
 
 def _shared_memory() -> Finding:
     enough = (shared_memory.size() or 0) >= shared_memory.ENOUGH
-    fix = "" if enough else f"where data workers hand large batches over, {shared_memory.FIX}"
+    fix = "" if enough else f"for data workers with large batches, {shared_memory.FIX}"
     return Finding("shared memory", "ok" if enough else "warn", shared_memory.described(), fix)
 
 
@@ -130,7 +130,10 @@ def _variables() -> list[Finding]:
 @click.option("--deep", is_flag=True, help="Import the frameworks and check every installed file: seconds.")
 @click.option("--host", is_flag=True, help="Look at Docker, the driver and the container toolkit too.")
 def command(all_: bool, json_: bool, deep: bool, host: bool) -> None:
-    """Show what is not right with this process and this environment; exit with 1 when something is wrong."""
+    """Show what is wrong with this process and this environment, and how to fix it.
+
+    The last line says whether there is something to fix. Exit status 1 when a check fails.
+    """
     findings = []
     if deep:
         from samebits.doctor import deep as deep_module
@@ -154,7 +157,9 @@ def command(all_: bool, json_: bool, deep: bool, host: bool) -> None:
 
 
 def _summary(findings: list[Finding], all_: bool) -> str:
-    """The last line: how many there are of each outcome, and how those that are ok are shown."""
+    """The last line: what to conclude, how many checks had each outcome, and how to see those that are ok."""
     outcomes = [finding.outcome for finding in findings]
-    more = "" if all_ else f" (`{hint('samebits', 'doctor', '--all')}` shows what was looked at)"
-    return ", ".join(f"{outcomes.count(one)} {one}" for one in OUTCOMES if one in outcomes) + more
+    counts = ", ".join(f"{outcomes.count(outcome)} {outcome}" for outcome in OUTCOMES if outcome in outcomes)
+    conclusion = "problems to fix" if "fail" in outcomes else "nothing to fix"
+    more = "" if all_ else f" (`{hint('samebits', 'doctor', '--all')}` lists all checks)"
+    return f"{conclusion}: {counts}{more}"

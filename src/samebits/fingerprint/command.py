@@ -13,7 +13,7 @@ from samebits.framework import FRAMEWORKS
 
 
 @click.group("fingerprint", invoke_without_command=True)
-@click.option("--framework", type=click.Choice(list(FRAMEWORKS)), default=None, help="Whose facts to tell.")
+@click.option("--framework", type=click.Choice(list(FRAMEWORKS)), default=None, help="Whose facts to show.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 @click.option("--json", "json_", is_flag=True, help="Print JSON, which `samebits fingerprint diff` reads.")
 @click.pass_context
@@ -35,12 +35,13 @@ def command(context: click.Context, framework: str | None, device: str, json_: b
 @click.option("--all", "all_", is_flag=True, help="Show what cannot change bits, too.")
 @click.option("--json", "json_", is_flag=True, help="Print a JSON list instead of a table.")
 def diff_command(first: str, second: str, all_: bool, json_: bool) -> None:
-    """Show in what A and B differ and whether it can change the weights; exit with 1 when something may.
+    """Show how A and B differ, and what of it changes the weights.
 
-    First settings, then data, code, versions, and last the machine. Two runs with the same weights differ in
-    nothing that matters: exit status 0. A and B are run folders, manifests, files that
-    `samebits fingerprint --json` made, names of golden.toml's entries, or the word `now`. `torch-cpu` is the
-    entry of this kind of CPU among those whose names begin so.
+    First settings, then data, code, versions, and last the machine. A and B are run folders, manifests, files
+    that `samebits fingerprint --json` wrote, names of entries in golden.toml, or the word `now`. `torch-cpu`
+    is the entry for this kind of CPU.
+
+    Exit status 0: nothing can change the weights, or both runs have the same weights; 1: something may.
     """
     from samebits.fingerprint import command
 
@@ -56,7 +57,7 @@ def show(first: str, second: str, all_: bool, json_: bool) -> None:
     from samebits.fingerprint import golden  # it imports this module
 
     facts = read(first), read(second)
-    if any(golden.ENTRY in one for one in facts):  # it holds only what decides
+    if any(golden.ENTRY in source for source in facts):  # it holds only what decides
         facts = golden.shrink(facts[0]), golden.shrink(facts[1])
     found = differences(*facts)
     if json_:
@@ -64,14 +65,15 @@ def show(first: str, second: str, all_: bool, json_: bool) -> None:
     else:
         if have_same_weights(*facts):
             click.echo(f"the same weights: {facts[0][WEIGHTS]}")
-        print_differences([one for one in found if all_ or one.rank != "none"], f"{first} → {second}")
-        hidden = sum(one.rank == "none" for one in found)
+        shown = [difference for difference in found if all_ or difference.rank != "none"]
+        print_differences(shown, f"{first} → {second}")
+        hidden = sum(difference.rank == "none" for difference in found)
         if hidden and not all_:
             more = "more " if len(found) > hidden else ""
             click.echo(f"{hidden} {more}cannot change bits: --all shows them")
-    harmful = [one for one in found if one.rank != "none"]
+    harmful = [difference for difference in found if difference.rank != "none"]
     if harmful:
-        certain = sum(one.rank == "changes" for one in harmful)
+        certain = sum(difference.rank == "changes" for difference in harmful)
         raise CheckFailed(f"differences that change bits: {certain}; that may: {len(harmful) - certain}")
     if not found and not json_:
         click.echo("no differences")
@@ -81,5 +83,12 @@ def print_differences(found: list[Difference], heading: str) -> None:
     """A row for each difference: whether it changes bits, which fact, from what to what, and why."""
     if not found:
         return
-    rows = [((WORDS[one.rank], OUTCOMES[one.rank]), one.fact, f"{change(one)}\n  {one.why}") for one in found]
+    rows = [
+        (
+            (WORDS[difference.rank], OUTCOMES[difference.rank]),
+            difference.fact,
+            f"{change(difference)}\n  {difference.why}",
+        )
+        for difference in found
+    ]
     print_table(("", "fact", heading), rows)

@@ -43,21 +43,21 @@ RULES: tuple[tuple[str, Rank, str], ...] = (
     (r"effective\.\w+\.interop_threads", "none", "no sum is split by it"),
     (r"effective\.thread_pools", "changes", "threads split sums; the architecture names the kernels"),
     (r"effective\.\w+\.(threads|mkl_threads|intra_op_threads)", "changes", "threads split sums"),
-    (r"effective\.(\w+\.cpu_capability|numpy\.cpu_features)", "changes", "the kernels that are in force"),
+    (r"effective\.(\w+\.cpu_capability|numpy\.cpu_features)", "changes", "the kernels in use"),
     (r"effective\.(locale|time_zone)", "may", "they decide how text and dates of the data are read"),
-    (r"effective\.", "changes", "what is in force decides"),
+    (r"effective\.", "changes", "the value in use decides"),
     (r"determinism\.", "changes", "a switch of the framework"),
     (r"data\.", "changes", "the data are others"),
     (r"loaded\.", "may", "another build of the library that computes"),
     (r"libraries\.", "may", "another version may compute in another order"),
     (r"unlocked\.", "may", "a package that is not as the locks say"),
     (r"locks\.", "may", "other packages; the loaded libraries show whether they compute"),
-    (r"(python|libc|framework)$", "may", "another version may compute otherwise"),
+    (r"(python|libc|framework)$", "may", "another version may compute in another way"),
     (r"image$", "may", "another image; its locks and libraries say more"),
     (r"code\.(folder|script)$", "none", "where the code lies"),
     (r"code\.commit", "may", "the code may have changed"),
-    (r"code\.files\.", "may", "the code that ran is other code"),
-    (r"code\.samebits\.", "may", "samebits itself is another one"),
+    (r"code\.files\.", "may", "other code ran"),
+    (r"code\.samebits\.", "may", "samebits has other files"),
     (r"code\.", "may", "the code was changed after its commit"),
     (r"variables\.(CUDA_VISIBLE_DEVICES|PYTHONPATH)", "none", "it follows the host"),
 )  # fmt: skip
@@ -118,7 +118,7 @@ def differences(first: Mapping[str, str], second: Mapping[str, str]) -> list[Dif
         if same_weights:
             rank, why = "none", "the weights are the same"
         found.append(Difference(fact, before, now, rank, why))
-    return sorted(found, key=lambda one: (one.rank == "none", ORDER.index(group(one.fact))))
+    return sorted(found, key=lambda each: (each.rank == "none", ORDER.index(group(each.fact))))
 
 
 def have_same_weights(first: Mapping[str, str], second: Mapping[str, str]) -> bool:
@@ -131,10 +131,10 @@ def group(fact: str) -> Group:
     return next(group for pattern, group in GROUPS if re.match(pattern, fact))
 
 
-def change(one: Difference) -> str:
+def change(difference: Difference) -> str:
     """From what to what a fact differs, in short: what a list lost and gained, how a hash begins."""
-    before, now = one.first, one.second
-    if LISTS.match(one.fact) and "absent" not in (before, now):
+    before, now = difference.first, difference.second
+    if LISTS.match(difference.fact) and "absent" not in (before, now):
         separator = "; " if "; " in before + now else None
         lost = [word for word in before.split(separator) if word not in now.split(separator)]
         added = [word for word in now.split(separator) if word not in before.split(separator)]
@@ -157,5 +157,5 @@ def _judge(fact: str, rows: Mapping[str, variables.Row]) -> tuple[Rank, str]:
             return rank, why
     row = rows.get(fact.removeprefix("variables."))
     if row is None:
-        return "may", "nothing is known of it"
+        return "may", "samebits does not know this fact"
     return ("may" if row.policy == "record" else "changes"), row.reason

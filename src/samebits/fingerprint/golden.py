@@ -199,7 +199,7 @@ def facts_of(name: str) -> dict[str, str]:
 @click.command("golden")
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
 def command(runs: tuple[Path, ...]) -> None:
-    """Make the hashes of finished RUNS the golden ones of their settings on this kind of machine."""
+    """Record the hashes of finished RUNS as the golden ones, for their settings and this kind of machine."""
     from samebits.fingerprint.manifest import read_manifest
 
     path = variables.find_root() / "golden.toml"

@@ -178,13 +178,13 @@ def compare_metrics(first: Path, second: Path) -> tuple[MetricDifference | None,
         a = here[line] if line < len(here) else {}
         b = there[line] if line < len(there) else {}
         for field in dict.fromkeys([*a, *b]):
-            one, other = a.get(field, "absent"), b.get(field, "absent")
-            if one == other:
+            left, other = a.get(field, "absent"), b.get(field, "absent")
+            if left == other:
                 continue
             if field == "batches":
                 batches = batches or line + 1
             elif metric is None:
-                metric = MetricDifference(line + 1, field, one, other)
+                metric = MetricDifference(line + 1, field, left, other)
     return metric, batches
 
 

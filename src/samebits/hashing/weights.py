@@ -88,7 +88,7 @@ def describe(
         return f"{name}:{dtype}", Tensor(COMPLEX[dtype], (*shape, 2), read)
     if dtype not in DTYPES:
         raise UsageError(
-            f"tensor {name!r} is {dtype}, which safetensors cannot hold: convert it before saving"
+            f"tensor {name!r} is {dtype}, which safetensors cannot store: convert it before saving"
         )
     return name, Tensor(DTYPES[dtype], shape, read)
 
@@ -224,14 +224,16 @@ def read_header(path: Path) -> dict[str, Stored]:
         first = 8 + length
         tensors = {name: _stored(path, entry, first) for name, entry in header.items()}
         end = first
-        for stored in sorted(tensors.values(), key=lambda one: (one.start, one.size)):
+        for stored in sorted(tensors.values(), key=lambda tensor: (tensor.start, tensor.size)):
             if stored.start != end:  # over another one, or after a gap
                 raise ValueError
             end += stored.size
     except (ValueError, KeyError, TypeError, AttributeError):
         raise UsageError(f"{path} is not a safetensors file") from None
     if end != size:
-        raise UsageError(f"{path} is not a whole safetensors file: it has {size} bytes and must have {end}")
+        raise UsageError(
+            f"{path} is not a complete safetensors file: it has {size} bytes and must have {end}"
+        )
     return tensors
 
 
@@ -239,7 +241,7 @@ def _stored(path: Path, entry: Any, first: int) -> Stored:
     """An entry of the header; `first` is where the first tensor begins."""
     start, stop = entry["data_offsets"]
     dtype, shape = entry["dtype"], tuple(entry["shape"])
-    if type(dtype) is not str or any(type(one) is not int or one < 0 for one in (start, stop, *shape)):
+    if type(dtype) is not str or any(type(size) is not int or size < 0 for size in (start, stop, *shape)):
         raise ValueError
     # Of a type that is not in the table nothing is known: its bytes are compared as they are.
     if dtype in ITEM_BYTES and math.prod(shape) * ITEM_BYTES[dtype] != stop - start:

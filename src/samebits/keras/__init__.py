@@ -15,12 +15,14 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time the table below 
     from samebits.keras.keras2 import require_keras3
     from samebits.keras.kernels import determinism, make_deterministic, switch_on
     from samebits.keras.loading import dataset
+    from samebits.keras.run import Run, open_run
     from samebits.keras.state import build
     from samebits.keras.weights import hash_weights, save_weights, tensors
 
 load_cusolver()  # before TensorFlow looks for a GPU
 
 __all__ = [
+    "Run",
     "RunLog",
     "build",
     "choose_device",
@@ -30,6 +32,7 @@ __all__ = [
     "explain",
     "hash_weights",
     "make_deterministic",
+    "open_run",
     "require_keras3",
     "save_weights",
     "switch_on",
@@ -39,6 +42,7 @@ __all__ = [
 __getattr__, __dir__ = lazy(
     __name__,
     {
+        "Run": "run",
         "RunLog": "callback",
         "build": "state",
         "choose_device": "device",
@@ -48,6 +52,7 @@ __getattr__, __dir__ = lazy(
         "explain": "errors",
         "hash_weights": "weights",
         "make_deterministic": "kernels",
+        "open_run": "run",
         "require_keras3": "keras2",
         "save_weights": "weights",
         "switch_on": "kernels",

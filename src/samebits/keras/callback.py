@@ -88,7 +88,7 @@ class RunLog(keras.callbacks.Callback):
             named[name] = callback
         if twice := sorted(set(named) & set(self.checkpoint)):
             raise UsageError(
-                f"RunLog holds something called {twice[0]!r} already: give it another name in checkpoint="
+                f"RunLog has something called {twice[0]!r} already: give it another name in checkpoint="
             )
         return {**named, **self.checkpoint}
 
@@ -98,14 +98,14 @@ class Steps(keras.callbacks.Callback):
 
     def __init__(self, log: RunLog, callbacks: keras.callbacks.CallbackList) -> None:
         super().__init__()
-        self.log, self.run, self.dataset, self.callbacks = log, log.run, log.dataset, callbacks
+        self.log, self.loop, self.dataset, self.callbacks = log, log.run.loop, log.dataset, callbacks
         self.epoch = 0
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        if self.run.found is None:
+        if not self.loop.resumes:
             return
-        epoch, _ = self.run.resumes_at
-        self.run.restore()
+        epoch, _ = self.loop.resumes_at
+        self.loop.restore()
         epochs = self.log.params["epochs"]
         self.model._initial_epoch = epochs if self.log.stop else epoch - 1
         if self.model._initial_epoch >= epochs:  # Keras knows nothing of the epochs before
@@ -117,20 +117,20 @@ class Steps(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self.epoch = epoch
-        self.run.begin_epoch(epoch + 1, self.dataset)
+        self.loop.begin_epoch(epoch + 1, self.dataset)
 
     def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        self.run.begin_step(self.epoch)
+        self.loop.begin_step(self.epoch)
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         digest = self.dataset.latest_digest
         if digest is None:
             raise UsageError("fit trains on another dataset than the one that RunLog was given")
-        self.run.end_step(digest, last=self.model.stop_training or batch == len(self.dataset) - 1)
+        self.loop.end_step(digest, last=self.model.stop_training or batch == len(self.dataset) - 1)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self.log.logs, self.log.stop = dict(logs or {}), bool(self.model.stop_training)
-        self.run.end_epoch(last=self.log.stop or epoch == self.log.params["epochs"] - 1)
+        self.loop.end_epoch(last=self.log.stop or epoch == self.log.params["epochs"] - 1)
 
 
 def _callback_list() -> keras.callbacks.CallbackList:

@@ -15,11 +15,17 @@ def choose_device(wanted: str) -> str:
     """Return "cpu" or "cuda"; `auto` means a GPU when TensorFlow sees one. Call it before anything computes.
 
     Raises:
-        UsageError: a GPU was asked for and there is none.
+        UsageError: a GPU was asked for and there is none, or it is used already and must not be.
     """
     with _without("failed call to cuInit"):
         if wanted == "cpu":
-            tf.config.set_visible_devices([], "GPU")  # or TensorFlow would put operations there all the same
+            try:  # or TensorFlow would put operations there all the same
+                tf.config.set_visible_devices([], "GPU")
+            except RuntimeError:
+                raise UsageError(
+                    "TensorFlow uses the GPU already, and the run is to use the CPU: open the run before "
+                    "anything computes"
+                ) from None
             return "cpu"
         if tf.config.list_physical_devices("GPU"):
             return "cuda"

@@ -54,12 +54,12 @@ NO_KERNEL = [
     ),
     (
         "unsorted segment reduction",
-        "tf.math.unsorted_segment_sum or one of its kin",
+        "tf.math.unsorted_segment_sum or a similar operation",
         f"multiply by tf.one_hot(ids, number), or {CPU}",
     ),
     (
         "sorted segment reduction",
-        "tf.math.segment_sum or one of its kin",
+        "tf.math.segment_sum or a similar operation",
         f"multiply by tf.one_hot(ids, number), or {CPU}",
     ),
     (

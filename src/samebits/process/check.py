@@ -151,7 +151,7 @@ def _effective_faults() -> list[Fault]:
         line = f"SAMEBITS_PROFILE is '{started.profile()}', must be {' or '.join(PROFILES)}"
         found.append(Fault("SAMEBITS_PROFILE", line, f"start it with `{_right_command()}`"))
     if sys.flags.hash_randomization:
-        line = "PYTHONHASHSEED is set, but Python does not heed it"
+        line = "PYTHONHASHSEED is set, but Python ignores it"
         found.append(Fault("PYTHONHASHSEED", line, "start Python without -E, -I and -R"))
     for value in effective.in_force():
         expect(value.name, value.what, value.now, value.must, value.undo)

@@ -23,6 +23,6 @@ def refuse_unshown(shown: Mapping[str, tuple[str, ...]]) -> None:
         version = importlib.metadata.version(package).partition("+")[0]
         if version not in versions:
             raise UsageError(
-                f"PROFILE=portable was shown with {package} {' and '.join(versions)}, and {version} is "
+                f"PROFILE=portable is verified with {package} {' and '.join(versions)}, and {version} is "
                 "installed: install that version, or unset PROFILE"
             )

@@ -2,11 +2,10 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal
 
 from samebits.errors import CheckFailed
-from samebits.run.settings import option
+from samebits.run.option import option
+from samebits.run.options import RunSettings
 
 WIDTH = 16  # features of a state
 LENGTH = 16  # states in a sequence, which the image operations see as 4×4
@@ -16,12 +15,9 @@ TRIES = 3  # of each operation, by which one that claims to repeat and does not 
 
 
 @dataclass(frozen=True)
-class Settings:
-    seed: int = option(0, "root of every random stream", minimum=0)
+class Settings(RunSettings):
     steps: int = option(30, "batches to train on", minimum=1)
     batch_size: int = option(32, "sequences in a step", minimum=1)
-    device: Literal["auto", "cpu", "cuda"] = option("auto", "where to train", affects_weights=False)
-    run: Path | None = option(None, "the run's folder", affects_weights=False)
 
 
 def probe(
@@ -63,5 +59,5 @@ def probe(
         if len(hashes) > 1:
             moving.append(name)
     if moving and deterministic:
-        raise CheckFailed(f"on {device} these give other bits in deterministic mode: {', '.join(moving)}")
+        raise CheckFailed(f"on {device} these give other results in deterministic mode: {', '.join(moving)}")
     return refused

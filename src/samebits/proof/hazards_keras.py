@@ -276,7 +276,7 @@ def _tries(name: str, seed: int, batch_size: int) -> set[str]:
             tape.watch(states)
             output = operation(states, words, training=True)
             total = tf.reduce_sum(output * weight)
-        gradients = tape.gradient(total, [states, *(one.value for one in operation.trainable_weights)])
+        gradients = tape.gradient(total, [states, *(weight.value for weight in operation.trainable_weights)])
         tensors = [
             output,
             *(tf.convert_to_tensor(gradient) for gradient in gradients if gradient is not None),

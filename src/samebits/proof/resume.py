@@ -73,21 +73,21 @@ class Result:
 
 @click.command("resume-proof", context_settings={"allow_interspersed_args": False})
 @click.option(
-    "--kills", type=click.IntRange(0), default=25, envvar="KILLS", help="How many kill -9 (25, or $KILLS)."
+    "--kills", type=click.IntRange(0), default=25, envvar="KILLS", help="Number of kills (25, or $KILLS)."
 )
 @click.option(
-    "--only", multiple=True, type=click.Choice(KINDS), envvar="ONLY", help="Only these (or $ONLY, by spaces)."
+    "--only", multiple=True, type=click.Choice(KINDS), envvar="ONLY", help="Only these (or in $ONLY)."
 )
-@click.option("--random-seed", default=0, show_default=True, help="Decides the instants of the kills.")
+@click.option("--random-seed", default=0, show_default=True, help="Decides when it is killed.")
 @click.option("--json", "json_", is_flag=True, envvar="JSON", help="Print the results as one JSON object.")
 @click.argument("arguments", metavar="COMMAND...", nargs=-1, required=True, type=click.UNPROCESSED)
 def command(
     kills: int, only: tuple[str, ...], random_seed: int, json_: bool, arguments: tuple[str, ...]
 ) -> None:
-    """Train by COMMAND without an interruption, then with all kinds of them: always the same bits.
+    """Train with COMMAND, interrupt it in many ways, and compare the weights with those of a calm run.
 
-    COMMAND trains inside `samebits.open_run` and calls `run.checkpoint`. Where its settings have workers,
-    evaluate_every or checkpoint_every, these are varied, too (--workers=4); without them such a trial is
+    COMMAND trains inside `samebits.open_run` and calls `run.checkpoint`. If its settings have workers,
+    evaluate_every or checkpoint_every, these are changed, too (--workers=4). A trial without its setting is
     skipped and says so. Exit status 1 when a hash differs.
     """
     with runs_folder() as folder:
@@ -100,7 +100,7 @@ def command(
             sha256 = weights(Training("the training", arguments, folder / "0"))
             results = [Result("nothing interrupts it", "ok", "", sha256, seconds)]
             rng = random.Random(random_seed)
-            chosen = [one for one in trials(folder / "0", kills, rng) if one.kind in (only or KINDS)]
+            chosen = [trial for trial in trials(folder / "0", kills, rng) if trial.kind in (only or KINDS)]
             for number, trial in enumerate(chosen, start=1):
                 if trial.skipped:
                     results.append(Result(trial.what, "skipped", trial.skipped))
@@ -113,7 +113,7 @@ def command(
     if json_:
         print_json({"same": not failed, "trials": results, "kept": kept})
     else:
-        rows = [(one.what, short(one.sha256), cell(one.outcome, one.says)) for one in results]
+        rows = [(result.what, short(result.sha256), cell(result.outcome, result.says)) for result in results]
         print_table(("the training", "sha256 of the weights", "outcome"), rows)
     if failed:
         raise CheckFailed(
@@ -190,7 +190,7 @@ def attempt(trial: Trial, arguments: Sequence[str], folder: Path, number: int, s
         newest = there[0]
         _flip_a_bit(newest / trial.damage)
         if f"{newest.name}/{trial.damage}" not in _run([*arguments, *after], place, status=2):
-            faults.append("the damage was not named")
+            faults.append("the message does not name the damaged file")
     if not place.exists():  # a kill may come too late
         _run([*arguments, *after], place, status=0, resume="previous" if trial.damage else None)
     comparison = compare_runs(folder / "0", place)

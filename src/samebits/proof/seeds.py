@@ -64,21 +64,21 @@ class Seeded:
 @click.option(
     "--jobs", type=click.IntRange(1), default=1, envvar="JOBS", help="How many at once (1, or $JOBS)."
 )
-@click.option("--name", help="Of the folders, runs/NAME-seed-K (by default the command's own words).")
-@click.option("--again", is_flag=True, help="Train also what is there already.")
+@click.option("--name", help="The NAME in runs/NAME-seed-K (default: from the command).")
+@click.option("--again", is_flag=True, help="Train existing runs again, too.")
 @click.option("--json", "as_json", is_flag=True, envvar="JSON", help="Print the result as one JSON object.")
 @click.argument("arguments", metavar="COMMAND...", nargs=-1, required=True, type=click.UNPROCESSED)
 def command(
     count: int, jobs: int, name: str | None, again: bool, as_json: bool, arguments: tuple[str, ...]
 ) -> None:
-    """Train by COMMAND with several seeds, and say how far the metrics scatter.
+    """Train with COMMAND and several seeds, and show how much the metrics vary.
 
-    The seeds count up from the one in COMMAND (--seed 7), or from 0. `--seed K` is added to COMMAND; where a
-    training takes its seed otherwise, write {seed} where it goes: `python train.py --seed={seed}`.
+    The seeds count up from the one in COMMAND (--seed 7), or from 0. `--seed K` is added to COMMAND. If the
+    training takes its seed in another way, write {seed} there: `python train.py --seed={seed}`.
 
-    Each is a process and a run of its own, in runs/NAME-seed-K. The first is always trained; a run of another
-    seed that is there already is taken as it is when it has the settings, commit and fingerprint of the
-    first. Exit status 1 when a run failed.
+    Each seed has its own process and run, in runs/NAME-seed-K. The first is always trained. An existing run
+    of another seed is reused if it has the settings, commit and fingerprint of the first. Exit status 1 when
+    a run failed.
     """
     first, rest = split_seed(arguments)
     folders = {
@@ -103,9 +103,9 @@ def command(
             for seed, child in trainings.items():
                 if seed not in failures:  # a failure's line names its log
                     child.log.unlink(missing_ok=True)
-    seeded.sort(key=lambda one: one.seed)
+    seeded.sort(key=lambda run: run.seed)
     metrics = common_metrics(seeded) if len(seeded) > 1 else []
-    spreads = {metric: spread([one.metrics[metric] for one in seeded]) for metric in metrics}
+    spreads = {metric: spread([run.metrics[metric] for run in seeded]) for metric in metrics}
     report(seeded, spreads, failures, as_json)
     if failures:
         raise CheckFailed(
@@ -212,7 +212,7 @@ def _hint(child: Training) -> str:
     if list(child.command)[-2:-1] != ["--seed"]:
         return ""
     there = f"write {PLACEHOLDER} there, such as --seed={PLACEHOLDER}"
-    return f" (--seed was added to it; if the training takes its seed otherwise, {there})"
+    return f" (--seed was added to it; if the training takes its seed in another way, {there})"
 
 
 def _former(child: Training, seed: int, first: Training, reference: Mapping[str, Any]) -> Seeded | None:
@@ -260,7 +260,7 @@ def common_metrics(seeded: Sequence[Seeded]) -> list[str]:
     """The names of the numbers in the last line of every run's metrics."""
     if not seeded:
         return []
-    return [name for name in seeded[0].metrics if all(name in one.metrics for one in seeded)]
+    return [name for name in seeded[0].metrics if all(name in run.metrics for run in seeded)]
 
 
 def spread(values: Sequence[float]) -> Spread:
@@ -282,13 +282,13 @@ def report(
     if as_json:
         runs = [
             {
-                "seed": one.seed,
-                "sha256": one.sha256,
-                "metrics": one.metrics,
-                "folder": shown(one.folder),
-                "reused": one.reused,
+                "seed": run.seed,
+                "sha256": run.sha256,
+                "metrics": run.metrics,
+                "folder": shown(run.folder),
+                "reused": run.reused,
             }
-            for one in seeded
+            for run in seeded
         ]
         metrics = {
             name: {"mean": each.mean, "standard_deviation": each.deviation, "interval": [each.low, each.high]}
@@ -299,17 +299,17 @@ def report(
     names = list(spreads)
     rows = [
         [
-            str(one.seed),
-            short(one.sha256),
-            *(f"{one.metrics[name]:.4f}" for name in names),
-            shown(one.folder),
+            str(run.seed),
+            short(run.sha256),
+            *(f"{run.metrics[name]:.4f}" for name in names),
+            shown(run.folder),
         ]
-        for one in seeded
+        for run in seeded
     ]
     print_table(("seed", "sha256 of the weights", *names, "run"), rows)
     for name, each in spreads.items():
         print(
             f"{printable(name)}: mean {each.mean:.4f}, standard deviation {each.deviation:.4f}, "
             f"95 % interval of the mean {each.low:.4f} … {each.high:.4f} "
-            f"({len(seeded)} seeds; Student's t, which knows no bounds: it can leave 0 … 1)"
+            f"({len(seeded)} seeds; Student's t has no bounds: it can leave 0 … 1)"
         )

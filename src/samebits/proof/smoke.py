@@ -28,13 +28,13 @@ from samebits.proof.trainings import Finished, Training, last_line, train
     "--jobs", type=click.IntRange(1), default=1, envvar="JOBS", help="How many at once (1, or $JOBS)."
 )
 @click.option("--json", "as_json", is_flag=True, envvar="JSON", help="Print the result as one JSON object.")
-@click.option("--keep", is_flag=True, envvar="KEEP", help="Keep the run folders also when they are equal.")
+@click.option("--keep", is_flag=True, envvar="KEEP", help="Keep the run folders even if they are equal.")
 @click.argument("arguments", metavar="COMMAND...", nargs=-1, required=True, type=click.UNPROCESSED)
 def command(runs: int, jobs: int, as_json: bool, keep: bool, arguments: tuple[str, ...]) -> None:
-    """Train by COMMAND several times, in separate processes, and compare the runs bit by bit.
+    """Train with COMMAND several times, in separate processes, and compare the runs bit by bit.
 
-    COMMAND must train inside `samebits.open_run`. Exit status 0: the same bits; 1: other bits, and the
-    first tensor that differs is named; what a training that fails ends with is passed on.
+    COMMAND must train inside `samebits.open_run`. Exit status 0: the same bits; 1: other bits, and the first
+    tensor that differs is named. If a training fails, its own exit status is returned.
     """
     with runs_folder() as folder:
         names = [f"run {number} of {runs}" for number in range(1, runs + 1)]
@@ -42,8 +42,8 @@ def command(runs: int, jobs: int, as_json: bool, keep: bool, arguments: tuple[st
             Training(name, arguments, folder / f"run-{at}") for at, name in enumerate(names, start=1)
         ]
         finished = list(show(train(trainings, jobs, watch := Watch(not as_json)), watch))
-        finished.sort(key=lambda one: trainings.index(one.child))
-        comparison = first_difference([one.child.folder for one in finished])
+        finished.sort(key=lambda run: trainings.index(run.child))
+        comparison = first_difference([run.child.folder for run in finished])
         kept = keep_runs(folder) if keep or comparison is not None else None
     if as_json:
         print_json(_result(finished, comparison, kept))
@@ -53,7 +53,7 @@ def command(runs: int, jobs: int, as_json: bool, keep: bool, arguments: tuple[st
         if not as_json:
             one, other = (Path(run).name.replace("-", " ") for run in (comparison.first, comparison.second))
             print(f"between {one} and {other}:", printable("\n".join(comparison.lines())), sep="\n")
-        different = len({one.sha256 for one in finished})
+        different = len({run.sha256 for run in finished})
         what = f"{different} different hashes" if different > 1 else "one hash, but other metrics or batches"
         raise CheckFailed(f"not the same bits: {runs} runs, {what}")
     if not as_json:
@@ -90,9 +90,9 @@ class Watch(Line):
 def show(trainings: Generator[Finished, None, None], watch: Watch) -> Iterator[Finished]:
     """Print a line for each training that ends."""
     with contextlib.closing(trainings), watch:
-        for one in trainings:
-            watch.say(f"{one.child.name}: sha256 {one.sha256}  {one.seconds:.1f} s")
-            yield one
+        for run in trainings:
+            watch.say(f"{run.child.name}: sha256 {run.sha256}  {run.seconds:.1f} s")
+            yield run
 
 
 @contextlib.contextmanager
@@ -135,8 +135,8 @@ def keep_runs(folder: Path) -> Path:
 def _result(finished: Sequence[Finished], comparison: Comparison | None, kept: Path | None) -> dict[str, Any]:
     return {
         "same": comparison is None,
-        "sha256": [one.sha256 for one in finished],
-        "seconds": [round(one.seconds, 3) for one in finished],
+        "sha256": [run.sha256 for run in finished],
+        "seconds": [round(run.seconds, 3) for run in finished],
         "kept": None if kept is None else str(kept),
         "difference": None if comparison is None else comparison.as_json(),
     }

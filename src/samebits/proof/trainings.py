@@ -86,7 +86,7 @@ def train(
     Raises:
         SamebitsError: a child failed: its own line `samebits: …`, with its own status, when it ended with
             one; else what ended it, after its last lines of output.
-        UsageError: a command does not exist, or it ended well and left no run folder.
+        UsageError: a command does not exist, or it ended without an error but left no run folder.
     """
     waiting = list(trainings)
     running: dict[Training, subprocess.Popen[bytes]] = {}
@@ -163,8 +163,8 @@ def weights(child: Training) -> str:
         return sha256_file(child.folder / "weights.safetensors")
     except FileNotFoundError:
         raise UsageError(
-            f"{child.name} ended well and left no run: the command must train inside `samebits.open_run(…)` "
-            "and end with `run.finish(model)`"
+            f"{child.name} ended without an error but left no run: "
+            "the command must train inside `samebits.open_run(…)` and end with `run.finish(model)`"
         ) from None
 
 

@@ -34,14 +34,14 @@ def doubt(words: Sequence[str], place: Path) -> str:
         place: the folder where it would start.
     """
     if words[0] != "python":
-        return f"it starts {words[0]!r}, and only Python on a file of this checkout is run unasked"
+        return f"it starts {words[0]!r}, and without a question only Python on a file of this checkout is run"
     rest = list(words[1:])
     while rest and rest[0] in HARMLESS:
         del rest[0]
     if rest[:1] == ["-m"] and len(rest) > 1:
         file, rest = _module(rest[1], place), rest[1:]
         if file is None:
-            return f"it starts the module {rest[0]}, which is no file of this checkout"
+            return f"it starts the module {rest[0]}, which is not a file of this checkout"
         if _checkout(place) != _checkout(file.parent):
             return f"python -m looks for modules in {place} first, and that is no part of the checkout"
     elif not rest or rest[0].startswith("-"):
@@ -154,13 +154,13 @@ def _not_tracked(file: Path) -> str:
     real, root = file.resolve(), find_root().resolve()
     top = _checkout(real.parent)
     if top is None or top not in (_checkout(root), _checkout(Path.cwd())):
-        return f"{file} is in no checkout of yours here"
+        return f"{file} is in none of your checkouts here"
     name = real.relative_to(top).as_posix()
     listed = git(top, "--literal-pathspecs", "ls-tree", "HEAD", "--", name)
     if listed is None:  # no git or no commit yet: an image, an archive, a new project are whole their maker's
         listed = "100644" if real.is_relative_to(root / "src") else ""
     if not listed.startswith("100"):  # 120000 is a link, 160000 another repository
-        return f"{file} is no file that the checkout's commit has"
+        return f"{file} is not in the checkout's commit"
     if real.is_relative_to(root) and STARTERS.match(real.relative_to(root).as_posix()):
         return f"{file} can start other programs"
     return ""

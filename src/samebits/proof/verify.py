@@ -25,7 +25,7 @@ from samebits.proof import trust
 from samebits.proof.smoke import Watch, keep_runs, runs_folder
 from samebits.proof.trainings import Training, train
 
-ANYWAY = "--anyway repeats it here nevertheless"
+ANYWAY = "--anyway repeats it here in spite of that"
 FILES = {"weights.safetensors": "weights_sha256", "metrics.jsonl": "metrics_sha256"}  # and their hashes
 AS_RECORDED = ("record", "portable", "merge")  # policies that leave a choice to the user, which decides bits
 
@@ -75,12 +75,10 @@ class Verdict:
 
 
 @click.command("verify")
-@click.option("--anyway", is_flag=True, help="Also with other code than the manifest describes.")
-@click.option("--keep", is_flag=True, envvar="KEEP", help="Keep the repetition also when it is equal.")
+@click.option("--anyway", is_flag=True, help="Repeat it even if the code differs from the manifest.")
+@click.option("--keep", is_flag=True, envvar="KEEP", help="Keep the repetition even if it is equal.")
 @click.option("--json", "as_json", is_flag=True, envvar="JSON", help="Print the result as one JSON object.")
-@click.option(
-    "--command", "own", metavar="TEXT", help="Repeat it by this command of yours, not the manifest's."
-)
+@click.option("--command", "own", metavar="TEXT", help="Use this command instead of the manifest's.")
 @click.argument("run", type=click.Path(path_type=Path))
 @click.argument("more", metavar="[-- ARGS...]", nargs=-1, type=click.UNPROCESSED)
 def command(
@@ -88,10 +86,11 @@ def command(
 ) -> None:
     """Repeat RUN, a run's folder or its manifest.json alone, and compare the bits.
 
-    ARGS are added to its command: say there where the data lies on this machine. A run that was interrupted
-    is repeated without interruption. A command that does more than start Python on a file of this checkout
-    is shown, and run only after a `yes` typed at a terminal, or as --command. Exit status 0: the same bits;
-    1: other bits; 2: it cannot be repeated.
+    ARGS are added to its command, for example to say where the data is on this machine. An interrupted run is
+    repeated without the interruption. If the command does more than start Python on a file of this checkout,
+    it is shown, and runs only after a `yes` at a terminal or if you give it as --command.
+
+    Exit status 0: the same bits; 1: other bits; 2: it cannot be repeated.
     """
     manifest = read_manifest(run)
     if not anyway:
@@ -278,12 +277,12 @@ def compare(manifest: Mapping[str, Any], run: Path, repetition: Path) -> Verdict
 
 def differences(was: Mapping[str, Any], is_: Mapping[str, Any]) -> Iterator[Difference]:
     """In what two manifests differ: code, settings, data, versions, machine."""
-    facts = [of_manifest(one) for one in (was, is_)]
-    for one in facts:  # whether these are equal is the verdict's own subject
-        del one[WEIGHTS]
-    found = [one for one in diff.differences(*facts) if one.fact not in FOLLOWING_THE_HOST]
-    found = [one for one in found if one.rank != "none" or not one.fact.startswith("code.")]
-    return iter(sorted(found, key=lambda one: not one.fact.startswith("code.")))
+    facts = [of_manifest(manifest) for manifest in (was, is_)]
+    for side in facts:  # whether these are equal is the verdict's own subject
+        del side[WEIGHTS]
+    differences = [each for each in diff.differences(*facts) if each.fact not in FOLLOWING_THE_HOST]
+    differences = [each for each in differences if each.rank != "none" or not each.fact.startswith("code.")]
+    return iter(sorted(differences, key=lambda each: not each.fact.startswith("code.")))
 
 
 def report(verdict: Verdict, kept: Path | None, as_json: bool) -> None:
@@ -302,9 +301,9 @@ def report(verdict: Verdict, kept: Path | None, as_json: bool) -> None:
         return
     if not verdict.same:
         print(printable("\n".join(verdict.lines())))
-    for one in verdict.environment:
-        changed = diff.change(one)
-        print(printable(f"environment  {one.fact}: {changed} ({diff.WORDS[one.rank]})"))
+    for difference in verdict.environment:
+        changed = diff.change(difference)
+        print(printable(f"environment  {difference.fact}: {changed} ({diff.WORDS[difference.rank]})"))
     if verdict.same:
         print(f"same bits: sha256 {verdict.run}; {_environment_in_words(verdict)}")
     if kept is not None and verdict.same:
@@ -312,11 +311,12 @@ def report(verdict: Verdict, kept: Path | None, as_json: bool) -> None:
 
 
 def _environment_in_words(verdict: Verdict) -> str:
-    code = [one.fact.removeprefix("code.") for one in verdict.environment if one.fact.startswith("code.")]
+    facts = [difference.fact for difference in verdict.environment]
+    code = [fact.removeprefix("code.") for fact in facts if fact.startswith("code.")]
     number = len(verdict.environment) - len(code)
     if number == 0 and not code and not verdict.same:
         return "code and environment are the same: the data changed, or the training does not repeat"
-    files = [one.removeprefix("files.") for one in code if one.startswith("files.")]
+    files = [name.removeprefix("files.") for name in code if name.startswith("files.")]
     changed = f"the code is other code ({some(files or code)}); " if code else ""
     return changed + {0: "the environment is the same", 1: "1 fact of the environment differs"}.get(
         number, f"{number} facts of the environment differ"

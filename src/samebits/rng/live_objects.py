@@ -7,8 +7,8 @@ from typing import Any
 def instances(kind: type) -> list[Any]:
     """Every live object of a class or a class below it: one pass of the garbage collector, about 0.1 s."""
     kinds = [kind]
-    for one in kinds:  # the list grows while it is read
-        kinds += one.__subclasses__()
+    for kind in kinds:  # the list grows while it is read
+        kinds += kind.__subclasses__()
     # An object refers to its class, and the collector looks for that faster than Python can look at each
     # object.
     return [found for found in gc.get_referrers(*kinds) if type(found) in kinds]

@@ -46,7 +46,7 @@ def find_generator(what: Any, name: str) -> str | None:
 
 def _globals() -> list[Any]:
     """The generators that loaders seed."""
-    return [one for _, row in generators.imported() for one in row.shared()]
+    return [generator for _, row in generators.imported() for generator in row.shared()]
 
 
 def _kinds() -> tuple[type, ...]:
@@ -55,21 +55,21 @@ def _kinds() -> tuple[type, ...]:
 
 def _children(path: str, value: Any) -> list[tuple[str, Any]]:
     if isinstance(value, list | tuple):
-        return [(f"{path}[{number}]", one) for number, one in enumerate(value[:WIDTH])]
+        return [(f"{path}[{number}]", item) for number, item in enumerate(value[:WIDTH])]
     if isinstance(value, Mapping):
-        return [(f"{path}[{key!r}]", one) for key, one in list(value.items())[:WIDTH]]
+        return [(f"{path}[{key!r}]", item) for key, item in list(value.items())[:WIDTH]]
     if isinstance(value, FunctionType):
-        return [(f"{path}'s {key}", one) for key, one in _kept_by_function(value)]
+        return [(f"{path}'s {key}", item) for key, item in _kept_by_function(value)]
     if isinstance(value, MethodType):
         return [(path, value.__self__), (f"{path}'s function", value.__func__)]
     if isinstance(value, functools.partial):
         return [(f"{path}'s function", value.func), (path, value.args), (path, value.keywords)]
     if isinstance(value, type | numpy.ndarray) or type(value).__module__ == "builtins" or _is_tensor(value):
         return []
-    own = [(f"{path}.{key}", one) for key, one in getattr(value, "__dict__", {}).items()]
+    own = [(f"{path}.{key}", item) for key, item in getattr(value, "__dict__", {}).items()]
     for name in CALLED:
         if isinstance(method := getattr(type(value), name, None), FunctionType):
-            own += [(f"{path}.{name}'s {key}", one) for key, one in _kept_by_function(method)]
+            own += [(f"{path}.{name}'s {key}", item) for key, item in _kept_by_function(method)]
     return own
 
 

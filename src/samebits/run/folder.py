@@ -15,28 +15,26 @@ from samebits._files import cannot_write, shown
 from samebits.errors import UsageError
 from samebits.fingerprint.manifest import read_manifest
 from samebits.process import started
-from samebits.run.settings import changed
+from samebits.run.settings import telling
 
 LOCK, CHECKPOINTS, METRICS = ".lock", "checkpoints", "metrics.jsonl"
 
 
-def choose_folder(settings: Any, framework: str, folder: str | os.PathLike[str] | None) -> Path:
-    """The folder of a run: SAMEBITS_RUN_FOLDER, `folder`, `settings.run`, or runs/ and what is not default.
+def choose_folder(settings: Any, framework: str, chosen: str | os.PathLike[str] | None) -> Path:
+    """The folder of a run: SAMEBITS_RUN_FOLDER, `chosen`, or runs/ and the settings that are not default.
 
     The profile, too, is named where it is not the default.
 
     Raises:
         UsageError: something else is there.
     """
-    chosen = folder or getattr(settings, "run", None)
     if given := os.environ.get("SAMEBITS_RUN_FOLDER"):
         if chosen is not None and Path(chosen) != Path(given):
             print(f"samebits: SAMEBITS_RUN_FOLDER={given} comes before {chosen}", file=sys.stderr)
         chosen = given
     if chosen is None:
-        others = {name: value for name, value in changed(settings).items() if name not in UNNAMED}
         profile = [] if started.profile() == "run" else [started.profile()]
-        options = (f"{name}={value}" for name, value in others.items())
+        options = (f"{name}={value}" for name, value in telling(settings).items())
         chosen = Path("runs") / "-".join([framework, *profile, *options])
     path = Path(chosen)
     try:
@@ -64,9 +62,6 @@ def _is_there(path: Path) -> bool:
         return False
     os.stat(path)
     return True
-
-
-UNNAMED = ("run", "data", "resume")  # settings that do not tell runs apart
 
 
 class WorkingFolder:
@@ -107,7 +102,8 @@ class WorkingFolder:
         """
         if list(self.checkpoints.glob("[!.]*")):
             raise UsageError(
-                f"no checkpoint in {self.checkpoints} is whole: --resume never begins anew and keeps them"
+                f"no checkpoint in {self.checkpoints} is complete: "
+                "`--resume never` starts from the beginning and keeps them"
             )
         for path in self.path.iterdir():
             if path.name != LOCK:

@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +16,28 @@ class Metrics:
     Args:
         path: the file; made by the first line.
         run: the run's folder, which an error names.
+
+    Attributes:
+        lines: those of the file.
+        collected: what was kept for the next line's means, by name: numbers, or tensors of one element.
     """
 
     def __init__(self, path: Path, run: Path) -> None:
         self.path, self.run = path, run
         self.lines: list[dict[str, Any]] = []
+        self.collected: dict[str, list[Any]] = {}
         self._bytes, self._sha256 = 0, hashlib.sha256()
+
+    def collect(self, values: Mapping[str, Any]) -> None:
+        """Keep values for the next line's means. Nothing is read from a device yet."""
+        for name, value in values.items():
+            value = value.detach() if hasattr(value, "detach") else value
+            self.collected.setdefault(name, []).append(value)
+
+    def take_means(self) -> dict[str, float]:
+        """The mean of each value that was collected, correctly rounded; then nothing is collected."""
+        collected, self.collected = self.collected, {}
+        return {name: math.fsum(map(float, all_)) / len(all_) for name, all_ in collected.items()}
 
     def append(self, line: dict[str, Any]) -> None:
         """Add a line.
@@ -37,14 +55,18 @@ class Metrics:
         self._bytes += len(text)
         self._sha256.update(text)
 
-    def place(self) -> dict[str, Any]:
-        """How far the file is: its bytes, and their SHA-256."""
-        return {"bytes": self._bytes, "sha256": self._sha256.hexdigest()}
+    def saved(self) -> dict[str, Any]:
+        """For checkpoints: what was collected, and how far the file is: its bytes, and their SHA-256."""
+        return {
+            "collected": {name: list(map(float, values)) for name, values in self.collected.items()},
+            "metrics": {"bytes": self._bytes, "sha256": self._sha256.hexdigest()},
+        }
 
-    def go_back(self, place: dict[str, Any]) -> None:
-        """Take back the lines that were added after `place`: they will be added again."""
+    def restore(self, saved: Mapping[str, Any]) -> None:
+        """Take back the lines that were added after `saved`: they will be added again."""
+        self.collected = saved["collected"]
         with open(self.path, "ab+") as file:
-            file.truncate(place["bytes"])
+            file.truncate(saved["metrics"]["bytes"])
             file.seek(0)
             text = file.read()
         self.lines = [json.loads(line) for line in text.splitlines()]

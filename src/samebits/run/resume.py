@@ -19,6 +19,10 @@ from samebits.fingerprint.facts import FOLLOWING_THE_HOST
 from samebits.run.folder import WorkingFolder
 
 MODES = ("auto", "previous", "never", "force")
+POSITION: Shape = (
+    "an epoch and a batch, two whole numbers",
+    lambda value: isinstance(value, list) and len(value) == 2 and all(map(COUNT[1], value)),
+)
 # What a run relies on in a checkpoint, whoever wrote it: its digest says only that it was not changed since.
 SHAPES: dict[str, Shape] = {
     "framework": TEXT,
@@ -28,8 +32,8 @@ SHAPES: dict[str, Shape] = {
     "run": TEXT,
     "chain": TABLES,
     "epoch": COUNT,
-    "batch": COUNT,
-    "epoch_done": YES_NO,
+    "next": POSITION,
+    "ended": YES_NO,
     "batches": SHA256,
     "batches_seen": YES_NO,
     "collected": TABLE,
@@ -41,13 +45,13 @@ STATE: dict[str, Shape] = {"objects": TABLE, "generators": TABLE}
 OBJECT: dict[str, Shape] = {"class": TEXT, "state": ANYTHING}
 
 
-def mode(settings: Any) -> str:
-    """What the user wants: SAMEBITS_RESUME, or `settings.resume`, or "auto".
+def mode(chosen: str) -> str:
+    """What the user wants: SAMEBITS_RESUME, or else what was chosen.
 
     auto: from the newest checkpoint; previous: passing over damaged ones; never: from the beginning, what is
     there set aside; force: although settings, locks or device have changed.
     """
-    wanted = os.environ.get("SAMEBITS_RESUME") or getattr(settings, "resume", "auto")
+    wanted = os.environ.get("SAMEBITS_RESUME") or chosen
     if wanted not in MODES:
         raise UsageError(f"resume is {wanted!r}: it must be one of {', '.join(MODES)}")
     return str(wanted)
@@ -79,8 +83,8 @@ def find_checkpoint(working: WorkingFolder, wanted: str) -> Checkpoint | None:
             working.name(found.content["run"])
         if found.content["run"] != working.run:
             raise UsageError(
-                f"{folder} is of another run, begun {found.content['chain'][0]['started']}: take "
-                "it away, or --resume never begins anew and keeps what is here"
+                f"{folder} belongs to another run, started {found.content['chain'][0]['started']}: take "
+                "it away, or `--resume never` starts from the beginning and keeps what is here"
             )
         return found
     working.clear()
@@ -153,8 +157,8 @@ def refuse_or_note(found: Checkpoint, now: Mapping[str, Any], wanted: str) -> li
     lines = differences(found, now)
     if lines and wanted != "force":
         raise UsageError(
-            f"{found.folder} was made otherwise: {some(lines, separator='; ')}. --resume force continues "
-            "nevertheless and records it, --resume never begins anew"
+            f"{found.folder} was made in another way: {some(lines, separator='; ')}. "
+            "`--resume force` continues anyway and records it, `--resume never` starts from the beginning"
         )
     return lines
 

@@ -13,10 +13,12 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time the table below 
     from samebits.torch.errors import explain
     from samebits.torch.kernels import determinism, make_deterministic, switch_on
     from samebits.torch.loading import loader
+    from samebits.torch.run import Run, open_run
     from samebits.torch.weights import hash_weights, save_weights, tensors
 
 __all__ = [
     "Loader",
+    "Run",
     "choose_device",
     "determinism",
     "device_facts",
@@ -24,6 +26,7 @@ __all__ = [
     "hash_weights",
     "loader",
     "make_deterministic",
+    "open_run",
     "save_weights",
     "switch_on",
     "tensors",
@@ -33,6 +36,7 @@ __getattr__, __dir__ = lazy(
     __name__,
     {
         "Loader": "base_loader",
+        "Run": "run",
         "choose_device": "device",
         "determinism": "kernels",
         "device_facts": "device",
@@ -40,6 +44,7 @@ __getattr__, __dir__ = lazy(
         "hash_weights": "weights",
         "loader": "loading",
         "make_deterministic": "kernels",
+        "open_run": "run",
         "save_weights": "weights",
         "switch_on": "kernels",
         "tensors": "weights",

@@ -33,7 +33,7 @@ FORWARD = (  # to the loader, from the arguments named dataloader_…
 class Resumable:
     """Put before a Trainer class, it makes `train` a run that resumes where it was interrupted, bit by bit.
 
-    >>> with samebits.open_run(settings, framework="torch", device="cpu") as run:
+    >>> with samebits.torch.open_run(settings, device="cpu") as run:
     ...     trainer = Trainer(model, arguments, train_dataset=dataset, run=run)
     ...     trainer.train()
     ...     run.finish(model)
@@ -90,19 +90,19 @@ class Resumable:
                 raise UsageError(f"TrainingArguments({name}=True): {why}; leave it out")
         if resume_from_checkpoint:
             raise UsageError(
-                "train(resume_from_checkpoint=…): the run knows itself where it resumes: leave that out"
+                "train(resume_from_checkpoint=…): the run itself knows where it resumes: leave that out"
             )
         if trainer.accelerator.distributed_type != "NO" or trainer.args.n_gpu > 1:
             raise UsageError(
                 "the Trainer uses several devices; a run's checkpoints are of one: CUDA_VISIBLE_DEVICES=0"
             )
         result = super().train(**options)  # type: ignore[misc]
-        self.run.end_of_training()
+        self.run.loop.end_of_training()
         return result
 
     def _init_training_state(self, *args: Any) -> tuple[int, int]:
         _, _ = super()._init_training_state(*args)  # type: ignore[misc]
-        return self.run.resumes_at[0] - 1, 0
+        return self.run.loop.resumes_at[0] - 1, 0
 
     def _run_epoch(self, *, train_dataloader: Any, epoch: int, **options: Any) -> None:
         """One epoch, or what is left of the one in which the run stopped."""
@@ -110,13 +110,13 @@ class Resumable:
         size = trainer.args.gradient_accumulation_steps
         if self._epoch_steps is None:
             self._hold()
-        _, done = self.run.resumes_at
+        _, done = self.run.loop.resumes_at
         self._epoch_steps = (epoch, options["steps_in_epoch"])
         options["num_update_steps_per_epoch"] -= done
         options["steps_in_epoch"] -= done * size
         steps = Steps(self.run, train_dataloader, size)
         super()._run_epoch(train_dataloader=steps, epoch=epoch, **options)  # type: ignore[misc]
-        self.run.end_of_steps()
+        self.run.loop.end_of_steps()
         self.run.log(**self.evaluated)
         self.evaluated = {}
 
@@ -156,11 +156,11 @@ class AfterStep(transformers.TrainerCallback):
 
     def on_step_end(self, args: Any, state: Any, control: Any, **options: Any) -> None:
         trainer = self.trainer
-        trainer.run.log(loss=trainer._loss)
+        trainer.run.average(loss=trainer._loss)
         trainer._loss = 0
         if trainer._epoch_steps is not None:  # the Trainer counts from where the epoch was gone on with
             epoch, batches = trainer._epoch_steps
-            done = min((trainer.run._batch + 1) * args.gradient_accumulation_steps, batches)
+            done = min((trainer.run.loop.batch + 1) * args.gradient_accumulation_steps, batches)
             state.epoch = epoch + done / batches
 
 
@@ -210,7 +210,7 @@ def _check_callback(callback: Any) -> None:
         return
     if names := kept(callback, KNOWN):
         raise UsageError(
-            f"the callback {kind.__name__} keeps {names}, which the run cannot hold: derive it from "
+            f"the callback {kind.__name__} keeps {names}, which the run cannot save: derive it from "
             "transformers.trainer_callback.ExportableState, or set `stateless = True` if it decides "
             "nothing"
         )

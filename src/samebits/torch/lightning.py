@@ -45,9 +45,9 @@ HELD = ("EarlyStopping",)  # of Lightning's that decide something: their state c
 class Resume(Callback):
     """Makes `trainer.fit` a run that resumes where it was interrupted, bit by bit.
 
-    >>> with samebits.open_run(settings, framework="torch", device="cpu") as run:
+    >>> with samebits.torch.open_run(settings, device="cpu") as run:
     ...     trainer = Trainer(max_epochs=20, callbacks=[Resume(run)], logger=False)
-    ...     trainer.fit(model, samebits.torch.loader(dataset, seed=settings.seed, shuffle=True), test_loader)
+    ...     trainer.fit(model, run.loader(dataset, shuffle=True), test_loader)
     ...     run.finish(model)
 
     The run holds the module, what `configure_optimizers` returns, the precision's scaler, the loops'
@@ -78,7 +78,7 @@ class Resume(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.fit_loop._loaded_from_state_dict:
             raise UsageError(
-                "trainer.fit(ckpt_path=…): the run knows itself where it resumes, so leave that out"
+                "trainer.fit(ckpt_path=…): the run itself knows where it resumes, so leave that out"
             )
         objects = {
             "module": pl_module,
@@ -97,10 +97,10 @@ class Resume(Callback):
             trainer.fit_loop.epoch_loop.val_loop.setup_data()
             trainer.training = True
         self.run.checkpoint(**objects)
-        if self.run.found is not None:  # the rest comes back with the first batch
+        if self.run.loop.resumes:  # the rest comes back with the first batch
             for progress in (trainer.fit_loop.epoch_progress.current, trainer.fit_loop.epoch_progress.total):
                 progress.ready = progress.started = progress.processed = progress.completed = (
-                    self.run.resumes_at[0] - 1
+                    self.run.loop.resumes_at[0] - 1
                 )
 
     def on_train_batch_end(
@@ -117,12 +117,12 @@ class Resume(Callback):
             self.validated |= _of_epoch(trainer.fit_loop.epoch_loop.val_loop._results)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.run.end_of_steps()
+        self.run.loop.end_of_steps()
         self.run.log(**_of_epoch(trainer.fit_loop.epoch_loop._results), **self.validated)
         self.validated = {}
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.run.end_of_training()  # now: Lightning then puts back the signal handlers from before its own
+        self.run.loop.end_of_training()  # now: next, Lightning puts back the handlers from before its own
 
 
 class Source(_DataLoaderSource):
@@ -256,7 +256,7 @@ def _to_hold(callback: Callback) -> bool:
     if not gives and (names := kept(callback, KNOWN)):
         way = "give it state_dict and load_state_dict, or `stateless = True` if it decides nothing"
         raise UsageError(
-            f"the callback {kind.__name__} keeps {names}, which the run cannot hold: "
+            f"the callback {kind.__name__} keeps {names}, which the run cannot save: "
             + ("leave it out" if of_lightning else way)
         )
     return gives

@@ -28,7 +28,7 @@ def snapshot(copies: dict[str, Any]) -> Any:
 
     def leaf(path: str, value: Any) -> tuple[dict[str, Any], str, Tensor] | None:
         if isinstance(value, torch.dtype | torch.device):
-            raise UsageError(f"{path} is {value}, which a checkpoint cannot hold: keep its name as text")
+            raise UsageError(f"{path} is {value}, which a checkpoint cannot save: keep its name as text")
         if not isinstance(value, torch.Tensor):
             return None
         describe_tensor(path, value)  # refuses what cannot be stored, before it is copied
@@ -72,14 +72,15 @@ def missing(held: Mapping[str, Any]) -> str | None:
     scheduled = {id(accelerate.unwrapped(schedule.optimizer)) for schedule in schedules}
     for name, optimizer in optimizers.items():
         if any(id(one) not in known for group in optimizer.param_groups for one in group["params"]):
-            return f"{name} trains a tensor that no held model has: hold its model, too"
+            return f"{name} trains a tensor of a model that run.checkpoint does not have: add the model"
         if hasattr(optimizer.step, "_wrapped_by_lr_sched") and id(optimizer) not in scheduled:
-            return f"{name} has a schedule that is not held: add schedule=…"
+            return f"{name} has a schedule that run.checkpoint does not have: add schedule=…"
     for schedule in schedules:
         if all(
             accelerate.unwrapped(schedule.optimizer) is not optimizer for optimizer in optimizers.values()
         ):
-            return f"{type(schedule).__name__} changes an optimizer that is not held: add optimizer=…"
+            kind = type(schedule).__name__
+            return f"{kind} changes an optimizer that run.checkpoint does not have: add optimizer=…"
     return None
 
 

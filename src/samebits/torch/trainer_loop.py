@@ -8,7 +8,7 @@ from samebits.run.run import Run
 
 
 class Steps:
-    """What `Run.steps` gives, as something with a length that can be gone through again.
+    """What `Loop.steps` gives, as something with a length that can be gone through again.
 
     Args:
         run: an open run that holds what the loop trains before the first batch is asked for.
@@ -31,7 +31,7 @@ class Steps:
         return len(self.loader)
 
     def __iter__(self) -> Iterator[Any]:
-        return self.run.steps(self.loader, self.size)
+        return self.run.loop.steps(self.loader, self.size)
 
 
 def kept(callback: Any, known: tuple[str, ...]) -> str | None:

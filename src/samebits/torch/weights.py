@@ -101,7 +101,7 @@ def describe_tensor(name: str, value: Any) -> tuple[str, weights.Tensor]:
     if value.layout != torch.strided:
         layout = str(value.layout).removeprefix("torch.")
         raise UsageError(
-            f"tensor {name!r} is {layout}, which safetensors cannot hold: call .to_dense() first"
+            f"tensor {name!r} is {layout}, which safetensors cannot store: call .to_dense() first"
         )
     if hasattr(value, "full_tensor"):
         raise UsageError(f"tensor {name!r} is spread over processes: gather it with .full_tensor() first")

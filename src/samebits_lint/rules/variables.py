@@ -3,20 +3,34 @@
 import ast
 from collections.abc import Iterator
 
-from samebits.process import variables
 from samebits_lint import names
 from samebits_lint.module import Module, argument
 from samebits_lint.rules import rule
 
-# Of determinism.env's variables, those that begin so are read by the loader or Python, before any line
-# of a program; or by a library, when it is imported.
-AT_START = ("PYTHON", "LD_", "GLIBC_")
+# Variables of determinism.env that the loader or Python reads, before any line of a program. Tests compare
+# these two tables with that file.
+AT_START = {
+    "GLIBC_TUNABLES",
+    "LD_AUDIT",
+    "LD_LIBRARY_PATH",
+    "LD_PRELOAD",
+    "PYTHONHASHSEED",
+    "PYTHONHOME",
+    "PYTHONNOUSERSITE",
+    "PYTHONPATH",
+}
+# Those that libraries read when they are imported, and the libraries.
+_NUMERIC = ("numpy", "torch", "tensorflow", "scipy", "sklearn")
 AT_IMPORT = {
-    "OMP_": ("numpy", "torch", "tensorflow", "scipy", "sklearn"),
-    "GOMP_": ("torch", "sklearn"),
-    "OPENBLAS_": ("numpy", "scipy", "sklearn"),
-    "NPY_": ("numpy", "torch", "tensorflow", "scipy", "sklearn"),
+    "GOMP_SPINCOUNT": ("torch", "sklearn"),
     "KERAS_BACKEND": ("keras",),
+    "NPY_DISABLE_CPU_FEATURES": _NUMERIC,
+    "OMP_DYNAMIC": _NUMERIC,
+    "OMP_NUM_THREADS": _NUMERIC,
+    "OMP_THREAD_LIMIT": _NUMERIC,
+    "OMP_WAIT_POLICY": _NUMERIC,
+    "OPENBLAS_CORETYPE": ("numpy", "scipy", "sklearn"),
+    "OPENBLAS_NUM_THREADS": ("numpy", "scipy", "sklearn"),
     "TF_ENABLE_ONEDNN_OPTS": ("tensorflow",),
 }
 # What starts another process, which does read them.
@@ -34,18 +48,13 @@ STARTERS = (
 
 @rule("SB306", "variable-too-late")
 def variable_too_late(module: Module) -> Iterator[tuple[ast.AST, str]]:
-    known = {row.name for row in variables.read()}
-    starts_another = any(module.called(call).startswith(STARTERS) for call in module.calls)
+    if any(module.called(call).startswith(STARTERS) for call in module.calls):
+        return
     for node, name in _set(module):
-        if name not in known or starts_another:
-            continue
-        if name.startswith(AT_START):
+        if name in AT_START:
             yield node, f"{name} is read before Python starts: set here it changes nothing in this process"
-            continue
-        for prefix, libraries in AT_IMPORT.items():
-            if name.startswith(prefix) and (library := _imported_above(module, node, libraries)):
-                yield node, f"{name} is read when {library} is imported, which is above"
-                break
+        elif library := _imported_above(module, node, AT_IMPORT.get(name, ())):
+            yield node, f"{name} is read when {library} is imported, which is above"
 
 
 def _set(module: Module) -> Iterator[tuple[ast.AST, str]]:

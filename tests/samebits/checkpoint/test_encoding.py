@@ -55,5 +55,5 @@ class Own(dict):
 @pytest.mark.parametrize("value", [object(), Own(), print, {"a": [1, Own()]}])
 def test_anything_else_is_refused_by_its_place(value: Any) -> None:
     place = r"state\.a\.1" if isinstance(value, dict) and value else "state"
-    with pytest.raises(UsageError, match=f"{place} is of type .*, which a checkpoint cannot hold"):
+    with pytest.raises(UsageError, match=f"{place} is of type .*, which a checkpoint cannot save"):
         encode(value, "state", {}, nothing_more)

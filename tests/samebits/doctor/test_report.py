@@ -53,20 +53,21 @@ def test_the_table_has_whole_lines():
 
 
 def test_only_what_is_not_right_is_shown():
-    """And a last line says how much was looked at; `--all` and `--json` have every row."""
+    """And a last line concludes and counts; `--all` and `--json` have every row."""
     started = doctor(SAMEBITS_ALLOW="NVIDIA_TF32_OVERRIDE", NVIDIA_TF32_OVERRIDE="1")
     everything = json.loads(doctor("--json").stdout)
     outcomes = [one["outcome"] for one in everything]
     heading, *rows, last = started.stdout.splitlines()
     assert heading.startswith("subject")
     assert len(rows) == 1 + outcomes.count("warn")  # shared memory, in a small container
-    assert re.fullmatch(r"\d warn, \d+ ok \(`.*entrypoint samebits doctor --all` shows .*\)", last)
+    counts = r"\d warn, \d+ ok \(`.*entrypoint samebits doctor --all` lists all checks\)"
+    assert re.fullmatch(f"nothing to fix: {counts}", last)
     *_, last = doctor().stdout.splitlines()
     if set(outcomes) == {"ok"}:
-        assert last.startswith(f"{len(outcomes)} ok (")
+        assert last.startswith(f"nothing to fix: {len(outcomes)} ok (")
         assert len(doctor().stdout.splitlines()) == 1
     wrong = doctor(through=False).stdout.splitlines()
-    assert re.match(r"\d+ fail, ", wrong[-1])
+    assert re.match(r"problems to fix: \d+ fail, ", wrong[-1])
     assert not [line for line in wrong if re.search(r"\bok\b", line)][:-1]
     assert len(doctor("--all").stdout.splitlines()) > len(outcomes)
 

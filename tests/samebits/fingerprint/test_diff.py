@@ -118,7 +118,7 @@ def test_every_fact_of_this_machine_is_known_to_the_ranking(told: Path) -> None:
     facts = read(str(told))
     assert {"cpu.libm", "code.samebits.sha256", "locks.requirements.lock", "profile"} <= facts.keys()
     assert any(name.startswith("loaded.libscipy_openblas") for name in facts)
-    unknown = [one.fact for one in differences(facts, {}) if one.why == "nothing is known of it"]
+    unknown = [one.fact for one in differences(facts, {}) if one.why == "samebits does not know this fact"]
     assert unknown == []
     assert len({pattern for pattern, _, _ in RULES}) == len(RULES)
 

@@ -117,7 +117,7 @@ def test_complex128_is_told_from_pairs_of_reals(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "array", "words"),
     [
-        ("text", np.array(["a"]), "tensor 'text' is str32, which safetensors cannot hold"),
+        ("text", np.array(["a"]), "tensor 'text' is str32, which safetensors cannot store"),
         ("four", np.zeros(2, ml_dtypes.int4), "tensor 'four' is int4"),
         ("__metadata__", np.zeros(1), "cannot be called '__metadata__'"),
         ("\ud800", np.zeros(1), "not valid Unicode"),

@@ -20,9 +20,8 @@ Y = X.sum(1)
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(samebits.RunSettings):
     seed: int = 1
-    checkpoint_every: int = samebits.option(0, "steps", affects_weights=False)
 
 
 @pytest.fixture(autouse=True)
@@ -121,7 +120,7 @@ def test_an_epochs_end_has_the_logs_of_its_last_step(
         ({"inputs": None}, "has no weights yet"),
         (
             {"log": lambda run, data: samebits.keras.RunLog(run, data, checkpoint={"model": None})},
-            "RunLog holds something called 'model' already",
+            "RunLog has something called 'model' already",
         ),
         (
             {

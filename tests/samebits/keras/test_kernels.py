@@ -114,7 +114,7 @@ IN_A_GRAPH = (
     [
         (
             "Deterministic GPU implementation of unsorted segment reduction op not available. [Op:Sum]",
-            "tf.math.unsorted_segment_sum or one of its kin has no deterministic kernel here; multiply by ",
+            "tf.math.unsorted_segment_sum or a similar operation has no deterministic kernel here; multiply",
         ),
         (
             IN_A_GRAPH.format("Dilation")

@@ -27,10 +27,9 @@ EPOCHS, SAMPLES, BATCH = 3, 44, 8  # 6 steps in an epoch, the last with 4 sample
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(samebits.RunSettings):
     seed: int = 3
     workers: int = samebits.option(0, "threads", affects_weights=False)
-    checkpoint_every: int = samebits.option(0, "steps", affects_weights=False)
     evaluate: str = samebits.option("every", "when, and how", affects_weights=False)
     loop: str = "fit"
     kill: int = samebits.option(0, "a step in which SIGTERM comes", affects_weights=False)
@@ -106,7 +105,7 @@ class End(keras.callbacks.Callback):
 
     def at(self, place: str) -> None:
         if self.wanted[1:] == [str(self.epoch), place]:
-            self.run.saver.wait()
+            self.run.loop.saving.wait()
             os.kill(os.getpid(), signal.Signals[self.wanted[0]])
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:

@@ -70,7 +70,7 @@ def test_setting_the_hash_seed_inside_python_comes_too_late(python):
 
 @pytest.mark.parametrize("flag", ["-E", "-I"])
 def test_a_python_that_ignores_its_environment_is_told(python, flag):
-    assert "Python does not heed it" in one_line(python(CHECK, flag).stderr)
+    assert "Python ignores it" in one_line(python(CHECK, flag).stderr)
 
 
 def test_a_change_inside_python_is_told(python):

@@ -75,9 +75,13 @@ save_tensors({"w": Tensor("F32", (1,), lambda: CONTENT)}, folder / "weights.safe
 @pytest.mark.parametrize(
     ("content", "control", "says"),
     [
-        ("bytes(4)", "draw-python", "without the protection the bits are the baseline's: it does not bite"),
-        ("bytes(4)", "seed", "with the protection the bits are the baseline's, and must be others"),
-        ("os.urandom(4)", "workers", "with the protection the bits are not the baseline's"),
+        (
+            "bytes(4)",
+            "draw-python",
+            "without the protection the weights are the baseline's: it shows nothing",
+        ),
+        ("bytes(4)", "seed", "with the protection the weights are the baseline's, but must differ"),
+        ("os.urandom(4)", "workers", "with the protection the weights are not the baseline's"),
     ],
 )
 def test_a_control_that_shows_nothing_fails(

@@ -20,9 +20,8 @@ import torch
 import samebits, samebits.torch
 
 @dataclass(frozen=True)
-class Settings:
-    seed: int = samebits.option(0, "seed")
-    resume: str = samebits.option("auto", "resume", affects_weights=False)
+class Settings(samebits.RunSettings):
+    pass
 
 def train(settings):
     samebits.torch.make_deterministic()
@@ -98,7 +97,7 @@ new.rename(folder)
     [
         (
             "nothing",
-            "the training ended well and left no run: the command must train inside `samebits.open_run",
+            "the training ended without an error but left no run: the command must train inside `samebits.",
         ),
         ("no-hold", "the training calls no `run.checkpoint(…)`"),
         ("no-steps", "samebits saw no step of the training: its batches must come from `run.batches(…)`"),

@@ -82,7 +82,7 @@ def test_the_table_for_people(seeds: Start) -> None:
     assert "runs/mine-seed-2" in done.stdout
     assert done.stdout.splitlines()[-2] == (
         "loss: mean 0.5000, standard deviation 0.5000, 95 % interval of the mean -0.7421 … 1.7421 "
-        "(3 seeds; Student's t, which knows no bounds: it can leave 0 … 1)"
+        "(3 seeds; Student's t has no bounds: it can leave 0 … 1)"
     )
 
 

@@ -70,17 +70,17 @@ def test_tracked_code_runs_unasked(checkout: Path, words: tuple[str, ...]) -> No
         (("python", "-mpip"), "the option '-mpip'"),
         (("python", "-i", "train.py"), "the option '-i'"),
         (("python", "-m"), "the option '-m'"),
-        (("python", "-m", "pip", "install", "evil"), "the module pip, which is no file of this"),
+        (("python", "-m", "pip", "install", "evil"), "the module pip, which is not a file of this"),
         (("python", "-m", "http.server"), "the module http.server"),
         (("python", "-m", "../evil"), "the module ../evil"),
         (("python", "-m", "package.absent"), "the module package.absent"),
-        (("python", "-m", "untracked.run"), "no file that the checkout's commit has"),
-        (("python", "untracked.py"), "no file that the checkout's commit has"),
+        (("python", "-m", "untracked.run"), "is not in the checkout's commit"),
+        (("python", "untracked.py"), "is not in the checkout's commit"),
         (("python", "absent.py"), "there is no file"),
-        (("python", "../evil.py"), "in no checkout"),
-        (("python", "link.py"), "in no checkout"),
-        (("python", "out/evil.py"), "in no checkout"),
-        (("python", "runs/unpacked/train.py"), "in no checkout of yours"),
+        (("python", "../evil.py"), "in none of your checkouts"),
+        (("python", "link.py"), "in none of your checkouts"),
+        (("python", "out/evil.py"), "in none of your checkouts"),
+        (("python", "runs/unpacked/train.py"), "in none of your checkouts"),
         (("python", "/proc/self/fd/0"), "there is no file"),
         (("python", "train.py", "--out", "/etc/cron.d/x"), "'/etc/cron.d/x' leads out of the checkout"),
         (("python", "train.py", "--out=../../x"), "'--out=../../x' leads out"),
@@ -106,7 +106,7 @@ def test_a_module_is_not_taken_from_the_folder_where_it_starts(checkout: Path, t
     words = ("python", "-m", f"samebits.proof.hazards_{FRAMEWORKS[0]}")
     assert "looks for modules in" in trust.doubt(words, checkout)
     (tmp_path / "samebits").mkdir()
-    assert "no file of this checkout" in trust.doubt(words, tmp_path)
+    assert "not a file of this checkout" in trust.doubt(words, tmp_path)
 
 
 def test_a_new_project_without_a_commit_or_git_is_its_makers(
@@ -118,7 +118,7 @@ def test_a_new_project_without_a_commit_or_git_is_its_makers(
     for name in ("src/train.py", "other.py"):
         (checkout / name).touch()
     monkeypatch.setenv("SAMEBITS_ROOT", str(checkout))
-    assert "no file that the checkout's commit has" in trust.doubt(("python", "src/train.py"), checkout)
+    assert "is not in the checkout's commit" in trust.doubt(("python", "src/train.py"), checkout)
     for undo in (lambda: (checkout / ".git/HEAD").write_text("ref: refs/heads/new\n"), None):
         if undo is None:
             shutil.rmtree(checkout / ".git")
@@ -126,7 +126,7 @@ def test_a_new_project_without_a_commit_or_git_is_its_makers(
             undo()
         assert trust.doubt(("python", "src/train.py"), checkout) == ""
         assert trust.doubt(("python", "-m", "train"), checkout) != ""
-        assert "no file that the checkout's commit has" in trust.doubt(("python", "other.py"), checkout)
+        assert "is not in the checkout's commit" in trust.doubt(("python", "other.py"), checkout)
 
 
 @pytest.mark.parametrize("name", ["../../..", "/", "/etc", "src/../.."])
@@ -221,7 +221,7 @@ def test_the_command_of_a_stranger_is_shown_and_not_run(start: Start, stranger: 
 
 def test_a_command_of_ones_own_is_run(start: Start, stranger: Path) -> None:
     done = start("samebits", "verify", "manifest.json", "--command", "touch mine", cwd=stranger)
-    assert "ended well and left no run" in one_line(done.stderr)
+    assert "ended without an error but left no run" in one_line(done.stderr)
     assert (stranger / "mine").exists()
     assert not (stranger / "pwned").exists()
     for words, says in (("'", "no command: No closing quotation"), ("", "--command is empty")):

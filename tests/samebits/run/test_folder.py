@@ -85,7 +85,7 @@ def test_an_interrupted_run_keeps_its_name_and_what_is_worth_it(tmp_path):
 
 def test_a_name_that_was_lost_comes_back_with_the_checkpoints(tmp_path):
     working = WorkingFolder(tmp_path / "run")
-    content = {"run": working.run, "metrics": Metrics(working.metrics, working.folder).place()}
+    content = {"run": working.run, **Metrics(working.metrics, working.folder).saved()}
     write(working.checkpoints, 1, content, {})
     lock = working.path / LOCK
     working.leave()
@@ -101,10 +101,12 @@ def test_a_name_that_was_lost_comes_back_with_the_checkpoints(tmp_path):
 
 def test_what_is_damaged_is_never_deleted(tmp_path):
     working = WorkingFolder(tmp_path / "run")
-    content = {"run": working.run, "metrics": Metrics(working.metrics, working.folder).place()}
+    content = {"run": working.run, **Metrics(working.metrics, working.folder).saved()}
     (write(working.checkpoints, 1, content, {}) / STATE).write_text("{}")
     for wanted in ("previous", "auto", "force"):
-        with pytest.raises(UsageError, match=r"no checkpoint in .* is whole: --resume never begins anew"):
+        with pytest.raises(
+            UsageError, match=r"no checkpoint in .* is complete: `--resume never` starts from the beginning"
+        ):
             find_checkpoint(working, wanted)
     assert find_checkpoint(working, "never") is None
     assert (tmp_path / "run.interrupted-1/checkpoints/step-00000001.damaged" / STATE).read_text() == "{}"

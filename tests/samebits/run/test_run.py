@@ -103,7 +103,7 @@ def test_the_manifest_has_the_settings_that_the_run_began_with(tmp_path, monkeyp
             {"seed": 0, "dtype": np.dtype("float32")},
             "the setting dtype is dtype('float32') (Float32DType), whi",
         ),
-        ({"seed": 0, "names": {"a", "b"}}, "(set), which the manifest cannot hold"),
+        ({"seed": 0, "names": {"a", "b"}}, "(set), which the manifest cannot save"),
         (
             {"seed": 0, "inner": {"rates": [1.0, float("nan")]}},
             "the setting inner is {'rates': [1.0, nan]} (di",

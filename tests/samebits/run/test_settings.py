@@ -1,5 +1,6 @@
 """A settings class becomes a command line."""
 
+from argparse import Namespace
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -7,7 +8,8 @@ from typing import Literal
 import pytest
 
 import samebits
-from samebits.run.settings import as_json, changed, deciding
+from samebits.run.options import Options, options, wanted_device
+from samebits.run.settings import as_json, deciding, telling
 
 
 @dataclass(frozen=True)
@@ -75,5 +77,42 @@ def test_help_says_what_each_option_means(capsys):
 def test_which_settings_changed_and_which_decide_bits():
     settings = Settings(seed=3, fast=True, run=Path("here"))
     assert as_json(settings) == {"seed": 3, "rate": 0.5, "kind": "a", "fast": True, "run": "here"}
-    assert changed(settings) == {"seed": 3, "fast": True, "run": "here"}
+    assert telling(settings) == {"seed": 3, "fast": True}
     assert deciding(settings) == {"seed": 3, "rate": 0.5, "kind": "a"}
+
+
+@dataclass(frozen=True)
+class Inherited(samebits.RunSettings):
+    rate: float = samebits.option(0.5, "the rate")
+
+
+def test_samebits_own_settings_come_from_a_base_class_and_not_by_their_names():
+    given = {"checkpoint_every": 3, "resume": "never", "run": Path("here"), "device": "cpu"}
+    told = options(Inherited(**given))
+    assert (told.checkpoint_every, told.resume, told.folder) == (3, "never", Path("here"))
+    assert wanted_device(Inherited(**given)) == "cpu"
+    for settings in (Namespace(seed=0, **given), Settings(run=Path("here"))):  # those mean something else
+        assert options(settings) == Options()
+        assert wanted_device(settings) == "auto"
+    assert options(Inherited(**given), resume="force", folder=None, checkpoint_every=0) == Options(
+        folder=Path("here"), resume="force"
+    )
+
+
+def test_the_own_options_come_first_in_the_help(capsys):
+    with pytest.raises(SystemExit):
+        samebits.main(print, Inherited, ["--help"])
+    said = capsys.readouterr().out
+    assert said.index("--rate") < said.index("--seed") < said.index("--run ")
+
+
+def test_how_a_run_resumes_tells_no_runs_apart():
+    settings = Inherited(rate=0.1, resume="force", run=Path("here"), device="cpu")
+    assert telling(settings) == {"device": "cpu", "rate": 0.1}
+
+
+@pytest.mark.parametrize(
+    ("every", "epochs"), [(0, [7]), (1, [1, 2, 3, 4, 5, 6, 7]), (3, [3, 6, 7]), (9, [7])]
+)
+def test_the_last_epoch_is_always_evaluated(every, epochs):
+    assert Inherited(evaluate_every=every).evaluated_epochs(7) == epochs

@@ -27,9 +27,7 @@ STEPS = 4  # of an epoch
 
 
 @dataclass(frozen=True)
-class Settings:
-    seed: int = 0
-    checkpoint_every: int = samebits.option(0, "steps", affects_weights=False)
+class Settings(samebits.RunSettings):
     keep_steps: tuple[int, ...] = samebits.option((), "steps", affects_weights=False)
     stream: bool = samebits.option(False, "a loader that does not know its length", affects_weights=False)
     workers: int = samebits.option(0, "processes", affects_weights=False)
@@ -51,11 +49,11 @@ def make_loader(settings: Settings) -> Any:
 
 def train(settings: Settings, folder: str, at: Any) -> None:
     torch.manual_seed(0)
-    with samebits.open_run(settings, framework="torch", folder=folder) as run:
+    with samebits.open_run(settings, framework="torch", folder=folder, keep_steps=settings.keep_steps) as run:
 
         def signal_at(epoch: int, place: str) -> None:
             if at is not None and at[1:] == [epoch, place]:
-                run.saver.wait()  # so that it is known what a kill goes back to
+                run.loop.saving.wait()  # so that it is known what a kill goes back to
                 os.killpg(os.getpid(), at[0])
 
         loader = make_loader(settings)
@@ -77,7 +75,7 @@ def train(settings: Settings, folder: str, at: Any) -> None:
                 seen += 1
                 run.state.seen += 1
                 run.state.total += loss.detach()
-                run.log(loss=loss)
+                run.average(loss=loss)
                 signal_at(epoch, f"step {run.state.seen}")
             last = float(loss.detach())  # these two fail where the loop was empty
             assert 1 / seen

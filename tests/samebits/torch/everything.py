@@ -7,8 +7,7 @@ an evaluation that draws from every global generator.
 
 import random
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,8 +19,7 @@ import samebits.torch
 
 
 @dataclass(frozen=True)
-class Settings:
-    seed: int = samebits.option(0, "seed")
+class Settings(samebits.RunSettings):
     epochs: int = samebits.option(4, "epochs")
     width: int = samebits.option(16, "neurons")
     evaluate: int = samebits.option(1, "epochs, or -1 for every step", affects_weights=False)
@@ -29,12 +27,6 @@ class Settings:
         False, "metrics, prints and another model, all of which draw", affects_weights=False
     )
     workers: int = samebits.option(0, "workers", affects_weights=False)
-    checkpoint_every: int = samebits.option(0, "steps", affects_weights=False)
-    resume: Literal["auto", "previous", "never", "force"] = samebits.option(
-        "auto", "resume", affects_weights=False
-    )
-    keep_steps = (5,)
-    run: Path | None = samebits.option(None, "folder", affects_weights=False)
 
 
 class Samples(torch.utils.data.Dataset):
@@ -61,7 +53,7 @@ def draw() -> None:
 def train(settings: Settings) -> None:
     samebits.torch.make_deterministic()
     samebits.seed_everything(settings.seed)
-    with samebits.open_run(settings, framework="torch") as run:
+    with samebits.open_run(settings, framework="torch", keep_steps=(5,)) as run:
         loader = samebits.torch.loader(
             Samples(), seed=settings.seed, batch_size=8, shuffle=True, num_workers=settings.workers
         )
@@ -97,10 +89,10 @@ def train(settings: Settings) -> None:
                     schedule.step()
                     optimizer.zero_grad()
                     average.update_parameters(model)
-                run.log(loss=loss)
+                run.average(loss=loss)
                 if settings.more:
                     draw()
-                    run.log(noise=torch.rand(()), histogram=float(np.histogram(torch.randn(9))[0].max()))
+                    run.average(noise=torch.rand(()), histogram=float(np.histogram(torch.randn(9))[0].max()))
                 if settings.evaluate == -1:
                     evaluate(average, loader)
                 taken += 1

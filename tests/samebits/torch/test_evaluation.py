@@ -57,7 +57,7 @@ def train(case, every):
                 loss = (model(x) - x.sum(1, keepdim=True)).square().mean()
                 loss.backward()
                 optimizer.step()
-                run.log(loss=loss)
+                run.average(loss=loss)
                 losses.append(loss.item())
                 average.update_parameters(model)
                 decay.average += 1

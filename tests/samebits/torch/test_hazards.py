@@ -56,6 +56,6 @@ def test_an_operation_that_moves_in_deterministic_mode_is_caught(
         return states * (1 + int.from_bytes(os.urandom(4), "little"))
 
     only(hazards, monkeypatch, race)
-    with pytest.raises(CheckFailed, match="on cpu these give other bits in deterministic mode: fake"):
+    with pytest.raises(CheckFailed, match="on cpu these give other results in deterministic mode: fake"):
         hazards.probe(0, "cpu", batch_size=2)
     assert "OTHER BITS" in capsys.readouterr().out

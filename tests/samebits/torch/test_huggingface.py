@@ -9,7 +9,7 @@ if importlib.util.find_spec("transformers") is None:  # not imported: that takes
     pytest.skip("transformers is not installed", allow_module_level=True)
 
 REFUSED = {
-    "callback": "Counter keeps count, which the run cannot hold",
+    "callback": "Counter keeps count, which the run cannot save",
     "batch": "auto_find_batch_size=True",
 }
 

@@ -9,7 +9,7 @@ if importlib.util.find_spec("lightning") is None:  # not imported: that takes se
     pytest.skip("lightning is not installed", allow_module_level=True)
 
 REFUSED = {
-    "callback": "Counter keeps count, which the run cannot hold",
+    "callback": "Counter keeps count, which the run cannot save",
     "average": "StochasticWeightAveraging keeps ",
     "loader": "loader is a DataLoader, which cannot begin where a run stopped",
 }

@@ -199,7 +199,10 @@ def test_another_versions_checkpoint_is_refused(train: Start, left: Path) -> Non
     digest = hashlib.sha256(json.dumps(content, separators=(",", ":")).encode()).hexdigest()
     path.write_text(json.dumps({"sha256": digest, "content": content}))
     refused = one_line(train("run", status=2).stderr)
-    assert "has format 99, this version of samebits reads 2; --resume never begins anew" in refused
+    assert (
+        "has format 99, this version of samebits reads 2; `--resume never` starts from the beginning"
+        in refused
+    )
 
 
 def test_other_settings_are_refused_unless_forced(train: Start, tmp_path: Path, left: Path) -> None:
@@ -223,7 +226,7 @@ def test_another_lock_and_another_device_are_refused(train: Start, left: Path) -
 
 def test_another_model_is_refused_even_when_forced(train: Start, left: Path) -> None:
     said = one_line(train("run", "--width", 17, "--resume", "force", status=2).stderr)
-    assert "model is another one: 0.weight is F32 [17, 8] here, and F32 [16, 8] in the checkpoint" in said
+    assert "model has changed: 0.weight is F32 [17, 8] here, and F32 [16, 8] in the checkpoint" in said
 
 
 def test_a_beginning_anew_keeps_what_was_there(

@@ -12,6 +12,7 @@ import samebits.torch
 from samebits import UsageError, derive_seed
 from samebits.hashing.batches import batch_digest
 from samebits.run.folder import WorkingFolder
+from samebits.run.options import Options
 from samebits.run.run import Run
 from samebits.torch.trainer_loop import Steps
 from starter.settings import Settings
@@ -27,7 +28,7 @@ def test_a_batchs_digest_takes_torch_tensors_of_every_type():
 def test_every_step_of_every_epoch_has_generators_of_its_own(tmp_path):
     samples = torch.utils.data.TensorDataset(torch.arange(8.0))
     loader = samebits.torch.loader(samples, seed=0, batch_size=2)
-    run = Run(Settings(), "torch", "cpu", WorkingFolder(tmp_path / "run"), samebits.torch)
+    run = Run(Settings(), Options(), "torch", "cpu", WorkingFolder(tmp_path / "run"), samebits.torch, {})
     seeds, drawn = [], []
     for _ in range(3):
         for _batch in run.batches(loader):
@@ -41,7 +42,7 @@ def test_every_step_of_every_epoch_has_generators_of_its_own(tmp_path):
 def test_a_loop_that_never_asks_for_the_end_of_an_epoch_takes_the_same_steps(tmp_path):
     samples = torch.utils.data.TensorDataset(torch.arange(10.0))
     loader = samebits.torch.loader(samples, seed=0, batch_size=2, shuffle=True)
-    run = Run(Settings(), "torch", "cpu", WorkingFolder(tmp_path / "run"), samebits.torch)
+    run = Run(Settings(), Options(), "torch", "cpu", WorkingFolder(tmp_path / "run"), samebits.torch, {})
     steps, seen, counts = Steps(run, loader, size=2), [], []
     for epoch in range(2):
         batches = iter(steps)
@@ -50,7 +51,7 @@ def test_a_loop_that_never_asks_for_the_end_of_an_epoch_takes_the_same_steps(tmp
             counts.append(
                 (run.epoch, run.step, torch.initial_seed() == derive_seed(0, "step", epoch, number // 2))
             )
-        run.end_of_steps()
+        run.loop.end_of_steps()
         run.log()
     assert counts[:6] == [(1, 0, True), (1, 0, True), (1, 1, True), (1, 1, True), (1, 2, True), (2, 3, True)]
     assert [batch for epoch, batch in seen if epoch == 1] == [b[0].tolist() for b in at_epoch(loader, 1)]
@@ -63,9 +64,8 @@ def at_epoch(loader, epoch):
 
 
 @dataclasses.dataclass(frozen=True)
-class Own:
-    seed: int = 0
-    checkpoint_every: int = 0
+class Own(samebits.RunSettings):
+    pass
 
 
 def train(folder, **settings):

@@ -162,7 +162,7 @@ class Forgetful:
         self.moments = given["moments"].half().float()
 
 
-@pytest.mark.parametrize(("value", "lost"), [(1.0, None), (0.1, "own.moments did not come back bit by bit")])
+@pytest.mark.parametrize(("value", "lost"), [(1.0, None), (0.1, "own.moments was not restored bit by bit")])
 def test_an_object_that_forgets_is_caught(tmp_path, value, lost):
     own = Forgetful()
     own.moments += value
@@ -181,7 +181,7 @@ def linear(*shape, dtype=torch.float32):
 @pytest.mark.parametrize(
     ("other", "says"),
     [
-        ({"model": linear(2, 3)}, r"model is another one: weight is F32 \[3, 2\] here, and F32 \[1, 2\]"),
+        ({"model": linear(2, 3)}, r"model has changed: weight is F32 \[3, 2\] here, and F32 \[1, 2\]"),
         ({"model": linear(2, 1, dtype=torch.half)}, "weight is F16"),
         ({"model": nn.Linear(2, 1, bias=False)}, r"bias is absent here, and F32 \[1\] in the checkpoint"),
         ({"model": nn.Bilinear(1, 2, 1)}, "model is a torch.nn.modules.linear.Bilinear, and was a"),
@@ -201,19 +201,19 @@ def test_another_model_is_named_before_anything_is_touched(tmp_path, other, says
 def test_what_is_needed_and_not_held_is_refused():
     model = nn.Linear(2, 1)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    with pytest.raises(UsageError, match="optimizer trains a tensor that no held model has"):
+    with pytest.raises(UsageError, match="optimizer trains a tensor of a model that"):
         TrainingState({"optimizer": optimizer}, state)
     schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.9)
-    with pytest.raises(UsageError, match="optimizer has a schedule that is not held: add schedule="):
+    with pytest.raises(UsageError, match=r"optimizer has a schedule that .*: add schedule="):
         TrainingState({"model": model, "optimizer": optimizer}, state)
-    with pytest.raises(UsageError, match="changes an optimizer that is not held"):
+    with pytest.raises(UsageError, match=r"changes an optimizer that .*: add optimizer="):
         TrainingState({"model": model, "schedule": schedule}, state)
     TrainingState({"model": model, "optimizer": optimizer, "schedule": schedule}, state)
 
 
 @pytest.mark.parametrize("own", [3, "text", {"a": torch.zeros(1)}, object()])
 def test_what_has_no_state_is_refused(own):
-    with pytest.raises(UsageError, match=r"run\.checkpoint cannot hold own, a .*: it has no state_dict"):
+    with pytest.raises(UsageError, match=r"run\.checkpoint cannot save own, a .*: it has no state_dict"):
         TrainingState({"own": own}, state)
 
 

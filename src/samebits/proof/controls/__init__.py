@@ -67,11 +67,11 @@ def command(
     module: str | None,
     arguments: tuple[str, ...],
 ) -> None:
-    """Show that the smoke test can fail, and that it is samebits that keeps it from failing.
+    """Show that the smoke test can fail, and that samebits is the reason why it does not.
 
-    Each control perturbs a training (MODULE ARGS, by default two epochs of the starter) and trains it with
-    samebits' protection, which must give the baseline's hash, and without, which must give another. Exit
-    status 1 when one does not.
+    Each control disturbs a training (MODULE ARGS, by default two epochs of the starter). With samebits'
+    protection the hash must be the baseline's. Without it the hash must be another one. Exit status 1 when
+    one of these is not so.
     """
     with runs_folder() as folder:
         write_keras_json(folder)
@@ -162,12 +162,12 @@ def _judge(control: Control, trainings: Trainings) -> Result:
         return Result(control.name, control.what, "skipped", "this training's sums are too short", *hashes)
     if control.expected in ("always", "may"):
         if baseline == protected:
-            reason = "with the protection the bits are the baseline's, and must be others"
+            reason = "with the protection the weights are the baseline's, but must differ"
     elif baseline != protected:
-        reason = "with the protection the bits are not the baseline's"
+        reason = "with the protection the weights are not the baseline's"
     if not reason and (plain_baseline == unprotected) != (control.expected == "never"):
-        reason = "without the protection the bits are "
-        reason += "not the baseline's" if control.expected == "never" else "the baseline's: it does not bite"
+        reason = "without the protection the weights are "
+        reason += "not the baseline's" if control.expected == "never" else "the baseline's: it shows nothing"
     return Result(control.name, control.what, "fail" if reason else "ok", reason or "", *hashes)
 
 
@@ -187,7 +187,7 @@ def show_table(framework: str, device: str, results: Sequence[Result]) -> None:
         cells = [short(result.baseline), _cell(result.protected, result.baseline)]
         cells += [short(result.plain_baseline), _cell(result.unprotected, result.plain_baseline)]
         rows.append([result.name, result.what, *cells, cell(result.outcome, result.says)])
-    print_table(headings, rows, f"{framework} on {device}: ≠ marks bits that are not the baseline's")
+    print_table(headings, rows, f"{framework} on {device}: ≠ marks weights that are not the baseline's")
 
 
 def _cell(sha256: str, baseline: str) -> str:

@@ -52,10 +52,12 @@ def order_from_set(size: int) -> list[int]:
 def remove_protection(framework: str) -> None:
     """Put what a script without samebits does in the place of everything but the seed at the start."""
     import samebits
+    import samebits.run.loop
     import samebits.run.run
 
     patch(samebits, isolated_rng=nothing, stream=nothing)
-    patch(samebits.run.run, stream=nothing, seed_step=do_nothing)
+    patch(samebits.run.run, stream=nothing)
+    patch(samebits.run.loop, seed_step=do_nothing)
     importlib.import_module(f"samebits.proof.controls.plain_{framework}").install()
 
 
@@ -135,19 +137,21 @@ def prefetch_batches(framework: str, number: int) -> None:
 
 def log_steps() -> None:
     """Read and print what a step logs, and that it has ended."""
+    from samebits.run.loop import Loop
     from samebits.run.run import Run
 
-    log, end = Run.log, Run.end_step
+    log, end = Run.log, Loop.end_step
 
     def log_and_print(run: Run, **values: Any) -> None:
         print({name: float(value) for name, value in values.items()}, flush=True)
         log(run, **values)
 
-    def end_and_print(run: Run, *arguments: Any, **options: Any) -> None:
-        end(run, *arguments, **options)
-        print(f"step {run.step}", flush=True)
+    def end_and_print(loop: Loop, *arguments: Any, **options: Any) -> None:
+        end(loop, *arguments, **options)
+        print(f"step {loop.step}", flush=True)
 
-    patch(Run, log=log_and_print, end_step=end_and_print)
+    patch(Run, log=log_and_print)
+    patch(Loop, end_step=end_and_print)
 
 
 @click.command(context_settings={"allow_interspersed_args": False})

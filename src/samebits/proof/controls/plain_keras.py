@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 import samebits.keras
-import samebits.run.run
+import samebits.run.loop
 from samebits.hashing.batches import NONE
 from samebits.proof.controls.plain import GlobalGenerator, do_nothing, patch
 
@@ -61,4 +61,4 @@ def dataset(
 def install() -> None:
     """Put it in the place of samebits' dataset, and take the seeding of each step away."""
     patch(samebits.keras, dataset=dataset)
-    patch(samebits.run.run, seed_step=do_nothing)
+    patch(samebits.run.loop, seed_step=do_nothing)

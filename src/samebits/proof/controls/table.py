@@ -74,14 +74,14 @@ class Control:
         return self.baseline, self.perturbed, *plain
 
 
-def add(one: Variant, other: Variant) -> Variant:
+def add(first: Variant, other: Variant) -> Variant:
     """Both at once."""
     return Variant(
-        one.flags + other.flags,
-        one.arguments + other.arguments,
-        one.environment + other.environment,
-        one.hazards or other.hazards,
-        max(one.time, other.time),
+        first.flags + other.flags,
+        first.arguments + other.arguments,
+        first.environment + other.environment,
+        first.hazards or other.hazards,
+        max(first.time, other.time),
     )
 
 

@@ -47,15 +47,15 @@ class Result:
 
 @click.command("matrix", context_settings={"allow_interspersed_args": False})
 @click.option(
-    "--only", multiple=True, metavar="AXIS", envvar="ONLY", help="Only this axis (may be given again)."
+    "--only", multiple=True, metavar="AXIS", envvar="ONLY", help="Only this axis (can be given again)."
 )
-@click.option("--stress", is_flag=True, envvar="STRESS", help="Repeats under load and jitter besides.")
+@click.option("--stress", is_flag=True, envvar="STRESS", help="Also repeat it under load and jitter.")
 @click.option(
-    "--repeats", type=click.IntRange(1), default=REPEATS, envvar="REPEATS", help=f"How many ({REPEATS})."
+    "--repeats", type=click.IntRange(1), default=REPEATS, envvar="REPEATS", help=f"Repeats ({REPEATS})."
 )
-@click.option("--jobs", type=click.IntRange(1), default=1, envvar="JOBS", help="How many at once (1).")
+@click.option("--jobs", type=click.IntRange(1), default=1, envvar="JOBS", help="Trainings at once (1).")
 @click.option(
-    "--out", type=click.Path(path_type=Path), default=Path("runs/matrix"), help="For picture and table."
+    "--out", type=click.Path(path_type=Path), default=Path("runs/matrix"), help="For table and picture."
 )
 @click.option("--json", "json_", is_flag=True, envvar="JSON", help="Print the table as one JSON object.")
 @click.argument("arguments", metavar="COMMAND...", nargs=-1, required=True, type=click.UNPROCESSED)
@@ -68,10 +68,11 @@ def command(
     json_: bool,
     arguments: tuple[str, ...],
 ) -> None:
-    """Train by COMMAND, varied along every axis: what must not matter gives the same bits, what must others.
+    """Train with COMMAND under many changes, and compare the weights.
 
-    COMMAND trains inside `samebits.open_run`. An axis that needs a setting which the training lacks, or
-    something which this machine lacks, is skipped and says why. Exit status 1 when a promise is broken.
+    Most changes must give the same weights, some must give others. COMMAND trains inside `samebits.open_run`.
+    A change is skipped, and says why, if the training has no such setting or the machine cannot do it. Exit
+    status 1 when a promise is broken.
     """
     for axis in only:
         if axis not in AXES:
@@ -94,7 +95,10 @@ def command(
     }
     out.mkdir(parents=True, exist_ok=True)
     write_whole(out / "matrix.json", as_json(table) + "\n")
-    rows = [(f"{one.axis}: {one.value}", one.expected, one.sha256, one.outcome, one.says) for one in results]
+    rows = [
+        (f"{result.axis}: {result.value}", result.expected, result.sha256, result.outcome, result.says)
+        for result in results
+    ]
     write_whole(out / "matrix.png", picture.draw(reference.sha256, rows))
     if json_:
         print_json(table)
@@ -102,12 +106,12 @@ def command(
         show_table(reference, results)
         print(f"the picture is {shown(out / 'matrix.png')}")
     if broken:
-        named = "; ".join(f"{one.axis}: {one.value}: {one.says}" for one in broken)
+        named = "; ".join(f"{result.axis}: {result.value}: {result.says}" for result in broken)
         raise CheckFailed(f"{len(broken)} of {len(results)} promises broken: {named} (runs kept in {kept})")
     if not json_:
         count = Counter(result.expected if result.sha256 else "skipped" for result in results)
         told = f"{count[SAME]} gave the same bits and {count[OTHER]} others, as they must"
-        print(f"every promise holds: {told}; {count['skipped']} skipped; sha256 {reference.sha256}")
+        print(f"every promise is kept: {told}; {count['skipped']} skipped; sha256 {reference.sha256}")
 
 
 class Command:
@@ -172,7 +176,7 @@ def run(
     }
     failed: dict[Training, SamebitsError] = {}
     running = train(trainings.values(), jobs, watch, lambda child, error: failed.update({child: error}))
-    finished = {one.child: one for one in show(running, watch)}
+    finished = {run.child: run for run in show(running, watch)}
     results = [
         _judge(trial, reference, finished.get(trainings[trial]), failed.get(trainings[trial]))
         if trial in trainings
@@ -190,11 +194,13 @@ def _judge(
         return Result(*named, "", "fail", str(failure).removeprefix(trial.name).lstrip(": "))
     same = finished.sha256 == reference.sha256
     if trial.expected == OTHER:
-        says = "the same bits, and they must be others" if same else "other bits, as it must"
+        says = "the same weights, but they must differ" if same else "other weights, as expected"
         return Result(*named, finished.sha256, "fail" if same else "ok", says)
     if same or trial.expected != SAME:
-        return Result(*named, finished.sha256, "ok", "the same bits" if same else "other bits, as it may")
-    weights = (one.child.folder / "weights.safetensors" for one in (reference, finished))
+        return Result(
+            *named, finished.sha256, "ok", "the same weights" if same else "other weights, as allowed"
+        )
+    weights = (run.child.folder / "weights.safetensors" for run in (reference, finished))
     difference = compare_weights(*weights)[0]
     return Result(*named, finished.sha256, "fail", f"other bits, first in {difference}")
 
@@ -206,6 +212,14 @@ def _file_name(number: int, trial: Trial) -> str:
 def show_table(reference: Finished, results: Sequence[Result]) -> None:
     """One row a trial, for people."""
     rows: list[list[Cell]] = [["reference", "as it is", "", short(reference.sha256), ""]]
-    for one in results:
-        rows.append([one.axis, one.value, one.expected, short(one.sha256), cell(one.outcome, one.says)])
+    for result in results:
+        rows.append(
+            [
+                result.axis,
+                result.value,
+                result.expected,
+                short(result.sha256),
+                cell(result.outcome, result.says),
+            ]
+        )
     print_table(("axis", "value", "must be", "sha256 of the weights", "outcome"), rows)

@@ -44,10 +44,10 @@ KERAS = "samebits.proof.portable.keras_on_torch"
     "files",
     multiple=True,
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="What --json printed on another machine: its rows are compared.",
+    help="Compare with what --json printed on another machine.",
 )
-@click.option("--here", is_flag=True, help="Only on this machine: for --json, to compare elsewhere.")
-@click.option("--part", default="", help="Only rows whose name holds this.")
+@click.option("--here", is_flag=True, help="Only on this machine, with --json.")
+@click.option("--part", default="", help="Only rows with this text in their name.")
 @click.option("--train", "trainings", multiple=True, help='A training: "MODULE [ARGUMENT]…", as a row.')
 @click.option("--jobs", type=click.IntRange(1), default=1, envvar="JOBS", help="How many machines at once.")
 @click.option("--steps", type=click.IntRange(1), default=3, show_default=True, help="Steps of a training.")
@@ -67,14 +67,14 @@ def command(
     all_: bool,
     as_json: bool,
 ) -> None:
-    """Compute a table of operations and train here and elsewhere, and compare the bits.
+    """Compute a table of operations here and on other machines, and compare the bits.
 
-    Elsewhere: on emulated CPUs, by default four, in containers whose C library is another one, or on another
-    machine, of which a file tells.
-    An emulated CPU is some hundred times slower, so a training is stopped after a few steps; what is compared
-    then is all that its checkpoint holds: weights, the optimiser's state, generators.
+    The other machines are emulated CPUs (four by default), containers with another C library, or a real
+    machine that wrote a file. Trainings are part of the table. An emulated CPU is about a hundred times
+    slower, so a training stops after a few steps, and everything in its checkpoint is compared: weights, the
+    optimiser's state, generators.
 
-    Exit status 0: the same bits on all of them; 1: the rows that differ are printed.
+    Exit status 0: the same bits on all machines; 1: the rows that differ are printed.
     """
     told = [recorded(file, profile) for file in files]
     others = [emulated(cpu) for cpu in cpus or (() if images or files or here else CPUS)]
@@ -90,7 +90,9 @@ def command(
             began = time.monotonic()
             for row, digest in _rows(machine, environment, tables or installed(), part, trainings):
                 machine.digests[row] = digest
-                line.update("rows: " + ", ".join(f"{one.name} {len(one.digests)}" for one in machines))
+                line.update(
+                    "rows: " + ", ".join(f"{machine.name} {len(machine.digests)}" for machine in machines)
+                )
             machine.seconds = time.monotonic() - began
             return machine
 
@@ -214,7 +216,9 @@ def _print_rows(machines: Sequence[Machine], rows: Sequence[str]) -> None:
     table = []
     for row in rows:
         first, *others = (machine.digests.get(row, "missing") for machine in machines)
-        table.append((row, _short(first), *("same" if one == first else _short(one) for one in others)))
+        table.append(
+            (row, _short(first), *("same" if digest == first else _short(digest) for digest in others))
+        )
     print_table(("", *(machine.name for machine in machines)), table)
 
 

@@ -121,7 +121,7 @@ def in_image(image: str) -> tuple[Machine, str]:
     """
     found, asked = container_engine.find()
     if found is None or found.kind == "buildah":
-        why = "; ".join(f"{one.command}: {one.complaint or 'it only builds'}" for one in asked)
+        why = "; ".join(f"{engine.command}: {engine.complaint or 'it only builds'}" for engine in asked)
         raise UsageError(f"--image needs a container engine ({why or 'no docker, no podman on PATH'})")
     if container_engine.ask(found.command, "image", "inspect", image)[0] != 0:
         raise UsageError(
@@ -166,4 +166,4 @@ def _own_folders() -> list[Path]:
         folders |= {Path(sys.executable).resolve(), Path(sysconfig.get_path("stdlib"))}
     else:
         folders.add(Path(sys.base_prefix))
-    return sorted(one for one in folders if not any(other in one.parents for other in folders))
+    return sorted(folder for folder in folders if not any(other in folder.parents for other in folders))

@@ -9,19 +9,14 @@ import torch
 from torch import nn
 from torch.utils.data import Dataset
 
-from samebits import option
+from samebits import RunSettings, option
 from samebits.run.run import Run
 
 
 @dataclass(frozen=True)
-class Settings:
-    seed: int = option(0, "root of every random stream", minimum=0)
+class Settings(RunSettings):
     epochs: int = option(3, "passes over the training data", minimum=1)
     batch_size: int = option(8, "samples in a step", minimum=1)
-    checkpoint_every: int = option(
-        0, "steps between checkpoints; 0: each epoch's end", minimum=0, affects_weights=False
-    )
-    evaluate_every: int = option(1, "epochs between evaluations", minimum=1, affects_weights=False)
     kill_at: int = option(0, "the step in which SIGTERM comes, for tests", affects_weights=False)
     die_at: str = option("", "where SIGKILL comes, for tests", affects_weights=False)
 
@@ -61,7 +56,7 @@ class Killer:
 def die(settings: Settings, run: Run, place: str) -> None:
     """Kill this process outright where that is asked for; what is saved by then is on disk."""
     if settings.die_at == place:
-        run.saver.wait()
+        run.loop.saving.wait()
         os.kill(os.getpid(), signal.SIGKILL)
 
 

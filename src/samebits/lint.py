@@ -1,14 +1,22 @@
-"""`samebits lint PATH…`"""
+"""`samebits lint PATH…`: what samebits_lint finds, as lines or as JSON, and the pages that explain its rules.
+
+It works with Python's own modules alone, so argparse reads its options, not click.
+"""
 
 import argparse
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from samebits._printable import printable
+from samebits._report import print_json
 from samebits.errors import UsageError
 from samebits.process.command_line import hint
-from samebits_lint import output, rules
-from samebits_lint.check import check
+from samebits.process.variables import package_file
+from samebits_lint import rules
+from samebits_lint.check import Problem, check
+from samebits_lint.sources import SUFFIXES
 
 
 def _codes(text: str, known: dict[str, rules.Rule]) -> set[str]:
@@ -26,9 +34,39 @@ def _codes(text: str, known: dict[str, rules.Rule]) -> set[str]:
     return found
 
 
+def _check_paths(paths: Sequence[Path]) -> None:
+    """Raise UsageError for a path that does not exist, or names a file of another kind."""
+    for path in paths:
+        if not path.exists():
+            raise UsageError(f"{path} does not exist; expected Python files, notebooks or folders of them")
+        if not path.is_dir() and path.suffix not in SUFFIXES:
+            raise UsageError(f"{path} is neither a Python file (.py) nor a notebook (.ipynb)")
+
+
+def _line(problem: Problem) -> str:
+    """`train.py:12:5: SB101 …`; in a notebook `train.ipynb:cell 3:2:5: SB101 …`, as ruff writes it."""
+    cell = f"cell {problem.cell}:" if problem.cell is not None else ""
+    place = f"{problem.file}:{cell}{problem.line}:{problem.column}"
+    return printable(f"{place}: {problem.rule} {problem.message}")
+
+
+def _explanation(rule: rules.Rule) -> str:
+    """A rule's page.
+
+    Raises:
+        UsageError: the pages are not here, as in the image, which has no docs.
+    """
+    try:
+        return package_file(rule.page).read_text(encoding="utf-8").rstrip()
+    except OSError:
+        raise UsageError(
+            f"{rule.code} is {rule.name}; its page {rule.page} is in the repository, not here"
+        ) from None
+
+
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{message}; see `samebits lint --help`")
+        raise UsageError(f"{message}; see `{hint('samebits', 'lint', '--help')}`")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -75,17 +113,28 @@ def main(arguments: Sequence[str]) -> int:
         return 0
     if asked.explain is not None:
         codes = sorted(_codes(asked.explain, known))
-        print("\n\n".join(output.explanation(known[code]) for code in codes))
+        print("\n\n".join(_explanation(known[code]) for code in codes))
         return 0
     if not asked.paths:
         raise UsageError("lint needs a path; expected Python files, notebooks or folders of them")
     usual = {code for code, rule in known.items() if not rule.elsewhere}
     chosen = (_codes(asked.select, known) or usual) - _codes(asked.ignore, known)
+    _check_paths(asked.paths)
     problems = check(asked.paths, chosen)
     if asked.json:
-        print(output.as_json(problems, known))
+        print_json(
+            [
+                {
+                    **dataclasses.asdict(problem),
+                    "name": known[problem.rule].name,
+                    "page": known[problem.rule].page,
+                }
+                for problem in problems
+            ]
+        )
     else:
         for problem in problems:
-            print(output.as_line(problem))
-        print(output.summary(len(problems)))
+            print(_line(problem))
+        number = len(problems)
+        print(f"Found {number} problem{'s' * (number != 1)}." if number else "All checks passed!")
     return 1 if problems else 0

@@ -1,0 +1,411 @@
+"""How a training's loop goes: its epochs and steps, where it resumes, when it is saved, when it stops.
+
+`Run` is for loops of the user's own. This is what it stands on, and what an adapter calls whose loop is a
+library's: Keras's `fit`, Lightning's, Hugging Face's.
+"""
+
+import contextlib
+import itertools
+import os
+import signal
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NoReturn, TypeVar
+
+from samebits import _progress
+from samebits.checkpoint.state import TrainingState
+from samebits.errors import UsageError
+from samebits.hashing.batches import NONE, batch_digest, chained
+from samebits.process.switches import Switch, refuse_undone
+from samebits.rng.seeds import derive_seed, seed_step
+from samebits.run import evaluation
+from samebits.run.folder import WorkingFolder
+from samebits.run.metrics import Metrics
+from samebits.run.options import Options
+from samebits.run.saving import Position, Saving
+from samebits.run.signals import SAVED, Interruption, end_if_terminated
+
+Batch = TypeVar("Batch")
+END: Any = object()  # of a loader
+AGAIN = "run the same command again to resume"
+
+
+class Loop:
+    """The loop of one run.
+
+    Args:
+        settings: as `open_run` takes them.
+        options: when to save, what to keep, how to resume.
+        seed: the root of every step's seed.
+        framework: whose loader an error message names.
+        working: the run's folder.
+        metrics: what its steps give is collected there.
+        switches: what must stay as it is, by name.
+
+    Attributes:
+        epoch: the one that runs, counted from 1; 0 before the first.
+        step: how many steps have been taken, over all epochs.
+        batch: how many of this epoch's batches have been trained on.
+        in_step: a step has begun and is not complete.
+        counted: whether somebody counts the epochs: `epochs`, `steps` or an adapter.
+        left: the run was told to stop, and is saved.
+        saving: its checkpoints.
+        evaluation: watches whether evaluation decides anything; None where nobody promised that it does not.
+    """
+
+    def __init__(
+        self,
+        settings: Any,
+        options: Options,
+        seed: int,
+        framework: str,
+        working: WorkingFolder,
+        metrics: Metrics,
+        switches: Mapping[str, Switch],
+    ) -> None:
+        self.settings, self.seed, self.framework, self.switches = settings, seed, framework, switches
+        self.epoch = self.step = self.batch = 0
+        self.in_step = self.left = False
+        self.saving = Saving(options, working, metrics)
+        self.evaluation: evaluation.Evaluation | None = None
+        self._metrics = metrics
+        self._interruption = Interruption(self._leave_if_saved)
+        self._handled = contextlib.ExitStack()
+        self._batches, self._batches_seen = NONE, False  # their digest; since the last line of metrics
+        self._announced = 0  # the epoch that somebody who counts them has begun
+        self._next_epoch = 1
+        self._begun = 0  # the epoch whose batches were asked for last
+        self._again = False  # a second time
+        self._ended = False  # this epoch, and the code after its batches
+        self._length: int | None = None  # of this epoch in steps, if that is known
+        self._placeable = False  # the loader can begin within an epoch
+        self._stop_at, self._stop_passed = _stop_at(), False
+
+    @property
+    def counted(self) -> bool:
+        return self._announced > 0
+
+    # ------------------------------------------------------------ before the first epoch
+
+    def hold(self, state: TrainingState, facts: Mapping[str, Any], link: Mapping[str, Any]) -> None:
+        """From here on the run can be interrupted: `Saving.hold`, and signals come here."""
+        self.saving.hold(state, facts, link)
+        self.evaluation = evaluation.watch(self.settings, state)
+        if (found := self.saving.found) is not None:
+            self.epoch, self.step = found.content["epoch"], found.content["step"]
+            self._next_epoch, batch = self.resumes_at
+            print(f"resumes after step {self.step}, {_where(self._next_epoch, batch)}", flush=True)
+        self._handled.enter_context(self._interruption.handled())
+
+    @property
+    def resumes(self) -> bool:
+        """Whether there is something to resume from that is not restored yet."""
+        return self.saving.found is not None
+
+    @property
+    def resumes_at(self) -> tuple[int, int]:
+        """The epoch, counted from 1, and its batch, from 0, where this run resumes; (1, 0) at a beginning."""
+        if self.saving.found is None:
+            return 1, 0
+        epoch, batch = self.saving.found.content["next"]
+        return epoch, batch
+
+    def restore(self) -> None:
+        """Where there is something to resume from, make everything as it was there.
+
+        That is what is held, the generators, what was seen and logged so far. Code that ran since is undone:
+        at the head of an epoch that is resumed in its middle it runs twice, and counts once.
+
+        Raises:
+            UsageError: nothing is held.
+        """
+        content = self.saving.restore()
+        if content is None:
+            return
+        (_, self.batch), self._ended = content["next"], content["ended"]
+        self._batches, self._batches_seen = bytes.fromhex(content["batches"]), content["batches_seen"]
+        if self._ended:
+            self.saving.found = None
+
+    # ------------------------------------------------------------ epochs
+
+    def epochs(self, number: int) -> Iterator[int]:
+        """See `Run.epochs`."""
+        self.restore()
+        for epoch in range(self._next_epoch, number + 1):
+            self._announced = epoch
+            yield epoch
+            self.end_epoch(last=epoch == number)
+
+    def begin_epoch(self, number: int, loader: Any) -> Any:
+        """An epoch (counted from 1) whose steps are taken elsewhere; returns what is left of the loader."""
+        self._announced = number
+        self._begin_epoch()
+        return self._place(loader)
+
+    def end_epoch(self, last: bool) -> None:
+        """An epoch has ended, and all code at its end: the checkpoint that is due is made.
+
+        Args:
+            last: no epoch comes after it.
+        """
+        if self._metrics.collected or (self._batches_seen and not self._again):
+            self.log({})
+        self.saving.found, self._ended, self._next_epoch = None, True, self._announced + 1
+        if self.saving.state is not None and self.step and (last or self.saving.due or not self.saving.every):
+            self._save()
+        self._stop_if_told()
+
+    def end_of_training(self) -> None:
+        """From here on a signal ends the process at once: what is saved can be resumed."""
+        self._handled.close()
+
+    def close(self) -> None:
+        """The run is over, whole or not: what is being written is written."""
+        self._handled.close()
+        self.saving.close()
+
+    def _begin_epoch(self) -> None:
+        """Count, or resume within the epoch in which the run stopped."""
+        if self.saving.state is not None and not self._announced:
+            raise UsageError(
+                "run.checkpoint needs `for epoch in run.epochs(…)`: else a run cannot resume where it was"
+            )
+        if not self.counted and self._metrics.collected:  # else `end_epoch` did it
+            self.log({})
+        self.epoch = self._announced or self.epoch + 1
+        self._again, self._begun = self._begun == self._announced > 0, self._announced
+        self.restore()
+        if self.saving.found is None:
+            self.batch, self._batches = 0, NONE
+        self.saving.found, self._ended = None, False
+        self._length, self._placeable = None, False
+
+    def _place(self, loader: Any, size: int = 1) -> Any:
+        """The loader, or what is left of it in this epoch, in steps of `size` batches."""
+        begin_at, first = getattr(loader, "begin_at", None), self.batch * size
+        if self.saving.state is not None and (why := self.saving.state.why_not_resumable(loader)):
+            raise UsageError(f"run.batches: {why}")
+        plain = isinstance(loader, list | tuple | range)
+        self._placeable = (begin_at is not None or plain) and not self._again
+        if (length := len(loader) if plain else getattr(loader, "known_length", None)) is not None:
+            self._length = -(-length // size)
+        if begin_at is not None:
+            begin_at(self.epoch - 1, first)
+            return loader
+        if hasattr(loader, "set_epoch"):
+            loader.set_epoch(self.epoch - 1)
+        if plain:
+            return itertools.islice(loader, first, None)
+        if (first or self.saving.within_epochs) and not self._again:
+            raise UsageError(
+                f"{type(loader).__name__} cannot begin within an epoch: give samebits.{self.framework}'s "
+                "loader, a list, or checkpoints at the ends of epochs only (checkpoint_every=0)"
+            )
+        return loader
+
+    # ------------------------------------------------------------ steps
+
+    def batches(self, loader: Iterable[Batch]) -> Iterator[Batch]:
+        """See `Run.batches`."""
+        self._begin_epoch()
+        placed = self._place(loader) if self.counted else loader
+        iterator = iter(_progress.bar(placed, f"epoch {self.epoch}"))
+        while (batch := self._fetch(iterator)) is not END:
+            # Asked here: a loader that counts for itself does so when it starts.
+            epoch = self.epoch - 1 if self.counted else getattr(loader, "epoch", self.epoch - 1)
+            self.begin_step(epoch, batch_digest(batch))
+            try:
+                yield batch
+            finally:
+                self._set_in_step(False)
+            self.end_step()
+
+    def steps(self, loader: Iterable[Batch], size: int = 1) -> Iterator[Batch]:
+        """`batches` for a loop that is somebody else's: each iteration is the next epoch.
+
+        Such a loop asks for no batch after an epoch's last one, and does things of its own until it asks for
+        the next epoch's first. So a step lasts until the next one is asked for, and what other runs save at
+        an epoch's end is saved here when the next one begins.
+
+        Args:
+            loader: as for `batches`.
+            size: how many batches the loop fetches for a step.
+
+        Raises:
+            UsageError: as `batches`.
+            SystemExit: the run was told to stop; it is saved.
+        """
+        self.end_of_steps()
+        self._announced = self._next_epoch if self.resumes else self.epoch + 1
+        self._begin_epoch()
+        iterator = iter(self._place(loader, size))
+        if self.saving.state is not None and self.step and (self.saving.due or not self.saving.every):
+            self._save()
+        while batches := self._fetch_several(iterator, size):
+            self.begin_step(self.epoch - 1, batch_digest(batches if size > 1 else batches[0]))
+            yield from batches
+            self.end_step()
+
+    def begin_step(self, epoch: int, digest: bytes | None = None) -> None:
+        """A step of an epoch (counted from 0) begins, on a batch of this digest."""
+        self._stop_if_told()
+        refuse_undone(self.switches)
+        self._set_in_step(True)
+        if digest is not None:
+            self._see(digest)
+        if self.saving.state is not None:
+            self.saving.state.begin_step()
+        if self.evaluation is not None:
+            self.evaluation.begin_step()
+        seed_step(derive_seed(self.seed, "step", epoch, self.batch))
+
+    def end_step(self, digest: bytes | None = None, last: bool | None = None) -> None:
+        """The step is complete: its state is what a checkpoint may hold.
+
+        Args:
+            digest: of its batch, if only known now.
+            last: whether the epoch has no more steps; None: as the loader's length says, or the next batch.
+        """
+        if digest is not None:
+            self._see(digest)
+        self._count_step()
+        if last is None and self._length is not None:
+            last = self.batch >= self._length
+        if last and self.evaluation is not None:
+            self.evaluation.end_of_batches()
+        if self.saving.state is None or last or not self._placeable:
+            return  # what is due is saved at the epoch's end
+        if last is None:
+            if self.saving.due or self._told():
+                self.saving.take()
+        elif self.saving.due:
+            self._save()
+
+    def end_of_steps(self) -> None:
+        """The last step that `steps` gave is complete; the epoch may not be."""
+        if self.in_step:
+            self._count_step()
+
+    def log(self, values: Mapping[str, Any]) -> None:
+        """See `Run.log`."""
+        means = self._metrics.take_means()
+        if self.evaluation is not None:
+            self.evaluation.logged(means, values)
+        line: dict[str, Any] = {"epoch": self.epoch} if self.counted else {}
+        line |= {**means, **values}
+        if self._batches_seen:
+            line.setdefault("batches", self._batches.hex())
+            self._batches_seen = False
+        self._metrics.append(line)
+        print("  ".join(f"{n} {_short(v)}" for n, v in line.items() if n != "batches"), flush=True)
+
+    def _fetch_several(self, iterator: Iterator[Batch], number: int) -> list[Batch]:
+        fetched = (self._fetch(iterator) for _ in range(number))
+        return list(itertools.takewhile(lambda batch: batch is not END, fetched))
+
+    def _fetch(self, iterator: Iterator[Batch]) -> Batch:
+        """The next batch, or END. Between two batches is where a run is saved and where it stops.
+
+        After an epoch's last batch nothing is saved and nothing stopped: what belongs to its end comes first.
+        """
+        if self._placeable and self.batch < (self._length or 0):  # a batch is left
+            self._stop_if_told()
+        self._interruption.busy = True  # an exception out of the handler would be lost in a fork's hooks
+        try:
+            batch = next(iterator, END)
+        except Exception:  # the signal may have ended data workers, too
+            if self._interruption.by is None:
+                raise
+            if self.batch != self._length:
+                self._placeable = False  # nobody knows whether a batch is left
+                self._leave()
+            batch = END
+        self._interruption.busy = self.in_step
+        if batch is END and self.evaluation is not None:
+            self.evaluation.end_of_batches()
+        if batch is not END:
+            self.saving.save_taken(self._progress(), self._position())
+            self._stop_if_told()
+        self.saving.drop_taken()
+        return batch
+
+    def _count_step(self) -> None:
+        self._set_in_step(False)
+        self.batch, self.step = self.batch + 1, self.step + 1
+        self._stop_passed |= self.step == self._stop_at
+        self.saving.count(self.step)
+
+    def _set_in_step(self, value: bool) -> None:
+        self.in_step = self._interruption.busy = value
+
+    def _see(self, digest: bytes) -> None:
+        self._batches, self._batches_seen = chained(self._batches, digest), True
+
+    # ------------------------------------------------------------ saving and stopping
+
+    def _position(self) -> Position:
+        """Where the run is resumed if it is saved now."""
+        if self._ended:
+            return self._next_epoch, 0, True
+        return self.epoch, -1 if self._again else self.batch, False  # within a second call, nothing is saved
+
+    def _progress(self) -> dict[str, Any]:
+        """What a checkpoint has for `restore` besides the position."""
+        return {
+            "epoch": self.epoch,
+            "step": self.step,
+            "batches": self._batches.hex(),
+            "batches_seen": self._batches_seen,
+        }
+
+    def _save(self) -> None:
+        self.saving.save(self._progress(), self._position())
+
+    def _stop_if_told(self) -> None:
+        end_if_terminated()
+        if self._told() and (self._ended or not self._again):
+            self._leave()
+
+    def _told(self) -> bool:
+        stop = self._stop_passed or self.step == self._stop_at
+        return self._interruption.by is not None or (self.saving.state is not None and stop)
+
+    def _leave_if_saved(self, number: signal.Signals) -> None:
+        """What a signal does outside of steps: an evaluation may be left when nothing is lost by it."""
+        if self.step == 0 or self.saving.position == self._position():
+            self._leave()
+
+    def _leave(self) -> NoReturn:
+        """Save and end the process, with a status that says: the same command resumes the run."""
+        if self.step and (self._placeable or self._ended):
+            self._save()
+        self.saving.wait()
+        self.left = True
+        why = self._interruption.by.name if self._interruption.by else "SAMEBITS_STOP_AT"
+        saved = f"saved after step {self.saving.step}" if self.saving.step > 0 else "nothing to save yet"
+        print(f"samebits: {why}: {saved}; {AGAIN}", file=sys.stderr)
+        raise SystemExit(SAVED)
+
+
+def _where(epoch: int, batch: int) -> str:
+    """Where a run resumes, in words."""
+    if batch == 0:
+        return f"after epoch {epoch - 1}"
+    return (
+        f"in epoch {epoch}: sums of your own cover its steps from {batch + 1} on; run.state.seen += n in "
+        "place of seen += n covers all"
+    )
+
+
+def _stop_at() -> int:
+    """SAMEBITS_STOP_AT: after which step to stop as if SIGTERM had come; -1 for none. For tests."""
+    text = os.environ.get("SAMEBITS_STOP_AT", "-1")
+    try:
+        return int(text)
+    except ValueError:
+        raise UsageError(f"SAMEBITS_STOP_AT is {text!r}: give a number of steps") from None
+
+
+def _short(value: Any) -> str:
+    return f"{value:.4f}" if isinstance(value, float) else str(value)

@@ -1,0 +1,51 @@
+"""A run of PyTorch: it knows its seed and its device, and so do the loaders that it makes."""
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import samebits.run.run
+from samebits import torch as toolkit
+from samebits.rng.seeds import seed_everything
+from samebits.run.options import wanted_device
+from samebits.torch.base_loader import Loader
+
+
+class Run(samebits.run.run.Run):
+    """An open run. Made by `open_run`."""
+
+    def loader(self, dataset: Any, *, name: str = "train", **options: Any) -> Loader:
+        """`samebits.torch.loader` with the run's seed: a `DataLoader` that gives the same batches again.
+
+        >>> loader = run.loader(dataset, batch_size=64, shuffle=True, num_workers=4)
+
+        Args:
+            dataset: map-style or iterable, as for `DataLoader`: nothing in it needs to know samebits.
+            name: another one for each loader: their orders are others then.
+            options: those of `DataLoader`.
+
+        Raises:
+            UsageError: as `samebits.torch.loader`.
+        """
+        return toolkit.loader(dataset, seed=self.seed, name=name, **options)
+
+
+@contextlib.contextmanager
+def open_run(settings: Any, *, device: str | None = None, **options: Any) -> Iterator[Run]:
+    """`samebits.open_run` for PyTorch. Seeds the generators of Python, NumPy and torch, too.
+
+    >>> with samebits.torch.open_run(settings) as run:
+    ...     model = Net().to(run.device)
+
+    Args:
+        settings: as `samebits.open_run` takes them.
+        device: "auto", "cpu" or "cuda"; None: what `RunSettings` say, else "auto".
+        options: the others of `samebits.open_run`.
+
+    Raises:
+        UsageError: as `samebits.open_run`.
+    """
+    device = device or wanted_device(settings)
+    with samebits.run.run.open_run(settings, framework="torch", device=device, **options) as run:
+        seed_everything(run.seed)
+        yield run
