@@ -14,5 +14,7 @@ class Settings(RunSettings):
     batch_size: int = option(64, "samples in a step", minimum=1)
     learning_rate: float = option(3e-3, "AdamW's step size", minimum=0)
     dropout: float = option(0.3, "share of activations that are dropped", minimum=0, maximum=0.9)
-    workers: int = option(0, "helpers that prepare batches beside it", minimum=0, affects_weights=False)
+    workers: int = option(
+        0, "workers that prepare batches; 0: the training itself", minimum=0, affects_weights=False
+    )
     data: Path | None = option(None, "the digits' file (default: scikit-learn's)", affects_weights=False)
