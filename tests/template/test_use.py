@@ -95,7 +95,8 @@ def test_a_framework_that_was_not_asked_for_is_not_there(used: Path) -> None:
 
 def test_the_readmes_commands_print_what_it_shows(used: Path) -> None:
     framework = frameworks(used)[-1]
-    assert ": new, " in (said := succeed(make(used, "golden", f"FRAMEWORK={framework}")))
+    said = succeed(make(used, "golden", f"FRAMEWORK={framework}"))
+    assert ": new, " in said
     said += succeed(make(used, "smoke", "ARGS=--epochs 1"))
     said += succeed(make(used, "test"))
     shown = re.findall(r"```text\n(.*?)```", (used / "README.md").read_text(), re.DOTALL)
