@@ -35,11 +35,16 @@ def make_wheel(folder: Path, name: str, version: str, requires: Sequence[str] = 
 
 
 def make_index(folder: Path, *packages: tuple[str, str] | tuple[str, str, Sequence[str]]) -> Path:
-    """A folder that a static server turns into a package index: a page a package, with hashes."""
+    """A folder that a static server turns into a package index: a page a package, with hashes.
+
+    Args:
+        folder: where its pages go; what lies there already, such as a .tar.gz, is listed, too.
+        packages: name, version and, for some, requirements of each wheel.
+    """
     for package in packages:
         make_wheel(folder / package[0], *package)
     for page in folder.iterdir():
-        links = []
+        links = [f'<a href="{source.name}">{source.name}</a>\n' for source in sorted(page.glob("*.tar.gz"))]
         for wheel in sorted(page.glob("*.whl")):
             digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
             # Solvers read what a wheel needs beside it, and not in it.

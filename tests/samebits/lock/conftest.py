@@ -83,6 +83,9 @@ class Project:
 @pytest.fixture
 def thin(tmp_path: Path) -> Iterator[Project]:
     """Three files and a wheel: environment.yml, and locks that answer it."""
+    source = tmp_path / "served/pypi/sourceonly/sourceonly-1.0.tar.gz"
+    source.parent.mkdir(parents=True)
+    source.touch()
     pypi = make_index(
         tmp_path / "served/pypi",
         ("tiny", "1.0"),

@@ -47,6 +47,8 @@ def test_a_version_and_another_conda_half(thin: Project) -> None:
         (["more==9"], 2, "more==9: there is no such version on http://127.0.0.1"),
         (["stranger"], 1, "stranger does not fit tiny==1.0 of environment.yml: "),
         (["more==2.0"], 1, "more==2.0 does not fit tiny==1.0 of environment.yml: "),
+        (["sourceonly"], 2, "sourceonly has no wheel for this project's Python and platform"),
+        (["sourceonly==1.0"], 2, "sourceonly==1.0 has no wheel for this"),
         (["tiny"], 2, "tiny is in environment.yml already, as tiny==1.0: "),
         (["Tiny==2.0"], 2, "tiny is in environment.yml already, as tiny==1.0: "),
         (["ours"], 2, "ours is in environment.yml already, as ./vendor/ours-1.0-py3-none-any.whl: "),
