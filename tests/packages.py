@@ -7,7 +7,7 @@ import hashlib
 import http.server
 import threading
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
@@ -58,10 +58,19 @@ def make_index(folder: Path, *packages: tuple[str, str] | tuple[str, str, Sequen
 
 
 @contextlib.contextmanager
-def served(folder: Path) -> Iterator[str]:
-    """The address of a server of this folder, while in the block."""
+def served(folder: Path, asked: Callable[[str], None] = lambda _: None) -> Iterator[str]:
+    """The address of a server of this folder, while in the block.
+
+    Args:
+        folder: what it serves.
+        asked: is called with the path of each request, before it is answered.
+    """
 
     class Quiet(http.server.SimpleHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked(self.path)
+            super().do_GET()
+
         def log_message(self, *_: object) -> None:
             pass
 

@@ -49,6 +49,8 @@ def command(packages: Sequence[str], dry_run: bool, json_: bool) -> None:
     show({str(lock): changes(versions(lock), versions(lock, text)) for lock, text in locks.items()}, json_)
     if dry_run:
         return
+    if text_of(ENVIRONMENT) != before:
+        raise CheckFailed(f"{ENVIRONMENT} was changed while this ran: nothing was written, run it again")
     with all_or_nothing([ENVIRONMENT, *locks]):
         write_whole(ENVIRONMENT, after)
         write(locks, requests, lambda line: click.echo(line, err=json_))
@@ -150,4 +152,7 @@ def create_environment() -> None:
         started.wait()  # it has got the same signal, and cleans up
         raise
     if status:
-        raise CheckFailed("the environment could not be made, see above: no file was changed")
+        raise CheckFailed(
+            f"the environment could not be made, see above: {ENVIRONMENT} and the locks are as they were, "
+            "`make env` brings .venv back to them"
+        )

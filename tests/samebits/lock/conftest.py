@@ -76,8 +76,8 @@ class Project:
 
     def files(self) -> dict[str, bytes]:
         """What is in the folder, but for environments."""
-        paths = (path for path in self.folder.rglob("*") if ".venv" not in path.parts and path.is_file())
-        return {str(path.relative_to(self.folder)): path.read_bytes() for path in paths}
+        names = (str(path.relative_to(self.folder)) for path in self.folder.rglob("*") if path.is_file())
+        return {name: (self.folder / name).read_bytes() for name in names if not name.startswith(".venv")}
 
 
 @pytest.fixture
