@@ -48,6 +48,7 @@ COPY --from=python /opt/python /opt/python
 # What only the build needs is mounted below /run, where the empty folders that BuildKit leaves do no harm.
 # A second stage would store 9 GB twice. The .pth and the script are what an editable install of the project
 # leaves; as they are here, a change of the project's code is a COPY of kilobytes.
+# UV_INDEX_STRATEGY: for a lock that names an index beside the default one (make lock INDEX=…); its hashes decide.
 RUN --mount=type=bind,from=python,source=/opt/uv,target=/run/uv \
     --mount=type=bind,source=requirements.lock,target=/opt/samebits/requirements.lock \
     --mount=type=cache,target=/run/uv-cache \
@@ -55,7 +56,7 @@ RUN --mount=type=bind,from=python,source=/opt/uv,target=/run/uv \
     if [ -s /run/secrets/ca ]; then export SSL_CERT_FILE=/run/secrets/ca; fi \
     && if [ -s /run/secrets/index ]; then UV_DEFAULT_INDEX=$(cat /run/secrets/index) && export UV_DEFAULT_INDEX; fi \
     && export UV_CACHE_DIR=/run/uv-cache UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never \
-    && export UV_COMPILE_BYTECODE=1 PYC_INVALIDATION_MODE=CHECKED_HASH \
+    && export UV_INDEX_STRATEGY=unsafe-best-match UV_COMPILE_BYTECODE=1 PYC_INVALIDATION_MODE=CHECKED_HASH \
     && cd /opt/samebits \
     && /run/uv/uv venv --python /opt/python/bin/python3.11 .venv \
     && /run/uv/uv pip sync --python .venv/bin/python --require-hashes --only-binary :all: requirements.lock \

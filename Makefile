@@ -17,6 +17,7 @@ PYTHON ?=
 # An executable for conda-lock to solve with; without it conda-lock finds its own.
 CONDA ?=
 
+CREATE_ENV := src/samebits/bootstrap/create-env
 READY := .venv/.ready
 READY_DEV := .venv/.ready-dev
 LOCKS := requirements.lock locks/requirements-dev.lock pyproject.toml determinism.env environment.yml
@@ -30,27 +31,31 @@ help:  ## list the targets
 # ---------------------------------------------------------------- the environment
 .PHONY: env
 env:  ## install the locked environment into .venv, or bring .venv back to it (PYTHON=/usr/bin/python3.11)
-	@tools/create-env $(PYTHON)
+	@$(CREATE_ENV) $(PYTHON)
 	@echo ".venv is what the locks say"
 
 .PHONY: asked
-$(READY): $(LOCKS) tools/create-env $(ASKED)
-	@tools/create-env $(PYTHON)
+$(READY): $(LOCKS) $(CREATE_ENV) $(ASKED)
+	@$(CREATE_ENV) $(PYTHON)
 
-$(READY_DEV): $(LOCKS) tools/create-env $(ASKED)
-	@tools/create-env --dev $(PYTHON)
+$(READY_DEV): $(LOCKS) $(CREATE_ENV) $(ASKED)
+	@$(CREATE_ENV) --dev $(PYTHON)
+
+.PHONY: add
+add: $(READY_DEV)  ## add the newest version that fits, with its lock, to the environment (PACKAGE="pandas rich==15.0.0")
+	@./entrypoint samebits add $(PACKAGE) $(ARGS)
 
 .PHONY: lock
-lock: $(READY_DEV)  ## solve environment.yml again and write the locks
-	@./entrypoint python tools/lock.py $(if $(CONDA),--conda $(CONDA)) $(ARGS)
+lock: $(READY_DEV)  ## solve environment.yml again and write the locks (INDEX=ADDRESS of other builds)
+	@./entrypoint samebits lock $(if $(CONDA),--conda $(CONDA)) $(if $(INDEX),--index $(INDEX)) $(ARGS)
 
 .PHONY: lock-diff
 lock-diff: $(READY_DEV)  ## what `make lock` would change, and nothing written (ARGS=--upgrade, ARGS=--json)
-	@./entrypoint python tools/lock.py --dry-run $(if $(CONDA),--conda $(CONDA)) $(ARGS)
+	@./entrypoint samebits lock --dry-run $(if $(CONDA),--conda $(CONDA)) $(if $(INDEX),--index $(INDEX)) $(ARGS)
 
 .PHONY: lock-check
 lock-check: $(READY_DEV)  ## fail when environment.yml has changed since the locks were written
-	@./entrypoint python tools/lock.py --check
+	@./entrypoint samebits lock --check
 
 .PHONY: sbom
 sbom: $(READY_DEV)  ## write sbom.cdx.json, the bill of materials of a release, from the locks
@@ -65,6 +70,10 @@ train: $(READY)  ## train the starter (ARGS="--epochs 5 --seed 7"); SEEDS=5: wit
 notebook: $(READY_DEV)  ## JupyterLab on loopback with a token (PORT=8888)
 	@./entrypoint python tools/notebooks.py lab $(if $(PORT),--port $(PORT))
 
+.PHONY: notebooks
+notebooks: $(READY_DEV)  ## make the notebooks from the starter's scripts
+	@./entrypoint python tools/notebooks.py write
+
 .PHONY: notebook-strip
 notebook-strip: $(READY_DEV)  ## remove outputs and counts from the notebooks, as they are committed
 	@./entrypoint python tools/notebooks.py strip
@@ -77,8 +86,7 @@ smoke: $(READY)  ## train twice, compare the weights (RUNS=10 JOBS=2 NET=hazards
 resume-proof: $(READY)  ## stop, kill and damage a training; it must resume to the same weights (KILLS=25)
 	@./entrypoint samebits resume-proof ./entrypoint train --epochs 3 $(ARGS)
 
-TRAININGS += --train "starter.train_torch"  # only: torch
-TRAININGS += --train "starter.train_keras"  # only: keras
+TRAININGS = --train "starter.train_torch" --train "starter.train_keras"
 .PHONY: portable-proof
 portable-proof: $(READY)  ## twelve hundred operations and trainings on four emulated CPUs: one hash each (JOBS=2)
 	@./entrypoint samebits portable-proof $(TRAININGS) $(ARGS)
@@ -104,14 +112,13 @@ matrix: $(READY)  ## train under changes that must not matter, and some that mus
 smoke-controls: $(READY)  ## show that smoke can fail: remove each protection once
 	@./entrypoint samebits smoke-controls $(ARGS)
 
-GOLDEN += runs/torch runs/torch-portable  # only: torch
-GOLDEN += runs/keras runs/keras-portable  # only: keras
+GOLDEN = runs/torch runs/torch-portable runs/keras runs/keras-portable
 .PHONY: golden
 golden: $(READY)  ## record today's hashes of the starters as the golden ones
-	@PROFILE=run FRAMEWORK=torch ./entrypoint train  # only: torch
-	@PROFILE=portable FRAMEWORK=torch ./entrypoint train  # only: torch
-	@PROFILE=run FRAMEWORK=keras ./entrypoint train  # only: keras
-	@PROFILE=portable FRAMEWORK=keras ./entrypoint train  # only: keras
+	@PROFILE=run FRAMEWORK=torch ./entrypoint train
+	@PROFILE=portable FRAMEWORK=torch ./entrypoint train
+	@PROFILE=run FRAMEWORK=keras ./entrypoint train
+	@PROFILE=portable FRAMEWORK=keras ./entrypoint train
 	@./entrypoint samebits golden $(GOLDEN)
 
 .PHONY: attest
@@ -135,23 +142,21 @@ test: $(READY_DEV) lint lock-check  ## everything that this machine can run, in 
 proof: $(READY_DEV)  ## all of it, resumable; says what each part showed
 	@./entrypoint python tools/proof.py $(ARGS)
 
-# only: template
 .PHONY: bench
 bench: $(READY_DEV)  ## what samebits costs, as ratios measured side by side
 	@./entrypoint python tools/bench.py $(ARGS)
-# only: end
 
-# only: template
 .PHONY: new
 new: $(READY_DEV)  ## start a project of your own beside this clone; asks for its name (ARGS="framework=keras")
 	@./entrypoint cookiecutter . --output-dir .. $(ARGS)
-# only: end
 
-# only: template
 .PHONY: wheel
 wheel: $(READY_DEV)  ## build the library's wheel from the commit: the same bytes everywhere
 	@./entrypoint python tools/wheel.py
-# only: end
+
+.PHONY: release
+release: $(READY_DEV)  ## check the golden hashes, put the wheel into the template, commit (VERSION=0.2.0)
+	@./entrypoint python tools/release.py $(if $(VERSION),--version $(VERSION))
 
 # ---------------------------------------------------------------- the image
 .PHONY: image

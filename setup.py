@@ -10,12 +10,19 @@ from setuptools.command.build_py import build_py
 
 
 class BuildWithRoot(build_py):
-    """Puts determinism.env and the rules' pages beside the modules: see `variables.package_file`."""
+    """Puts determinism.env and the rules' pages beside the modules: see `variables.package_file`.
+
+    And what makes a project's environment and its locks: uv's row, and conda-lock with all that it needs.
+    """
 
     def run(self) -> None:
         super().run()
         if not self.editable_mode:
-            for source in ("determinism.env", *map(str, sorted(Path("docs/rules").glob("*.md")))):
+            rows = Path("locks/requirements-dev.lock").read_text(encoding="utf-8").splitlines(keepends=True)
+            (row,) = (row for row in rows if row.startswith("uv=="))
+            Path(self.build_lib, "samebits/bootstrap/uv.lock").write_text(row, encoding="utf-8")
+            own = "locks/requirements-conda-lock.lock"
+            for source in ("determinism.env", own, *map(str, sorted(Path("docs/rules").glob("*.md")))):
                 target = Path(self.build_lib, "samebits", source)
                 self.mkpath(str(target.parent))
                 self.copy_file(source, str(target))

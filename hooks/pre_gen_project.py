@@ -20,12 +20,11 @@ CHOICES = {
     "licence": ("MIT", "BSD-3-Clause", "Apache-2.0", "proprietary"),
 }
 LONGEST_NAME, LONGEST_PACKAGE, LONGEST_AUTHOR = 60, 30, 200  # characters
-# What the project imports under another name than its package's in the locks, which the other hook looks at.
+EXTRAS = ("notebook", "slurm", "kubernetes", "devcontainer")
+# What a project imports under another name than its package's in the lock, which the other hook looks at.
 NAMES = """
-absl argon2 attr boolean bs4 clang conftest cuda cyclonedx dateutil functorch git google grimp grpc
-importlinter ipykernel_launcher isympy jupyter lightning_fabric markdown_it mpl_toolkits mypyc nvidia
-packageurl pasta pkg_resources py pylab pythonjsonlogger rattler rpds ruamel samebits samebits_lint
-sklearn slugify starter tests tools torchgen websocket xdist yaml zmq
+absl clang conftest cuda dateutil functorch google grpc isympy markdown_it mpl_toolkits nvidia pasta py pylab
+samebits samebits_lint sklearn tests torchgen
 """
 IMPORTED = frozenset(NAMES.split())
 
@@ -56,6 +55,9 @@ def complaint() -> str | None:
     for question, choices in CHOICES.items():
         if ANSWERS[question] not in choices:
             return f"the {question} {shown[question]} is none: expected {', '.join(choices)}"
+    for extra in ANSWERS["extras"].replace(",", " ").split():
+        if extra not in (*EXTRAS, "none"):
+            return f"the extra {json.dumps(extra)} is none: expected {', '.join(EXTRAS)}, separated by spaces"
     if os.listdir():
         return (
             f"the folder {SLUG} is there and not empty: a project is made in a folder of its own "

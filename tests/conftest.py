@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,10 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[1]
+SOMEBODY = ["-c", "user.name=Somebody", "-c", "user.email=somebody@example.org"]
 FRAMEWORKS = [
-    "torch",  # only: torch
-    "keras",  # only: keras
+    "torch",
+    "keras",
 ]
 # Where a shell sets this, as some images do, every process that a test starts would compile torch anew.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -95,3 +97,48 @@ def one_line(stderr: str) -> str:
     assert len(lines) == 1, stderr
     assert lines[0].startswith("samebits: "), stderr
     return lines[0]
+
+
+def git(folder: Path, *words: str) -> str:
+    command = ["git", *SOMEBODY, *words]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def commit(folder: Path) -> None:
+    git(folder, "init", "--quiet")
+    git(folder, "add", "--all")
+    git(folder, "commit", "--quiet", "--message", "All of it")
+
+
+def build(clone: Path, umask: int = 0o022) -> Path:
+    """The wheel of a clone's commit, made where no network answers."""
+    nowhere = "http://127.0.0.1:9"
+    closed = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), nowhere)
+    done = subprocess.run(
+        [sys.executable, clone / "tools/wheel.py", clone / "made"],
+        env={**os.environ, **closed, "PIP_NO_INDEX": "1", "TZ": "Asia/Tokyo" if umask else "UTC"},
+        umask=umask,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    (wheel,) = (clone / "made").glob("*.whl")
+    assert done.stdout.startswith(sha256(wheel))
+    return wheel
+
+
+def sha256(path: Path) -> str:
+    return subprocess.check_output(["sha256sum", path], text=True).split()[0]
+
+
+@pytest.fixture(scope="session")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clone of this repository in which what is not committed yet is committed."""
+    folder = copy_repository(tmp_path_factory.mktemp("clone") / "samebits")
+    commit(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def wheel(clone: Path) -> Path:
+    return build(clone)

@@ -10,7 +10,7 @@ import importlib.metadata
 import json
 import os
 import re
-import shutil  # only: keras
+import shutil
 import subprocess
 import sys
 from collections import defaultdict
@@ -121,10 +121,10 @@ def findings(mapped: Iterable[str]) -> list[str]:
 @pytest.mark.parametrize(
     "modules",
     [
-        ("torch", "tensorflow"),  # only: both
-        ("tensorflow", "torch"),  # only: both
-        ("tensorflow",),  # only: keras
-        ("torch",),  # only: torch
+        ("torch", "tensorflow"),
+        ("tensorflow", "torch"),
+        ("tensorflow",),
+        ("torch",),
     ],
 )
 def test_every_cuda_library_comes_from_one_locked_wheel(modules: tuple[str, ...]) -> None:
@@ -135,7 +135,6 @@ def test_every_cuda_library_comes_from_one_locked_wheel(modules: tuple[str, ...]
     assert set().union(*(WANTED[module] for module in modules)) <= names
 
 
-# only: keras
 def test_a_foreign_library_is_seen(tmp_path: Path) -> None:
     """The check itself. TensorFlow's RUNPATH yields to LD_LIBRARY_PATH, so ./entrypoint cleans that."""
     [runtime] = [path for path in locked_files() if path.endswith("/libcudart.so.12")]
@@ -143,9 +142,6 @@ def test_a_foreign_library_is_seen(tmp_path: Path) -> None:
     _, mapped = load("tensorflow", LD_LIBRARY_PATH=str(tmp_path))
     assert findings(mapped) == [f"{copy} is not from a locked wheel"]
     assert f"libcudart is mapped from {copy} and {runtime}" in findings([*mapped, runtime])
-
-
-# only: end
 
 
 # No path from two wheels with two contents

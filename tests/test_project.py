@@ -17,8 +17,8 @@ WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
 
 
 def files() -> list[str]:
-    """The files that git has or would have; links lead to them."""
-    return [name for name in tracked() if (ROOT / name).is_file() and not (ROOT / name).is_symlink()]
+    """The files of text that git has or would have."""
+    return [name for name in tracked() if (ROOT / name).is_file() and not name.endswith(".whl")]
 
 
 def with_comments(path: str) -> Any:
@@ -38,7 +38,7 @@ def faults(name: str, content: bytes) -> list[str]:
         "end_of_line": "\r" in text,
         "insert_final_newline": bool(text) and not text.endswith("\n"),
         "trim_trailing_whitespace": any(line != line.rstrip() for line in lines),
-        "indent_style": any("\t" in one for one in indents) and name != "Makefile",
+        "indent_style": any("\t" in one for one in indents) and Path(name).name != "Makefile",
     }
     return [rule for rule, broken in wrong.items() if broken]
 

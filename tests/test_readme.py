@@ -70,11 +70,9 @@ ELSEWHERE = {
     "make update-base": "tests/image/test_update_base.py runs it",
     "make docker-train": "tests/image/test_image.py runs it",
     "make docker-smoke": "tests/image/test_image.py runs it",
+    "make env": "tests/samebits/bootstrap/test_create_env.py runs what it calls",
     "make golden": "tests/samebits/fingerprint/test_golden.py runs what it calls",
-    "make lock": "tests/tools/test_lock.py runs what it calls, where the package index is reachable",
-    "make lock ARGS=--upgrade": "tests/tools/test_lock.py runs what it calls",
-    "make lock CONDA=PATH": "tests/tools/test_lock.py runs what it calls",
-    "make lock-diff": "tests/tools/test_lock.py runs what it calls",
+    "make lock": "tests/samebits/lock/test_command.py runs what it calls, where a package index answers",
 }
 README = (ROOT / "README.md").read_text()
 

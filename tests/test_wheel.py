@@ -1,7 +1,6 @@
 """The library as anybody has it: built from a commit, installed elsewhere, at work in another repository."""
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -12,11 +11,11 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from tests.conftest import ROOT, Started, copy_repository, one_line
+from tests.conftest import ROOT, Started, build, commit, git, one_line, sha256
 
 UV = Path(sys.executable).with_name("uv")
 BASE: str = sys._base_executable  # type: ignore[attr-defined]
-SOMEBODY = ["-c", "user.name=Somebody", "-c", "user.email=somebody@example.org"]
+TOOLS = ROOT / "locks/requirements-dev.lock"
 PAGE = (ROOT / "docs/library.md").read_text()
 # The page's own script.
 (TRAIN,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
@@ -28,51 +27,6 @@ def points():
     inputs = torch.linspace(-1, 1, 256).reshape(128, 2)
     return torch.utils.data.TensorDataset(inputs, (inputs.sum(1) > 0).long())
 """
-
-
-def git(folder: Path, *words: str) -> str:
-    command = ["git", *SOMEBODY, *words]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout.strip()
-
-
-def commit(folder: Path) -> None:
-    git(folder, "init", "--quiet")
-    git(folder, "add", "--all")
-    git(folder, "commit", "--quiet", "--message", "All of it")
-
-
-def build(clone: Path, umask: int = 0o022) -> Path:
-    """The wheel of a clone's commit, made where no network answers."""
-    nowhere = "http://127.0.0.1:9"
-    closed = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), nowhere)
-    done = subprocess.run(
-        [sys.executable, clone / "tools/wheel.py", clone / "made"],
-        env={**os.environ, **closed, "PIP_NO_INDEX": "1", "TZ": "Asia/Tokyo" if umask else "UTC"},
-        umask=umask,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    (wheel,) = (clone / "made").glob("*.whl")
-    assert done.stdout.startswith(sha256(wheel))
-    return wheel
-
-
-def sha256(path: Path) -> str:
-    return subprocess.check_output(["sha256sum", path], text=True).split()[0]
-
-
-@pytest.fixture(scope="session")
-def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A clone of this repository in which what is not committed yet is committed."""
-    folder = copy_repository(tmp_path_factory.mktemp("clone") / "samebits")
-    commit(folder)
-    return folder
-
-
-@pytest.fixture(scope="session")
-def wheel(clone: Path) -> Path:
-    return build(clone)
 
 
 def test_it_is_the_same_file_from_another_folder(clone: Path, wheel: Path, tmp_path: Path) -> None:
@@ -94,6 +48,7 @@ def test_what_is_in_it(wheel: Path) -> None:
         modes = {one.filename: one.external_attr >> 16 & 0o777 for one in archive.infolist()}
         metadata = archive.read("samebits-0.1.0.dist-info/METADATA").decode()
         table = archive.read("samebits/determinism.env")
+        uv = archive.read("samebits/bootstrap/uv.lock").decode()
     names = set(modes)
     assert {name.split("/")[0] for name in names} == {"samebits", "samebits_lint", "samebits-0.1.0.dist-info"}
     packages = ("samebits", "samebits_lint")
@@ -102,14 +57,17 @@ def test_what_is_in_it(wheel: Path) -> None:
     assert {name for name in names if name.endswith(".py")} == modules
     pages = {f"samebits/docs/rules/{path.name}" for path in (ROOT / "docs/rules").glob("*.md")}
     data = {"samebits/determinism.env", "samebits/entrypoint", "samebits/py.typed"}
+    data |= {"samebits/locks/requirements-conda-lock.lock"}
+    data |= {f"samebits/bootstrap/{name}" for name in ("create-env", "pip-index", "uv.lock")}
     data |= {"samebits/proof/portable/recorded.json", *pages}
     data |= {f"samebits/project/files/{name}" for name in ("Dockerfile", "dockerignore", "entrypoint")}
     assert {name for name in names - modules if name.startswith("samebits/")} == data
     assert "samebits-0.1.0.dist-info/licenses/LICENSE" in names
-    commands = {name for name in names if name.endswith("/entrypoint")}
+    commands = {name for name in names if name.endswith(("/entrypoint", "/create-env", "/pip-index"))}
     assert {modes[name] for name in commands} == {0o755}
     assert {modes[name] for name in names - commands} <= {0o644, 0o664}
     assert table == (ROOT / "determinism.env").read_bytes()
+    assert [row for row in TOOLS.read_text().splitlines(keepends=True) if row.startswith("uv==")] == [uv]
     assert "Version: 0.1.0\n" in metadata
     assert set(re.findall(r"^Provides-Extra: (.*)$", metadata, re.MULTILINE)) == {
         "torch", "keras", "plots", "lightning", "huggingface",
@@ -393,7 +351,7 @@ def test_a_few_lines_give_a_script_smoke_verify_and_resume(complete: Path, tmp_p
     toolkit = "from samebits.fingerprint.code_state import own; print(own().get('commit'))"
     assert told("./entrypoint", "python", "-c", toolkit, SAMEBITS_COMMIT="theirs") == "None\n"
     whole = ""
-    for edit, number in ((smoke_and_verify, 7), (resume, 4)):
+    for edit, number in ((smoke_and_verify, 7), (resume, 3)):
         assert sum(row.startswith("+") for row in edit.splitlines()) == number
         assert re.search(rf"^(These lines, )?{number} (new ones|more), ", PAGE, re.MULTILINE)
         script = edited(script, edit)

@@ -17,16 +17,15 @@ from typing import Any
 import click
 
 from samebits._files import write_whole
-from samebits.errors import UsageError
+from samebits.errors import CheckFailed, UsageError
 from samebits.process.program import run_command
 
 ROOT = Path(__file__).parents[1]
 LOOPBACK = "127.0.0.1"
 NOTEBOOKS = ROOT / "notebooks"
-# Those that have a notebook; torch before Keras, as everywhere.
-FRAMEWORKS = sorted(
-    (path.stem.removeprefix("train_") for path in NOTEBOOKS.glob("train_*.ipynb")), reverse=True
-)
+STARTER = ROOT / "src" / "starter"
+# Torch before Keras, as everywhere.
+FRAMEWORKS = sorted((path.stem.removeprefix("train_") for path in STARTER.glob("train_*.py")), reverse=True)
 # A folder of settings, a fixed token, a gateway to remote kernels, a server for everybody: there are dozens.
 FOREIGN = ("JUPYTER", "JPY_", "KERNEL_", "GATEWAY_")
 # What a user may have put where Jupyter and IPython look, and what is not looked at here.
@@ -143,6 +142,36 @@ def has_display() -> bool:
     """Whether a browser would have a screen to open on: not over ssh, and never one in the terminal."""
     here = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
     return bool(here) and not os.environ.get("SSH_CONNECTION")
+
+
+@group.command()
+@click.option(
+    "--check", is_flag=True, help="write nothing; fail where a notebook is not what its script makes"
+)
+def write(check: bool) -> None:
+    """Make each notebook from its script."""
+    stale = []
+    for framework in FRAMEWORKS:
+        script, path = STARTER / f"train_{framework}.py", NOTEBOOKS / f"train_{framework}.ipynb"
+        made = from_script(script)
+        if not path.exists() or path.read_text(encoding="utf-8") != made:
+            stale.append(path.relative_to(ROOT).as_posix())
+            if not check:
+                write_whole(path, made)
+                print(f"{stale[-1]}: written")
+    if check and stale:
+        raise CheckFailed(f"{' and '.join(stale)}: not what the script makes; run `make notebooks`")
+
+
+def from_script(script: Path) -> str:
+    """A notebook's canonical JSON, made from a training script."""
+    from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, writes
+
+    from notebook_cells import cells
+
+    kinds = {"code": new_code_cell, "markdown": new_markdown_cell}
+    made = [kinds[kind](text, id=name) for name, kind, text in cells(script, ROOT)]
+    return f"{writes(new_notebook(cells=made, metadata={'kernelspec': KERNELSPEC}))}\n"
 
 
 @group.command()

@@ -59,27 +59,27 @@ PARTS = (
     Part("lint", "style, types, imports, shell scripts and pages are clean", "make lint"),
     Part("tests", "every test that this machine can run, image included", "make test"),
     Part("slow-tests", "what `make test` only samples", "./entrypoint python -m pytest -m slow"),
-    Part("smoke-torch", "ten processes, one hash", "make smoke RUNS=10 FRAMEWORK=torch"),  # only: torch
-    Part("smoke-keras", "ten processes, one hash", "make smoke RUNS=10 FRAMEWORK=keras"),  # only: keras
-    Part("hazards-torch", HAZARDS, "make smoke RUNS=5 NET=hazards FRAMEWORK=torch"),  # only: torch
-    Part("hazards-keras", HAZARDS, "make smoke RUNS=5 NET=hazards FRAMEWORK=keras"),  # only: keras
-    Part("resume-torch", RESUMED, "make resume-proof KILLS=25 FRAMEWORK=torch"),  # only: torch
-    Part("resume-keras", RESUMED, "make resume-proof KILLS=25 FRAMEWORK=keras"),  # only: keras
-    Part("matrix-torch", MATRIX, "make matrix FRAMEWORK=torch"),  # only: torch
-    Part("matrix-keras", MATRIX, "make matrix FRAMEWORK=keras"),  # only: keras
-    Part("stress-torch", STRESS, "make matrix ONLY=stress FRAMEWORK=torch"),  # only: torch
-    Part("stress-keras", STRESS, "make matrix ONLY=stress FRAMEWORK=keras"),  # only: keras
+    Part("smoke-torch", "ten processes, one hash", "make smoke RUNS=10 FRAMEWORK=torch"),
+    Part("smoke-keras", "ten processes, one hash", "make smoke RUNS=10 FRAMEWORK=keras"),
+    Part("hazards-torch", HAZARDS, "make smoke RUNS=5 NET=hazards FRAMEWORK=torch"),
+    Part("hazards-keras", HAZARDS, "make smoke RUNS=5 NET=hazards FRAMEWORK=keras"),
+    Part("resume-torch", RESUMED, "make resume-proof KILLS=25 FRAMEWORK=torch"),
+    Part("resume-keras", RESUMED, "make resume-proof KILLS=25 FRAMEWORK=keras"),
+    Part("matrix-torch", MATRIX, "make matrix FRAMEWORK=torch"),
+    Part("matrix-keras", MATRIX, "make matrix FRAMEWORK=keras"),
+    Part("stress-torch", STRESS, "make matrix ONLY=stress FRAMEWORK=torch"),
+    Part("stress-keras", STRESS, "make matrix ONLY=stress FRAMEWORK=keras"),
     Part("portable", "one hash on five CPUs of two makers, by emulation", "make portable-proof"),
     Part("c-library", "one hash with another C library, Debian trixie's", "make c-library-proof"),
-    Part("controls-torch", CONTROLS, "make smoke-controls FRAMEWORK=torch"),  # only: torch
-    Part("controls-keras", CONTROLS, "make smoke-controls FRAMEWORK=keras"),  # only: keras
+    Part("controls-torch", CONTROLS, "make smoke-controls FRAMEWORK=torch"),
+    Part("controls-keras", CONTROLS, "make smoke-controls FRAMEWORK=keras"),
     Part(
         "image-reproduce",
         "two builds by two people, one image digest",
         "make image-reproduce BASE=$(tools/image.py test-base) INTERPRETER=base",
     ),
-    Part("versions", "other versions work, too", "./entrypoint python tools/supported.py"),  # only: template
-    Part("bench", "what it costs", "make bench"),  # only: template
+    Part("versions", "other versions work, too", "./entrypoint python tools/supported.py"),
+    Part("bench", "what it costs", "make bench"),
 )
 
 

@@ -31,7 +31,6 @@ from samebits import __version__
 from samebits._files import write_whole
 from samebits.errors import CheckFailed, UsageError
 from samebits.process.program import run_command
-from only import select
 
 SBOM = Path("sbom.cdx.json")
 PIP, CONDA, DOCKERFILE, PROJECT = map(
@@ -60,7 +59,7 @@ def component(purl: PackageURL, sha256: str, only: str = "", **more: Any) -> Com
 
 def wheels() -> Iterator[Component]:
     """The rows of requirements.lock; the hash is the wheel's."""
-    for name, version, sha256 in WHEEL.findall(select(PIP.read_text(), "both")):
+    for name, version, sha256 in WHEEL.findall(PIP.read_text()):
         yield component(PackageURL("pypi", name=name, version=version), sha256)
 
 

@@ -11,7 +11,7 @@ from samebits._files import write_whole
 from samebits._report import print_json
 from samebits.container_engine import ask
 from samebits.errors import CheckFailed
-from differences import changes, table
+from samebits.lock.differences import changes, table
 
 BASE = re.compile(r"^(ARG BASE=)((\S+)@(sha256:[0-9a-f]{64}))$", re.MULTILINE)
 TELLING = re.compile(r"CUDA|NVIDIA|^NV_|^LD_")  # variables of a base that reach the training

@@ -20,18 +20,21 @@ from samebits.errors import UsageError
 from samebits.process.program import run_command
 
 ROOT = Path(__file__).parents[1]
-SOURCES = ("pyproject.toml", "setup.py", "README.md", "LICENSE", "determinism.env", "docs/rules", "src")
+SOURCES = (
+    *("pyproject.toml", "setup.py", "README.md", "LICENSE"),
+    *("determinism.env", "docs/rules", "locks", "src"),
+)
 BUILD = "import sys; from setuptools import build_meta; build_meta.build_wheel(sys.argv[1])"
 
 
-def build(folder: Path) -> Path:
-    """Build the wheel into a folder.
+def build(folder: Path, commit: str = "HEAD") -> Path:
+    """Build the wheel of a commit into a folder.
 
     Raises:
-        UsageError: there is no commit, or its files make no wheel.
+        UsageError: there is no such commit, or its files make no wheel.
     """
-    time = _git("log", "-1", "--format=%ct").decode().strip()
-    archive = _git("archive", "--format=tar", "HEAD", "--", *SOURCES)
+    time = _git("log", "-1", "--format=%ct", commit).decode().strip()
+    archive = _git("archive", "--format=tar", commit, "--", *SOURCES)
     with tempfile.TemporaryDirectory(prefix="samebits-wheel-") as name:
         source, made = Path(name, "source"), Path(name, "made")
         made.mkdir()

@@ -13,6 +13,7 @@ from samebits._printable import printable
 from samebits.process.program import run_command
 
 COMMANDS = {  # name: module
+    "add": "samebits.lock.add",
     "attest": "samebits.installed.command",
     "doctor": "samebits.doctor.report",
     "exec": "samebits.process.exec",
@@ -20,6 +21,7 @@ COMMANDS = {  # name: module
     "golden": "samebits.fingerprint.golden",
     "init": "samebits.project.init",
     "lint": "samebits.lint",
+    "lock": "samebits.lock.command",
     "matrix": "samebits.proof.matrix",
     "portable-proof": "samebits.proof.portable",
     "resume-proof": "samebits.proof.resume",
@@ -33,6 +35,7 @@ THROUGH_ENTRYPOINT = ("fingerprint",)
 
 
 SUMMARIES = {  # name: one line of at most 60 characters (80 columns hold it), for the list of all commands
+    "add": "Add a package: environment.yml, lock and environment.",
     "attest": "Compare every installed file with the locks and its source.",
     "doctor": "Show what is not right here; status 1 if anything is wrong.",
     "exec": "Run a command with the variables that entrypoint sets.",
@@ -40,6 +43,7 @@ SUMMARIES = {  # name: one line of at most 60 characters (80 columns hold it), f
     "golden": "Make the hashes of finished runs the ones to compare with.",
     "init": "Add to a project what makes its runs reproducible.",
     "lint": "Find in code, without running it, what will not repeat.",
+    "lock": "Solve environment.yml again and write the locks.",
     "matrix": "Train under changes that must not matter; compare the bits.",
     "portable-proof": "Compute the same on several CPUs and compare the hashes.",
     "resume-proof": "Interrupt a training in every way; compare the hashes.",

@@ -25,6 +25,8 @@ SEEDS = {
     "keras.utils.set_random_seed": ALL,
     "lightning.seed_everything": frozenset({PYTHON, NUMPY, TORCH}),
     "lightning.fabric.seed_everything": frozenset({PYTHON, NUMPY, TORCH}),
+    "samebits.torch.open_run": frozenset({PYTHON, NUMPY, TORCH}),
+    "samebits.keras.open_run": ALL,
 }
 # These seed when they are made, or when they train; 42 unless told otherwise.
 TRAINERS = re.compile(r"(transformers|trl|sentence_transformers|setfit|peft)\..*(Trainer|TrainingArguments)$")

@@ -38,7 +38,7 @@ def load_digits(path: Path | None = None) -> tuple[Split, Split]:
     if sha256 != SHA256:
         raise samebits.UsageError(
             f"the data file {path} has changed: its sha256 is {sha256[:16]}…, expected {SHA256[:16]}…; "
-            "restore it, or write the new hash into starter/data.py"
+            "restore it, or write the new hash into data.py"
         )
     table = np.loadtxt(path, delimiter=",", dtype=np.float32)
     images, labels = table[:, :-1].reshape(-1, 8, 8, 1) / 16, table[:, -1].astype(np.int64)

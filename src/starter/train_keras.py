@@ -13,15 +13,6 @@ def train(settings: Settings) -> None:
     train_split, test_split = load_digits(settings.data)
 
     with samebits.keras.open_run(settings) as run:
-        train_set = run.dataset(
-            train_split.images,
-            train_split.labels,
-            batch_size=settings.batch_size,
-            shuffle=True,
-            augment=augment,
-            workers=settings.workers,
-        )
-
         with run.stream("initialisation"):
             model = build_model(settings.dropout)
         model.compile(
@@ -29,14 +20,16 @@ def train(settings: Settings) -> None:
             loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
             metrics=["accuracy"],
         )
-        model.fit(
-            train_set,
+        run.fit(
+            model,
+            train_split.images,
+            train_split.labels,
+            augment=augment,
+            batch_size=settings.batch_size,
             epochs=settings.epochs,
-            shuffle=False,  # the dataset has an order of its own, derived from seed and epoch
-            verbose=0,
+            workers=settings.workers,
             validation_data=(test_split.images, test_split.labels),
             validation_freq=settings.evaluated_epochs(settings.epochs),
-            callbacks=[samebits.keras.RunLog(run, train_set)],  # an interrupted run resumes where it was
         )
         run.finish(model)
 

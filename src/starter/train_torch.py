@@ -11,9 +11,11 @@ from .data import Split, augment, load_digits
 from .model_torch import Net
 from .settings import Settings
 
+Sample = tuple[torch.Tensor, int]
 
-class Digits(Dataset[tuple[torch.Tensor, int]]):
-    """A split as PyTorch wants it. `rng` is the sample's own generator, from the run's loader."""
+
+class Digits(Dataset[Sample]):
+    """A split as PyTorch wants it."""
 
     def __init__(self, split: Split, augmented: bool = False) -> None:
         self.split, self.augmented = split, augmented
@@ -21,12 +23,10 @@ class Digits(Dataset[tuple[torch.Tensor, int]]):
     def __len__(self) -> int:
         return len(self.split.labels)
 
-    def __getitem__(  # type: ignore[override]
-        self, index: int, rng: np.random.Generator
-    ) -> tuple[torch.Tensor, int]:
+    def __getitem__(self, index: int, rng: np.random.Generator) -> Sample:  # type: ignore[override]
         image = self.split.images[index]
         if self.augmented:
-            image = augment(image, rng)
+            image = augment(image, rng)  # the sample's own generator
         return torch.from_numpy(image).permute(2, 0, 1), int(self.split.labels[index])
 
 
@@ -40,26 +40,25 @@ def train(settings: Settings) -> None:
             shuffle=True,
             num_workers=settings.workers,
         )
-        test_loader = run.loader(
-            Digits(test_split), name="test", batch_size=256, num_workers=settings.workers
-        )
+        test_loader = run.loader(Digits(test_split), name="test", batch_size=256)
 
+        device = run.device
         with run.stream("initialisation"):
-            model = Net(settings.dropout).to(run.device)
+            model = Net(settings.dropout).to(device)
         optimizer = torch.optim.AdamW(model.parameters(), lr=settings.learning_rate)
 
         run.checkpoint(model=model, optimizer=optimizer)  # an interrupted run resumes where it was
         for epoch in run.epochs(settings.epochs):
             model.train()
             for images, labels in run.batches(train_loader):
-                images, labels = images.to(run.device), labels.to(run.device)
+                images, labels = images.to(device), labels.to(device)
                 optimizer.zero_grad()
                 loss = F.cross_entropy(model(images), labels)
                 loss.backward()
                 optimizer.step()
                 run.average(loss=loss)
             if epoch in settings.evaluated_epochs(settings.epochs):
-                run.log(val_accuracy=evaluate(model, test_loader, run.device))
+                run.log(val_accuracy=evaluate(model, test_loader, device))
         run.finish(model)
 
 

@@ -39,7 +39,7 @@ class Entered:
             # How this machine reaches a package index.
             "--network=host",
             *([f"--volume={bundle}:/tmp/ca.pem:ro", "--env=SSL_CERT_FILE=/tmp/ca.pem"] if bundle else []),
-            f"--env=UV_DEFAULT_INDEX={run(ROOT / 'tools/pip-index').stdout.strip()}",
+            f"--env=UV_DEFAULT_INDEX={run(ROOT / 'src/samebits/bootstrap/pip-index').stdout.strip()}",
         ]
         assert self.told["overrideCommand"]
         wait = ("--entrypoint=/bin/sh", image, "-c", "sleep 1800")
@@ -115,7 +115,7 @@ def test_another_lock_is_another_image(ready: Entered) -> None:
     text = lock.read_text()
     try:
         lock.write_text(f"# changed\n{text}")
-        assert "another requirements.lock" in refusal(ready.run("tools/create-env"), 2)
+        assert "another requirements.lock" in refusal(ready.run("src/samebits/bootstrap/create-env"), 2)
     finally:
         lock.write_text(text)
 

@@ -83,7 +83,6 @@ def test_smoke_inside(contain: Callable[..., Done]) -> None:
     assert len(set(re.findall(r"\b[0-9a-f]{64}\b", done.stdout))) == 1, done.stdout
 
 
-# only: torch
 def test_a_users_own_script(contain: Callable[..., Done], folder: Path) -> None:
     (folder / "my.py").write_text(
         "import os, samebits, torch\n"
@@ -95,9 +94,6 @@ def test_a_users_own_script(contain: Callable[..., Done], folder: Path) -> None:
     assert (done.stderr, done.stdout.strip()) == ("", "[0.4963, 0.7682, 0.0885, 0.132, 0.3074]")
     assert (folder / "made").read_text() == "0"
     assert (folder / "made").stat().st_uid == folder.stat().st_uid
-
-
-# only: end
 
 
 @pytest.mark.parametrize("command", ["image", "docker-train", "docker-smoke", "image-size"])
@@ -194,7 +190,6 @@ def test_init_leaves_no_zombie(contain: Callable[..., Done], init: tuple[str, ..
 # ---------------------------------------------------------------- shared memory, compilers
 
 
-# only: torch
 def test_too_little_shared_memory_is_one_line(contain: Callable[..., Done], folder: Path) -> None:
     """In the starter, and in a script of one's own with torch's own loader, whose error nobody catches."""
     options = ("--init", *as_caller(folder))
@@ -218,16 +213,12 @@ def test_too_little_shared_memory_is_one_line(contain: Callable[..., Done], fold
     assert (enough.returncode, enough.stdout) == (0, "64\n"), enough.stderr
 
 
-# only: end
-
-
 def test_the_doctor_tells_the_shared_memory(contain: Callable[..., Done]) -> None:
     for size, outcome in ("64m", "warn"), ("1g", "ok"):
         findings = json.loads(contain("doctor", "--json", options=(f"--shm-size={size}",)).stdout)
         assert [one["outcome"] for one in findings if one["subject"] == "shared memory"] == [outcome]
 
 
-# only: torch
 COMPILED = """
 import torch, samebits, samebits.torch
 samebits.torch.make_deterministic()
@@ -263,9 +254,6 @@ def test_the_target_compile_compiles_and_repeats(docker: str, compiling: str) ->
     launcher = run(docker, "run", *options, "python", "-c", LAUNCHER)
     assert launcher.stdout.startswith("/tmp/launcher"), launcher.stderr
     assert run(docker, "run", *options, "id", "-u").stdout == "1000\n"
-
-
-# only: end
 
 
 def test_exec_goes_through_the_entrypoint_or_is_told(docker: str, container: Callable[..., str]) -> None:

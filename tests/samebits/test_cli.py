@@ -24,7 +24,7 @@ from samebits.cli import COMMANDS, SUMMARIES
         (["samebits", "lint", "a" * 300], "a cannot be looked at: File name too long"),
         (["samebits", "verify", "a" * 300], "a is not a finished run"),
         (["samebits", "smoke-controls", "nomodule"], "there is no module nomodule"),
-        (["python", "tools/lock.py", "--chekc"], "No such option"),
+        (["samebits", "lock", "--chekc"], "No such option"),
         (["python", "tools/proof.py", "everything"], "'everything' is not one of"),
     ],
 )
@@ -74,7 +74,7 @@ def test_no_line_of_a_commands_help_is_cut(start, name):
         (["./entrypoint", "train", "--epohcs", "3"], "./entrypoint train --help"),
         (["./entrypoint", "samebits", "smoke", "--nope"], "./entrypoint samebits smoke --help"),
         (["./entrypoint", "samebits", "smok"], "./entrypoint samebits --help"),
-        (["./entrypoint", "python", "tools/lock.py", "--nope"], "./entrypoint python tools/lock.py --help"),
+        (["./entrypoint", "samebits", "lock", "--nope"], "./entrypoint samebits lock --help"),
         (["./entrypoint", "python", "tools/proof.py", "--nope"], "./entrypoint python tools/proof.py --help"),
         (["./entrypoint", "python", "-m", "samebits.proof.stress", "--nope"],
          "./entrypoint python -m samebits.proof.stress --help"),

@@ -8,8 +8,8 @@ import pytest
 
 PACKAGES = [
     "samebits",
-    "samebits.torch",  # only: torch
-    "samebits.keras",  # only: keras
+    "samebits.torch",
+    "samebits.keras",
 ]
 
 
@@ -23,7 +23,6 @@ def test_every_public_name_is_there(package):
         assert exported.__name__ == name
 
 
-# only: both
 def test_the_frameworks_offer_the_same_names_with_the_same_meaning():
     torch, keras = (set(importlib.import_module(f"samebits.{name}").__all__) for name in ("torch", "keras"))
     own = {
@@ -35,9 +34,6 @@ def test_the_frameworks_offer_the_same_names_with_the_same_meaning():
         "require_keras3",
     }  # what their data and models call for
     assert torch - own == keras - own
-
-
-# only: end
 
 
 def test_an_unknown_name_is_an_attribute_error():

@@ -269,6 +269,10 @@ CLEAN = [
         "import tensorflow as tf\ntf.random.set_seed(0)\ntf.data.Dataset.list_files('*')\nif __name__ == '__main__':\n    show()",  # noqa: E501
     ),
     ("SB301", "import torch\ntorch.manual_seed(0)" + SCRIPT),
+    (
+        "SB301",
+        "import torch\nimport samebits.torch\nwith samebits.torch.open_run(s) as run:\n    pass" + SCRIPT,
+    ),
     ("SB301", "import torch\nfrom mine import train\ndef main(args):\n    train(args.seed)" + SCRIPT),
     (
         "SB301",

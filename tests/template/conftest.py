@@ -1,22 +1,39 @@
-"""Projects made from this template as their owners make them: by cookiecutter's and cruft's own commands."""
+"""Projects made from this template as their owners make them: by cookiecutter's and cruft's commands."""
 
 import os
+import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from tests.conftest import ROOT, Started, copy_repository
+from tests.image.conftest import base, docker
 
+from release import put_wheel
+
+__all__ = ["base", "docker"]  # fixtures, used here too
 Generate = Callable[..., Started]
 
 
 @pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A clone of this repository with what is not committed yet: a template is what git has."""
+    """A clone of this repository with what is not committed yet, and its wheel in the template."""
     folder = copy_repository(tmp_path_factory.mktemp("template") / "samebits")
     commit(folder, "The template")
+    renew_wheel(folder)
+    commit(folder, "The wheel of it")
     return folder
+
+
+def renew_wheel(folder: Path) -> None:
+    """Give the template of a repository the wheel of its commit, as a release does."""
+    tool = [sys.executable, folder / "tools/wheel.py", folder / "dist"]
+    subprocess.run(tool, check=True, capture_output=True)
+    (wheel,) = (folder / "dist").glob("*.whl")
+    put_wheel(folder, wheel)
+    shutil.rmtree(folder / "dist")
 
 
 def git(folder: Path, *words: str) -> str:
@@ -37,15 +54,23 @@ def commit(folder: Path, message: str) -> None:
 
 @pytest.fixture(scope="session")
 def generate(template: Path) -> Generate:
-    """Run cookiecutter in a folder, with answers as `name="value"`; no user's own configuration has a say."""
+    """Run cookiecutter in a folder, with answers as `name="value"`; no user's own configuration has a say.
 
-    def generate(folder: Path, *options: str, **answers: str) -> Started:
+    `source` is what cookiecutter is given in place of the template's folder.
+    """
+
+    def generate(
+        folder: Path,
+        *options: str,
+        source: object = template,
+        variables: dict[str, str] | None = None,
+        **answers: str,
+    ) -> Started:
         words = [*options, *(f"{name}={value}" for name, value in answers.items())]
-        command = ["cookiecutter", "--no-input", "--default-config", str(template), *words]
         return subprocess.run(
-            [ROOT / ".venv" / "bin" / command[0], *command[1:]],
+            [ROOT / ".venv/bin/cookiecutter", "--no-input", "--default-config", str(source), *words],
             cwd=folder,
-            env={**os.environ, "HOME": str(folder)},  # where cookiecutter remembers answers
+            env={**os.environ, "HOME": str(folder), **(variables or {})},  # where it remembers answers
             capture_output=True,
             text=True,
         )

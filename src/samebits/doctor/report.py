@@ -3,25 +3,22 @@
 import importlib.metadata
 import platform
 import sys
-import sysconfig
-from collections.abc import Mapping
 from pathlib import Path
 
 import click
-from packaging.utils import canonicalize_name
 
 from samebits._printable import some
 from samebits._report import OUTCOMES, Finding, print_findings, print_json
+from samebits.bootstrap.rows import pins
 from samebits.doctor import traps
 from samebits.errors import CheckFailed
-from samebits.installed import locked, packages
+from samebits.fingerprint import locked
+from samebits.fingerprint.locked import CONDA_LOCK, LOCK
+from samebits.installed import packages
 from samebits.installed.attest import in_short
-from samebits.installed.locked import LOCK, ROW
 from samebits.process import check, shared_memory, started
 from samebits.process.command_line import hint
 from samebits.process.variables import PROFILES, Row, find_root, read, read_switches
-
-CONDA_LOCK = "conda-lock.yml"
 
 
 def report() -> list[Finding]:
@@ -55,8 +52,8 @@ def _packages(lock: Path) -> list[Finding]:
         return _without_lock(lock.parent)
     fix = "run `make env`" if reference else f"install it as {LOCK} has it"
     try:
-        rows = dict(ROW.findall(lock.read_text(encoding="utf-8")))
-        unlike = locked.unlike(lock)
+        rows = pins(lock.read_text(encoding="utf-8"))
+        unlike, unlocked = locked.unlike(lock), _unlocked(lock.parent)
     except OSError as error:
         return [Finding(LOCK, "fail", f"{lock}: {error.strerror}", "restore it from git")]
     findings = [
@@ -64,7 +61,7 @@ def _packages(lock: Path) -> list[Finding]:
         for name, now, version in unlike
     ]
     findings = findings or [Finding(LOCK, "ok", f"{len(rows)} packages are installed as locked")]
-    return findings + _unlocked(lock.parent, rows)
+    return findings + unlocked
 
 
 def _without_lock(project: Path) -> list[Finding]:
@@ -80,23 +77,15 @@ def _without_lock(project: Path) -> list[Finding]:
     return [Finding(LOCK, "warn", line, "lock them: `pip freeze > requirements.lock`"), met]
 
 
-def _unlocked(root: Path, rows: Mapping[str, str]) -> list[Finding]:
+def _unlocked(root: Path) -> list[Finding]:
     """Packages that no lock has: harmless perhaps, but they can be imported in place of others."""
-    development = root / "locks/requirements-dev.lock"
-    known = {canonicalize_name(name) for name in rows}
-    if development.is_file():
-        known |= {canonicalize_name(name) for name, _ in ROW.findall(development.read_text(encoding="utf-8"))}
-    folders = Path(sysconfig.get_path("purelib")).glob("*.dist-info")
-    there = {canonicalize_name(folder.name.partition("-")[0]): folder for folder in folders}
-    strange = sorted(name for name in there.keys() - known if not _is_project(there[name], root))
-    fix = "`make env` removes it; to keep it, add it to environment.yml, then `make lock`"
-    if not _is_reference(root):
-        fix = f"remove it, or add it to {LOCK}"
-    return [Finding(name, "warn", "installed, and in no lock", fix) for name in strange]
-
-
-def _is_project(folder: Path, root: Path) -> bool:
-    return packages.Package(importlib.metadata.PathDistribution(folder)).is_editable(root)
+    findings = []
+    for name, version in sorted(locked.unlocked(root).items()):
+        fix = f"`make env` removes it, `make add PACKAGE={name}` keeps it"
+        if not _is_reference(root):
+            fix = f"remove it, or add it to {LOCK}"
+        findings.append(Finding(name, "warn", f"{version}, in no lock", fix))
+    return findings
 
 
 def _shared_memory() -> Finding:

@@ -22,7 +22,7 @@ ORDER: tuple[Group, ...] = ("settings", "data", "code", "versions", "machine")
 GROUPS: tuple[tuple[str, Group], ...] = (
     (r"data\.", "data"),
     (r"code\.", "code"),
-    (r"(libraries|locks|loaded)\.|(python|libc|image)$", "versions"),
+    (r"(libraries|locks|unlocked|loaded)\.|(python|libc|image)$", "versions"),
     (r"cpu\.|device\.(?!kind)", "machine"),
     (r"effective\.(\w+\.cpu_capability|numpy\.|thread_pools)", "machine"),
     ("", "settings"),
@@ -50,6 +50,7 @@ RULES: tuple[tuple[str, Rank, str], ...] = (
     (r"data\.", "changes", "the data are others"),
     (r"loaded\.", "may", "another build of the library that computes"),
     (r"libraries\.", "may", "another version may compute in another order"),
+    (r"unlocked\.", "may", "a package that is not as the locks say"),
     (r"locks\.", "may", "other packages; the loaded libraries show whether they compute"),
     (r"(python|libc|framework)$", "may", "another version may compute in another way"),
     (r"image$", "may", "another image; its locks and libraries say more"),

@@ -8,7 +8,7 @@ from typing import Any
 
 from samebits import container_engine
 from samebits._files import sha256_file
-from samebits.fingerprint import cpu, data, shared_libraries
+from samebits.fingerprint import cpu, data, locked, shared_libraries
 from samebits.framework import FRAMEWORKS, load_toolkit
 from samebits.process import effective, started, variables
 
@@ -50,6 +50,7 @@ def fingerprint(framework: str, device: str) -> dict[str, Any]:
         "libc": " ".join(platform.libc_ver()),
         "image": os.environ.get("SAMEBITS_IMAGE"),
         "locks": {name: sha256_file(root / name) for name in LOCKS if (root / name).exists()},
+        "unlocked": locked.departures(root),
         "libraries": {name: version for name in _libraries() if (version := _version(name))},
         "data": dict(sorted(data.seen.items())),
         "cpu": cpu.facts(),

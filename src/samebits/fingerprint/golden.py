@@ -24,7 +24,7 @@ from samebits.framework import FRAMEWORKS
 from samebits.process import variables
 
 HEADER = f"""\
-# The starters' hashes, one entry for each kind of CPU. A run with the same settings is compared with these:
+# Hashes of trainings, one entry for each kind of CPU. A run with the same settings is compared with these:
 # `make train` says whether it matches, and why not. Written by `make golden`, never by hand.
 format = {FORMAT}
 """

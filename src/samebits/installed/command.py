@@ -10,9 +10,9 @@ import click
 
 from samebits._report import print_findings, print_json
 from samebits.errors import CheckFailed, UsageError
+from samebits.fingerprint.locked import CONDA_LOCK, DEV_LOCK, LOCK
 from samebits.process.variables import TABLE, find_root
 
-LOCK, DEV_LOCK, CONDA_LOCK = "requirements.lock", "locks/requirements-dev.lock", "conda-lock.yml"
 FILE = click.Path(path_type=Path)
 
 

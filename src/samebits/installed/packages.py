@@ -6,7 +6,6 @@ import csv
 import importlib.metadata
 import json
 import os
-import re
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -18,9 +17,9 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
+from samebits.bootstrap.rows import pins
 from samebits.errors import UsageError
 
-ROW = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", re.MULTILINE)
 # What the wheel format lets stand without a hash.
 UNHASHED = (".dist-info/RECORD", ".dist-info/RECORD.jws", ".dist-info/RECORD.p7s")
 
@@ -107,13 +106,13 @@ def locked(locks: Sequence[Path]) -> dict[str, tuple[str, str]]:
     rows: dict[str, tuple[str, str]] = {}
     for lock in locks:
         try:
-            found = ROW.findall(lock.read_text(encoding="utf-8"))
+            found = pins(lock.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError) as error:
             why = error.strerror if isinstance(error, OSError) else "not a text file"
             raise UsageError(f"{lock} cannot be read: {why}; --lock names the lock") from None
         if not found:
             raise UsageError(f"{lock} has no rows NAME==VERSION; --lock names the lock") from None
-        rows |= {canonicalize_name(name): (version, lock.name) for name, version in found}
+        rows |= {name: (version, lock.name) for name, version in found.items()}
     return rows
 
 

@@ -35,7 +35,7 @@ WRITTEN_BY_UV = {
 PLACE = b"@PREFIX@"  # stands in those hashes for the environment's path
 SITE = "lib/python3.11/site-packages"  # other Pythons have their number in place of 3.11
 SETTINGS = {"home", "implementation", "uv", "version_info", "include-system-site-packages", "prompt"}
-# What tools/create-env leaves, and uv's lock: in a clone, never in the image.
+# What create-env leaves, and uv's lock: in a clone, never in the image.
 STAMPS = (".ready", ".ready-dev", ".packages", "entrypoint.env", ".lock")
 # And what says how to add a package, in place of another Python's pip.
 PIP = ("bin/pip", "bin/pip3")
@@ -85,7 +85,7 @@ class Environment:
 
     @property
     def pip(self) -> bytes:
-        """What tools/create-env writes in place of pip."""
+        """What create-env writes in place of pip."""
         root = str(self.root).replace("'", "'\\''")
         return f"#!/bin/sh\nexec '{root}/entrypoint' pip \"$@\"\n".encode()
 
@@ -178,7 +178,7 @@ def strange(environment: Environment, others: list[str]) -> list[str]:
                 faults.append(f"{name} is not what the Dockerfile writes")
         elif name in PIP and not environment.is_images:
             if path.read_bytes() != environment.pip:
-                faults.append(f"{name} is not what tools/create-env writes")
+                faults.append(f"{name} is not what create-env writes")
         elif environment.is_images or name not in STAMPS:
             faults.append(f"{name} is in no RECORD")
     return faults

@@ -1,14 +1,15 @@
 """A run of Keras: it knows its seed and its device, and so do the datasets that it makes."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import keras
 import numpy as np
 
 import samebits.run.run
 from samebits import keras as toolkit
-from samebits.keras.loading import Dataset
+from samebits.keras.loading import Augment, Dataset
 from samebits.rng.seeds import seed_everything
 from samebits.run.options import wanted_device
 
@@ -33,6 +34,48 @@ class Run(samebits.run.run.Run):
             UsageError: as `samebits.keras.dataset`.
         """
         return toolkit.dataset(x, y, seed=self.seed, name=name, **options)
+
+    def fit(
+        self,
+        model: keras.Model,
+        x: np.ndarray,
+        y: np.ndarray | None = None,
+        *,
+        batch_size: int = 32,
+        shuffle: bool = True,
+        augment: Augment | None = None,
+        workers: int = 1,
+        verbose: int | str = 0,
+        callbacks: Sequence[keras.callbacks.Callback] = (),
+        checkpoint: Mapping[str, Any] | None = None,
+        **options: Any,
+    ) -> keras.callbacks.History:
+        """`model.fit` with the run's batches and metrics, which can be interrupted anywhere.
+
+        >>> run.fit(model, images, labels, batch_size=64, epochs=20, validation_data=(x, y))
+
+        Args:
+            model: a compiled model.
+            x: (samples, …), any type.
+            y: (samples, …), any type.
+            batch_size: samples in a step.
+            shuffle: whether each epoch has an order of its own; as in `model.fit`, it has.
+            augment: what changes a sample each time; see `samebits.keras.dataset`.
+            workers: threads that prepare batches. Their number changes nothing.
+            verbose: as for `model.fit`. The run prints a line for each epoch itself.
+            callbacks: more of them; see `samebits.keras.RunLog`.
+            checkpoint: more that decides how the training continues, by name; see `Run.checkpoint`.
+            options: the others of `model.fit`, such as `epochs` and `validation_data`.
+
+        Raises:
+            UsageError: as `dataset` and `samebits.keras.RunLog`.
+        """
+        train_set = self.dataset(
+            x, y, batch_size=batch_size, shuffle=shuffle, augment=augment, workers=workers
+        )
+        log = toolkit.RunLog(self, train_set, checkpoint)
+        # The dataset has an order of its own, derived from seed and epoch: Keras must not add another.
+        return model.fit(train_set, shuffle=False, verbose=verbose, callbacks=[*callbacks, log], **options)
 
 
 @contextlib.contextmanager

@@ -15,11 +15,10 @@ from samebits._formats import FORMAT
 from samebits._printable import printable
 from samebits.checkpoint.state import VALUES, RunState, TrainingState
 from samebits.errors import SamebitsError, UsageError
-from samebits.fingerprint import golden
+from samebits.fingerprint import golden, locked
 from samebits.fingerprint.code_state import Code
 from samebits.fingerprint.facts import fingerprint, flatten
 from samebits.framework import Framework, load_state, load_toolkit
-from samebits.installed import locked
 from samebits.process import check, command_line, started
 from samebits.process.switches import Switch
 from samebits.process.variables import find_root

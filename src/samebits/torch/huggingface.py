@@ -33,7 +33,7 @@ FORWARD = (  # to the loader, from the arguments named dataloader_…
 class Resumable:
     """Put before a Trainer class, it makes `train` a run that resumes where it was interrupted, bit by bit.
 
-    >>> with samebits.open_run(settings, framework="torch", device="cpu") as run:
+    >>> with samebits.torch.open_run(settings, device="cpu") as run:
     ...     trainer = Trainer(model, arguments, train_dataset=dataset, run=run)
     ...     trainer.train()
     ...     run.finish(model)

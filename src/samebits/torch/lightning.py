@@ -45,9 +45,9 @@ HELD = ("EarlyStopping",)  # of Lightning's that decide something: their state c
 class Resume(Callback):
     """Makes `trainer.fit` a run that resumes where it was interrupted, bit by bit.
 
-    >>> with samebits.open_run(settings, framework="torch", device="cpu") as run:
+    >>> with samebits.torch.open_run(settings, device="cpu") as run:
     ...     trainer = Trainer(max_epochs=20, callbacks=[Resume(run)], logger=False)
-    ...     trainer.fit(model, samebits.torch.loader(dataset, seed=settings.seed, shuffle=True), test_loader)
+    ...     trainer.fit(model, run.loader(dataset, shuffle=True), test_loader)
     ...     run.finish(model)
 
     The run holds the module, what `configure_optimizers` returns, the precision's scaler, the loops'

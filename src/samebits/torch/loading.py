@@ -32,11 +32,12 @@ def loader(dataset: Dataset, *, seed: int, name: str = "train", shards: int = 1,
     >>> for images, labels in loader(dataset, seed=7, batch_size=64, shuffle=True, num_workers=4):
     ...     ...
 
-    Each iteration is one epoch, counted from 0; `set_epoch` says which comes next. The order of epoch 3 is
-    the same whether epochs 1 and 2 came before it or not. While a sample is read, the global generators of
-    Python, NumPy and torch (on the CPU) have seeds derived from the seed, the name, the epoch and the
-    sample's index, and while a batch is collated, from the batch's number: so batches are the same for any
-    number of workers and any prefetching. Afterwards the generators are as they were. Nothing is printed.
+    The dataset is torch's own, with `__getitem__(self, index)`: what it draws from the global generators of
+    Python, NumPy and torch belongs to the sample. While a sample is read, these generators have seeds derived
+    from the seed, the name, the epoch and the sample's index; while a batch is collated, from the batch's
+    number. So batches are the same for any number of workers and any prefetching. Afterwards the generators
+    are as they were. Each iteration is one epoch, counted from 0; `set_epoch` says which comes next. The
+    order of epoch 3 is the same whether epochs 1 and 2 came before it or not. Nothing is printed.
 
     Seeding costs some 8 µs a sample. A dataset pays nothing for it when
 

@@ -2,7 +2,7 @@
 
 import json
 import os
-import shutil  # only: torch
+import shutil
 import subprocess
 import sys
 
@@ -10,7 +10,7 @@ import pytest
 
 from samebits.fingerprint import cpu
 from samebits.proof.portable.machines import NATIVE, QEMU
-from samebits.torch.effective import BRANCHES  # only: torch
+from samebits.torch.effective import BRANCHES
 
 TELL = "import json, math, {module}; from samebits.fingerprint import cpu; print(json.dumps(cpu.facts()))"
 
@@ -33,7 +33,6 @@ def test_libm_tells_its_variants() -> None:
     assert "mkl" not in plain
 
 
-# only: torch
 @pytest.mark.parametrize("cpu", [NATIVE, *EMULATED])
 def test_mkl_tells_its_branch(cpu: str) -> None:
     """Every CPU takes COMPATIBLE. Another branch MKL takes or not, as it likes the CPU's maker."""
@@ -45,7 +44,6 @@ def test_mkl_tells_its_branch(cpu: str) -> None:
     assert told("torch", cpu, MKL_CBWR="AVX2")["mkl"] in ("AVX2", own)
 
 
-# only: end
 def test_the_processor_is_the_kernels(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> None:
     text = "processor: 0\nmodel name: Model A\nvendor_id: V\nflags: fpu sse2 fma avx2 avx512f amx_tile\n"
     monkeypatch.setattr(cpu, "_read", lambda path: text + "\nprocessor: 1\nmodel name: Model B\n")

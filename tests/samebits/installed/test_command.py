@@ -43,7 +43,9 @@ CORE_PYC = f"{SITE}/click/__pycache__/core.cpython-311.pyc"
 
 def uv(*words: object, **variables: str) -> None:
     environment = {**os.environ, "UV_PYTHON_DOWNLOADS": "never", **variables}
-    if index := subprocess.run([ROOT / "tools/pip-index"], capture_output=True, text=True).stdout.strip():
+    if index := subprocess.run(
+        [ROOT / "src/samebits/bootstrap/pip-index"], capture_output=True, text=True
+    ).stdout.strip():
         environment["UV_DEFAULT_INDEX"] = index
     done = subprocess.run([UV, *map(str, words)], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -129,14 +129,10 @@ def test_variables_are_those_of_the_table_and_the_same_on_every_machine(python):
     assert variables["TF_USE_LEGACY_KERAS"] is None
 
 
-# only: torch
 def test_threads_changed_inside_are_told(python):
     line = one_line(python(f"import torch; torch.set_num_threads(3)\n{CHECK}").stderr)
     assert "torch.get_num_threads() is 3, must be 1 (OMP_NUM_THREADS)" in line
     assert "SAMEBITS_THREADS=3" in line
-
-
-# only: end
 
 
 def test_numpys_threads_are_read_back(python):
@@ -159,7 +155,6 @@ def test_effective_imports_nothing(python):
     assert python(code).stdout == "[]\n"
 
 
-# only: both
 def test_effective_values_are_read_back(python):
     code = "import json, torch, keras; from samebits.process import check, effective"
     code += "; print(json.dumps(effective.values())); check.this_process(True)"
@@ -178,19 +173,11 @@ def test_effective_values_are_read_back(python):
     assert (pools["openmp"], pools["openblas"]) == (4, 1)
 
 
-# only: end
-
-
-# only: keras
 def test_tensorflows_threads_changed_inside_are_told(python):
     code = f"import tensorflow as tf; tf.config.threading.set_intra_op_parallelism_threads(2)\n{CHECK}"
     assert "get_intra_op_parallelism_threads() is 2, must be 1" in python(code).stderr.splitlines()[-1]
 
 
-# only: end
-
-
-# only: torch
 def test_data_workers_are_not_told(python):
     code = f"""
 import torch
@@ -204,9 +191,6 @@ if __name__ == "__main__":
 """
     started = python(code, SAMEBITS_THREADS="2")
     assert (started.stdout, started.stderr) == ("1\n", "")
-
-
-# only: end
 
 
 @pytest.mark.parametrize(

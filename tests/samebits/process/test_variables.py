@@ -110,7 +110,5 @@ def test_the_shadowing_libraries_are_those_of_the_locked_wheels():
     assert len(shipped) > 20
     (row,) = (row for row in read() if row.name == "LD_LIBRARY_PATH")
     assert shipped <= set(row.value.split())
-    # only: torch
     named = {name for name in row.value.split() if name.startswith(("libcu", "libnv", "libnccl"))}
     assert named <= shipped  # a name from an older lock protects nothing
-    # only: end

@@ -68,7 +68,6 @@ def test_importing_samebits_imports_no_framework():
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "set()\n"
 
 
-# only: torch
 def test_torch_gets_the_plain_seed_wherever_it_is_imported(start):
     draw = """
 import random, numpy
@@ -83,16 +82,12 @@ print([round(x, 4) for x in torch.rand(5).tolist()])
     assert before == [[0.8444218515250481, *numpys], known]
 
 
-# only: end
-
-
 def test_nothing_is_imported_for_seeding(start):
     code = "import samebits, sys; samebits.seed_everything(0)"
     code += "; print([name in sys.modules for name in ('torch', 'tensorflow', 'keras')])"
     assert printed(start, code) == [[False, False, False]]
 
 
-# only: torch
 def test_every_bit_of_a_large_seed_counts(start):
     code = """
 import random, numpy, torch, samebits
@@ -104,10 +99,6 @@ for seed in (5, 5 + 2**32, 5 + 2**62):
     assert len(set(pythons)) == len(set(numpys)) == 3
 
 
-# only: end
-
-
-# only: keras
 # Keras and TensorFlow take seconds to import: one script answers all questions about one order of imports.
 KERAS = """
 def draw():
@@ -138,6 +129,3 @@ def test_keras_and_tensorflow_are_seeded_wherever_they_are_imported(start):
     plain = "import samebits, random, numpy; samebits.seed_everything(3)"
     plain += "; print([random.random(), float(numpy.random.rand())])"
     assert printed(start, plain) == [seeds[0][0]]
-
-
-# only: end

@@ -1,6 +1,6 @@
 """The table of operations with another C library: a sample of it in a Debian trixie, and what is refused."""
 
-import json  # only: torch
+import json
 import platform
 import subprocess
 
@@ -35,7 +35,6 @@ def trixie(docker):
     return made.stdout.strip()
 
 
-# only: torch
 @pytest.mark.parametrize(("profile", "status"), [("portable", 0), ("run", 1)])
 def test_a_sample_in_trixie(start, trixie, profile, status):
     """The profile run shows that the C library matters."""
@@ -52,7 +51,6 @@ def test_a_sample_in_trixie(start, trixie, profile, status):
     assert result["different"] == (["torch.sinh f32", "torch.asinh f32"] if status else [])
 
 
-# only: end
 def test_they_count_on_another_cpu_with_the_same_c_library():
     one, other = {"numpy.tan f32": "1", "numpy.tan f64": "1"}, {"numpy.tan f32": "2", "numpy.tan f64": "2"}
     assert differing([Machine("native", one), Machine("EPYC", other)]) == ["numpy.tan f32", "numpy.tan f64"]

@@ -57,7 +57,6 @@ def test_the_emulator_computes_wrongly_what_is_left_out(start):
     )
 
 
-# only: torch
 @emulated
 @pytest.mark.parametrize(
     "gathers",
@@ -70,7 +69,6 @@ def test_the_emulator_dies_of_what_is_left_out(start, gathers):
     assert died == (emulator.version() < emulator.RIGHT_FROM)
 
 
-# only: end
 def test_rows_that_a_machine_leaves_out_are_not_compared():
     one, other = Machine("native", {"a": "1", "b": "2"}), Machine("EPYC", {"a": "1"}, left_out=("b",))
     assert differing([one, other]) == []
@@ -136,8 +134,8 @@ def test_a_signal_ends_the_machines(tmp_path):
 
 SAMPLES = [
     ("Nehalem", "numpy", "numpy.matmul f32", "run"),  # no AVX2: the proof must fail, whatever CPU this is
-    ("EPYC", "torch", "optim.AdamW", "portable"),  # only: torch
-    ("EPYC", "keras", "keras LayerNormalization wide", "portable"),  # only: keras
+    ("EPYC", "torch", "optim.AdamW", "portable"),
+    ("EPYC", "keras", "keras LayerNormalization wide", "portable"),
 ]
 
 

@@ -10,13 +10,9 @@ import samebits.torch
 
 
 def train(settings: Settings) -> None:
-    samebits.torch.make_deterministic()
-    samebits.seed_everything(settings.seed)
     kill = Killer(settings.kill_at)
-    with samebits.open_run(settings, framework="torch", device="cpu") as run:
-        loader = samebits.torch.loader(
-            Points(100), seed=settings.seed, batch_size=settings.batch_size, shuffle=True
-        )
+    with samebits.torch.open_run(settings, device="cpu") as run:
+        loader = run.loader(Points(100), batch_size=settings.batch_size, shuffle=True)
         with run.stream("initialisation"):
             model = network()
         optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)

@@ -39,10 +39,8 @@ class Rows(Points):
 
 
 def train(settings: Settings) -> None:
-    samebits.torch.make_deterministic()
-    samebits.seed_everything(settings.seed)
     with (
-        samebits.open_run(settings, framework="torch", device="cpu") as run,
+        samebits.torch.open_run(settings, device="cpu") as run,
         tempfile.TemporaryDirectory() as folder,
     ):
         with run.stream("initialisation"):

@@ -49,13 +49,9 @@ class Module(lightning.LightningModule):
 
 
 def train(settings: Settings) -> None:
-    samebits.torch.make_deterministic()
-    samebits.seed_everything(settings.seed)
-    with samebits.open_run(settings, framework="torch", device="cpu") as run:
-        train_loader = samebits.torch.loader(
-            Points(100), seed=settings.seed, batch_size=settings.batch_size, shuffle=True
-        )
-        test_loader = samebits.torch.loader(Points(40), seed=settings.seed, name="test", batch_size=40)
+    with samebits.torch.open_run(settings, device="cpu") as run:
+        train_loader = run.loader(Points(100), batch_size=settings.batch_size, shuffle=True)
+        test_loader = run.loader(Points(40), name="test", batch_size=40)
         with run.stream("initialisation"):
             module = Module(settings, run)
         die_before_finish(settings, run)
