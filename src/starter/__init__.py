@@ -1,1 +1,1 @@
-"""The seeded training template: the part of the repository that you rewrite for your own work."""
+"""The training: data, model and settings. This is the part that you rewrite for your own work."""

@@ -15,6 +15,6 @@ class Settings(RunSettings):
     learning_rate: float = option(3e-3, "AdamW's step size", minimum=0)
     dropout: float = option(0.3, "share of activations that are dropped", minimum=0, maximum=0.9)
     workers: int = option(
-        0, "processes (Keras: threads) that prepare batches", minimum=0, affects_weights=False
+        0, "workers that prepare batches; 0: the training itself", minimum=0, affects_weights=False
     )
     data: Path | None = option(None, "the digits' file (default: scikit-learn's)", affects_weights=False)

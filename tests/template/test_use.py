@@ -1,5 +1,6 @@
 """A generated project, used as its owner would: real commands, in an environment of its own."""
 
+import json
 import os
 import re
 import shutil
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from tests.conftest import ROOT, Started
-from tests.template.conftest import Generate, commit, git
+from tests.template.conftest import Generate, commit, git, renew_wheel
 
 pytestmark = pytest.mark.timeout(3600)
 GOLDEN = tomllib.loads((ROOT / "golden.toml").read_text())
@@ -27,7 +28,8 @@ def used(
     """A project in which somebody works; its environment of gigabytes goes when the tests have ended."""
     folder = tmp_path_factory.mktemp(f"used-{request.param}")
     folder.chmod(0o755)
-    done = generate(folder, project_name="Own", package_name="alpha", framework=request.param)
+    answers = {"framework": request.param, "extras": "devcontainer"}
+    done = generate(folder, project_name="Own", package_name="alpha", **answers)
     assert done.returncode == 0, done.stderr
     commit(folder / "own", "A new project")
     succeed(make(folder / "own", "env"))
@@ -91,13 +93,18 @@ def test_a_framework_that_was_not_asked_for_is_not_there(used: Path) -> None:
     assert "samebits" in packages
 
 
-def test_smoke_golden_and_its_own_tests(used: Path) -> None:
-    framework = frameworks(used)[0]
-    assert "same bits: 2 runs, sha256 " in succeed(make(used, "smoke", "ARGS=--epochs 1"))
-    assert ": new, " in succeed(make(used, "golden"))
+def test_the_readmes_commands_print_what_it_shows(used: Path) -> None:
+    framework = frameworks(used)[-1]
+    said = succeed(make(used, "golden", f"FRAMEWORK={framework}"))
+    assert ": new, " in said
+    said += succeed(make(used, "smoke", "ARGS=--epochs 1"))
+    said += succeed(make(used, "test"))
+    shown = re.findall(r"```text\n(.*?)```", (used / "README.md").read_text(), re.DOTALL)
+    for line in "".join(shown).splitlines():
+        wanted = ".*".join(re.escape(part) for part in line.split("…"))
+        assert re.search(wanted, said), line
     commit(used, "The golden hash")
     assert "matches the golden hash" in succeed(make(used, "train", f"FRAMEWORK={framework}"))
-    assert f"{3 * len(frameworks(used))} passed" in succeed(make(used, "test"))
     succeed(make(used, "lint"))
 
 
@@ -120,6 +127,24 @@ def test_a_package_is_added_by_one_command(used: Path) -> None:
     rows = {row for row in (used / "requirements.lock").read_text().splitlines() if not row.startswith("#")}
     assert {row.partition("==")[0] for row in rows - set(lock.splitlines())} == {"einops"}
     commit(used, "einops")
+
+
+def test_another_version_of_samebits(used: Path, template: Path, tmp_path: Path) -> None:
+    """What `cruft update` leaves: another wheel, its name in environment.yml, and the old lock."""
+    later = Path(shutil.copytree(template, tmp_path / "later", symlinks=True))
+    package = later / "src/samebits/__init__.py"
+    package.write_text(package.read_text().replace('__version__ = "', '__version__ = "9.'))
+    commit(later, "A later version")
+    renew_wheel(later)
+    shutil.rmtree(used / "vendor")
+    shutil.copytree(later / "{{cookiecutter.__slug}}/vendor", used / "vendor")
+    environment = (used / "environment.yml").read_text()
+    (used / "environment.yml").write_text(environment.replace("/samebits-", "/samebits-9."))
+    assert "requirements.lock: written" in succeed(make(used, "lock"))
+    succeed(make(used, "env"))
+    words = [used / "entrypoint", "samebits", "--version"]
+    assert " 9." in subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    commit(used, "Another samebits")
 
 
 # ---------------------------------------------------------------- make it yours
@@ -182,22 +207,87 @@ def test_its_own_tests_can_fail(yours: Path) -> None:
 # ---------------------------------------------------------------- the image
 
 
-@pytest.mark.image
-def test_its_image_trains_to_the_same_hash(yours: Path, docker: str, base: str) -> None:
-    """On a Debian base, as another user, without a network: the hash of `make train`."""
-    image = {"DOCKER": docker, "IMAGE": "samebits-project-test"}
+@pytest.fixture(scope="module")
+def image(yours: Path, docker: str, base: str) -> Iterator[str]:
+    """The project's image, on a Debian base."""
+    name = "samebits-project-test"
     commit(yours, "What I have")
     system = os.environ.get("SSL_CERT_FILE", "/etc/ssl/certs/ca-certificates.crt")
-    secret = f"ARGS=--secret id=ca,src={system}" if Path(system).exists() else "ARGS="
-    succeed(make(yours, "image", f"BASE={base}", "INTERPRETER=base", secret, **image))
+    secret = f"--secret id=ca,src={system}" if Path(system).exists() else ""
+    words = (f"DOCKER={docker}", f"IMAGE={name}", f"BASE={base}", "INTERPRETER=base", f"ARGS={secret}")
+    succeed(make(yours, "image", *words))
+    yield name
+    subprocess.run([docker, "rmi", name], capture_output=True)
+
+
+@pytest.mark.image
+def test_its_image_trains_to_the_same_hash(yours: Path, docker: str, image: str) -> None:
     outside = succeed(make(yours, "train"))
-    inside = succeed(make(yours, "docker-train", **image))
+    inside = succeed(make(yours, "docker-train", f"DOCKER={docker}", f"IMAGE={image}"))
     (expected,) = re.findall(r"^sha256 ([0-9a-f]{64})", outside, re.MULTILINE)
     assert f"sha256 {expected}  runs/torch/weights.safetensors" in inside
     assert "the same bits as the run that was here before" in inside
-    words = ["image", "inspect", "--format", "{{.Config.User}} {{json .Config.Labels}}", image["IMAGE"]]
+    words = ["image", "inspect", "--format", "{{.Config.User}} {{json .Config.Labels}}", image]
     said = subprocess.run([docker, *words], capture_output=True, text=True, check=True).stdout
-    head = git(yours, "rev-parse", "HEAD").strip()
     assert said.startswith("1000:1000 ")
-    assert f'"org.opencontainers.image.revision":"{head}"' in said
-    subprocess.run([docker, "rmi", image["IMAGE"]], capture_output=True)
+    assert f'"org.opencontainers.image.revision":"{git(yours, "rev-parse", "HEAD").strip()}"' in said
+
+
+@pytest.mark.image
+def test_its_image_runs_locked_down(docker: str, image: str) -> None:
+    """Any user, no network, no capability, and nothing that can be written but /tmp."""
+    options = [
+        "--user=12345:12345",
+        "--read-only",
+        "--tmpfs=/tmp",
+        "--network=none",
+        "--cap-drop=ALL",
+        "--init",
+    ]
+    words = [
+        docker,
+        "run",
+        "--rm",
+        *options,
+        image,
+        "python",
+        "-m",
+        "alpha.train",
+        "--epochs=1",
+        "--run=/tmp/run",
+    ]
+    done = subprocess.run(words, capture_output=True, text=True)
+    assert "sha256 " in succeed(done)
+
+
+@pytest.mark.image
+def test_its_dev_container_is_lent_the_packages_of_the_image(
+    yours: Path, docker: str, image: str, tmp_path: Path
+) -> None:
+    """As an editor starts it, from what devcontainer.json says; as root, so that any folder will do."""
+    inside, venv = "/workspaces/own", tmp_path / "venv"
+    venv.mkdir()
+    text = (yours / ".devcontainer/devcontainer.json").read_text()
+    told = json.loads(re.sub(r"^\s*//.*", "", text, flags=re.MULTILINE))
+    mounts = [f"--volume={yours}:{inside}", f"--volume={venv}:{inside}/.venv"]
+    words = ["run", "--detach", "--init", "--user=0", f"--workdir={inside}", *mounts, "--entrypoint=sleep"]
+    started = subprocess.run([docker, *words, image, "infinity"], capture_output=True, text=True, check=True)
+    container = started.stdout.strip()
+
+    def call(command: str) -> str:
+        path = told["remoteEnv"]["PATH"].replace("${containerWorkspaceFolder}", inside)
+        path = path.replace("${containerEnv:PATH}", "/opt/samebits/.venv/bin:/usr/bin:/bin")
+        words = ["exec", "--env", "SAMEBITS_COMMIT=", "--env", f"PATH={path}", container, "sh", "-c", command]
+        return succeed(subprocess.run([docker, *words], capture_output=True, text=True))
+
+    try:
+        call(told["postCreateCommand"])
+        said = call(
+            "./entrypoint python -c 'import alpha, samebits; print(alpha.__file__, samebits.__file__)'"
+        )
+        site = "/opt/samebits/.venv/lib/python3.11/site-packages"
+        assert said.split() == [f"{inside}/src/alpha/__init__.py", f"{site}/samebits/__init__.py"]
+        assert "3 passed" in call("./entrypoint python -m pytest -p no:cacheprovider")
+        assert "SAMEBITS_ROOT=/workspaces/own" in (venv / "entrypoint.env").read_text()
+    finally:
+        subprocess.run([docker, "rm", "--force", container], capture_output=True)

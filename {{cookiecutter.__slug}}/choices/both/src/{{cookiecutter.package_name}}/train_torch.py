@@ -5,16 +5,17 @@ import torch
 import torch.nn.functional as F
 from torch.utils.data import DataLoader, Dataset
 
-import samebits
 import samebits.torch
 
 from .data import Split, augment, load_digits
 from .model_torch import Net
 from .settings import Settings
 
+Sample = tuple[torch.Tensor, int]
 
-class Digits(Dataset[tuple[torch.Tensor, int]]):
-    """A split as PyTorch wants it; samebits' loader hands each sample a generator of its own, `rng`."""
+
+class Digits(Dataset[Sample]):
+    """A split as PyTorch wants it."""
 
     def __init__(self, split: Split, augmented: bool = False) -> None:
         self.split, self.augmented = split, augmented
@@ -22,33 +23,26 @@ class Digits(Dataset[tuple[torch.Tensor, int]]):
     def __len__(self) -> int:
         return len(self.split.labels)
 
-    def __getitem__(  # type: ignore[override]
-        self, index: int, rng: np.random.Generator
-    ) -> tuple[torch.Tensor, int]:
+    def __getitem__(self, index: int, rng: np.random.Generator) -> Sample:  # type: ignore[override]
         image = self.split.images[index]
         if self.augmented:
-            image = augment(image, rng)
+            image = augment(image, rng)  # the sample's own generator
         return torch.from_numpy(image).permute(2, 0, 1), int(self.split.labels[index])
 
 
 def train(settings: Settings) -> None:
-    device = samebits.torch.choose_device(settings.device)
-    samebits.torch.make_deterministic()
-    samebits.seed_everything(settings.seed)
     train_split, test_split = load_digits(settings.data)
 
-    with samebits.open_run(settings, framework="torch", device=device) as run:
-        train_loader = samebits.torch.loader(
+    with samebits.torch.open_run(settings) as run:
+        train_loader = run.loader(
             Digits(train_split, augmented=True),
-            seed=settings.seed,
             batch_size=settings.batch_size,
             shuffle=True,
             num_workers=settings.workers,
         )
-        test_loader = samebits.torch.loader(
-            Digits(test_split), seed=settings.seed, name="test", batch_size=256, num_workers=settings.workers
-        )
+        test_loader = run.loader(Digits(test_split), name="test", batch_size=256)
 
+        device = run.device
         with run.stream("initialisation"):
             model = Net(settings.dropout).to(device)
         optimizer = torch.optim.AdamW(model.parameters(), lr=settings.learning_rate)
@@ -62,12 +56,9 @@ def train(settings: Settings) -> None:
                 loss = F.cross_entropy(model(images), labels)
                 loss.backward()
                 optimizer.step()
-                run.log(loss=loss)
-            metrics = {}
-            if epoch in settings.evaluated_epochs():
-                with samebits.isolated_rng():
-                    metrics["val_accuracy"] = evaluate(model, test_loader, device)
-            run.log(**metrics)
+                run.average(loss=loss)
+            if epoch in settings.evaluated_epochs(settings.epochs):
+                run.log(val_accuracy=evaluate(model, test_loader, device))
         run.finish(model)
 
 
