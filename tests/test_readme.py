@@ -16,7 +16,7 @@ from tests.conftest import ROOT, copy_repository
 
 from samebits.process.variables import read
 
-PAGES = ("README.md", "docs/commands.md", "docs/locks.md")
+PAGES = ("README.md", "docs/commands.md", "docs/environment.md")
 # What a `make test ARGS=…` above these tests hands down.
 FROM_MAKE = ("ARGS", "MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MFLAGS")
 SHORTER = {
