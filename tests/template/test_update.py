@@ -9,7 +9,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from tests.conftest import ROOT, Started
+from tests.conftest import FRAMEWORKS, ROOT, Started
 from tests.template.conftest import commit, git, renew_wheel
 
 PAGE = (ROOT / "docs/template.md").read_text()
@@ -63,7 +63,7 @@ def change(template: Path) -> None:
     package.write_text(package.read_text().replace('__version__ = "', '__version__ = "9.'))
     for path in (folder / "choices").glob("*/requirements.lock"):
         write(path, "\nrich==15.0.0 ", "\nrich==15.0.1 ")
-    write(folder / "environment.yml", "rich==15.0.0", "rich==15.0.1")
+    write(folder / "environment.yml", "matplotlib==3.11.2", "matplotlib==3.11.3")
     with (folder / "entrypoint").open("a") as file:
         file.write("# The new version's last line.\n")
     with (folder / "src/{{cookiecutter.package_name}}/settings.py").open("a") as file:
@@ -88,7 +88,7 @@ def test_the_documented_update_brings_the_new_and_keeps_ones_own(two_versions: P
     assert "Traceback" not in done.stderr
     assert "MY_OWN = 1" in (project / "src/mine/data.py").read_text()
     environment = (project / "environment.yml").read_text()
-    assert "rich==15.0.1" in environment
+    assert "matplotlib==3.11.3" in environment
     assert "pandas==3.0.0" in environment
     assert (project / "requirements.lock").read_text() == lock  # made anew, and not merged
     assert (project / "entrypoint").read_text().endswith("# The new version's last line.\n")
@@ -136,32 +136,39 @@ def test_a_conflict_is_marked_in_the_file(two_versions: Path, tmp_path: Path) ->
     assert re.search(r"<<<<<<<.*\n.*mine.*\n=======\n.*theirs.*\n>>>>>>>", text)
 
 
-def test_a_project_of_the_former_template_moves_over(template: Path, tmp_path: Path) -> None:
-    """By the page's own commands, but for the training, which needs an environment of its own."""
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_a_project_of_the_former_template_moves_over(template: Path, tmp_path: Path, framework: str) -> None:
+    """By the commands of the page. With this checkout's packages its training gives the hash that it gave."""
     if subprocess.run(["git", "-C", ROOT, "cat-file", "-e", f"{THICK}^{{commit}}"]).returncode:
         pytest.skip("this clone has not the commit of the former template: it is a shallow one")
     thick = tmp_path / "thick"
     git(tmp_path, "clone", "--quiet", "--shared", str(ROOT), str(thick))
     git(thick, "checkout", "--quiet", THICK)
-    done = run(tmp_path, "cookiecutter", "--no-input", "--default-config", thick)
+    answers = f"framework={framework}"
+    done = run(tmp_path, "cookiecutter", "--no-input", "--default-config", thick, answers)
     assert done.returncode == 0, done.stderr
     old = tmp_path / "my-experiment"
     commit(old, "As it was made")
     write(old / "src/my_experiment/data.py", "rng.normal(0, 0.05,", "rng.normal(0, 0.06,")
     write(old / "README.md", "# My Experiment\n", "# Mine\n")
     commit(old, "What I made of it")
+    training = (
+        "SAMEBITS_ROOT=$PWD PYTHONPATH=$PWD/src {}/entrypoint python -m my_experiment.train{} --epochs 1"
+    )
+    before = run(old, "sh", "-euc", training.format("src/samebits", f"_{framework}"))
 
     (block,) = re.findall(r"```sh\n(.*?)```", PAGE.partition("## Moving over")[2], re.DOTALL)
     assert "https://github.com/OWNER/samebits" in block
-    script = block.replace("https://github.com/OWNER/samebits", f"{template} --no-input")
-    assert script.count("make train") == 1
-    training = (
-        f"SAMEBITS_ROOT=$PWD PYTHONPATH=$PWD/src {ROOT}/src/samebits/entrypoint python -m my_experiment.train"
-    )
-    script = script.replace("make train ", f"{training} --epochs 1 ")
+    script = block.replace("torch", framework)
+    create = f"{template} --no-input --extra-context '{json.dumps({'framework': framework})}'"
+    script = script.replace("https://github.com/OWNER/samebits", create)
+    assert script.count("make train ") == 1
+    script = script.replace("make train ", training.format(ROOT / "src/samebits", "") + " ")
     done = run(tmp_path, "sh", "-euc", script)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "sha256 " in done.stdout
+    hashes = [re.findall("^sha256 ([0-9a-f]{64})", one.stdout, re.MULTILINE) for one in (before, done)]
+    assert len(hashes[0]) == 1, before.stderr
+    assert hashes[0] == hashes[1]
     moved = tmp_path / "moved/my-experiment"
     assert git(moved, "status", "--porcelain") == ""
     assert len(git(moved, "log", "--oneline").splitlines()) == 3
