@@ -7,7 +7,7 @@ import hashlib
 import http.server
 import threading
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
@@ -35,11 +35,16 @@ def make_wheel(folder: Path, name: str, version: str, requires: Sequence[str] = 
 
 
 def make_index(folder: Path, *packages: tuple[str, str] | tuple[str, str, Sequence[str]]) -> Path:
-    """A folder that a static server turns into a package index: a page a package, with hashes."""
+    """A folder that a static server turns into a package index: a page a package, with hashes.
+
+    Args:
+        folder: where its pages go; what lies there already, such as a .tar.gz, is listed, too.
+        packages: name, version and, for some, requirements of each wheel.
+    """
     for package in packages:
         make_wheel(folder / package[0], *package)
     for page in folder.iterdir():
-        links = []
+        links = [f'<a href="{source.name}">{source.name}</a>\n' for source in sorted(page.glob("*.tar.gz"))]
         for wheel in sorted(page.glob("*.whl")):
             digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
             # Solvers read what a wheel needs beside it, and not in it.
@@ -53,10 +58,19 @@ def make_index(folder: Path, *packages: tuple[str, str] | tuple[str, str, Sequen
 
 
 @contextlib.contextmanager
-def served(folder: Path) -> Iterator[str]:
-    """The address of a server of this folder, while in the block."""
+def served(folder: Path, asked: Callable[[str], None] = lambda _: None) -> Iterator[str]:
+    """The address of a server of this folder, while in the block.
+
+    Args:
+        folder: what it serves.
+        asked: is called with the path of each request, before it is answered.
+    """
 
     class Quiet(http.server.SimpleHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked(self.path)
+            super().do_GET()
+
         def log_message(self, *_: object) -> None:
             pass
 

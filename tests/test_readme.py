@@ -70,9 +70,19 @@ ELSEWHERE = {
     "make update-base": "tests/image/test_update_base.py runs it",
     "make docker-train": "tests/image/test_image.py runs it",
     "make docker-smoke": "tests/image/test_image.py runs it",
-    "make env": "tests/samebits/bootstrap/test_create_env.py runs what it calls",
     "make golden": "tests/samebits/fingerprint/test_golden.py runs what it calls",
     "make lock": "tests/samebits/lock/test_command.py runs what it calls, where a package index answers",
+    "make lock ARGS=--upgrade": "tests/samebits/lock/test_command.py runs what it calls",
+    "make lock-diff": "tests/samebits/lock/test_command.py runs what it calls",
+    "make lock-diff ARGS=--upgrade": "tests/samebits/lock/test_command.py runs what it calls",
+    "make lock INDEX=ADDRESS": "tests/samebits/lock/test_thin.py runs what it calls",
+    "make lock INDEX=default": "tests/samebits/lock/test_thin.py runs what it calls",
+    "make add": "tests/samebits/lock/test_add.py runs what it calls",
+    "make add PACKAGE=pandas": "tests/samebits/lock/test_add.py runs what it calls",
+    "./entrypoint samebits add pandas": "tests/samebits/lock/test_add.py runs it, with another package",
+    "./entrypoint samebits lock --conda PATH": "tests/samebits/lock/test_command.py runs it",
+    "./entrypoint pip install": "tests/test_entrypoint.py runs it",
+    "./entrypoint doctor": "tests/samebits/doctor/test_report.py runs it",
 }
 README = (ROOT / "README.md").read_text()
 
@@ -189,6 +199,8 @@ def test_command(fresh: Path, typed: Callable[[str], str], command: str) -> None
     elif command not in SHORTER and command not in DEMONSTRATION:
         pytest.fail(f"a page has a new command that no test executes: {command}")
     typed("make env")  # the README's first command; a test that runs alone needs it, too
+    if "runs/torch" in command:
+        typed("make train")
     printed = typed(line)
     if shown := COMMANDS[command]:
         assert pattern(shown).search(printed), printed[-4000:]

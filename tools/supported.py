@@ -317,7 +317,7 @@ def check(bin: Path, project: Path, framework: str, result: Result) -> None:
     said = call("PROFILE=portable", *TRAIN, status=2 if named else 0, **portable)
     if said is None:
         return
-    # One line of ours: TensorFlow 2.19 writes lines of its own whenever it is imported.
+    # One line of samebits: TensorFlow 2.19 writes lines of its own whenever it is imported.
     refused = re.findall(r"^samebits: PROFILE=portable is verified with (\w+) ", said, re.MULTILINE)
     if named and (len(refused) != 1 or refused[0] not in named or "Traceback" in said):
         last = said.strip().splitlines()[-1:] or ["it said nothing"]

@@ -74,7 +74,7 @@ def read_json(path: Path) -> Any:
 
     Raises:
         OSError: it cannot be read.
-        ValueError: it is no JSON, or JSON that no program of ours writes: too deep, or with endless numbers.
+        ValueError: it is no JSON, or JSON that samebits does not write: too deep, or with endless numbers.
     """
     if not path.is_file():  # a pipe would keep the reader waiting for ever
         path.stat()

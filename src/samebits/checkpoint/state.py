@@ -86,7 +86,7 @@ class TrainingState:
         return self.toolkit.why_not_resumable(loader)
 
     def capture(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
-        """The state now as JSON and as tensors, which are copies: the training may go on at once.
+        """The state now as JSON and as tensors, which are copies: the training may continue at once.
 
         The copies are overwritten by the next call.
 

@@ -38,7 +38,7 @@ SHAPES: dict[str, Shape] = {
     "settings": TABLE,
     "fingerprint": TABLE,
 }
-# What decides the weights of a training under determinism.env, beside the variables that are set otherwise.
+# What decides the weights of a training under determinism.env, beside variables with other values.
 DECIDING = re.compile(
     r"(python|libc|framework|profile|weights_sha256)$|setting |data\.|locks\.|cpu\.|device\.|loaded\.libm\."
     r"|code\.(commit|dirty|files\.)"

@@ -21,7 +21,7 @@ class RunLog(keras.callbacks.Callback):
 
     >>> model.fit(train_set, epochs=20, callbacks=[samebits.keras.RunLog(run, train_set)])
 
-    What `Run.batches` does for a loop of one's own: each epoch's line has the digest of its batches, every
+    What `Run.batches` does for your own loop: each epoch's line has the digest of its batches, every
     step has generators of its own, checkpoints are made when due, at an epoch's end after all callbacks,
     SIGTERM and SIGINT save between two steps or at an epoch's end, and the same command resumes. The run
     holds the model (weights, generators, optimizer, metrics) and what the other callbacks remember: their

@@ -43,7 +43,7 @@ def dataset(
     workers: int = 1,
     max_queue_size: int = 10,
 ) -> "Dataset":
-    """Batches for `model.fit`, `evaluate`, `predict` or a loop of one's own.
+    """Batches for `model.fit`, `evaluate`, `predict` or your own loop.
 
     >>> train = samebits.keras.dataset(images, labels, seed=0, batch_size=64, shuffle=True, augment=shift)
     >>> model.fit(train, epochs=3)

@@ -18,7 +18,7 @@ class LaterGenerator(stateful_random_ops.Generator):
     """A `tf.random.Generator` that makes its variable when it is first used.
 
     A variable starts TensorFlow's devices, after which memory growth or threads can no longer be set. Without
-    a global generator of ours TensorFlow would make one from the operating system's randomness.
+    a global generator of its own TensorFlow would make one from the operating system's randomness.
     """
 
     def __init__(self, seed: int) -> None:
@@ -63,7 +63,7 @@ def save_eager_seeds() -> Callable[[], None]:
         else:
             seeds.setstate(state)
             eager._rng = seeds
-        # A kernel that drew inside would go on from there when its seed comes round again.
+        # A kernel that drew inside would continue from there when its seed comes round again.
         eager.clear_kernel_cache()
 
     return restore
@@ -88,7 +88,7 @@ def put_state(state: Mapping[str, Any]) -> None:
     if state["random"] is not None:
         eager._rng = random.Random()
         eager._rng.setstate(state["random"])
-    eager.clear_kernel_cache()  # kernels draw from where they are, and would go on there
+    eager.clear_kernel_cache()  # kernels draw from where they are, and would continue there
     if stored is None:
         stateful_random_ops.global_generator = None
     elif "later_seed" in stored:

@@ -23,6 +23,7 @@ from samebits.lock.solve import solve, solver
 from samebits.lock.uv import BOOTSTRAP, Uv
 
 UNKNOWN = re.compile(r"Because (\S+) was not found in the package registry")
+NO_WHEEL = re.compile(r"ha(?:s|ve) no (?:usable wheels|wheels with a matching)")
 NO_VERSION = re.compile(r"Because there (?:is|are) no versions? of (\S+?) and you require \1")
 
 
@@ -48,6 +49,8 @@ def command(packages: Sequence[str], dry_run: bool, json_: bool) -> None:
     show({str(lock): changes(versions(lock), versions(lock, text)) for lock, text in locks.items()}, json_)
     if dry_run:
         return
+    if text_of(ENVIRONMENT) != before:
+        raise CheckFailed(f"{ENVIRONMENT} was changed while this ran: nothing was written, run it again")
     with all_or_nothing([ENVIRONMENT, *locks]):
         write_whole(ENVIRONMENT, after)
         write(locks, request, lambda line: click.echo(line, err=json_))
@@ -122,10 +125,16 @@ def explained(said: str, uv: Uv, request: Request, wanted: Sequence[Requirement]
         return UsageError(f"{match[1]}: there is no package of this name on {uv.asked}; nothing was changed")
     if match := NO_VERSION.search(said):
         return UsageError(f"{match[1]}: there is no such version on {uv.asked}; nothing was changed")
+    said = said.removeprefix("No solution found when resolving dependencies: ")
     named = [entry for entry in request.pip if re.search(rf"(?<![\w.-]){re.escape(entry)}(?![\w.-])", said)]
-    if not named:
-        return CheckFailed(f"{', '.join(map(str, wanted))}: {said}; nothing was changed")
     new, pinned = " and ".join(map(str, wanted)), " and ".join(named)
+    if NO_WHEEL.search(said) and not named:
+        return UsageError(
+            f"{new} has no wheel for this project's Python and platform, and nothing else is installed here; "
+            "nothing was changed"
+        )
+    if not named:
+        return CheckFailed(f"{new}: {said}; nothing was changed")
     return CheckFailed(f"{new} does not fit {pinned} of {ENVIRONMENT}: {said} Nothing was changed")
 
 
@@ -143,4 +152,7 @@ def create_environment() -> None:
         started.wait()  # it has got the same signal, and cleans up
         raise
     if status:
-        raise CheckFailed("the environment could not be made, see above: no file was changed")
+        raise CheckFailed(
+            f"the environment could not be made, see above: {ENVIRONMENT} and the locks are as they were, "
+            "`make env` brings .venv back to them"
+        )

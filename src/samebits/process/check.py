@@ -70,7 +70,7 @@ def faults() -> list[Fault]:
 
 
 def must_be(row: Row, environment: Mapping[str, str]) -> str:
-    """What a variable must be, when `environment` has it otherwise; empty when all is well."""
+    """What a variable must be, if `environment` has another value; empty when all is well."""
     now = environment.get(row.name, "")
     value = row.filled(started.environment())
     policy = row.policy

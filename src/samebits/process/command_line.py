@@ -15,7 +15,7 @@ STDIN = ("-", "-i")
 
 
 def hint(*words: str) -> str:
-    """A command as somebody types it who reads a message of ours: it runs as it is printed.
+    """A command for a message, as its reader types it: it runs as it is printed.
 
     Outside of entrypoint, and where the environment is activated, that is the command itself; else it goes
     through entrypoint, which finds `python` and `samebits`.

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from samebits.errors import UsageError
 
-# Another version may compute otherwise. Add one, here or in a framework's `portable`, and it stays if
+# Another version may compute in another way. Add one, here or in a framework's `portable`, and it stays if
 # `make portable-proof` then passes.
 NUMPY = {"numpy": ("2.4.6",)}
 

@@ -1,4 +1,4 @@
-"""The proof that interruptions change nothing: a training stopped, killed, damaged, evaluated otherwise."""
+"""The proof that interruptions change nothing: a training stopped, killed, damaged, evaluated less often."""
 
 import random
 import shlex

@@ -81,7 +81,7 @@ def train(
         trainings: started in this order.
         at_once: how many run side by side.
         watch: called twenty times a second with the trainings that are running.
-        failed: called with a child that failed and what would be raised; the others go on.
+        failed: called with a child that failed and what would be raised; the others continue.
 
     Raises:
         SamebitsError: a child failed: its own line `samebits: …`, with its own status, when it ended with

@@ -18,7 +18,7 @@ from samebits.process.variables import Row, find_root, read
 
 HARMLESS = ("-u",)  # options of Python that change nothing but when output is seen
 MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
-# Files of ours that start whatever they are given; the networks of hazards are trainings.
+# Files of samebits that start any program that they are given; the networks of hazards are trainings.
 STARTERS = re.compile(r"(tools|tests|hooks|deploy)/|src/samebits/(?!proof/hazards_(torch|keras)\.py$)")
 # Values of variables that name neither a file nor code.
 PLAIN = re.compile(r"(?![:/])(?!.*\.\.)[\w=.,:@+-]*", re.ASCII)

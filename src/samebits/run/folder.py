@@ -122,7 +122,7 @@ class WorkingFolder:
         return aside
 
     def leave(self) -> bool:
-        """Let go of the folder; returns whether there is something in it to go on from."""
+        """Let go of the folder; returns whether there is something in it to resume from."""
         kept = self.checkpoints.is_dir() and any(self.checkpoints.iterdir())
         if not kept:
             shutil.rmtree(self.path, ignore_errors=True)

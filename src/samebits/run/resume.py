@@ -58,7 +58,7 @@ def mode(chosen: str) -> str:
 
 
 def find_checkpoint(working: WorkingFolder, wanted: str) -> Checkpoint | None:
-    """The checkpoint to go on from, None to begin at the beginning.
+    """The checkpoint to resume from, None to start at the beginning.
 
     Raises:
         Damaged: the newest one is, and "previous" was not asked for.
@@ -149,7 +149,7 @@ def differences(found: Checkpoint, now: Mapping[str, Any]) -> list[str]:
 
 
 def refuse_or_note(found: Checkpoint, now: Mapping[str, Any], wanted: str) -> list[str]:
-    """The differences, when going on in spite of them was asked for.
+    """The differences, if `force` allows them.
 
     Raises:
         UsageError: there are some, and it was not.

@@ -76,7 +76,7 @@ def open_run(
         UsageError: the process was not started with the variables that decide bits, the settings have no seed
             or a value that JSON cannot hold, the framework is not installed, the folder cannot be written,
             is used by another process or holds something else, an operation has no deterministic kernel, a
-            switch was undone, or what an interrupted run left is damaged or was made otherwise.
+            switch was undone, or what an interrupted run left is damaged or was made in another way.
     """
     explain_uncaught(_own_line, alone=True)
     check.this_process(strict=True)
@@ -335,5 +335,5 @@ class Run:
 
 
 def _own_line(error: BaseException) -> str | None:
-    """What a script without `samebits.main` prints for an error of ours that is about no line of its code."""
+    """What a script without `samebits.main` prints for an error that is about no line of its code."""
     return str(error) if isinstance(error, SamebitsError) and error.__cause__ is None else None

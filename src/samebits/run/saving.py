@@ -75,7 +75,7 @@ class Saving:
             link: what the manifest's chain says of this process.
 
         Raises:
-            UsageError: what is to be resumed was made otherwise, or by other objects.
+            UsageError: what is to be resumed was made in another way, or by other objects.
         """
         forced: list[str] = []
         step = 0

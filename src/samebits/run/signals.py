@@ -26,7 +26,7 @@ def terminate(number: int, frame: FrameType | None) -> NoReturn:
 
 
 def end_if_terminated() -> None:
-    """Raise SystemExit if `terminate` was called, and the program continues nevertheless."""
+    """Raise SystemExit if `terminate` was called, and the program continues in spite of it."""
     if _terminated:
         raise SystemExit(128 + _terminated)
 

@@ -1,4 +1,4 @@
-"""What Hugging Face's Accelerate adds to a loop of one's own; not imported, so that nobody needs it."""
+"""What Hugging Face's Accelerate adds to your own loop; not imported, so that nobody needs it."""
 
 import sys
 from collections.abc import Mapping

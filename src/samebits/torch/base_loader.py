@@ -72,7 +72,7 @@ class Loader(QuietLoader):
         return {"epoch": self.epoch, "next_epoch": self._next_epoch}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Go on counting from there."""
+        """Continue counting from there."""
         self.epoch, self._next_epoch = state["epoch"], state["next_epoch"]
 
     def __iter__(self) -> Any:

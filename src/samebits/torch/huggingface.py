@@ -50,7 +50,7 @@ class Resumable:
 
     Raises:
         UsageError: in `train`, when something cannot be held: several devices, a callback that keeps
-            something and gives no state, arguments by which the Trainer decides on its own what to go on
+            something and gives no state, arguments by which the Trainer decides on its own what to resume
             from.
     """
 

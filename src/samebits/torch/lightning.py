@@ -24,9 +24,9 @@ from samebits.run.run import Run
 from samebits.torch.loading import Loader
 from samebits.torch.trainer_loop import Steps, kept
 
-# What Lightning's connector to loggers knows of an epoch: without it, the sums of `self.log` begin anew.
+# What Lightning's connector to loggers knows of an epoch: without it, the sums of `self.log` start again.
 LOGGING = ("_callback_metrics", "_logged_metrics", "_progress_bar_metrics", "_first_loop_iter", "_current_fx")
-# Lightning's callbacks that decide nothing, or that make what they decide anew from the epoch's number.
+# Lightning's callbacks that decide nothing, or that derive what they decide from the epoch's number.
 KNOWN = (
     "DeviceStatsMonitor",
     "GradientAccumulationScheduler",

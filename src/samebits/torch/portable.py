@@ -41,7 +41,7 @@ _library: torch.library.Library | None = None  # what is registered lasts as lon
 
 
 def route() -> None:
-    """Register the kernels that do not differ by CPU, once; autograd, in-place and `out=` go on working.
+    """Register the kernels that do not differ by CPU, once; autograd, in-place and `out=` still work.
 
     Does nothing in the profile `run`.
 

@@ -58,7 +58,7 @@ class StreamLoader(Loader):
         self._kept: tuple[Keys, QuietLoader] | None = None  # with persistent workers
 
     def _begin(self, epoch: int, first: int) -> Iterator[Any]:
-        # Iterations that go on side by side must not share their shards' iterators.
+        # Iterations at the same time must not share their shards' iterators.
         keys, inner = self._kept or self._make()
         if self.persistent_workers:
             self._kept = keys, inner

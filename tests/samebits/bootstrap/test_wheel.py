@@ -37,11 +37,11 @@ def project(tmp_path: Path, wheel: Path) -> Path:
     return folder
 
 
-def bootstrap(project: Path, *arguments: str, **variables: str) -> Started:
+def bootstrap(project: Path, *arguments: str, python: str = INTERPRETER, **variables: str) -> Started:
     """What the project's Makefile starts, in a newcomer's shell."""
     (wheel,) = (project / "vendor").glob("*.whl")
     done = subprocess.run(
-        [INTERPRETER, f"vendor/{wheel.name}/samebits/bootstrap", *arguments],
+        [python, f"vendor/{wheel.name}/samebits/bootstrap", *arguments],
         cwd=project,
         env={**os.environ, "PATH": BASE, "PYTHON": "", **variables},
         capture_output=True,
@@ -144,6 +144,17 @@ def test_what_is_wrong_is_one_line_and_nothing_is_made(project: Path, fault: str
     assert says in one_line(done.stderr)
     assert not (project / ".venv").exists()
     assert not (project / ".venv-uv").exists()
+
+
+def test_any_python_starts_it(project: Path) -> None:
+    """`python3` may be older or newer than the environment's Python, which create-env finds itself."""
+    (project / "requirements.lock").unlink()
+    pythons = [Path("/usr/bin/python3"), *Path.home().glob(".pyenv/versions/3.*/bin/python3")]
+    for python in filter(Path.exists, pythons):
+        done = bootstrap(project, python=str(python))
+        assert (done.returncode, "there is no requirements.lock" in one_line(done.stderr)) == (2, True), (
+            python
+        )
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

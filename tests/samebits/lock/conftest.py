@@ -76,13 +76,16 @@ class Project:
 
     def files(self) -> dict[str, bytes]:
         """What is in the folder, but for environments."""
-        paths = (path for path in self.folder.rglob("*") if ".venv" not in path.parts and path.is_file())
-        return {str(path.relative_to(self.folder)): path.read_bytes() for path in paths}
+        names = (str(path.relative_to(self.folder)) for path in self.folder.rglob("*") if path.is_file())
+        return {name: (self.folder / name).read_bytes() for name in names if not name.startswith(".venv")}
 
 
 @pytest.fixture
 def thin(tmp_path: Path) -> Iterator[Project]:
     """Three files and a wheel: environment.yml, and locks that answer it."""
+    source = tmp_path / "served/pypi/sourceonly/sourceonly-1.0.tar.gz"
+    source.parent.mkdir(parents=True)
+    source.touch()
     pypi = make_index(
         tmp_path / "served/pypi",
         ("tiny", "1.0"),

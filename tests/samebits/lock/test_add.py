@@ -1,9 +1,15 @@
 """`samebits add`: environment.yml, the lock and the environment have the package, or nothing has changed."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
 from tests.conftest import ROOT, one_line
+from tests.packages import served
 from tests.samebits.lock.conftest import Project
 
 from samebits.bootstrap.environment_yml import read
@@ -47,6 +53,8 @@ def test_a_version_and_another_conda_half(thin: Project) -> None:
         (["more==9"], 2, "more==9: there is no such version on http://127.0.0.1"),
         (["stranger"], 1, "stranger does not fit tiny==1.0 of environment.yml: "),
         (["more==2.0"], 1, "more==2.0 does not fit tiny==1.0 of environment.yml: "),
+        (["sourceonly"], 2, "sourceonly has no wheel for this project's Python and platform"),
+        (["sourceonly==1.0"], 2, "sourceonly==1.0 has no wheel for this"),
         (["tiny"], 2, "tiny is in environment.yml already, as tiny==1.0: "),
         (["Tiny==2.0"], 2, "tiny is in environment.yml already, as tiny==1.0: "),
         (["ours"], 2, "ours is in environment.yml already, as ./vendor/ours-1.0-py3-none-any.whl: "),
@@ -86,11 +94,60 @@ def test_an_environment_that_cannot_be_made_changes_nothing(thin: Project) -> No
         wheel.unlink()
     done = thin.run("add", "more==1.0", UV_NO_CACHE="1")
     assert done.returncode == 1
-    assert done.stderr.splitlines()[-1] == (
-        "samebits: the environment could not be made, see above: no file was changed"
-    )
+    assert "environment.yml and the locks are as they were" in done.stderr.splitlines()[-1]
     assert thin.files() == before
     assert thin.make_environment() == ""  # and .venv is ready
+
+
+def test_ctrl_c_changes_nothing(thin: Project) -> None:
+    """While the wheels are fetched; what was ready is so still."""
+    thin.make_environment()
+    before, waiting = thin.files(), thin.folder.parent / "waiting"
+    uv = thin.folder / ".venv-uv/bin/uv"
+    real = uv.readlink()
+    uv.unlink()
+    stub = f'case "$*" in *"pip sync"*) touch {waiting}; exec sleep 3 ;; *) exec {real} "$@" ;; esac'
+    uv.write_text(f"#!/bin/sh\n{stub}\n")
+    uv.chmod(0o755)
+    with subprocess.Popen(
+        [sys.executable, "-m", "samebits", "add", "more"],
+        cwd=thin.folder,
+        env={**os.environ, "UV_DEFAULT_INDEX": thin.index, "PYTHON": ""},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        process_group=0,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # `pytest &` ignores it
+    ) as started:
+        for _ in range(600):
+            if waiting.exists():
+                break
+            time.sleep(0.05)
+        assert "more==1.1" in thin.text("environment.yml")
+        os.killpg(started.pid, signal.SIGINT)
+        assert started.stderr
+        said = started.stderr.read()
+        assert started.wait(20) == 130
+    assert said.splitlines()[-1] == "samebits: interrupted"
+    assert thin.files() == before
+    uv.unlink()
+    uv.symlink_to(real)
+    assert thin.make_environment() == ""
+
+
+def test_an_edit_meanwhile_is_not_lost(thin: Project) -> None:
+    """Somebody's editor saves environment.yml while packages are solved for."""
+
+    def asked(path: str) -> None:
+        if path.startswith("/pypi/more/") and "# ours" in thin.text("environment.yml"):
+            thin.edit("# ours", "# mine")
+
+    with served(thin.folder.parent / "served", asked) as address:
+        done = thin.run("add", "more", UV_DEFAULT_INDEX=f"{address}/pypi")
+    assert done.returncode == 1
+    assert "environment.yml was changed while this ran" in done.stderr
+    assert "# mine" in thin.text("environment.yml")
+    assert "more" not in thin.text("environment.yml") + thin.text("requirements.lock")
 
 
 def test_dry_run_and_json(thin: Project) -> None:

@@ -150,7 +150,7 @@ def test_another_user(start: Start, tmp_path: Path) -> None:
     ("what", "only", "broken"),
     [
         ("clock", "process", {"process: another one": "other bits, first in w: 8 of 8 elements differ"}),
-        ("deaf", "process seed", {"seed: 1": "the same weights, but they must differ"}),
+        ("deaf", "process seed", {"seed: 1": "the same bits, but they must differ"}),
         ("workers", "workers process", dict.fromkeys(["workers: 2", "workers: 4"], "other bits, first in w")),
         ("fails", "workers process", {"workers: 4": "ended with status 1; what it wrote is in "}),
     ],
@@ -218,4 +218,4 @@ def test_the_starter(start: Start, tmp_path: Path, framework: str, only: str) ->
     assert {outcome for name, outcome in outcomes(done).items() if not name.startswith("user")} == {"ok"}
     if (ROOT / "cookiecutter.json").exists():  # the template's own starter: its sums are long enough
         (threads,) = [one for one in json.loads(done.stdout)["trials"] if one["axis"] == "threads"]
-        assert threads["says"] == "other weights, as allowed"
+        assert threads["says"] == "other bits, which is allowed"

@@ -130,9 +130,18 @@ def leave_one_out(framework: str) -> None:
 def prefetch_batches(framework: str, number: int) -> None:
     """Let workers prepare another number of batches ahead."""
     toolkit = importlib.import_module(f"samebits.{framework}")
-    name, option = {"torch": ("loader", "prefetch_factor"), "keras": ("dataset", "max_queue_size")}[framework]
+    name, option, workers = {
+        "torch": ("loader", "prefetch_factor", "num_workers"),
+        "keras": ("dataset", "max_queue_size", "workers"),
+    }[framework]
     make = getattr(toolkit, name)
-    patch(toolkit, **{name: lambda *data, **options: make(*data, **options, **{option: number})})
+
+    def ahead(*data: Any, **options: Any) -> Any:
+        if options.get(workers):  # without workers nobody prepares anything, and torch refuses the option
+            options[option] = number
+        return make(*data, **options)
+
+    patch(toolkit, **{name: ahead})
 
 
 def log_steps() -> None:

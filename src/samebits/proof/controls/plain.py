@@ -32,7 +32,7 @@ def do_nothing(*arguments: Any, **options: Any) -> None:
 
 
 def patch(place: Any, **replacements: Any) -> None:
-    """Put functions of ours in the place of a module's or a class's; fails when there are none such."""
+    """Replace functions of a module or a class by our own; fails when one does not exist."""
     for name, replacement in replacements.items():
         getattr(place, name)
         setattr(place, name, replacement)

@@ -110,7 +110,7 @@ def command(
         raise CheckFailed(f"{len(broken)} of {len(results)} promises broken: {named} (runs kept in {kept})")
     if not json_:
         count = Counter(result.expected if result.sha256 else "skipped" for result in results)
-        told = f"{count[SAME]} gave the same bits and {count[OTHER]} others, as they must"
+        told = f"{count[SAME]} gave the same bits and {count[OTHER]} gave others, as expected"
         print(f"every promise is kept: {told}; {count['skipped']} skipped; sha256 {reference.sha256}")
 
 
@@ -194,11 +194,11 @@ def _judge(
         return Result(*named, "", "fail", str(failure).removeprefix(trial.name).lstrip(": "))
     same = finished.sha256 == reference.sha256
     if trial.expected == OTHER:
-        says = "the same weights, but they must differ" if same else "other weights, as expected"
+        says = "the same bits, but they must differ" if same else "other bits, as expected"
         return Result(*named, finished.sha256, "fail" if same else "ok", says)
     if same or trial.expected != SAME:
         return Result(
-            *named, finished.sha256, "ok", "the same weights" if same else "other weights, as allowed"
+            *named, finished.sha256, "ok", "the same bits" if same else "other bits, which is allowed"
         )
     weights = (run.child.folder / "weights.safetensors" for run in (reference, finished))
     difference = compare_weights(*weights)[0]

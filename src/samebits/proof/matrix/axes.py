@@ -85,7 +85,7 @@ class Facts:
         return str(self.manifest["framework"])
 
     def setting(self, name: str) -> Any:
-        """A setting of the reference, None where the training has none such."""
+        """A setting of the reference, None if the training has no such setting."""
         return self.manifest["settings"].get(name)
 
 

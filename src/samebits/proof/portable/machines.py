@@ -144,7 +144,7 @@ def recorded(path: Path, profile: str) -> Machine:
     """What `samebits portable-proof --json` printed on some machine: the digests that it computed itself.
 
     Raises:
-        UsageError: the file is none such, or of another profile.
+        UsageError: the file is not such output, or is of another profile.
     """
     try:
         content = json.loads(path.read_text())
