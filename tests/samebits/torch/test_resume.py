@@ -190,7 +190,7 @@ def test_another_runs_checkpoint_is_refused(train: Start, tmp_path: Path, left: 
     train("other", status=75, SAMEBITS_STOP_AT="20")
     shutil.copytree(tmp_path / ".other.partial/checkpoints/step-00000020", left / "checkpoints/step-00000020")
     shutil.copy(tmp_path / ".other.partial/metrics.jsonl", left)
-    assert "step-00000020 is of another run" in one_line(train("run", status=2).stderr)
+    assert "step-00000020 belongs to another run" in one_line(train("run", status=2).stderr)
 
 
 def test_another_versions_checkpoint_is_refused(train: Start, left: Path) -> None:
