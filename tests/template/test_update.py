@@ -134,6 +134,9 @@ def test_a_conflict_is_marked_in_the_file(two_versions: Path, tmp_path: Path) ->
     run(project, "cruft", "update", "--skip-apply-ask")
     text = (project / "src/mine/settings.py").read_text()
     assert re.search(r"<<<<<<<.*\n.*mine.*\n=======\n.*theirs.*\n>>>>>>>", text)
+    git(project, "reset", "--hard")  # as the page says it
+    assert git(project, "status", "--porcelain") == ""
+    assert '"mine"' in (project / "src/mine/settings.py").read_text()
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)

@@ -18,6 +18,7 @@ from samebits.process import started
 from samebits.run.settings import telling
 
 LOCK, CHECKPOINTS, METRICS = ".lock", "checkpoints", "metrics.jsonl"
+_open: set[str] = set()  # the working folders of this process, which the system lets lock its files twice
 
 
 def choose_folder(settings: Any, framework: str, chosen: str | os.PathLike[str] | None) -> Path:
@@ -34,7 +35,7 @@ def choose_folder(settings: Any, framework: str, chosen: str | os.PathLike[str] 
         chosen = given
     if chosen is None:
         profile = [] if started.profile() == "run" else [started.profile()]
-        options = (f"{name}={value}" for name, value in telling(settings).items())
+        options = (f"{name}={value}".replace("/", "_") for name, value in telling(settings).items())
         chosen = Path("runs") / "-".join([framework, *profile, *options])
     path = Path(chosen)
     try:
@@ -116,7 +117,7 @@ class WorkingFolder:
             number += 1
         os.rename(self.path, aside)
         (aside / LOCK).unlink()
-        self._lock.close()
+        self._release()
         self._lock = self._own()
         self.run = self._read_name()
         return aside
@@ -126,7 +127,7 @@ class WorkingFolder:
         kept = self.checkpoints.is_dir() and any(self.checkpoints.iterdir())
         if not kept:
             shutil.rmtree(self.path, ignore_errors=True)
-        self._lock.close()
+        self._release()
         return kept
 
     def put_in_place(self, weights: str) -> str | None:
@@ -139,6 +140,7 @@ class WorkingFolder:
             self.checkpoints.rmdir()
         former = put_in_place(self.path, self.folder, weights)
         (self.folder / LOCK).unlink()  # last: a folder without its name would be taken for another run's
+        self._release()
         return former
 
     def _own(self) -> TextIO:
@@ -148,6 +150,10 @@ class WorkingFolder:
         """
         while True:
             self.path.mkdir(parents=True, exist_ok=True)
+            if os.path.realpath(self.path) in _open:  # before `open`: closing that file ends the lock
+                raise UsageError(
+                    f"{self.folder} is open in this process already: end that run, or name another folder"
+                )
             lock = open(self.path / LOCK, "a+", encoding="utf-8")  # noqa: SIM115 # held while the run is open
             try:
                 fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -158,11 +164,17 @@ class WorkingFolder:
                     "with --run"
                 ) from None
             except OSError:  # a file system without locks
+                _open.add(os.path.realpath(self.path))
                 return lock
             with contextlib.suppress(OSError):
                 if os.path.samestat(os.fstat(lock.fileno()), os.stat(self.path / LOCK)):
+                    _open.add(os.path.realpath(self.path))
                     return lock
             lock.close()  # it was put in place between our two calls
+
+    def _release(self) -> None:
+        self._lock.close()
+        _open.discard(os.path.realpath(self.path))
 
     def _read_name(self) -> str:
         self._lock.seek(0)

@@ -73,6 +73,10 @@ class Loop:
         self._handled = contextlib.ExitStack()
         self._batches, self._batches_seen = NONE, False  # their digest; since the last line of metrics
         self._announced = 0  # the epoch that somebody who counts them has begun
+        self._given = 0  # the epoch that `epochs` gave last, in this process
+        self._loops = 0  # how often `epochs` was called
+        self._stopped_in = 0  # in which of its loops the run stopped
+        self._over = False  # `finish` was called
         self._next_epoch = 1
         self._begun = 0  # the epoch whose batches were asked for last
         self._again = False  # a second time
@@ -94,6 +98,7 @@ class Loop:
         if (found := self.saving.found) is not None:
             self.epoch, self.step = found.content["epoch"], found.content["step"]
             self._next_epoch, batch = self.resumes_at
+            self._stopped_in = found.content.get("loops", 0)
             print(f"resumes after step {self.step}, {_where(self._next_epoch, batch)}", flush=True)
         self._handled.enter_context(self._interruption.handled())
 
@@ -114,7 +119,8 @@ class Loop:
         """Where there is something to resume from, make everything as it was there.
 
         That is what is held, the generators, what was seen and logged so far. Code that ran since is undone:
-        at the head of an epoch that is resumed in its middle it runs twice, and counts once.
+        at the head of an epoch that is resumed in its middle it runs twice, and counts once. So does code
+        between two loops over epochs, if the run stopped in the second one.
 
         Raises:
             UsageError: nothing is held.
@@ -124,16 +130,26 @@ class Loop:
             return
         (_, self.batch), self._ended = content["next"], content["ended"]
         self._batches, self._batches_seen = bytes.fromhex(content["batches"]), content["batches_seen"]
-        if self._ended:
+        self._announced = max(self._announced, self._next_epoch - 1)
+        if self._ended and self._loops >= self._stopped_in:
             self.saving.found = None
 
     # ------------------------------------------------------------ epochs
 
     def epochs(self, number: int) -> Iterator[int]:
         """See `Run.epochs`."""
+        self._refuse_if_over()
+        if 0 < number <= self._given:
+            raise UsageError(
+                f"run.epochs({number}): epoch {self._given} was given before: epochs are counted over the "
+                f"whole run, so 10 more are `run.epochs({self._given + 10})`"
+            )
+        self._loops += 1
         self.restore()
+        if self._loops < self._stopped_in:  # this loop had ended when the run stopped
+            return
         for epoch in range(self._next_epoch, number + 1):
-            self._announced = epoch
+            self.epoch = self._announced = self._given = epoch
             yield epoch
             self.end_epoch(last=epoch == number)
 
@@ -149,6 +165,7 @@ class Loop:
         Args:
             last: no epoch comes after it.
         """
+        self._refuse_if_over()
         if self._metrics.collected or (self._batches_seen and not self._again):
             self.log({})
         self.saving.found, self._ended, self._next_epoch = None, True, self._announced + 1
@@ -157,8 +174,26 @@ class Loop:
         self._stop_if_told()
 
     def end_of_training(self) -> None:
-        """From here on a signal ends the process at once: what is saved can be resumed."""
+        """From here on a signal ends the process at once: what is saved can be resumed.
+
+        Raises:
+            UsageError: it was called before, or the run resumes and nobody asked for its epochs.
+        """
+        self._refuse_if_over()
+        if self.resumes:
+            raise UsageError(
+                "run.finish: an interrupted run is here, and it was not resumed: call run.checkpoint(…) and "
+                "go through run.epochs(…) first, or `--resume never` starts from the beginning"
+            )
         self._handled.close()
+
+    def end(self) -> None:
+        """The weights are written: no step, no line and no checkpoint may come."""
+        self._over = True
+
+    def _refuse_if_over(self) -> None:
+        if self._over:
+            raise UsageError("run.finish was called before: it must be the run's last call, after all epochs")
 
     def close(self) -> None:
         """The run is over, whole or not: what is being written is written."""
@@ -167,6 +202,7 @@ class Loop:
 
     def _begin_epoch(self) -> None:
         """Count, or resume within the epoch in which the run stopped."""
+        self._refuse_if_over()
         if self.saving.state is not None and not self._announced:
             raise UsageError(
                 "run.checkpoint needs `for epoch in run.epochs(…)`: else a run cannot resume where it was"
@@ -196,6 +232,8 @@ class Loop:
         if hasattr(loader, "set_epoch"):
             loader.set_epoch(self.epoch - 1)
         if plain:
+            if first:
+                self._compare_first(loader[:first])
             return itertools.islice(loader, first, None)
         if (first or self.saving.within_epochs) and not self._again:
             raise UsageError(
@@ -203,6 +241,18 @@ class Loop:
                 "loader, a list, or checkpoints at the ends of epochs only (checkpoint_every=0)"
             )
         return loader
+
+    def _compare_first(self, batches: Iterable[Any]) -> None:
+        """A list must begin with the batches that the run was trained on before it stopped."""
+        digest = NONE
+        for batch in batches:
+            digest = chained(digest, batch_digest(batch))
+        if digest != self._batches:
+            raise UsageError(
+                f"run.batches: the list's first {self.batch} batches are not those of the run that stopped "
+                'here. Shuffle it in `with run.stream("order", epoch):`, so that it is the same when an '
+                "epoch is given again. `--resume never` starts from the beginning"
+            )
 
     # ------------------------------------------------------------ steps
 
@@ -287,17 +337,25 @@ class Loop:
         if self.in_step:
             self._count_step()
 
+    def average(self, values: Mapping[str, Any]) -> None:
+        """See `Run.average`."""
+        self._refuse_if_over()
+        _refuse_digests_name("average", values)
+        self._metrics.collect(values)
+
     def log(self, values: Mapping[str, Any]) -> None:
         """See `Run.log`."""
+        self._refuse_if_over()
+        _refuse_digests_name("log", values)
         means = self._metrics.take_means()
         if self.evaluation is not None:
             self.evaluation.logged(means, values)
         line: dict[str, Any] = {"epoch": self.epoch} if self.counted else {}
         line |= {**means, **values}
         if self._batches_seen:
-            line.setdefault("batches", self._batches.hex())
+            line["batches"] = self._batches.hex()
             self._batches_seen = False
-        self._metrics.append(line)
+        line = self._metrics.append(line)
         print("  ".join(f"{n} {_short(v)}" for n, v in line.items() if n != "batches"), flush=True)
 
     def _fetch_several(self, iterator: Iterator[Batch], number: int) -> list[Batch]:
@@ -355,6 +413,7 @@ class Loop:
         return {
             "epoch": self.epoch,
             "step": self.step,
+            "loops": self._loops,
             "batches": self._batches.hex(),
             "batches_seen": self._batches_seen,
         }
@@ -396,6 +455,11 @@ def _where(epoch: int, batch: int) -> str:
         f"in epoch {epoch}: sums of your own cover its steps from {batch + 1} on; run.state.seen += n in "
         "place of seen += n covers all"
     )
+
+
+def _refuse_digests_name(function: str, values: Mapping[str, Any]) -> None:
+    if "batches" in values:
+        raise UsageError(f"run.{function}: batches is the digest of the epoch's batches: use another name")
 
 
 def _stop_at() -> int:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from samebits._files import cannot_write
+from samebits.errors import UsageError
 
 
 class Metrics:
@@ -29,9 +30,18 @@ class Metrics:
         self._bytes, self._sha256 = 0, hashlib.sha256()
 
     def collect(self, values: Mapping[str, Any]) -> None:
-        """Keep values for the next line's means. Nothing is read from a device yet."""
+        """Keep values for the next line's means. Nothing is read from a device yet.
+
+        Raises:
+            UsageError: one is neither a number nor a tensor of one element.
+        """
         for name, value in values.items():
-            value = value.detach() if hasattr(value, "detach") else value
+            if not hasattr(value, "__float__") or any(size != 1 for size in getattr(value, "shape", ())):
+                raise UsageError(
+                    f"run.average takes numbers and tensors of one element, and {name} is {_shown(value)}"
+                )
+            if hasattr(value, "detach"):  # a copy: the next step may add to the tensor
+                value = value.detach().clone()
             self.collected.setdefault(name, []).append(value)
 
     def take_means(self) -> dict[str, float]:
@@ -39,12 +49,13 @@ class Metrics:
         collected, self.collected = self.collected, {}
         return {name: math.fsum(map(float, all_)) / len(all_) for name, all_ in collected.items()}
 
-    def append(self, line: dict[str, Any]) -> None:
-        """Add a line.
+    def append(self, line: dict[str, Any]) -> dict[str, Any]:
+        """Add a line; returns it as it stands there.
 
         Raises:
-            UsageError: it cannot be written.
+            UsageError: JSON cannot hold a value, or the line cannot be written.
         """
+        line = {name: _plain(name, value) for name, value in line.items()}
         text = (json.dumps(line) + "\n").encode()
         try:
             with open(self.path, "ab") as file:
@@ -54,6 +65,7 @@ class Metrics:
         self.lines.append(line)
         self._bytes += len(text)
         self._sha256.update(text)
+        return line
 
     def saved(self) -> dict[str, Any]:
         """For checkpoints: what was collected, and how far the file is: its bytes, and their SHA-256."""
@@ -64,10 +76,29 @@ class Metrics:
 
     def restore(self, saved: Mapping[str, Any]) -> None:
         """Take back the lines that were added after `saved`: they will be added again."""
-        self.collected = saved["collected"]
+        self.collected = {name: list(values) for name, values in saved["collected"].items()}
         with open(self.path, "ab+") as file:
             file.truncate(saved["metrics"]["bytes"])
             file.seek(0)
             text = file.read()
         self.lines = [json.loads(line) for line in text.splitlines()]
         self._bytes, self._sha256 = len(text), hashlib.sha256(text)
+
+
+def _plain(name: str, value: Any) -> Any:
+    """What JSON can hold of a value: itself, or the number in a tensor or an array of one element."""
+    if hasattr(value, "__float__") and all(size == 1 for size in getattr(value, "shape", (0,))):
+        value = value.item() if hasattr(value, "item") else float(value)
+    try:
+        json.dumps(value)
+    except (TypeError, ValueError, RecursionError):
+        raise UsageError(
+            f"run.log: {name} is {_shown(value)}, which JSON cannot hold: give a number, text, None, or "
+            "lists and dictionaries of these"
+        ) from None
+    return value
+
+
+def _shown(value: Any) -> str:
+    """A value of somebody's, short and with its type."""
+    return f"{' '.join(repr(value).split())[:80]} ({type(value).__name__})"

@@ -1,10 +1,12 @@
 """What a run is told besides its training's settings: where it goes, when it is saved, how it resumes."""
 
 import dataclasses
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from samebits.errors import UsageError
 from samebits.run.option import option
 
 
@@ -66,7 +68,7 @@ class Options:
     folder: Path | None = None
     checkpoint_every: int = 0
     keep_checkpoints: int = 2
-    keep_steps: tuple[int, ...] = ()
+    keep_steps: Collection[int] = ()
     resume: str = "auto"
 
 
@@ -74,12 +76,27 @@ def options(settings: Any, **given: Any) -> Options:
     """What counts: what was given, else what `RunSettings` say, else the default.
 
     A field of the same name in settings of another class is the training's own, and means nothing here.
+
+    Raises:
+        UsageError: a number is none, or too small.
     """
     chosen = {}
     if isinstance(settings, RunSettings):
         names = ("checkpoint_every", "keep_checkpoints", "resume")
         chosen = {"folder": settings.run, **{name: getattr(settings, name) for name in names}}
-    return Options(**chosen | {name: value for name, value in given.items() if value is not None})
+    told = Options(**chosen | {name: value for name, value in given.items() if value is not None})
+    _check("checkpoint_every", told.checkpoint_every, 0)
+    _check("keep_checkpoints", told.keep_checkpoints, 1)
+    if isinstance(told.keep_steps, str) or not isinstance(told.keep_steps, Collection):
+        raise UsageError(f"keep_steps is {told.keep_steps!r}: give a list of steps")
+    for step in told.keep_steps:
+        _check("keep_steps", step, 1)
+    return told
+
+
+def _check(name: str, value: Any, least: int) -> None:
+    if isinstance(value, bool) or not hasattr(value, "__index__") or value < least:
+        raise UsageError(f"{name} is {value!r}: give an integer from {least}")
 
 
 def wanted_device(settings: Any) -> str:

@@ -32,6 +32,7 @@ SHAPES: dict[str, Shape] = {
     "run": TEXT,
     "chain": TABLES,
     "epoch": COUNT,
+    "loops": COUNT,
     "next": POSITION,
     "ended": YES_NO,
     "batches": SHA256,

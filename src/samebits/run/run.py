@@ -87,7 +87,7 @@ def open_run(
         folder=folder,
         checkpoint_every=checkpoint_every,
         keep_checkpoints=keep_checkpoints,
-        keep_steps=tuple(keep_steps),
+        keep_steps=keep_steps,
         resume=resume,
     )
     mode(told.resume)  # a wrong one is named before anything is touched
@@ -180,9 +180,11 @@ class Run:
             UsageError: something gives no state, or lacks what it changes; or the run resumes from a
                 checkpoint that another model or an environment made that differs from this one.
         """
-        if self.loop.saving.state is not None:
+        if self.loop.saving.state is not None or self.loop.epoch:
             raise UsageError(
                 "run.checkpoint was called before: name everything in one call, before the first batch"
+                if self.loop.saving.state is not None
+                else "run.checkpoint was called after the first epoch began: call it before run.epochs"
             )
         recorded = dict(flatten(fingerprint(self.framework, self.device)))
         facts = {
@@ -209,8 +211,12 @@ class Run:
         epoch's end, and after the last epoch before this ends. It is restored here before the next epoch is
         given. A loop that is left by `break` repeats its last epoch when the run is killed before `finish`.
 
+        A run may have several loops. Epochs are counted over all of them: the second loop of
+        `run.epochs(10)` and `run.epochs(15)` has five. A run that stopped in the second one gives none in the
+        first.
+
         Raises:
-            UsageError: the run resumes and holds nothing.
+            UsageError: the run resumes and holds nothing, or all of these epochs were given before.
             SystemExit: the run was told to stop; it is saved.
         """
         return self.loop.epochs(number)
@@ -243,8 +249,11 @@ class Run:
 
         Args:
             values: numbers, or tensors of one element, which are read when the line is added, not before.
+
+        Raises:
+            UsageError: a value is something else, or `finish` was called before.
         """
-        self._metrics.collect(values)
+        self.loop.average(values)
 
     def log(self, **values: Any) -> None:
         """Add a line to metrics.jsonl: the epoch, the means of what `average` kept, and `values`.
@@ -254,7 +263,10 @@ class Run:
         If batches came since the line before, it has a digest of all of the epoch's so far.
 
         Args:
-            values: what JSON can hold, by name.
+            values: what JSON can hold, by name; also the number in a tensor or an array of one element.
+
+        Raises:
+            UsageError: a value is something else, the line cannot be written, or `finish` was called before.
         """
         self.loop.log(values)
 
@@ -312,6 +324,7 @@ class Run:
         write_whole(folder / "manifest.json", json.dumps(manifest, indent=2) + "\n")
         former = self.working.put_in_place(weights)
         self.finished = True
+        self.loop.end()
         print(f"sha256 {weights}  {shown(self.folder / 'weights.safetensors')}")
         for line in (former, verdict):
             if line:

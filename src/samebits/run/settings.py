@@ -49,7 +49,10 @@ def as_json(settings: Any) -> dict[str, Any]:
 
 def _values(settings: Any) -> dict[str, Any]:
     if dataclasses.is_dataclass(settings) and not isinstance(settings, type):
-        return {field.name: getattr(settings, field.name) for field in dataclasses.fields(settings)}
+        names = [field.name for field in dataclasses.fields(settings)]
+        if missing := [name for name in names if not hasattr(settings, name)]:
+            raise UsageError(f"the setting {missing[0]} has no value: give it one when the settings are made")
+        return {name: getattr(settings, name) for name in names}
     if isinstance(settings, argparse.Namespace | types.SimpleNamespace):
         return dict(vars(settings))
     kind = settings.__name__ if isinstance(settings, type) else f"of type {type(settings).__name__}"

@@ -1,10 +1,12 @@
 """The run folder: put in place whole, no former run is lost, and one process at a time writes it."""
 
+import dataclasses
 import json
 import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -55,10 +57,18 @@ def test_what_is_no_manifest_is_refused(tmp_path, text):
         read_manifest(tmp_path)
 
 
+@dataclasses.dataclass
+class Text:
+    seed: int = 0
+    model: str = ""
+
+
 def test_the_folder_is_named_after_what_is_not_at_its_default(monkeypatch):
     monkeypatch.delenv("SAMEBITS_RUN_FOLDER", raising=False)
     assert str(choose_folder(Settings(), "torch", None)) == "runs/torch"
     assert str(choose_folder(Settings(seed=7, epochs=5), "torch", None)) == "runs/torch-seed=7-epochs=5"
+    for name in ("meta/llama", "../../etc"):  # a run stays in runs/, whatever a setting says
+        assert choose_folder(Text(model=name), "torch", None).parent == Path("runs")
     with monkeypatch.context() as patch:
         patch.setattr("samebits.process.started.profile", lambda: "portable")
         assert str(choose_folder(Settings(seed=7), "torch", None)) == "runs/torch-portable-seed=7"

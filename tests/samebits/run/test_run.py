@@ -129,6 +129,18 @@ def test_settings_that_no_manifest_can_hold_are_refused_at_the_start(tmp_path, m
     assert list(tmp_path.iterdir()) == []
 
 
+@dataclasses.dataclass
+class Unset:
+    seed: int = 0
+    rate: float = dataclasses.field(init=False)
+
+
+def test_a_setting_that_has_no_value_yet_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.setattr("samebits.process.check.this_process", lambda strict: None)
+    line = opened(Unset(), tmp_path / "run")
+    assert line == "the setting rate has no value: give it one when the settings are made"
+
+
 def test_a_setting_that_refers_to_itself_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("samebits.process.check.this_process", lambda strict: None)
     settings = {"seed": 0, "circle": []}

@@ -145,21 +145,24 @@ def prefetch_batches(framework: str, number: int) -> None:
 
 
 def log_steps() -> None:
-    """Read and print what a step logs, and that it has ended."""
+    """Read and print what a step averages and an epoch logs, and that a step has ended."""
     from samebits.run.loop import Loop
     from samebits.run.run import Run
 
-    log, end = Run.log, Loop.end_step
+    end = Loop.end_step
 
-    def log_and_print(run: Run, **values: Any) -> None:
-        print({name: float(value) for name, value in values.items()}, flush=True)
-        log(run, **values)
+    def printing(function: Callable[..., None]) -> Callable[..., None]:
+        def print_and_call(run: Run, **values: Any) -> None:
+            print({name: float(value) for name, value in values.items()}, flush=True)
+            function(run, **values)
+
+        return print_and_call
 
     def end_and_print(loop: Loop, *arguments: Any, **options: Any) -> None:
         end(loop, *arguments, **options)
         print(f"step {loop.step}", flush=True)
 
-    patch(Run, log=log_and_print)
+    patch(Run, average=printing(Run.average), log=printing(Run.log))
     patch(Loop, end_step=end_and_print)
 
 
