@@ -91,9 +91,9 @@ class Loop:
 
     # ------------------------------------------------------------ before the first epoch
 
-    def hold(self, state: TrainingState, facts: Mapping[str, Any], link: Mapping[str, Any]) -> None:
-        """From here on the run can be interrupted: `Saving.hold`, and signals come here."""
-        self.saving.hold(state, facts, link)
+    def checkpoint(self, state: TrainingState, facts: Mapping[str, Any], link: Mapping[str, Any]) -> None:
+        """From here on the run can be interrupted: `Saving.checkpoint`, and signals come here."""
+        self.saving.checkpoint(state, facts, link)
         self.evaluation = evaluation.watch(self.settings, state)
         if (found := self.saving.found) is not None:
             self.epoch, self.step = found.content["epoch"], found.content["step"]
