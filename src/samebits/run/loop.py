@@ -232,7 +232,7 @@ class Loop:
         if hasattr(loader, "set_epoch"):
             loader.set_epoch(self.epoch - 1)
         if plain:
-            if first:
+            if first and size == 1:
                 self._compare_first(loader[:first])
             return itertools.islice(loader, first, None)
         if (first or self.saving.within_epochs) and not self._again:
