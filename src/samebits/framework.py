@@ -137,7 +137,7 @@ class Framework(Protocol):
 class State(Protocol):
     """What a framework's `state` module gives: how the objects of a training are saved and put back.
 
-    `held` is what the run holds, by name.
+    `objects` are what the run saves, by name.
     """
 
     KINDS: "tuple[Kind, ...]"
@@ -147,13 +147,13 @@ class State(Protocol):
     KNOWN: tuple[str, ...]
     """How the names of modules begin whose objects are known to be no follower of evaluation."""
 
-    def missing(self, held: Mapping[str, Any]) -> str | None:
+    def missing(self, objects: Mapping[str, Any]) -> str | None:
         """What the held objects need and what is not held or not made, in words; None when all is there."""
 
-    def watch(self, held: Mapping[str, Any]) -> None:
+    def watch(self, objects: Mapping[str, Any]) -> None:
         """Prepare the held objects: from now on their state can be read."""
 
-    def begin_step(self, held: Mapping[str, Any]) -> None:
+    def begin_step(self, objects: Mapping[str, Any]) -> None:
         """A new step of the training begins."""
 
     def snapshot(
@@ -171,13 +171,13 @@ class State(Protocol):
     def why_not_resumable(self, loader: Any) -> str | None:
         """Why a loader cannot be one of a run that holds something, in words; None when it can."""
 
-    def watches_evaluation(self, held: Mapping[str, Any]) -> list[str]:
+    def watches_evaluation(self, objects: Mapping[str, Any]) -> list[str]:
         """What is known to react to evaluation before the training begins, in words."""
 
-    def takes_a_metric(self, held: Any) -> bool:
+    def takes_a_metric(self, target: Any) -> bool:
         """Whether one object is given a metric, the training's or evaluation's, and keeps the best one."""
 
-    def running_statistics(self, held: Mapping[str, Any]) -> dict[str, int]:
+    def running_statistics(self, objects: Mapping[str, Any]) -> dict[str, int]:
         """By layer: how many batches went into the running statistics of the models that are trained."""
 
 

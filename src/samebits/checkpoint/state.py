@@ -34,7 +34,7 @@ class Kind:
     takes: Callable[[Any], bool]
     get: Callable[[Any], Any]
     put: Callable[[Any, Any], object]
-    differs: Callable[[Any, Any], str | None] = lambda held, state: None
+    differs: Callable[[Any, Any], str | None] = lambda target, state: None
 
 
 class RunState:
@@ -62,7 +62,7 @@ class TrainingState:
         self.objects = dict(objects)
         self.toolkit = toolkit
         self._copies: dict[str, Any] = {}
-        self._kinds = {name: self._kind(name, held) for name, held in objects.items()}
+        self._kinds = {name: self._kind(name, target) for name, target in objects.items()}
         if missing := toolkit.missing(self.objects):
             raise UsageError(f"run.checkpoint: {missing}")
         toolkit.watch(self.objects)
@@ -73,13 +73,13 @@ class TrainingState:
 
     def remembered(self) -> Iterator[tuple[str, Any]]:
         """Name and state of the objects that remember things of their own: no models, no optimisers."""
-        for name, held in self.objects.items():
-            known = type(held).__module__.startswith(self.toolkit.KNOWN)
-            if not known and not getattr(held, "stateless", False):
+        for name, target in self.objects.items():
+            known = type(target).__module__.startswith(self.toolkit.KNOWN)
+            if not known and not getattr(target, "stateless", False):
                 if self._kinds[name] is KINDS[-1]:
-                    yield name, held.state_dict()
+                    yield name, target.state_dict()
                 elif self._kinds[name] is self.toolkit.REMEMBERING:
-                    yield name, self._kinds[name].get(held)["attributes"]
+                    yield name, self._kinds[name].get(target)["attributes"]
 
     def why_not_resumable(self, loader: Any) -> str | None:
         """Why a loader cannot give the training's batches, None when it can."""
@@ -96,8 +96,11 @@ class TrainingState:
         tensors: dict[str, Tensor] = {}
         leaf = _leaf(self.toolkit.snapshot(self._copies))
         objects = {
-            name: {"class": _class(held), "state": encode(self._kinds[name].get(held), name, tensors, leaf)}
-            for name, held in self.objects.items()
+            name: {
+                "class": _class(target),
+                "state": encode(self._kinds[name].get(target), name, tensors, leaf),
+            }
+            for name, target in self.objects.items()
         }
         now = {module: row.state() for module, row in generators.imported()}
         return {"objects": objects, "generators": encode(now, "generators", tensors, leaf)}, tensors
@@ -112,12 +115,12 @@ class TrainingState:
         if missing := sorted(set(there) ^ set(self.objects)):
             where = "run.checkpoint" if missing[0] in self.objects else "the checkpoint"
             raise UsageError(f"only {where} has {missing[0]!r}: it must have what the checkpoint has")
-        for name, held in self.objects.items():
-            if _class(held) != there[name]["class"]:
-                raise UsageError(f"{name} is a {_class(held)}, and was a {there[name]['class']}")
+        for name, target in self.objects.items():
+            if _class(target) != there[name]["class"]:
+                raise UsageError(f"{name} is a {_class(target)}, and was a {there[name]['class']}")
             was = self._decode(there[name]["state"], tensors, read=False)
             with _taken_from_a_file(name):
-                differs = self._kinds[name].differs(held, was)
+                differs = self._kinds[name].differs(target, was)
             if differs:
                 raise UsageError(f"{name} has changed: {differs}")
 
@@ -127,10 +130,10 @@ class TrainingState:
         Raises:
             UsageError: an object is now not as it was: its way of taking a state leaves something out.
         """
-        for name, held in self.objects.items():
+        for name, target in self.objects.items():
             was = self._decode(state["objects"][name]["state"], tensors)
             with _taken_from_a_file(name):
-                self._kinds[name].put(held, was)
+                self._kinds[name].put(target, was)
         self.restore_generators(state, tensors)
         now, copies = self.capture()
         for name in self.objects:
@@ -148,14 +151,14 @@ class TrainingState:
                 if module in states:
                     row.put(states[module])
 
-    def _kind(self, name: str, held: Any) -> Kind:
+    def _kind(self, name: str, target: Any) -> Kind:
         if name != VALUES and (name == "generators" or not name.isidentifier()):
             raise UsageError(f"run.checkpoint takes no object called {name!r}: give it another name")
         for kind in (*self.toolkit.KINDS, *KINDS):
-            if kind.takes(held):
+            if kind.takes(target):
                 return kind
         raise UsageError(
-            f"run.checkpoint cannot save {name}, a {_class(held)}: it has no state_dict and load_state_dict"
+            f"run.checkpoint cannot save {name}, a {_class(target)}: it has no state_dict and load_state_dict"
         )
 
     def _decode(self, node: Any, tensors: Mapping[str, Stored], read: bool = True) -> Any:
@@ -203,8 +206,8 @@ def _leaf(snapshot: Any) -> Any:
     return leaf
 
 
-def _class(held: Any) -> str:
-    kind = type(held)
+def _class(target: Any) -> str:
+    kind = type(target)
     return f"{kind.__module__}.{kind.__qualname__}".removeprefix("__main__.").removeprefix("builtins.")
 
 
@@ -222,35 +225,37 @@ def _first_difference(before: Any, now: Any, path: str) -> str | None:
 
 
 def _is_numpys(name: str) -> Callable[[Any], bool]:
-    def takes(held: Any) -> bool:
+    def takes(target: Any) -> bool:
         numpy = sys.modules.get("numpy.random")
-        return numpy is not None and isinstance(held, getattr(numpy, name))
+        return numpy is not None and isinstance(target, getattr(numpy, name))
 
     return takes
 
 
-def _put_values(held: RunState, values: dict[str, Any]) -> None:
-    vars(held).clear()
-    vars(held).update(values)
+def _put_values(target: RunState, values: dict[str, Any]) -> None:
+    vars(target).clear()
+    vars(target).update(values)
 
 
-def _put_numpy(held: Any, state: Any) -> None:
-    held.bit_generator.state = state
+def _put_numpy(target: Any, state: Any) -> None:
+    target.bit_generator.state = state
 
 
 VALUES = "run.state"  # its name among the objects
 KINDS = (
-    Kind(lambda held: isinstance(held, RunState), lambda held: dict(vars(held)), _put_values),
-    Kind(lambda held: isinstance(held, random.Random), lambda h: h.getstate(), lambda h, s: h.setstate(s)),
-    Kind(_is_numpys("Generator"), lambda held: held.bit_generator.state, _put_numpy),
+    Kind(lambda target: isinstance(target, RunState), lambda target: dict(vars(target)), _put_values),
+    Kind(
+        lambda target: isinstance(target, random.Random), lambda h: h.getstate(), lambda h, s: h.setstate(s)
+    ),
+    Kind(_is_numpys("Generator"), lambda target: target.bit_generator.state, _put_numpy),
     Kind(
         _is_numpys("RandomState"),
-        lambda held: held.get_state(legacy=False),
-        lambda held, state: held.set_state(state),
+        lambda target: target.get_state(legacy=False),
+        lambda target, state: target.set_state(state),
     ),
     Kind(
-        lambda held: callable(getattr(held, "state_dict", None)) and hasattr(held, "load_state_dict"),
-        lambda held: held.state_dict(),
-        lambda held, state: held.load_state_dict(state),
+        lambda target: callable(getattr(target, "state_dict", None)) and hasattr(target, "load_state_dict"),
+        lambda target: target.state_dict(),
+        lambda target, state: target.load_state_dict(state),
     ),
 )

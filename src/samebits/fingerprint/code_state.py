@@ -15,7 +15,7 @@ from samebits import __version__
 from samebits._files import sha256_file
 from samebits._printable import DIGITS
 from samebits.fingerprint import git
-from samebits.process.command_line import HOME, ROOT
+from samebits.process.command_line import lengthened, shortened
 from samebits.process.variables import find_root
 
 OWN = Path(__file__).parents[1]  # the toolkit
@@ -89,7 +89,7 @@ class Code:
         return any(path.is_relative_to(folder) for folder in folders)
 
     def _name(self, path: Path) -> str:
-        return os.path.relpath(path, self.folder) if self._inside(path) else _shortened(path)
+        return os.path.relpath(path, self.folder) if self._inside(path) else shortened(str(path))
 
 
 def find_script() -> tuple[Path, Path | None]:
@@ -130,7 +130,7 @@ def here() -> dict[str, Any]:
 
 def changed_files(folder: Path, files: Mapping[str, str]) -> list[str]:
     """Which files of a manifest's `code` are not there, or are others; names as the manifest has them."""
-    return [name for name, sha256 in files.items() if _sha256(folder / placed(name)) != sha256]
+    return [name for name, sha256 in files.items() if _sha256(folder / lengthened(name)) != sha256]
 
 
 def imported() -> list[Path]:
@@ -198,19 +198,7 @@ def _shown_folder(folder: Path, checkout: tuple[Path, str] | None) -> str:
     near = folder.is_relative_to(working) or (checkout is not None and working.is_relative_to(checkout[0]))
     if near and not folder.is_relative_to(root):
         return os.path.relpath(folder, working)
-    return _shortened(folder)
-
-
-def _shortened(path: Path) -> str:
-    for folder, name in ((find_root().resolve(), ROOT), (Path.home(), HOME)):
-        if folder != Path("/") and path.is_relative_to(folder):
-            return str(Path(name) / path.relative_to(folder))
-    return str(path)
-
-
-def placed(name: str) -> Path:
-    """A path of a manifest's `code` on this machine."""
-    return Path(os.path.expanduser(name.replace(ROOT, str(find_root()))))
+    return shortened(str(folder))
 
 
 def together(states: Iterable[Mapping[str, Any]]) -> str | None:

@@ -78,16 +78,18 @@ def compare(manifest: dict[str, Any], path: Path | None = None, folder: Path | N
 
 def _verdict(entry: Mapping[str, Any], run: Mapping[str, Any], dirty: bool) -> tuple[str, str]:
     """What follows the two hashes, and what can be typed."""
-    found = [one for one in differences(_facts(entry), _facts(run)) if one.rank != "none"]
+    found = [
+        difference for difference in differences(_facts(entry), _facts(run)) if difference.rank != "none"
+    ]
     reasons = _reasons(found, entry, run, dirty)
-    groups = {group(one.fact) for one in found} | ({"code"} if dirty else set())
+    groups = {group(difference.fact) for difference in found} | ({"code"} if dirty else set())
     if reasons:
         on_cpu = run["profile"] == "run" and run["device"] == "cpu"
         hint = "PROFILE=portable gives one hash on both; " if on_cpu and groups == {"machine"} else ""
-        certain = any(one.rank == "changes" for one in found)
+        certain = any(difference.rank == "changes" for difference in found)
         how = "" if "code" in groups else ", as expected" if certain else ", perhaps for this reason"
         return f"{how}: {'; '.join(reasons)}", hint
-    was, is_ = (_facts(one).get("cpu.model", "unknown") for one in (entry, run))
+    was, is_ = (_facts(side).get("cpu.model", "unknown") for side in (entry, run))
     if run["profile"] == "portable" and was != is_:
         broken = f", and only the CPU differs ({was} → {is_}): PROFILE=portable promises one hash on both"
         return broken, "this is a fault, `make portable-proof` looks for the operation; "
@@ -101,17 +103,28 @@ def _reasons(
     found: Iterable[Difference], entry: Mapping[str, Any], run: Mapping[str, Any], dirty: bool
 ) -> list[str]:
     """What differs, in words; what somebody changed comes before what the machine is."""
-    of = {name: [one for one in found if group(one.fact) == name] for name in ORDER}
-    reasons = [f"{one.fact.removeprefix('variables.')} differs ({change(one)})" for one in of["settings"]]
+    of = {name: [difference for difference in found if group(difference.fact) == name] for name in ORDER}
+    reasons = [
+        f"{difference.fact.removeprefix('variables.')} differs ({change(difference)})"
+        for difference in of["settings"]
+    ]
     if of["data"]:
-        was, is_ = (some([fact[5:] for fact in _parted(one, "data.", of["data"])]) for one in (entry, run))
+        was, is_ = (some([fact[5:] for fact in _parted(side, "data.", of["data"])]) for side in (entry, run))
         changed = f"{was or 'none'} → {is_ or 'none'}" if was != is_ else f"another {was}"
         reasons.append(f"your data differ ({changed})")
-    files = some([one.fact.removeprefix("code.files.") for one in of["code"] if ".files." in one.fact])
+    files = some(
+        [
+            difference.fact.removeprefix("code.files.")
+            for difference in of["code"]
+            if ".files." in difference.fact
+        ]
+    )
     if dirty or files:
         what = "the code has uncommitted changes" if dirty else "the code is other code"
         reasons.append(what + (f" ({files})" if files else ""))
-    reasons += [f"{one.fact.split('.', 1)[-1]} differs ({change(one)})" for one in of["versions"]]
+    reasons += [
+        f"{difference.fact.split('.', 1)[-1]} differs ({change(difference)})" for difference in of["versions"]
+    ]
     if len(reasons) > NAMED + 1:
         reasons[NAMED:] = [f"{len(reasons) - NAMED} more"]
     return reasons + _machines(of["machine"], entry, run)
@@ -121,18 +134,19 @@ def _machines(found: list[Difference], entry: Mapping[str, Any], run: Mapping[st
     if not found:
         return []
     if run["device"] == "cpu":
-        was, is_ = ((_maker(one), _vectors(one)) for one in (entry, run))
+        was, is_ = ((_maker(side), _vectors(side)) for side in (entry, run))
         if was != is_:
             parts = 1 if was[0] != is_[0] and was[1] == is_[1] else 2
-            there, here = (" with ".join(one[:parts]) for one in (was, is_))
+            there, here = (" with ".join(side[:parts]) for side in (was, is_))
             return [f"that one was made on {there}, this CPU is {here}"]
-    lists = [one for one in found if LISTS.match(one.fact)]
-    named = [one for one in found if one not in lists] + lists
-    return [f"on another machine ({', '.join(f'{one.fact}: {change(one)}' for one in named[:NAMED])})"]
+    lists = [difference for difference in found if LISTS.match(difference.fact)]
+    named = [difference for difference in found if difference not in lists] + lists
+    facts = (f"{difference.fact}: {change(difference)}" for difference in named[:NAMED])
+    return [f"on another machine ({', '.join(facts)})"]
 
 
-def _parted(one: Mapping[str, Any], prefix: str, found: Iterable[Difference]) -> list[str]:
-    return [each.fact for each in found if each.fact in _facts(one) and each.fact.startswith(prefix)]
+def _parted(entry: Mapping[str, Any], prefix: str, found: Iterable[Difference]) -> list[str]:
+    return [each.fact for each in found if each.fact in _facts(entry) and each.fact.startswith(prefix)]
 
 
 def _other_settings(golden: Mapping[str, Any], run: Mapping[str, Any]) -> str:
@@ -185,14 +199,14 @@ def facts_of(name: str) -> dict[str, str]:
         UsageError: there is none.
     """
     entries = read(variables.find_root() / "golden.toml")
-    names = [name] if name in entries else sorted(one for one in entries if one.startswith(f"{name}-"))
+    names = [name] if name in entries else sorted(other for other in entries if other.startswith(f"{name}-"))
     if not names:
         known = ", ".join(entries) or "which has none"
         raise UsageError(f"{name} is no run folder, no file and no entry of golden.toml ({known})")
     here = {f"cpu.{fact}": value for fact, value in cpu.processor().items()}
     machine = _maker({"fingerprint": here}), _vectors({"fingerprint": here})
-    own = (one for one in names if (_maker(entries[one]), _vectors(entries[one])) == machine)
-    run = [one for one in own if entries[one]["profile"] == "run"] or names
+    own = (other for other in names if (_maker(entries[other]), _vectors(entries[other])) == machine)
+    run = [other for other in own if entries[other]["profile"] == "run"] or names
     return _facts(entries[run[0]])
 
 
@@ -214,7 +228,7 @@ def command(runs: tuple[Path, ...]) -> None:
         print(printable("\n".join(changes(name, golden.get(name), entry))))
         if name not in golden or not _is_confirmed(golden[name], entry):
             golden[name] = entry
-        if old := [one for one in same if one != name and _files(golden[one]) != _files(entry)]:
+        if old := [other for other in same if other != name and _files(golden[other]) != _files(entry)]:
             print(f"  other code made {', '.join(old)}: `make golden` on such a machine")
     write_whole(path, HEADER + "".join(_table(name, golden[name]) for name in sorted(golden)))
 
@@ -224,10 +238,10 @@ def _is_confirmed(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
     first, second = (
         {
             fact: value
-            for fact, value in _facts(one).items()
+            for fact, value in _facts(entry).items()
             if group(fact) != "machine" and fact != "code.commit"
         }
-        for one in (before, after)
+        for entry in (before, after)
     )
     return first == second
 
@@ -253,9 +267,9 @@ def changes(name: str, before: dict[str, Any] | None, after: dict[str, Any]) -> 
     if before[WEIGHTS] == after[WEIGHTS]:
         return [f"{name}: the same hash, {short(after[WEIGHTS])}"]
     lines = [f"{name}: {short(before[WEIGHTS])} → {short(after[WEIGHTS])}"]
-    for one in differences(_facts(before), _facts(after)):
-        if one.rank != "none":
-            lines.append(f"  {WORDS[one.rank]}: {one.fact}: {change(one)}")
+    for difference in differences(_facts(before), _facts(after)):
+        if difference.rank != "none":
+            lines.append(f"  {WORDS[difference.rank]}: {difference.fact}: {change(difference)}")
     return lines
 
 
@@ -353,7 +367,7 @@ def _name(entry: Mapping[str, Any], taken: Mapping[str, Any]) -> str:
     words = (re.sub(r"[^a-z0-9]+", "-" if entry["device"] != "cpu" else "", word.lower()) for word in kind)
     name = "-".join(filter(None, (entry["framework"], entry["device"], *words)))
     numbers = (f"{name}-{number}" for number in range(2, len(taken) + 3))
-    return name if name not in taken else next(one for one in numbers if one not in taken)
+    return name if name not in taken else next(other for other in numbers if other not in taken)
 
 
 def _table(name: str, entry: Mapping[str, Any]) -> str:

@@ -37,10 +37,10 @@ def make_tensor(node: Mapping[str, Any], stored: Stored) -> tf.Tensor:
     return tf.convert_to_tensor(stored_array(node["tensor"], stored))
 
 
-def missing(held: Mapping[str, Any]) -> str | None:
+def missing(objects: Mapping[str, Any]) -> str | None:
     """What the held objects need and do not have, in words; None when all is there."""
-    known = {id(one) for one in held.values()}
-    for name, one in held.items():
+    known = {id(one) for one in objects.values()}
+    for name, one in objects.items():
         if isinstance(one, keras.Layer):
             named_weights(one)  # refuses a model that is not built
             if _lacks_metrics(one):
@@ -70,9 +70,9 @@ def missing(held: Mapping[str, Any]) -> str | None:
     return None
 
 
-def watch(held: Mapping[str, Any]) -> None:
+def watch(objects: Mapping[str, Any]) -> None:
     """Make the variables of the held models' optimizers, which Keras makes in the first step."""
-    for one in held.values():
+    for one in objects.values():
         optimizer = getattr(one, "optimizer", None) if isinstance(one, keras.Model) else None
         if optimizer is not None and not optimizer.built:
             require_keras3(optimizer)
@@ -84,29 +84,29 @@ def why_not_resumable(loader: Any) -> str | None:
     return None
 
 
-def begin_step(held: Mapping[str, Any]) -> None:
+def begin_step(objects: Mapping[str, Any]) -> None:
     """A new step begins. Keras keeps nothing between steps that is no variable."""
 
 
 KNOWN = ("samebits.", "keras.")  # packages of which is known what their objects do with evaluation
 
 
-def watches_evaluation(held: Mapping[str, Any]) -> list[str]:
+def watches_evaluation(objects: Mapping[str, Any]) -> list[str]:
     """The held callbacks by which evaluation decides: Keras gives its numbers names that begin with val_."""
     deciding = keras.callbacks.EarlyStopping | keras.callbacks.ReduceLROnPlateau
     return [
         f"{name} watches {one.monitor}"
-        for name, one in held.items()
+        for name, one in objects.items()
         if isinstance(one, deciding) and one.monitor.startswith("val_")
     ]
 
 
-def takes_a_metric(held: Any) -> bool:
+def takes_a_metric(target: Any) -> bool:
     """Whether an object is given a metric in every epoch. In Keras a callback's `monitor` says which."""
     return False
 
 
-def running_statistics(held: Mapping[str, Any]) -> dict[str, int]:
+def running_statistics(objects: Mapping[str, Any]) -> dict[str, int]:
     """None: Keras itself evaluates without touching them."""
     return {}
 
@@ -240,15 +240,15 @@ def _described(value: Any) -> str:
 def _of_variables(kind: Any, variables: Callable[[Any], list[Any]]) -> Kind:
     """The kind of objects whose state is a list of variables."""
     return Kind(
-        lambda held: isinstance(held, kind),
-        lambda held: _values(variables(held)),
-        lambda held, state: _assign(variables(held), state),
-        lambda held, state: _list_differs("variable", variables(held), state),
+        lambda target: isinstance(target, kind),
+        lambda target: _values(variables(target)),
+        lambda target, state: _assign(variables(target), state),
+        lambda target, state: _list_differs("variable", variables(target), state),
     )
 
 
-def _gives_state(held: Any) -> bool:
-    return hasattr(held, "state_dict") and hasattr(held, "load_state_dict")
+def _gives_state(target: Any) -> bool:
+    return hasattr(target, "state_dict") and hasattr(target, "load_state_dict")
 
 
 def _attributes(callback: keras.callbacks.Callback) -> dict[str, Any]:
@@ -281,15 +281,15 @@ def _put_callback(callback: Any, state: dict[str, Any]) -> None:
 
 
 REMEMBERING = Kind(
-    lambda held: isinstance(held, keras.callbacks.Callback) and not _gives_state(held),
+    lambda target: isinstance(target, keras.callbacks.Callback) and not _gives_state(target),
     _get_callback,
     _put_callback,
 )
 KINDS = (
     REMEMBERING,
-    Kind(lambda held: isinstance(held, keras.Layer), _get_layer, _put_layer, _layer_differs),
-    _of_variables(keras.optimizers.Optimizer | keras.metrics.Metric, lambda held: held.variables),
-    _of_variables(keras.random.SeedGenerator, lambda held: [held.state]),
-    _of_variables(tf.random.Generator, lambda held: [held.state]),
-    _of_variables(keras.Variable | tf.Variable, lambda held: [held]),
+    Kind(lambda target: isinstance(target, keras.Layer), _get_layer, _put_layer, _layer_differs),
+    _of_variables(keras.optimizers.Optimizer | keras.metrics.Metric, lambda target: target.variables),
+    _of_variables(keras.random.SeedGenerator, lambda target: [target.state]),
+    _of_variables(tf.random.Generator, lambda target: [target.state]),
+    _of_variables(keras.Variable | tf.Variable, lambda target: [target]),
 )

@@ -182,8 +182,8 @@ def _right_command() -> str:
         notebooks = find_root() / "tools/notebooks.py"
         own = f"make -C {shlex.quote(str(find_root()))} notebook"
         return own if notebooks.exists() else "samebits exec -- jupyter lab"
-    door = find_root() / "entrypoint"
-    through = str(door) if door.exists() else f"{sys.executable} -m samebits exec --"
+    entrypoint = find_root() / "entrypoint"
+    through = str(entrypoint) if entrypoint.exists() else f"{sys.executable} -m samebits exec --"
     if shutil.which("samebits"):
         through = "samebits exec --"
     words = list(sys.orig_argv)

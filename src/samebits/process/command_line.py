@@ -4,7 +4,7 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from samebits.errors import UsageError
@@ -51,7 +51,10 @@ def typed(arguments: Sequence[str], executable: str) -> list[str]:
 
 def recorded() -> list[str]:
     """This process's command for the manifest, with paths from the working folder, the project or home."""
-    return [_shortened(word) for word in typed(sys.orig_argv, sys.executable)]
+    here = (Path.cwd(), "")
+    return [
+        _of_word(word, lambda path: shortened(path, here)) for word in typed(sys.orig_argv, sys.executable)
+    ]
 
 
 def working_folder() -> str | None:
@@ -75,22 +78,31 @@ def read(manifest: Mapping[str, object], path: Path) -> list[str]:
         words = ["python", *words[1:]]  # earlier manifests have the interpreter's whole path
         if len(words) == 1 or words[1] in STDIN:
             raise UsageError(f"{path} describes a program that was typed in or piped in: {shlex.join(words)}")
-    return [_lengthened(word) for word in words]
+    return [_of_word(word, lengthened) for word in words]
 
 
-def _shortened(word: str) -> str:
-    option, equals, path = word.rpartition("=")
-    if not path.startswith("/"):
-        return word
-    folders = ((Path.cwd(), ""), (find_root(), ROOT), (Path.home(), HOME))
-    for folder, name in folders:
+def shortened(path: str, *first: tuple[Path, str]) -> str:
+    """A path as a manifest has it: from the project or home, where it lies there; another one as it is.
+
+    Args:
+        path: any.
+        first: more folders that come before these two, each with what stands for it.
+    """
+    root = find_root()
+    for folder, name in (*first, (root, ROOT), (root.resolve(), ROOT), (Path.home(), HOME)):
         if folder != Path("/") and Path(path).is_relative_to(folder):
-            return option + equals + str(Path(name) / Path(path).relative_to(folder))
-    return word
+            return str(Path(name) / Path(path).relative_to(folder))
+    return path
 
 
-def _lengthened(word: str) -> str:
-    option, equals, path = word.rpartition("=")
-    if path.startswith(f"{HOME}/"):
+def lengthened(path: str) -> str:
+    """What `shortened` gave, on this machine."""
+    if path == HOME or path.startswith(f"{HOME}/"):
         path = os.path.expanduser(path)
-    return option + equals + path.replace(ROOT, str(find_root()))
+    return path.replace(ROOT, str(find_root()))
+
+
+def _of_word(word: str, change: Callable[[str], str]) -> str:
+    """A word of a command whose path is changed: all of it, or what stands behind `--option=`."""
+    option, equals, path = word.rpartition("=")
+    return option + equals + change(path)

@@ -15,12 +15,12 @@ OTHERWISE = ("SAMEBITS_RESUME", "SAMEBITS_STOP_AT")  # they are for one run, not
 
 
 def entrypoint() -> str:
-    """The door's path."""
+    """The path of samebits' own entrypoint."""
     return str(package_file("entrypoint"))
 
 
 def through(command: tuple[str, ...]) -> list[str]:
-    """A command through the door, once."""
+    """A command that goes through entrypoint, once."""
     return list(command) if command[0].endswith("entrypoint") else [entrypoint(), *command]
 
 

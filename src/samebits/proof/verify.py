@@ -184,7 +184,7 @@ def refuse_other_code(manifest: Mapping[str, Any], run: Path) -> None:
     parts = [*(link.get("code") or {} for link in manifest.get("chain", ())), was]
     if other := code_state.together(parts):
         raise UsageError(f"{run} was interrupted and resumed {other}: {ANYWAY}")
-    folder = Path(_place(manifest) or ".", code_state.placed(str(was.get("folder") or "."))).resolve()
+    folder = Path(_place(manifest) or ".", command_line.lengthened(str(was.get("folder") or "."))).resolve()
     checkout = git.checkout(folder)
     now = code_state.state(folder, checkout)
     files = code_state.changed_files(folder, was.get("files") or {})

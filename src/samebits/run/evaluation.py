@@ -26,12 +26,12 @@ class Evaluation:
 
     Args:
         setting: the one that promises `affects_weights=False`.
-        held: what the run holds.
+        state: what the run saves.
     """
 
-    def __init__(self, setting: str, held: TrainingState) -> None:
+    def __init__(self, setting: str, state: TrainingState) -> None:
         self.found: list[str] = []
-        self._setting, self._training_state = setting, held
+        self._setting, self._training_state = setting, state
         self._logged: dict[str, float] = {}  # since the last step, between steps
         self._means: list[float] = []  # of what the steps logged, since the last step
         self._numbers: dict[str, float | None] | None = None  # in the held objects, at the last look
@@ -39,7 +39,7 @@ class Evaluation:
         self._matches: dict[tuple[str, str], int] = {}
         self._apart: set[tuple[str, str]] = set()
         self._of_training: set[str] = set()
-        for what in held.toolkit.watches_evaluation(held.objects):
+        for what in state.toolkit.watches_evaluation(state.objects):
             self._say(what)
 
     def end_of_batches(self) -> None:
@@ -137,10 +137,10 @@ class Evaluation:
         }
 
 
-def watch(settings: Any, held: TrainingState) -> Evaluation | None:
+def watch(settings: Any, state: TrainingState) -> Evaluation | None:
     """The watch of a run whose settings promise that evaluation does not matter; else None."""
     promised = [name for name in without_effect(settings) if PROMISE.search(name)]
-    return Evaluation(promised[0], held) if promised else None
+    return Evaluation(promised[0], state) if promised else None
 
 
 def _numbers(path: str, value: Any) -> Iterator[tuple[str, float | None]]:

@@ -91,9 +91,9 @@ class Loop:
 
     # ------------------------------------------------------------ before the first epoch
 
-    def hold(self, state: TrainingState, facts: Mapping[str, Any], link: Mapping[str, Any]) -> None:
-        """From here on the run can be interrupted: `Saving.hold`, and signals come here."""
-        self.saving.hold(state, facts, link)
+    def checkpoint(self, state: TrainingState, facts: Mapping[str, Any], link: Mapping[str, Any]) -> None:
+        """From here on the run can be interrupted: `Saving.checkpoint`, and signals come here."""
+        self.saving.checkpoint(state, facts, link)
         self.evaluation = evaluation.watch(self.settings, state)
         if (found := self.saving.found) is not None:
             self.epoch, self.step = found.content["epoch"], found.content["step"]
@@ -232,7 +232,7 @@ class Loop:
         if hasattr(loader, "set_epoch"):
             loader.set_epoch(self.epoch - 1)
         if plain:
-            if first:
+            if first and size == 1:
                 self._compare_first(loader[:first])
             return itertools.islice(loader, first, None)
         if (first or self.saving.within_epochs) and not self._again:

@@ -109,8 +109,8 @@ def _check_content(found: Checkpoint) -> None:
         state = content["state"]
         check_shape(state, STATE, f"{where}, state", whole=True)
         check_shape(state["objects"], dict.fromkeys(state["objects"], TABLE), f"{where}, objects")
-        for name, held in state["objects"].items():
-            check_shape(held, OBJECT, f"{where}, {name}", whole=True)
+        for name, saved in state["objects"].items():
+            check_shape(saved, OBJECT, f"{where}, {name}", whole=True)
 
 
 def check_metrics(path: Path, found: Checkpoint) -> None:

@@ -200,7 +200,7 @@ class Run:
             "device": self.device,
             "cpu": recorded.get("cpu.model"),
         }
-        self.loop.hold(
+        self.loop.checkpoint(
             TrainingState({**objects, VALUES: self.state}, load_state(self.framework)), facts, link
         )
 

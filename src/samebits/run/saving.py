@@ -66,7 +66,7 @@ class Saving:
         """
         self.found = resume.find_checkpoint(self._working, resume.mode(self._options.resume))
 
-    def hold(self, state: TrainingState, facts: Mapping[str, Any], link: Mapping[str, Any]) -> None:
+    def checkpoint(self, state: TrainingState, facts: Mapping[str, Any], link: Mapping[str, Any]) -> None:
         """What checkpoints hold from now on.
 
         Args:

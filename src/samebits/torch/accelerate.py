@@ -7,10 +7,10 @@ from typing import Any
 from samebits.checkpoint.state import Kind
 
 
-def is_accelerator(held: Any) -> bool:
+def is_accelerator(target: Any) -> bool:
     """Whether it is an `accelerate.Accelerator`."""
     accelerate = sys.modules.get("accelerate.accelerator")
-    return accelerate is not None and isinstance(held, accelerate.Accelerator)
+    return accelerate is not None and isinstance(target, accelerate.Accelerator)
 
 
 def get(accelerator: Any) -> dict[str, Any]:
@@ -27,16 +27,16 @@ def put(accelerator: Any, state: Mapping[str, Any]) -> None:
         accelerator.scaler.load_state_dict(state["scaler"])
 
 
-def missing(held: Mapping[str, Any]) -> str | None:
+def missing(objects: Mapping[str, Any]) -> str | None:
     """What an Accelerator that the program made needs and is not held, in words; None when all is there."""
     state = sys.modules.get("accelerate.state")
     if state is None or not state.AcceleratorState._shared_state:
         return None
     if state.AcceleratorState._shared_state["num_processes"] > 1:
         return "the Accelerator uses several processes, and a run's checkpoints are of one"
-    if not any(map(is_accelerator, held.values())):
+    if not any(map(is_accelerator, objects.values())):
         return "an Accelerator counts the steps in which gradients are added up: add accelerator=…"
-    for name, one in held.items():
+    for name, one in objects.items():
         if type(one).__name__ in ("AcceleratedOptimizer", "AcceleratedScheduler"):
             return f"{name} is what accelerator.prepare made: call run.checkpoint before accelerator.prepare"
     return None

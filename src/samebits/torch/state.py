@@ -61,17 +61,21 @@ def make_tensor(node: Mapping[str, Any], stored: Stored) -> torch.Tensor:
     return tensor.to(node["device"])
 
 
-def missing(held: Mapping[str, Any]) -> str | None:
+def missing(objects: Mapping[str, Any]) -> str | None:
     """What the held objects need and what is not held, too, in words; None when all is there."""
-    if lacks := accelerate.missing(held):
+    if lacks := accelerate.missing(objects):
         return lacks
-    models = [one for one in held.values() if isinstance(one, nn.Module)]
+    models = [target for target in objects.values() if isinstance(target, nn.Module)]
     known = {id(parameter) for model in models for parameter in model.parameters()}
-    optimizers = {name: one for name, one in held.items() if isinstance(one, torch.optim.Optimizer)}
-    schedules = [one for one in held.values() if isinstance(one, LRScheduler | ReduceLROnPlateau)]
+    optimizers = {
+        name: target for name, target in objects.items() if isinstance(target, torch.optim.Optimizer)
+    }
+    schedules = [target for target in objects.values() if isinstance(target, LRScheduler | ReduceLROnPlateau)]
     scheduled = {id(accelerate.unwrapped(schedule.optimizer)) for schedule in schedules}
     for name, optimizer in optimizers.items():
-        if any(id(one) not in known for group in optimizer.param_groups for one in group["params"]):
+        if any(
+            id(parameter) not in known for group in optimizer.param_groups for parameter in group["params"]
+        ):
             return f"{name} trains a tensor of a model that run.checkpoint does not have: add the model"
         if hasattr(optimizer.step, "_wrapped_by_lr_sched") and id(optimizer) not in scheduled:
             return f"{name} has a schedule that run.checkpoint does not have: add schedule=…"
@@ -84,17 +88,17 @@ def missing(held: Mapping[str, Any]) -> str | None:
     return None
 
 
-def watch(held: Mapping[str, Any]) -> None:
+def watch(objects: Mapping[str, Any]) -> None:
     """Note from now on when the held optimizers step: gradients that a step has used decide nothing more."""
-    for optimizer in held.values():
+    for optimizer in objects.values():
         if isinstance(optimizer, torch.optim.Optimizer) and optimizer not in _stepped:
             _stepped[optimizer] = True
             optimizer.register_step_post_hook(_note_step)
 
 
-def begin_step(held: Mapping[str, Any]) -> None:
+def begin_step(objects: Mapping[str, Any]) -> None:
     """A new step begins: gradients that it leaves without a step of their optimizer are being added up."""
-    for optimizer in held.values():
+    for optimizer in objects.values():
         if optimizer in _stepped:
             _stepped[optimizer] = False
 
@@ -103,24 +107,27 @@ REMEMBERING = None  # what remembers numbers of its own in torch has a state_dic
 KNOWN = ("samebits.",)  # packages of which is known what their objects do with evaluation
 
 
-def watches_evaluation(held: Mapping[str, Any]) -> list[str]:
+def watches_evaluation(objects: Mapping[str, Any]) -> list[str]:
     """What is known to react to evaluation before the training begins. In torch that is seen later."""
     return []
 
 
-def takes_a_metric(held: Any) -> bool:
+def takes_a_metric(target: Any) -> bool:
     """Whether an object is given a metric, the training's or evaluation's, and remembers the best one."""
-    return isinstance(held, ReduceLROnPlateau)
+    return isinstance(target, ReduceLROnPlateau)
 
 
-def running_statistics(held: Mapping[str, Any]) -> dict[str, int]:
+def running_statistics(objects: Mapping[str, Any]) -> dict[str, int]:
     """By layer: how many batches went into the running statistics of the models that an optimizer trains."""
-    optimizers = [one for one in held.values() if isinstance(one, torch.optim.Optimizer)]
+    optimizers = [target for target in objects.values() if isinstance(target, torch.optim.Optimizer)]
     trained = {
-        id(one) for optimizer in optimizers for group in optimizer.param_groups for one in group["params"]
+        id(parameter)
+        for optimizer in optimizers
+        for group in optimizer.param_groups
+        for parameter in group["params"]
     }
     counts = {}
-    for name, model in held.items():
+    for name, model in objects.items():
         if not isinstance(model, nn.Module) or trained.isdisjoint(map(id, model.parameters())):
             continue
         for path, layer in model.named_modules():
@@ -144,7 +151,7 @@ def _get_module(model: nn.Module) -> dict[str, Any]:
     return {
         "entries": dict(persistent),
         "other_buffers": buffers,
-        "frozen": [name for name, one in model.named_parameters() if not one.requires_grad],
+        "frozen": [name for name, parameter in model.named_parameters() if not parameter.requires_grad],
         "evaluating": [name for name, module in model.named_modules() if not module.training],
     }
 
@@ -187,14 +194,18 @@ def _described(value: Any) -> str:
 
 def _get_optimizer(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
     waiting = not _stepped.get(optimizer, True)
-    gradients = [one.grad for group in optimizer.param_groups for one in group["params"]] if waiting else None
+    gradients = (
+        [parameter.grad for group in optimizer.param_groups for parameter in group["params"]]
+        if waiting
+        else None
+    )
     return {"state": optimizer.state_dict(), "gradients": gradients}
 
 
 def _put_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
     optimizer.load_state_dict(state["state"])
     if state["gradients"] is not None:
-        parameters = (one for group in optimizer.param_groups for one in group["params"])
+        parameters = (parameter for group in optimizer.param_groups for parameter in group["params"])
         for parameter, gradient in zip(parameters, state["gradients"], strict=True):
             parameter.grad = gradient
         _stepped[optimizer] = False
@@ -213,16 +224,16 @@ def why_not_resumable(loader: Any) -> str | None:
 
 KINDS = (
     accelerate.KIND,
-    Kind(lambda held: isinstance(held, nn.Module), _get_module, _put_module, _module_differs),
+    Kind(lambda target: isinstance(target, nn.Module), _get_module, _put_module, _module_differs),
     Kind(
-        lambda held: isinstance(held, torch.optim.Optimizer),
+        lambda target: isinstance(target, torch.optim.Optimizer),
         _get_optimizer,
         _put_optimizer,
         _optimizer_differs,
     ),
     Kind(
-        lambda held: isinstance(held, torch.Generator),
-        lambda held: held.get_state(),
-        lambda held, state: held.set_state(state),
+        lambda target: isinstance(target, torch.Generator),
+        lambda target: target.get_state(),
+        lambda target, state: target.set_state(state),
     ),
 )

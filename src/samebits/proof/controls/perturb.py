@@ -17,6 +17,7 @@ import click
 import numpy as np
 
 from samebits.errors import UsageError
+from samebits.framework import load_toolkit
 from samebits.process.program import run_command
 from samebits.proof.controls.plain import do_nothing, nothing, patch
 from samebits.rng import generators
@@ -86,7 +87,7 @@ def add_evaluation() -> None:
 
 def take_order_from_set(framework: str) -> None:
     """Give every dataset another order, read off a set, before samebits gets it."""
-    toolkit = importlib.import_module(f"samebits.{framework}")
+    toolkit: Any = load_toolkit(framework)
     if framework == "torch":
         from torch.utils.data import Subset
 
@@ -108,7 +109,7 @@ def take_order_from_set(framework: str) -> None:
 
 def leave_one_out(framework: str) -> None:
     """Take the last sample from every dataset, before samebits gets it."""
-    toolkit = importlib.import_module(f"samebits.{framework}")
+    toolkit: Any = load_toolkit(framework)
     if framework == "torch":
         from torch.utils.data import Subset
 
@@ -129,7 +130,7 @@ def leave_one_out(framework: str) -> None:
 
 def prefetch_batches(framework: str, number: int) -> None:
     """Let workers prepare another number of batches ahead."""
-    toolkit = importlib.import_module(f"samebits.{framework}")
+    toolkit: Any = load_toolkit(framework)
     name, option, workers = {
         "torch": ("loader", "prefetch_factor", "num_workers"),
         "keras": ("dataset", "max_queue_size", "workers"),

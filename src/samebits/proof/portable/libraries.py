@@ -1,6 +1,6 @@
 """The libraries whose operations are compared, and where their tables are."""
 
-from importlib.util import find_spec
+from samebits import framework
 
 TABLES = {  # a process for each: TensorFlow and torch are not imported together
     "numpy": "samebits.proof.portable.numpy_operations",
@@ -20,9 +20,4 @@ FOLLOW_THE_C_LIBRARY = (
 
 def installed() -> list[str]:
     """The tables whose libraries are there."""
-    needs = {"torch": "torch", "keras": "tensorflow"}
-    return [
-        name
-        for name in TABLES
-        if name == "numpy" or (find_spec(f"samebits.{name}") and find_spec(needs[name]))
-    ]
+    return [name for name in TABLES if name == "numpy" or name in framework.installed()]

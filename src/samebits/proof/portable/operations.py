@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from samebits.framework import load_toolkit
 from samebits.hashing.batches import batch_digest
 from samebits.proof.portable.libraries import DIGITS, TABLES
 
@@ -22,7 +23,7 @@ def digests(table: str, part: str = "", *without: str) -> Iterable[tuple[str, st
         without: the names of operations that are passed over.
     """
     if table != "numpy":
-        importlib.import_module(f"samebits.{table}").make_deterministic()
+        load_toolkit(table).make_deterministic()
     for name, compute in importlib.import_module(TABLES[table]).operations():
         if part in name and name not in without:
             try:
