@@ -48,7 +48,7 @@ COPY --from=python /opt/python /opt/python
 # What only the build needs is mounted below /run, where the empty folders that BuildKit leaves do no harm.
 # A second stage would store 9 GB twice. The .pth and the script are what an editable install of the project
 # leaves; as they are here, a change of the project's code is a COPY of kilobytes.
-# UV_INDEX_STRATEGY: for a lock that names an index beside the default one (make lock INDEX=…); its hashes decide.
+# UV_INDEX_STRATEGY: for a lock that names a second index (make lock INDEX=…); its hashes decide.
 RUN --mount=type=bind,from=python,source=/opt/uv,target=/run/uv \
     --mount=type=bind,source=requirements.lock,target=/opt/samebits/requirements.lock \
     --mount=type=cache,target=/run/uv-cache \
