@@ -44,7 +44,10 @@ class RunSettings:
         2, "how many of the newest checkpoints are kept", minimum=1, affects_weights=False
     )
     resume: Literal["auto", "previous", "never", "force"] = option(
-        "auto", "how to resume an interrupted run: see docs/resume.md", affects_weights=False
+        "auto",
+        "an interrupted run: auto resumes it, previous skips a damaged checkpoint, never starts anew, "
+        "force resumes although settings or versions differ",
+        affects_weights=False,
     )
     run: Path | None = option(None, "the run's folder (default: in runs/)", affects_weights=False)
 
