@@ -25,7 +25,9 @@ def test_it_was_shown_with_what_is_locked() -> None:
 @pytest.mark.parametrize("package", list(SHOWN))
 def test_another_version_is_refused_by_name(monkeypatch: pytest.MonkeyPatch, package: str) -> None:
     monkeypatch.setattr(importlib.metadata, "version", lambda name: "99.1+cpu")
-    with pytest.raises(UsageError, match=rf"is verified with {package} \d.*, and 99\.1 is installed: install"):
+    with pytest.raises(
+        UsageError, match=rf"is verified with {package} \d.*, and 99\.1 is installed: install"
+    ):
         refuse_unshown({package: SHOWN[package]})
     monkeypatch.setattr(importlib.metadata, "version", lambda name: f"{SHOWN[name][0]}+cpu")
     refuse_unshown({package: SHOWN[package]})
