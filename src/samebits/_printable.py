@@ -26,6 +26,15 @@ def printable(text: object) -> str:
     )
 
 
+def described(value: object) -> str:
+    """A value of somebody's in one line for an error: 80 characters of it, and its type.
+
+    >>> described([1, 2])
+    '[1, 2] (list)'
+    """
+    return f"{' '.join(repr(value).split())[:80]} ({type(value).__name__})"
+
+
 def short(digest: str) -> str:
     """How a hash begins, for a table or a sentence; nothing stays nothing.
 

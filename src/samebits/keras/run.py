@@ -1,7 +1,7 @@
 """A run of Keras: it knows its seed and its device, and so do the datasets that it makes."""
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -10,8 +10,6 @@ import numpy as np
 import samebits.run.run
 from samebits import keras as toolkit
 from samebits.keras.loading import Augment, Dataset
-from samebits.rng.seeds import seed_everything
-from samebits.run.options import wanted_device
 
 
 class Run(samebits.run.run.Run):
@@ -78,8 +76,9 @@ class Run(samebits.run.run.Run):
         return model.fit(train_set, shuffle=False, verbose=verbose, callbacks=[*callbacks, log], **options)
 
 
-@contextlib.contextmanager
-def open_run(settings: Any, *, device: str | None = None, **options: Any) -> Iterator[Run]:
+def open_run(
+    settings: Any, *, device: str | None = None, **options: Any
+) -> contextlib.AbstractContextManager[Run]:
     """`samebits.open_run` for Keras. Seeds the generators of Python, NumPy, TensorFlow and Keras, too.
 
     >>> with samebits.keras.open_run(settings) as run:
@@ -93,7 +92,4 @@ def open_run(settings: Any, *, device: str | None = None, **options: Any) -> Ite
     Raises:
         UsageError: as `samebits.open_run`.
     """
-    device = device or wanted_device(settings)
-    with samebits.run.run.open_run(settings, framework="keras", device=device, **options) as run:
-        seed_everything(run.seed)
-        yield run
+    return samebits.run.run.open_seeded("keras", settings, device, **options)

@@ -169,8 +169,7 @@ class Loop:
         if self._metrics.collected or (self._batches_seen and not self._again):
             self.log({})
         self.saving.found, self._ended, self._next_epoch = None, True, self._announced + 1
-        if self.saving.state is not None and self.step and (last or self.saving.due or not self.saving.every):
-            self._save()
+        self._save_at_epochs_end(last)
         self._stop_if_told()
 
     def end_of_training(self) -> None:
@@ -290,8 +289,7 @@ class Loop:
         self._announced = self._next_epoch if self.resumes else self.epoch + 1
         self._begin_epoch()
         iterator = iter(self._place(loader, size))
-        if self.saving.state is not None and self.step and (self.saving.due or not self.saving.every):
-            self._save()
+        self._save_at_epochs_end()
         while batches := self._fetch_several(iterator, size):
             self.begin_step(self.epoch - 1, batch_digest(batches if size > 1 else batches[0]))
             yield from batches
@@ -420,6 +418,11 @@ class Loop:
 
     def _save(self) -> None:
         self.saving.save(self._progress(), self._position())
+
+    def _save_at_epochs_end(self, last: bool = False) -> None:
+        """Save if one is due: after each epoch unless `checkpoint_every` counts steps, and after the last."""
+        if self.saving.state is not None and self.step and (last or self.saving.due or not self.saving.every):
+            self._save()
 
     def _stop_if_told(self) -> None:
         end_if_terminated()

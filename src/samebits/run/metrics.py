@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from samebits._files import cannot_write
+from samebits._printable import described
 from samebits.errors import UsageError
 
 
@@ -38,7 +39,7 @@ class Metrics:
         for name, value in values.items():
             if not hasattr(value, "__float__") or any(size != 1 for size in getattr(value, "shape", ())):
                 raise UsageError(
-                    f"run.average takes numbers and tensors of one element, and {name} is {_shown(value)}"
+                    f"run.average takes numbers and tensors of one element, and {name} is {described(value)}"
                 )
             if hasattr(value, "detach"):  # a copy: the next step may add to the tensor
                 value = value.detach().clone()
@@ -93,12 +94,7 @@ def _plain(name: str, value: Any) -> Any:
         json.dumps(value)
     except (TypeError, ValueError, RecursionError):
         raise UsageError(
-            f"run.log: {name} is {_shown(value)}, which JSON cannot hold: give a number, text, None, or "
+            f"run.log: {name} is {described(value)}, which JSON cannot hold: give a number, text, None, or "
             "lists and dictionaries of these"
         ) from None
     return value
-
-
-def _shown(value: Any) -> str:
-    """A value of somebody's, short and with its type."""
-    return f"{' '.join(repr(value).split())[:80]} ({type(value).__name__})"

@@ -23,12 +23,12 @@ from samebits.process import check, command_line, started
 from samebits.process.switches import Switch
 from samebits.process.variables import find_root
 from samebits.rng.isolation import stream
-from samebits.rng.seeds import checked
+from samebits.rng.seeds import checked, seed_everything
 from samebits.run import plots
 from samebits.run.folder import WorkingFolder, choose_folder
 from samebits.run.loop import AGAIN, Loop
 from samebits.run.metrics import Metrics
-from samebits.run.options import Options, options
+from samebits.run.options import Options, options, wanted_device
 from samebits.run.resume import mode
 from samebits.run.settings import accepted, as_json, deciding
 
@@ -118,6 +118,14 @@ def open_run(
             working.leave()
         elif kept := run.close():
             print(f"samebits: {kept}", file=sys.stderr)
+
+
+@contextlib.contextmanager
+def open_seeded(framework: str, settings: Any, device: str | None, **options: Any) -> "Iterator[Any]":
+    """`open_run` on the device that the settings want, with every global generator seeded."""
+    with open_run(settings, framework=framework, device=device or wanted_device(settings), **options) as run:
+        seed_everything(run.seed)
+        yield run
 
 
 class Run:

@@ -34,6 +34,7 @@ class Saving:
         every: steps between checkpoints; 0: each epoch's end.
         within_epochs: whether checkpoints within an epoch are asked for.
         due: a checkpoint is, since a step.
+        chain: a table for each process that had a part in this run, the first one first.
         step: after which the newest one was made; -1 without one.
         position: the one of the newest, or of the one that was restored.
     """
@@ -49,14 +50,9 @@ class Saving:
         self.within_epochs = bool(self.every or self._steps)
         self._options, self._working, self._metrics = options, working, metrics
         self._facts: Mapping[str, Any] = {}
-        self._chain: list[dict[str, Any]] = []
+        self.chain: list[dict[str, Any]] = []
         self._taken: tuple[dict[str, Any], dict[str, Tensor]] | None = None
         self._saver = Saver(working.checkpoints, options.keep_checkpoints, self._steps, working.metrics)
-
-    @property
-    def chain(self) -> list[dict[str, Any]]:
-        """A table for each process that had a part in this run, the first one first."""
-        return self._chain
 
     def find(self) -> None:
         """Look for what to resume from.
@@ -82,11 +78,11 @@ class Saving:
         if self.found is not None:
             forced = resume.refuse_or_note(self.found, facts, resume.mode(self._options.resume))
             state.check(self.found.content["state"], self.found.tensors)
-            self._chain, step = list(self.found.content["chain"]), self.found.content["step"]
+            self.chain, step = list(self.found.content["chain"]), self.found.content["step"]
         for line in forced:
             print(f"samebits: resumes although {printable(line)}", file=sys.stderr)
         self.state, self._facts = state, facts
-        self._chain.append({"from_step": step, **link, "forced": forced})
+        self.chain.append({"from_step": step, **link, "forced": forced})
 
     def restore(self) -> dict[str, Any] | None:
         """Where there is something to resume from, put back what is held, the generators and the metrics.
@@ -144,7 +140,7 @@ class Saving:
         content = {
             **self._facts,
             "run": self._working.run,
-            "chain": self._chain,
+            "chain": self.chain,
             **progress,
             "next": position[:2],
             "ended": position[2],

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from samebits._printable import described
 from samebits.errors import UsageError
 from samebits.rng import seeds
 from samebits.run.options import RunSettings
@@ -68,9 +69,8 @@ def _plain(name: str, value: Any) -> Any:
     try:
         return json.loads(json.dumps(value, default=_known, allow_nan=False))
     except (TypeError, ValueError, RecursionError) as error:
-        shown = " ".join(f"{value!r}".split())[:80]
         raise UsageError(
-            f"the setting {name} is {shown} ({type(value).__name__}), which the manifest cannot save "
+            f"the setting {name} is {described(value)}, which the manifest cannot save "
             f"({error}): give numbers, text, None, or lists and dictionaries of these, or its name as text"
         ) from None
 

@@ -1,13 +1,10 @@
 """A run of PyTorch: it knows its seed and its device, and so do the loaders that it makes."""
 
 import contextlib
-from collections.abc import Iterator
 from typing import Any
 
 import samebits.run.run
 from samebits import torch as toolkit
-from samebits.rng.seeds import seed_everything
-from samebits.run.options import wanted_device
 from samebits.torch.base_loader import Loader
 
 
@@ -30,8 +27,9 @@ class Run(samebits.run.run.Run):
         return toolkit.loader(dataset, seed=self.seed, name=name, **options)
 
 
-@contextlib.contextmanager
-def open_run(settings: Any, *, device: str | None = None, **options: Any) -> Iterator[Run]:
+def open_run(
+    settings: Any, *, device: str | None = None, **options: Any
+) -> contextlib.AbstractContextManager[Run]:
     """`samebits.open_run` for PyTorch. Seeds the generators of Python, NumPy and torch, too.
 
     >>> with samebits.torch.open_run(settings) as run:
@@ -45,7 +43,4 @@ def open_run(settings: Any, *, device: str | None = None, **options: Any) -> Ite
     Raises:
         UsageError: as `samebits.open_run`.
     """
-    device = device or wanted_device(settings)
-    with samebits.run.run.open_run(settings, framework="torch", device=device, **options) as run:
-        seed_everything(run.seed)
-        yield run
+    return samebits.run.run.open_seeded("torch", settings, device, **options)
