@@ -1,0 +1,1 @@
+"""State that changes from step to step and that no checkpoint holds."""
