@@ -27,14 +27,10 @@ def add_draws(draw: Callable[[], object]) -> None:
     """Draw once from a global generator before the model is built, after every step and after every epoch."""
     from samebits.run.run import Run
 
-    begin, stream, batches, log = Run.__init__, Run.stream, Run.batches, Run.log
-
-    def begin_and_draw(run: Run, *arguments: Any) -> None:
-        begin(run, *arguments)
-        draw()
+    stream, batches, log = Run.stream, Run.batches, Run.log
 
     def draw_and_stream(run: Run, *path: str | int) -> Any:
-        draw()  # the run is open and seeded: before the model is made
+        draw()  # the run is open and seeded (TensorFlow refuses to draw before): the model is made next
         return stream(run, *path)
 
     def batches_and_draw(run: Run, loader: Any) -> Iterator[Any]:
@@ -46,7 +42,7 @@ def add_draws(draw: Callable[[], object]) -> None:
         log(run, **values)
         draw()
 
-    patch(Run, __init__=begin_and_draw, stream=draw_and_stream, batches=batches_and_draw, log=log_and_draw)
+    patch(Run, stream=draw_and_stream, batches=batches_and_draw, log=log_and_draw)
 
 
 def order_from_set(size: int) -> list[int]:
