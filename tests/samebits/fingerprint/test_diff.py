@@ -169,6 +169,24 @@ def test_two_runs_with_the_same_weights_are_told_apart_by_nothing(start: Start, 
         assert ("differences that change bits" in done.stderr) is (status == 1)
 
 
+def test_other_weights_for_no_recorded_reason(start: Start, tmp_path: Path) -> None:
+    run = {"format": 2, "framework": "torch", "device": "cpu"}
+    for name, weights, place in (("a", "a" * 64, "1"), ("b", "b" * 64, "1"), ("c", "c" * 64, "0")):
+        (tmp_path / name).mkdir()
+        manifest = run | {"weights_sha256": weights}
+        manifest["fingerprint"] = {"libc": "glibc 2", "variables": {"CUDA_VISIBLE_DEVICES": place}}
+        (tmp_path / name / "manifest.json").write_text(json.dumps(manifest))
+    for other, shown in (("b", ""), ("c", "1 cannot change bits: --all shows them\n")):
+        done = start("samebits", "fingerprint", "diff", "a", other, cwd=tmp_path)
+        line = one_line(done.stderr)
+        assert (done.returncode, done.stdout) == (1, shown)
+        assert f"the weights do (aaaaaaaaaaaa… and {other * 12}…)" in line
+        assert "samebits lint SCRIPT" in line
+        assert "samebits smoke python SCRIPT" in line
+    assert start("samebits", "fingerprint", "diff", "a", "b", "--json", cwd=tmp_path).returncode == 1
+    assert start("samebits", "fingerprint", "diff", "a", "a", cwd=tmp_path).returncode == 0
+
+
 def test_now_is_as_it_was(start: Start, told: Path) -> None:
     started = start("samebits", "fingerprint", "diff", told, "now")
     assert started.returncode == 0, started.stdout + started.stderr
