@@ -56,6 +56,10 @@ def test_what_gave_the_same_weights_changed_nothing() -> None:
 def test_code_is_told_by_the_files_that_ran() -> None:
     own = {"code.commit": "1", "code.files.train.py": "a"}
     assert ranks(own, own | {"code.commit": "2"}) == {"code.commit": "none"}
+    assert ranks(own, own | {"code.dirty": "True", "code.diff": "d"}) == {
+        "code.diff": "none",
+        "code.dirty": "none",
+    }
     other = {"code.commit": "2", "code.files.train.py": "b"}
     assert ranks(own, other) == {"code.commit": "may", "code.files.train.py": "may"}
     assert ranks({"setting a": "1"}, {"setting a": "2"}) == {"setting a": "changes"}
