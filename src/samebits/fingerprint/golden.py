@@ -63,11 +63,12 @@ def compare(manifest: dict[str, Any], path: Path | None = None, folder: Path | N
     try:
         golden = read(path or variables.find_root() / "golden.toml")
     except UsageError as error:  # at the end of a training: nothing may stop it now
-        return f"compared with no golden hash: {error}"
+        return f"nothing to compare with: {error}"
     run = _entry(manifest)
     names = [name for name, entry in golden.items() if _key(entry) == _key(run)]
     if not names:
-        return f"no golden hash for these settings on this kind of device{_other_settings(golden, run)}"
+        other = _other_settings(golden, run)
+        return f"nothing to compare with: golden.toml has no hash for these settings and this device{other}"
     own = [name for name in names if _kind(golden[name]) == _kind(run)]
     if any(golden[name][WEIGHTS] == run[WEIGHTS] for name in own or names):
         return "matches the golden hash"
