@@ -16,7 +16,7 @@ from samebits._printable import printable
 from samebits.checkpoint.state import VALUES, RunState, TrainingState
 from samebits.errors import SamebitsError, UsageError
 from samebits.fingerprint import golden, locked
-from samebits.fingerprint.code_state import Code
+from samebits.fingerprint.code_state import Code, place_of
 from samebits.fingerprint.facts import fingerprint, flatten
 from samebits.framework import Framework, load_state, load_toolkit
 from samebits.process import check, command_line, started
@@ -112,7 +112,10 @@ def open_run(
         if reason is None:
             raise
         kept = run.close() if run is not None else None
-        raise UsageError("; ".join(filter(None, (reason, kept)))) from error
+        place = place_of(error)
+        raise UsageError(
+            "; ".join(filter(None, (f"{reason} ({place})" if place else reason, kept)))
+        ) from error
     finally:
         if run is None:
             working.leave()
@@ -356,5 +359,5 @@ class Run:
 
 
 def _own_line(error: BaseException) -> str | None:
-    """What a script without `samebits.main` prints for an error that is about no line of its code."""
-    return str(error) if isinstance(error, SamebitsError) and error.__cause__ is None else None
+    """What a script without `samebits.main` prints for an error that names what is to be changed."""
+    return str(error) if isinstance(error, SamebitsError) else None
