@@ -17,6 +17,16 @@ PYTHON ?=
 # An executable for conda-lock to solve with; without it conda-lock finds its own.
 CONDA ?=
 
+# A variable that nothing reads is a misspelt one. Where another Makefile called this one, its own variables come along.
+KNOWN := ARGS BASE CA CONDA DEVICE DOCKER FILE FRAMEWORK IMAGE INDEX INTERPRETER JOBS JSON KEEP KILLS NET ONLY PACKAGE PORT \
+    PROFILE PYTHON REGISTRY RUNS SEEDS STRESS TARGET VERSION WRITE SAMEBITS_%
+GIVEN := $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(name)))
+UNKNOWN := $(if $(filter 0,$(MAKELEVEL)),$(filter-out $(KNOWN),$(GIVEN)))
+ifneq ($(UNKNOWN),)
+$(error $(UNKNOWN): no target reads this variable. Known: $(KNOWN). Options of a training: ARGS="--epochs 2". \
+    Variables of other programs stand before make: NAME=value make TARGET)
+endif
+
 CREATE_ENV := src/samebits/bootstrap/create-env
 READY := .venv/.ready
 READY_DEV := .venv/.ready-dev
@@ -24,9 +34,14 @@ LOCKS := requirements.lock locks/requirements-dev.lock pyproject.toml determinis
 # Another interpreter than the environment's is never passed over in silence.
 ASKED := $(if $(PYTHON),asked)
 
+# What a newcomer needs, in this order; help lists the others below.
+FIRST := train smoke test doctor new
+ROW = sed -n 's/^\($(1)\):.*\#\# \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 26
+
 .PHONY: help
 help:  ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 26
+	@$(foreach name,$(FIRST),$(call ROW,$(name));) echo
+	@$(call ROW,[a-z-]*) | grep -v $(FIRST:%=-e '^  make % ')
 
 # ---------------------------------------------------------------- the environment
 .PHONY: env

@@ -63,9 +63,9 @@ def printed(start: Callable[..., Started], code: str, **variables: str | None) -
     return [ast.literal_eval(line) for line in done.stdout.splitlines()]
 
 
-def tracked() -> list[str]:
-    """The files and links that git has or would have."""
-    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+def tracked(new: bool = True) -> list[str]:
+    """The files and links that git has, and, if `new`, those that it would have."""
+    command = ["git", "ls-files", "-z", "--cached", *(["--others", "--exclude-standard"] if new else [])]
     listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     return [name for name in filter(None, listed.split("\0")) if os.path.lexists(ROOT / name)]
 

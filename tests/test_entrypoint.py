@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from tests.conftest import FRAMEWORKS, ROOT, Started, copy_entrypoint, one_line
 
+from samebits.cli import COMMANDS
 from samebits.process.check import must_be
 from samebits.process.variables import Row, read
 
@@ -755,7 +756,8 @@ def test_words_refuse_what_is_not_there(enter, project, variables):
     started = enter("train", entrypoint=str(project / "entrypoint"), **variables)
     assert started.returncode == 2
     (name,) = variables
-    assert f"{name} is '{variables[name]}', must be" in one_line(started.stderr)
+    known = {"FRAMEWORK": " or ".join(FRAMEWORKS), "NET": "digits or hazards"}[name]
+    assert one_line(started.stderr) == f"samebits: {name} is '{variables[name]}', must be {known}"
 
 
 @pytest.mark.parametrize("word", ["train", "smoke", "doctor", "samebits"])
@@ -779,6 +781,23 @@ def test_a_command_that_is_not_there(enter, command):
     started = enter(command)
     assert started.returncode == 127
     assert one_line(started.stderr) == f"samebits: {command}: there is no such command"
+
+
+def test_a_script_without_python_and_a_command_of_samebits_are_meant(enter, project, home):
+    (home / "train.py").write_text("print('trained')\n")
+    for script, status in ((f"{home}/train.py", 126), ("train.py", 127)):
+        started = enter(script)
+        assert started.returncode == status
+        said = one_line(started.stderr)
+        assert said.endswith(f": did you mean `{ENTRYPOINT} python {script}`?")
+        again = subprocess.run(said.split("`")[1], shell=True, cwd=home, capture_output=True, text=True)
+        assert again.stdout == "trained\n", "a hint runs as printed"
+    assert one_line(enter("other.py").stderr) == "samebits: other.py: there is no such command"
+    shutil.rmtree(project / "src/starter")
+    command = f"{project}/entrypoint"
+    for name in set(COMMANDS) - {"doctor"}:  # which is a word of entrypoint's in every project
+        said = one_line(enter(name, "--x", entrypoint=command).stderr)
+        assert said.endswith(f"there is no such command: did you mean `{command} samebits {name} …`?")
 
 
 def test_a_command_that_cannot_be_executed(enter, tmp_path):

@@ -10,15 +10,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from tests.conftest import ROOT
-
-CONDA, COMPILER, PIP, DEV, OWN = (
-    "conda-lock.yml",
-    "locks/compiler-lock.yml",
-    "requirements.lock",
-    "locks/requirements-dev.lock",
-    "locks/requirements-conda-lock.lock",
-)
-ROW = re.compile(r"([a-z0-9-]+)==([^\s;]+) --hash=sha256:([0-9a-f]{64})")
+from tests.samebits.lock.conftest import COMPILER, CONDA, DEV, OWN, PIP, ROW
 
 
 def rows(name: str) -> dict[str, str]:

@@ -1,14 +1,16 @@
 """The files that a team expects: they agree with each other and with the project."""
 
 import json
+import os
 import re
+import subprocess
 import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from tests.conftest import ROOT, tracked
+from tests.conftest import ROOT, Started, tracked
 
 from samebits import __version__
 
@@ -16,9 +18,55 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
 
 
+def make(*words: str, **variables: str) -> Started:
+    """What make says in the repository, as from a shell that no make was in."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    command = ["make", "--no-print-directory", *words]
+    return subprocess.run(command, cwd=ROOT, env=own | variables, capture_output=True, text=True)
+
+
+def test_a_variable_that_no_target_reads_is_named() -> None:
+    done = make("train", "FRAMEWROK=keras", "EPOCHS=2", "ARGS=--epochs 1")
+    assert (done.returncode, done.stdout) == (2, "")
+    (line,) = done.stderr.splitlines()
+    assert "*** FRAMEWROK EPOCHS: no target reads this variable. Known: ARGS BASE " in line.replace(
+        "EPOCHS FRAMEWROK", "FRAMEWROK EPOCHS"
+    )
+    assert make("help", FRAMEWROK="keras", CI="true").returncode == 0, "a variable of the shell is nobody's"
+    assert make("help", MAKELEVEL="1", MAKEFLAGS=" -- V=1").returncode == 0, "nor one of an outer Makefile"
+
+
+def test_make_knows_each_variable_that_its_help_and_its_recipes_name() -> None:
+    text = (ROOT / "Makefile").read_text()
+    assigned = set(re.findall(r"^([A-Z_]+) [?:]?=", text, re.MULTILINE)) - {
+        "DOCKER",
+        "FRAMEWORK",
+        "ARGS",
+        "IMAGE",
+        "PYTHON",
+        "CONDA",
+    }
+    named = set(re.findall(r"\b([A-Z_]{2,})=|\$\(([A-Z_]+)\)", text))
+    names = (
+        {one or other for one, other in named}
+        - assigned
+        - {"CURDIR", "MAKEFILE_LIST", "MAKELEVEL", "NAME", "ADDRESS"}
+    )
+    assert {"ARGS", "FRAMEWORK", "PACKAGE", "KILLS", "REGISTRY"} <= names
+    done = make("help", *(f"{name}=1" for name in sorted(names)))
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_help_begins_with_what_a_newcomer_needs() -> None:
+    listed = re.findall(r"^  make ([a-z-]+)  ", make().stdout, re.MULTILINE)
+    assert listed[:3] == ["train", "smoke", "test"]
+    targets = re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert sorted(listed) == sorted(targets), "each once"
+
+
 def files() -> list[str]:
-    """The files of text that git has or would have."""
-    return [name for name in tracked() if (ROOT / name).is_file() and not name.endswith(".whl")]
+    """The files of text that git has: no scratch file."""
+    return [name for name in tracked(new=False) if (ROOT / name).is_file() and not name.endswith(".whl")]
 
 
 def with_comments(path: str) -> Any:

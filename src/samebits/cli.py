@@ -1,5 +1,6 @@
 """The command `samebits`. Sub-commands are imported when they are called, so that `--help` stays fast."""
 
+import difflib
 import importlib
 import os
 import sys
@@ -10,6 +11,7 @@ import click
 from samebits import __version__
 from samebits._files import cannot_look
 from samebits._printable import printable
+from samebits.process.command_line import hint
 from samebits.process.program import run_command
 
 COMMANDS = {  # name: module
@@ -66,6 +68,19 @@ class LazyGroup(click.Group):
         module = importlib.import_module(COMMANDS[name])
         command: click.Command | None = getattr(module, "command", None)
         return command or _that_parses_itself(name, module.main)
+
+    def resolve_command(
+        self, context: click.Context, words: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command of a line; for a word that is none, what was meant."""
+        name = words[0]
+        if name not in COMMANDS and not name.startswith("-"):
+            near = difflib.get_close_matches(name, COMMANDS)
+            meant = f". Did you mean {' or '.join(map(repr, near))}?" if near else ""
+            if name.endswith(".py"):
+                meant = f": `{hint('./entrypoint', 'python', *words)}` runs a script"
+            raise click.UsageError(f"No such command {name!r}{meant}", context)
+        return super().resolve_command(context, words)
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         """One whole line a command, in 80 columns, and no module imported for it."""

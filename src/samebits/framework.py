@@ -48,6 +48,7 @@ class Row:
         module: what must be installed, that the framework can be used.
         packages: those of it that compute.
         libraries: how the file names of its shared libraries that compute begin: a regular expression.
+        variables: how the names of those variables begin that no other framework reads.
         follow_the_host: its facts in a fingerprint that decide nothing and are others on another machine.
         settings: the file that it reads when it is imported, so that it has to be looked at before.
     """
@@ -55,6 +56,7 @@ class Row:
     module: str
     packages: tuple[str, ...]
     libraries: str
+    variables: tuple[str, ...]
     follow_the_host: tuple[str, ...] = ()
     settings: SettingsFile | None = None
 
@@ -64,12 +66,14 @@ FRAMEWORKS = {
         module="torch",
         packages=("torch",),
         libraries=r"lib(?:c10|torch_(?:cpu|cuda))[^/a-zA-Z]",
+        variables=("ATEN_", "MKL_", "PYTORCH_", "TORCH"),
         follow_the_host=("effective.torch.interop_threads",),
     ),
     "keras": Row(
         module="tensorflow",
         packages=("keras", "tensorflow"),
         libraries=r"libtensorflow[^/a-zA-Z]|_pywrap_tensorflow_internal\.",
+        variables=("KERAS_", "TF_", "XLA_"),
         settings=SettingsFile(
             variable="KERAS_HOME",
             folder="~/.keras",

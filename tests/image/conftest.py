@@ -8,7 +8,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 import pytest
@@ -26,6 +26,10 @@ REGISTRY = """version: 0.1
 storage: {{filesystem: {{rootdirectory: {folder}}}}}
 http: {{addr: "127.0.0.1:{port}"}}
 """
+
+# Measured: the layer of all wheels, uv's cache of them that a build keeps, and a dev container's clone.
+LAYER, CACHE, CLONE = 10_100_000_000, 9_600_000_000, 1_500_000_000
+OURS = "samebits.test"  # a label of every image that a test builds, by which it is known to be one
 
 Done = subprocess.CompletedProcess[str]
 
@@ -55,6 +59,51 @@ def inputs() -> str:
         if path.is_file() and "__pycache__" not in path.parts:
             digest.update(f"{path.relative_to(ROOT)}\0{path.stat().st_mode}\0".encode() + path.read_bytes())
     return digest.hexdigest()[:12]
+
+
+def space_needed(lock: str, former: Collection[str]) -> int:
+    """Bytes that building the whole image takes, and the containers of the tests.
+
+    Args:
+        lock: the SHA-256 of requirements.lock.
+        former: that of each image of the tests that is there: the layer of the same wheels is used again.
+    """
+    return CLONE + (0 if lock in former else LAYER + CACHE)
+
+
+def lacking_space(free: int, needed: int, folder: object) -> str:
+    """Why an image cannot be built in this much space, in one line; empty when it can."""
+    if free >= needed:
+        return ""
+    return (
+        f"an image needs {needed / 1e9:.1f} GB in {folder}, and {free / 1e9:.1f} GB are free: "
+        "`docker builder prune` frees what former builds left"
+    )
+
+
+def engine_folder(docker: str) -> Path | None:
+    """Where the engine keeps its images; None where that is on another machine, or unknown."""
+    if not os.environ.get("DOCKER_HOST", "unix://").startswith("unix://"):
+        return None
+    for field in ("{{.DockerRootDir}}", "{{.Store.GraphRoot}}"):  # docker's name for it, and podman's
+        told = run(docker, "info", "--format", field)
+        if told.returncode == 0 and Path(told.stdout.strip()).is_dir():
+            return Path(told.stdout.strip())
+    return None
+
+
+def skip_without_space(docker: str, lock: Path = ROOT / "requirements.lock", name: str = NAME) -> None:
+    """Remove what former tests left, and skip where an image of this lock would still fill the disk."""
+    run(docker, "image", "prune", "--force", "--filter", f"label={OURS}")  # those without a name
+    folder = engine_folder(docker)
+    if folder is None:
+        return
+    label = '{{index .Config.Labels "samebits.lock.requirements"}}'
+    images = run(docker, "images", "--quiet", name).stdout.split()
+    former = run(docker, "image", "inspect", "--format", label, *images).stdout.split() if images else []
+    sha256 = f"sha256:{hashlib.sha256(lock.read_bytes()).hexdigest()}"
+    if lacks := lacking_space(shutil.disk_usage(folder).free, space_needed(sha256, former), folder):
+        pytest.skip(lacks)
 
 
 @pytest.fixture
@@ -105,7 +154,7 @@ def build(base: str, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., 
 
     def build(*options: str, tool: Path = TOOL, **variables: str) -> Done:
         variables = {"BASE": base, "INTERPRETER": "base", "IMAGE": NAME, "CA": str(bundle), **variables}
-        return run(tool, "build", *options, timeout=1500, **variables)
+        return run(tool, "build", f"--label={OURS}=", *options, timeout=1500, **variables)
 
     return build
 
@@ -115,6 +164,7 @@ def image(docker: str, build: Callable[..., Done]) -> str:
     """The image's name, tagged by its inputs; images of former inputs are dropped, their layers stay."""
     name = f"{NAME}:{inputs()}"
     if run(docker, "image", "inspect", name).returncode != 0:
+        skip_without_space(docker)
         former = run(docker, "images", "--format", "{{.Repository}}:{{.Tag}}", NAME).stdout.split()
         built = build(IMAGE=name)
         assert built.returncode == 0, built.stderr[-3000:]

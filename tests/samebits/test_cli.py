@@ -15,7 +15,11 @@ from samebits.cli import COMMANDS, SUMMARIES
 @pytest.mark.parametrize(
     ("command", "said"),
     [
-        (["samebits", "smok"], "No such command 'smok'"),
+        (["samebits", "smok"], "No such command 'smok'. Did you mean 'smoke'? See `"),
+        (["samebits", "resume-prof"], "'resume-prof'. Did you mean 'resume-proof'? See `"),
+        (["samebits", "fingerprint", "dif"], "No such command 'dif'"),
+        (["samebits", "zzz"], "No such command 'zzz'; see `"),
+        (["samebits", "examples/digits.py"], "entrypoint python examples/digits.py` runs a script; see `"),
         (["samebits", "smoke"], "Missing argument 'COMMAND...'"),
         (["samebits", "smoke", "--runs", "1", "true"], "1 is not in the range x>=2"),
         (["samebits", "exec"], "Missing argument 'CMD [ARG]...'"),

@@ -1,6 +1,7 @@
 """A generated project: small, of one piece with the starter, and without a trace of the template."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -68,6 +69,31 @@ def test_what_is_in_it(project: Path) -> None:
         *("README.md", "conda-lock.yml", "entrypoint", "environment.yml", "golden.toml", "pyproject.toml"),
         *("requirements.lock", "tests/test_train.py", f"vendor/{wheel.name}"),
     }
+
+
+def test_make_names_a_variable_or_a_framework_that_is_misspelt(project: Path) -> None:
+    own = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "FRAMEWORK"))}
+
+    def make(*words: str) -> tuple[int, str]:
+        done = subprocess.run(["make", "help", *words], cwd=project, env=own, capture_output=True, text=True)
+        return done.returncode, done.stderr
+
+    known = sorted(frameworks_of(project), reverse=True)
+    for framework in known:
+        assert make(f"FRAMEWORK={framework}", "PROFILE=portable", "ARGS=--x") == (0, "")
+    for word, says in (
+        ("EPOCHS=2", "EPOCHS: no target reads this variable. Known: ARGS BASE "),
+        ("FRAMEWORK=kerras", f"FRAMEWORK is 'kerras', must be {' or '.join(known)}.  Stop."),
+    ):
+        status, stderr = make(word)
+        assert (status, len(stderr.splitlines())) == (2, 1)
+        assert says in stderr
+    text = (project / "Makefile").read_text()
+    named = set(re.findall(r"(?:\(| )([A-Z]{2,})=|\$\(if \$\(([A-Z]+)\)", text))
+    assert make(*(f"{one or other}={known[0]}" for one, other in named if one not in ("NAME", "COMMIT"))) == (
+        0,
+        "",
+    )
 
 
 def test_its_code_is_the_starters(project: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from tests.conftest import ROOT, Started
+from tests.image.conftest import OURS, skip_without_space
 from tests.template.conftest import Generate, commit, git, renew_wheel
 
 pytestmark = pytest.mark.timeout(3600)
@@ -81,7 +82,7 @@ def test_it_trains_to_this_repositorys_golden_hash(used: Path) -> None:
         said = succeed(done)
         (sha256,) = re.findall(r"^sha256 ([0-9a-f]{64})  runs/", said, re.MULTILINE)
         assert sha256 == GOLDEN[f"{framework}-cpu-portable"]["weights_sha256"]
-        assert "no golden hash for these settings" in said
+        assert "nothing to compare with: golden.toml has no hash" in said
         if framework == "torch":
             assert done.stderr == ""
 
@@ -150,17 +151,28 @@ def test_another_version_of_samebits(used: Path, template: Path, tmp_path: Path)
 # ---------------------------------------------------------------- make it yours
 
 
+def name(stem: str, framework: str, project: Path) -> str:
+    """A module's name: with both frameworks, each has modules of its own."""
+    return f"{stem}_{framework}" if len(frameworks(project)) > 1 else stem
+
+
 @pytest.fixture(scope="module")
 def yours(used: Path) -> Path:
-    """The project after the page's three files, in the style of its owner."""
-    if frameworks(used) != ["torch"]:
-        pytest.skip("the page's example is PyTorch's")
-    blocks = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
-    assert len(blocks) == 3
-    for name, block in zip(("data", "model", "train"), blocks, strict=True):
-        (used / f"src/alpha/{name}.py").write_text(block)
+    """The project after the page's files, in the style of its owner."""
+    data, *rest = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    blocks = {"torch": rest[0::2], "keras": rest[1::2]}
+    assert len(rest) == 4
+    package = used / "src/alpha"
+    (package / "data.py").write_text(data)
+    for framework in frameworks(used):
+        model, train = blocks[framework]
+        assert "from .model import" in train
+        train = train.replace(".model import", f".{name('model', framework, used)} import")
+        for stem, block in (("model", model), ("train", train)):
+            assert framework in block
+            (package / f"{name(stem, framework, used)}.py").write_text(block)
     (used / "README.md").write_text("# mine\n")
-    (used / "src/alpha/own.py").write_text("def f(a,b): assert a is not None and b is not None; return  a\n")
+    (package / "own.py").write_text("def f(a,b): assert a is not None and b is not None; return  a\n")
     return used
 
 
@@ -170,38 +182,54 @@ def test_other_data_model_and_loss_in_three_files(yours: Path) -> None:
     assert [" ".join(words) for words in commands] == [
         *("make train", "make smoke", "make test", "git add", "make golden", "make image")
     ]
-    said = succeed(make(yours, "train"))
-    assert "val_error" in said
-    assert "another hash" in said
-    assert "same bits: 2 runs, sha256 " in succeed(make(yours, "smoke", "ARGS=--epochs 2"))
-    assert "3 passed" in succeed(make(yours, "test"))
-    commit(yours, "Wine")
-    succeed(make(yours, "golden"))
-    assert "matches the golden hash" in succeed(make(yours, "train"))
+    made = frameworks(yours)
+    for framework in made:
+        said = succeed(make(yours, "train", f"FRAMEWORK={framework}"))
+        assert "val_error" in said
+        assert ("another hash" in said) is (framework == made[-1]), "whose golden hash the starter has left"
+        smoke = make(yours, "smoke", "ARGS=--epochs 2", f"FRAMEWORK={framework}")
+        assert "same bits: 2 runs, sha256 " in succeed(smoke)
+    assert f"{3 * len(made)} passed" in succeed(make(yours, "test"))
+    for framework in made:
+        commit(yours, "Wine")
+        succeed(make(yours, "golden", f"FRAMEWORK={framework}"))
+        assert "matches the golden hash" in succeed(make(yours, "train", f"FRAMEWORK={framework}"))
     succeed(make(yours, "doctor"))
+
+
+UPHILL = {  # what a wrong training does, by framework: in place of what stands in the page's
+    "torch": {
+        "loss.backward()": "(-loss).backward()",
+        "run.finish(model)": "model.layers[0].bias.data += os.getpid() % 1000; run.finish(model)",
+    },
+    "keras": {
+        "AdamW(settings.learning_rate)": "SGD(-0.01)",
+        "run.finish(model)": "model.layers[-1].bias.assign([os.getpid() % 1000]); run.finish(model)",
+    },
+}
 
 
 def test_its_own_tests_can_fail(yours: Path) -> None:
     """A training that goes uphill, weights that differ each time, and data that the code does not name."""
-    train = yours / "src/alpha/train.py"
-    text = train.read_text()
-    wrong = text
-    for old, new in {
-        "loss.backward()": "(-loss).backward()",
-        "run.finish(model)": "model.layers[0].bias.data += os.getpid() % 1000; run.finish(model)",
-        "import numpy as np\n": "import os\n\nimport numpy as np\n",
-        "load_wine(settings.data)": "[np.ones((64, 13), 'float32')] * 2",
-    }.items():
-        assert old in wrong
-        wrong = wrong.replace(old, new)
-    train.write_text(wrong)
+    former = {}
+    for framework in frameworks(yours):
+        path = yours / f"src/alpha/{name('train', framework, yours)}.py"
+        former[path] = wrong = path.read_text()
+        for old, new in {
+            **UPHILL[framework],
+            "\nimport samebits.": "\nimport os\n\nimport numpy as np\n\nimport samebits.",
+            "load_wine(settings.data)": "[np.random.default_rng(0).random((64, 13)).astype('float32')] * 2",
+        }.items():
+            assert old in wrong
+            wrong = wrong.replace(old, new)
+        path.write_text(wrong)
     done = make(yours, "test")
-    train.write_text(text)
+    for path, text in former.items():
+        path.write_text(text)
     assert done.returncode == 2
-    failed = set(re.findall(r"^FAILED tests/test_train.py::(\w+)", done.stdout, re.MULTILINE))
-    assert failed == set(
-        re.findall(r"^def (test_\w+)", (yours / "tests/test_train.py").read_text(), re.MULTILINE)
-    )
+    failed = re.findall(r"^FAILED tests/test_train.py::(\w+)", done.stdout, re.MULTILINE)
+    tests = re.findall(r"^def (test_\w+)", (yours / "tests/test_train.py").read_text(), re.MULTILINE)
+    assert sorted(failed) == sorted(tests * len(former)), done.stdout[-3000:]
 
 
 # ---------------------------------------------------------------- the image
@@ -211,10 +239,17 @@ def test_its_own_tests_can_fail(yours: Path) -> None:
 def image(yours: Path, docker: str, base: str) -> Iterator[str]:
     """The project's image, on a Debian base."""
     name = "samebits-project-test"
+    skip_without_space(docker, yours / "requirements.lock", name)
     commit(yours, "What I have")
     system = os.environ.get("SSL_CERT_FILE", "/etc/ssl/certs/ca-certificates.crt")
     secret = f"--secret id=ca,src={system}" if Path(system).exists() else ""
-    words = (f"DOCKER={docker}", f"IMAGE={name}", f"BASE={base}", "INTERPRETER=base", f"ARGS={secret}")
+    words = (
+        f"DOCKER={docker}",
+        f"IMAGE={name}",
+        f"BASE={base}",
+        "INTERPRETER=base",
+        f"ARGS={secret} --label={OURS}=",
+    )
     succeed(make(yours, "image", *words))
     yield name
     subprocess.run([docker, "rmi", name], capture_output=True)
@@ -222,11 +257,13 @@ def image(yours: Path, docker: str, base: str) -> Iterator[str]:
 
 @pytest.mark.image
 def test_its_image_trains_to_the_same_hash(yours: Path, docker: str, image: str) -> None:
-    outside = succeed(make(yours, "train"))
-    inside = succeed(make(yours, "docker-train", f"DOCKER={docker}", f"IMAGE={image}"))
-    (expected,) = re.findall(r"^sha256 ([0-9a-f]{64})", outside, re.MULTILINE)
-    assert f"sha256 {expected}  runs/torch/weights.safetensors" in inside
-    assert "the same bits as the run that was here before" in inside
+    for framework in frameworks(yours):
+        chosen = f"FRAMEWORK={framework}"
+        outside = succeed(make(yours, "train", chosen))
+        inside = succeed(make(yours, "docker-train", f"DOCKER={docker}", f"IMAGE={image}", chosen))
+        (expected,) = re.findall(r"^sha256 ([0-9a-f]{64})", outside, re.MULTILINE)
+        assert f"sha256 {expected}  runs/{framework}/weights.safetensors" in inside
+        assert "the same bits as the run that was here before" in inside
     words = ["image", "inspect", "--format", "{{.Config.User}} {{json .Config.Labels}}", image]
     said = subprocess.run([docker, *words], capture_output=True, text=True, check=True).stdout
     assert said.startswith("1000:1000 ")
@@ -234,7 +271,7 @@ def test_its_image_trains_to_the_same_hash(yours: Path, docker: str, image: str)
 
 
 @pytest.mark.image
-def test_its_image_runs_locked_down(docker: str, image: str) -> None:
+def test_its_image_runs_locked_down(yours: Path, docker: str, image: str) -> None:
     """Any user, no network, no capability, and nothing that can be written but /tmp."""
     options = [
         "--user=12345:12345",
@@ -252,7 +289,7 @@ def test_its_image_runs_locked_down(docker: str, image: str) -> None:
         image,
         "python",
         "-m",
-        "alpha.train",
+        f"alpha.{name('train', frameworks(yours)[-1], yours)}",
         "--epochs=1",
         "--run=/tmp/run",
     ]
@@ -287,7 +324,9 @@ def test_its_dev_container_is_lent_the_packages_of_the_image(
         )
         site = "/opt/samebits/.venv/lib/python3.11/site-packages"
         assert said.split() == [f"{inside}/src/alpha/__init__.py", f"{site}/samebits/__init__.py"]
-        assert "3 passed" in call("./entrypoint python -m pytest -p no:cacheprovider")
+        assert f"{3 * len(frameworks(yours))} passed" in call(
+            "./entrypoint python -m pytest -p no:cacheprovider"
+        )
         assert "SAMEBITS_ROOT=/workspaces/own" in (venv / "entrypoint.env").read_text()
     finally:
         subprocess.run([docker, "rm", "--force", container], capture_output=True)

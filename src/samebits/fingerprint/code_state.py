@@ -7,12 +7,13 @@ import sys
 import sysconfig
 import tempfile
 import time
+import traceback
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from samebits import __version__
-from samebits._files import sha256_file
+from samebits._files import sha256_file, shown
 from samebits._printable import DIGITS
 from samebits.fingerprint import git
 from samebits.process.command_line import lengthened, shortened
@@ -131,6 +132,13 @@ def here() -> dict[str, Any]:
 def changed_files(folder: Path, files: Mapping[str, str]) -> list[str]:
     """Which files of a manifest's `code` are not there, or are others; names as the manifest has them."""
     return [name for name, sha256 in files.items() if _sha256(folder / lengthened(name)) != sha256]
+
+
+def place_of(error: BaseException) -> str:
+    """The line of the user's own code at which an error was raised, in words; empty when it is in none."""
+    frames = reversed(traceback.extract_tb(error.__traceback__))
+    places = ((os.path.realpath(frame.filename), frame.lineno) for frame in frames)
+    return next((f"{shown(Path(file))}, line {line}" for file, line in places if _is_users(file)), "")
 
 
 def imported() -> list[Path]:

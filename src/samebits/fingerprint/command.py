@@ -2,7 +2,7 @@
 
 import click
 
-from samebits._printable import printable
+from samebits._printable import printable, short
 from samebits._report import print_json, print_table
 from samebits.errors import CheckFailed
 from samebits.fingerprint.diff import OUTCOMES, WORDS, Difference, change, differences, have_same_weights
@@ -10,6 +10,7 @@ from samebits.fingerprint.facts import flatten
 from samebits.fingerprint.manifest import WEIGHTS
 from samebits.fingerprint.sources import here, read
 from samebits.framework import FRAMEWORKS
+from samebits.process.command_line import hint
 
 
 @click.group("fingerprint", invoke_without_command=True)
@@ -41,7 +42,8 @@ def diff_command(first: str, second: str, all_: bool, json_: bool) -> None:
     that `samebits fingerprint --json` wrote, names of entries in golden.toml, or the word `now`. `torch-cpu`
     is the entry for this kind of CPU.
 
-    Exit status 0: nothing can change the weights, or both runs have the same weights; 1: something may.
+    Exit status 0: nothing can change the weights, or both runs have the same weights; 1: something may, or
+    the weights differ and nothing that is recorded explains it.
     """
     from samebits.fingerprint import command
 
@@ -52,7 +54,7 @@ def show(first: str, second: str, all_: bool, json_: bool) -> None:
     """Print the differences; the command's own body.
 
     Raises:
-        CheckFailed: some of them may change bits.
+        CheckFailed: some of them may change bits, or the weights differ for another reason.
     """
     from samebits.fingerprint import golden  # it imports this module
 
@@ -75,6 +77,14 @@ def show(first: str, second: str, all_: bool, json_: bool) -> None:
     if harmful:
         certain = sum(difference.rank == "changes" for difference in harmful)
         raise CheckFailed(f"differences that change bits: {certain}; that may: {len(harmful) - certain}")
+    weights = [side[WEIGHTS] for side in facts if WEIGHTS in side]
+    if len(set(weights)) > 1:
+        lint, smoke = hint("samebits", "lint", "SCRIPT"), hint("samebits", "smoke", "python", "SCRIPT")
+        raise CheckFailed(
+            f"nothing that is recorded differs, but the weights do ({' and '.join(map(short, weights))}): "
+            "the training does not repeat, or one was interrupted and did not resume to the same weights. "
+            f"`{lint}` looks for the reason in the code, `{smoke}` trains twice and shows what differs first"
+        )
     if not found and not json_:
         click.echo("no differences")
 

@@ -113,7 +113,7 @@ def differences(first: Mapping[str, str], second: Mapping[str, str]) -> list[Dif
             rank, why = "none", "only one of the two has settings"
         if fact.startswith("code.files.") and not both_have_files:
             rank, why = "none", "only one of the two has run its code"
-        if fact == "code.commit" and same_files:
+        if fact in ("code.commit", "code.dirty", "code.diff") and same_files:
             rank, why = "none", "the files that ran are the same"
         if same_weights:
             rank, why = "none", "the weights are the same"

@@ -43,6 +43,8 @@ DECIDING = re.compile(
     r"(python|libc|framework|profile|weights_sha256)$|setting |data\.|locks\.|cpu\.|device\.|loaded\.libm\."
     r"|code\.(commit|dirty|files\.)"
 )
+# NumPy's own arithmetic makes data and no weights: its variables are named where no other setting differs.
+OF_NUMPY = ("variables.OPENBLAS_", "variables.NPY_")
 MAKERS = {"GenuineIntel": "Intel", "AuthenticAMD": "AMD"}
 AVX512 = {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"}  # what libraries ask for, together
 
@@ -61,11 +63,12 @@ def compare(manifest: dict[str, Any], path: Path | None = None, folder: Path | N
     try:
         golden = read(path or variables.find_root() / "golden.toml")
     except UsageError as error:  # at the end of a training: nothing may stop it now
-        return f"compared with no golden hash: {error}"
+        return f"nothing to compare with: {error}"
     run = _entry(manifest)
     names = [name for name, entry in golden.items() if _key(entry) == _key(run)]
     if not names:
-        return f"no golden hash for these settings on this kind of device{_other_settings(golden, run)}"
+        other = _other_settings(golden, run)
+        return f"nothing to compare with: golden.toml has no hash for these settings and this device{other}"
     own = [name for name in names if _kind(golden[name]) == _kind(run)]
     if any(golden[name][WEIGHTS] == run[WEIGHTS] for name in own or names):
         return "matches the golden hash"
@@ -78,9 +81,8 @@ def compare(manifest: dict[str, Any], path: Path | None = None, folder: Path | N
 
 def _verdict(entry: Mapping[str, Any], run: Mapping[str, Any], dirty: bool) -> tuple[str, str]:
     """What follows the two hashes, and what can be typed."""
-    found = [
-        difference for difference in differences(_facts(entry), _facts(run)) if difference.rank != "none"
-    ]
+    sides = [_usual_variables(side["profile"]) | _facts(side) for side in (entry, run)]
+    found = [difference for difference in differences(*sides) if difference.rank != "none"]
     reasons = _reasons(found, entry, run, dirty)
     groups = {group(difference.fact) for difference in found} | ({"code"} if dirty else set())
     if reasons:
@@ -104,10 +106,7 @@ def _reasons(
 ) -> list[str]:
     """What differs, in words; what somebody changed comes before what the machine is."""
     of = {name: [difference for difference in found if group(difference.fact) == name] for name in ORDER}
-    reasons = [
-        f"{difference.fact.removeprefix('variables.')} differs ({change(difference)})"
-        for difference in of["settings"]
-    ]
+    reasons = _chosen(of["settings"], run["framework"])
     if of["data"]:
         was, is_ = (some([fact[5:] for fact in _parted(side, "data.", of["data"])]) for side in (entry, run))
         changed = f"{was or 'none'} → {is_ or 'none'}" if was != is_ else f"another {was}"
@@ -128,6 +127,29 @@ def _reasons(
     if len(reasons) > NAMED + 1:
         reasons[NAMED:] = [f"{len(reasons) - NAMED} more"]
     return reasons + _machines(of["machine"], entry, run)
+
+
+def _chosen(found: list[Difference], framework: str) -> list[str]:
+    """Which settings and variables differ, in words: those that decide this framework's weights.
+
+    The variables that follow SAMEBITS_THREADS are one reason, and the first.
+    """
+    others = tuple(
+        f"variables.{start}"
+        for name, row in FRAMEWORKS.items()
+        for start in row.variables
+        if name != framework
+    )
+    follow = [f"variables.{row.name}" for row in variables.read() if row.value == "${SAMEBITS_THREADS}"]
+    found = [difference for difference in found if not difference.fact.startswith(others)]
+    threads = [difference for difference in found if difference.fact in follow]
+    rest = [difference for difference in found if difference.fact not in follow]
+    if any(not difference.fact.startswith(OF_NUMPY) for difference in found):
+        rest = [difference for difference in rest if not difference.fact.startswith(OF_NUMPY)]
+    changed = list(dict.fromkeys(change(difference) for difference in threads))
+    return [f"the number of threads differs ({some(changed)})"] * bool(changed) + [
+        f"{difference.fact.removeprefix('variables.')} differs ({change(difference)})" for difference in rest
+    ]
 
 
 def _machines(found: list[Difference], entry: Mapping[str, Any], run: Mapping[str, Any]) -> list[str]:
@@ -276,8 +298,7 @@ def changes(name: str, before: dict[str, Any] | None, after: dict[str, Any]) -> 
 def shrink(facts: Mapping[str, str]) -> dict[str, str]:
     """Those of a run's facts that decide: no variable that has the value which determinism.env gives it."""
     profile = facts.get("profile", "run")
-    rows = {f"variables.{row.name}": _usual(row, profile) for row in variables.read()}
-    rows = {name: value for name, value in rows.items() if name not in FOLLOWING_THE_HOST}
+    rows = _usual_variables(profile)
     row = FRAMEWORKS.get(facts.get("framework", ""))
     libraries = [f"libraries.{name}" for name in (*row.packages, "numpy")] if row else []
     if facts.get("device.kind", "cpu") != "cpu":
@@ -292,6 +313,12 @@ def shrink(facts: Mapping[str, str]) -> dict[str, str]:
     if kept.get("code.dirty") == "False":  # as every entry is
         del kept["code.dirty"]
     return kept
+
+
+def _usual_variables(profile: str) -> dict[str, str]:
+    """The facts of the variables of a run whose user chose nothing; empty: not set."""
+    rows = {f"variables.{row.name}": _usual(row, profile) for row in variables.read()}
+    return {name: value for name, value in rows.items() if name not in FOLLOWING_THE_HOST}
 
 
 def _usual(row: variables.Row, profile: str) -> str:

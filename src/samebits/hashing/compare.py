@@ -83,7 +83,8 @@ class MetricDifference:
     second: Any
 
     def __str__(self) -> str:
-        return f"line {self.line}, {self.field}: {self.first} and {self.second}"
+        values = ("null" if value is None else value for value in (self.first, self.second))
+        return f"line {self.line}, {self.field}: {' and '.join(map(str, values))}"
 
 
 @dataclass(frozen=True)
@@ -247,9 +248,9 @@ def _ordered(bits: np.ndarray, sign: np.ndarray) -> np.ndarray:
 
 def _lines(path: Path) -> list[dict[str, Any]]:
     try:
-        # Numbers stay text: NaN equals NaN, and what is shown is what the file says.
+        # Numbers stay text: what is shown is what the file says. NaN, as older runs have it, is null.
         lines = path.read_text(encoding="utf-8").splitlines()
-        parsed = [parse(line, parse_float=str, parse_constant=str) for line in lines]
+        parsed = [parse(line, parse_float=str, parse_constant=lambda _: None) for line in lines]
     except ValueError:
         raise UsageError(f"{path} is not a file of JSON lines") from None
     if not all(isinstance(line, dict) for line in parsed):

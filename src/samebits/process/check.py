@@ -14,7 +14,7 @@ from typing import Any
 from samebits import framework
 from samebits.errors import UsageError
 from samebits.process import effective, started
-from samebits.process.command_line import hint, typed
+from samebits.process.command_line import typed
 from samebits.process.variables import PROFILES, Row, find_root, read
 
 SWITCHES = {"on": {"1", "true", "yes", "on"}, "off": {"0", "false", "no", "off"}}
@@ -51,8 +51,9 @@ def this_process(strict: bool) -> None:
         return
     found = faults()
     if found:
-        more = f" ({len(found) - 1} more: see `{hint('samebits', 'doctor')}`)" if len(found) > 1 else ""
-        line = f"{found[0].line}: {found[0].fix}{more}"
+        # Not doctor: that one looks at its own process, where all may be right.
+        more = f" (and {len(found) - 1} more, such as {found[1].name})" if len(found) > 1 else ""
+        line = f"{found[0].line}{more}: {found[0].fix}"
         if strict:
             raise UsageError(line)
         print(f"samebits: {line}", file=sys.stderr)
@@ -183,7 +184,8 @@ def _right_command() -> str:
         own = f"make -C {shlex.quote(str(find_root()))} notebook"
         return own if notebooks.exists() else "samebits exec -- jupyter lab"
     entrypoint = find_root() / "entrypoint"
-    through = str(entrypoint) if entrypoint.exists() else f"{sys.executable} -m samebits exec --"
+    near = "./entrypoint" if find_root().resolve() == Path.cwd() else str(entrypoint)
+    through = near if entrypoint.exists() else f"{sys.executable} -m samebits exec --"
     if shutil.which("samebits"):
         through = "samebits exec --"
     words = list(sys.orig_argv)

@@ -33,7 +33,8 @@ def run_command(command: Callable[..., Any], program: str, arguments: Sequence[s
         return 2
     except click.UsageError as error:
         path = program if error.ctx is None else error.ctx.command_path
-        message, status = f"{error.format_message().rstrip('.')}; see `{_help(path)}`", 2
+        said = error.format_message().rstrip(".")
+        message, status = f"{said}{' See' if said.endswith('?') else '; see'} `{_help(path)}`", 2
     except click.ClickException as error:
         message, status = error.format_message(), 2
     except KeyboardInterrupt:

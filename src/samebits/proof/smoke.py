@@ -33,8 +33,9 @@ from samebits.proof.trainings import Finished, Training, last_line, train
 def command(runs: int, jobs: int, as_json: bool, keep: bool, arguments: tuple[str, ...]) -> None:
     """Train with COMMAND several times, in separate processes, and compare the runs bit by bit.
 
-    COMMAND must train inside `samebits.open_run`. Exit status 0: the same bits; 1: other bits, and the first
-    tensor that differs is named. If a training fails, its own exit status is returned.
+    COMMAND must train inside `samebits.torch.open_run` or `samebits.keras.open_run`. Exit status 0: the same
+    bits; 1: other bits, and the first tensor that differs is named. If a training fails, its own exit status
+    is returned.
     """
     with runs_folder() as folder:
         names = [f"run {number} of {runs}" for number in range(1, runs + 1)]

@@ -164,7 +164,8 @@ def weights(child: Training) -> str:
     except FileNotFoundError:
         raise UsageError(
             f"{child.name} ended without an error but left no run: "
-            "the command must train inside `samebits.open_run(…)` and end with `run.finish(model)`"
+            "the command must train inside `with samebits.torch.open_run(settings) as run:`, or "
+            "samebits.keras.open_run, and end with `run.finish(model)`"
         ) from None
 
 

@@ -93,8 +93,7 @@ def command(
     Exit status 0: the same bits; 1: other bits; 2: it cannot be repeated.
     """
     manifest = read_manifest(run)
-    if not anyway:
-        refuse_other_code(manifest, run)
+    beside = "" if anyway else refuse_other_code(manifest, run)
     check_files(manifest, run)
     place = trust.working_folder(manifest, run)
     words = command_of(manifest, run, place or Path.cwd(), own)
@@ -112,6 +111,8 @@ def command(
             place,
         )
         watch = Watch(not as_json)
+        if beside:
+            watch.say(f"the run imported the same files; {beside}")
         watch.say(f"repeating: {shlex.join([*words, *more])}")
         with closing(train([child], watch=watch)) as training_, watch:
             finished = next(training_)
@@ -122,7 +123,8 @@ def command(
     if not verdict.same:
         what = "other weights" if verdict.run != verdict.repeat else "the same weights, but not the same run"
         raise CheckFailed(
-            f"not the same bits: {what}; {_environment_in_words(verdict)} (the repetition is kept in {kept})"
+            f"not the same bits: {what}; {_environment_in_words(verdict)}{beside and '; '}{beside} "
+            f"(the repetition is kept in {kept})"
         )
 
 
@@ -172,10 +174,14 @@ def command_of(manifest: Mapping[str, Any], run: Path, place: Path, own: str | N
     return [*words, *_device(manifest, words)]
 
 
-def refuse_other_code(manifest: Mapping[str, Any], run: Path) -> None:
-    """Compare today's code with that of a manifest: commit, changes, and the files that ran.
+def refuse_other_code(manifest: Mapping[str, Any], run: Path) -> str:
+    """Compare today's code with that of a manifest: the files that ran, else the commit and its changes.
 
-    Nothing is said where a manifest has neither a commit nor files: a notebook's outside of git.
+    A manifest that names the files that ran is repeated where these are the same, whatever else the
+    repository holds. Nothing is said where it has neither a commit nor files: a notebook's outside of git.
+
+    Returns:
+        What of the repository differs although the files that ran do not, in words; empty: nothing.
 
     Raises:
         UsageError: what would be repeated is not the code that made the run.
@@ -188,8 +194,10 @@ def refuse_other_code(manifest: Mapping[str, Any], run: Path) -> None:
     checkout = git.checkout(folder)
     now = code_state.state(folder, checkout)
     files = code_state.changed_files(folder, was.get("files") or {})
-    differ = f" ({some(files)})" if files else ""
     commit, short = was.get("commit"), (was.get("commit") or "")[:DIGITS]
+    if was.get("files") and not files:
+        return _beside(was, now, checkout)
+    differ = f" ({some(files)})" if files else ""
     if commit is not None and now["commit"] is None:
         raise UsageError(
             f"{run} was made on commit {commit}, and {folder} is no git checkout of it: {ANYWAY}"
@@ -203,7 +211,7 @@ def refuse_other_code(manifest: Mapping[str, Any], run: Path) -> None:
         changed = differ or (f" ({some(git.changes(checkout[0]))})" if checkout else "")
         raise UsageError(
             f"{run} was made on commit {short} as it is, and files here differ from it{changed}: "
-            f"`{_git(checkout)} stash --include-untracked` puts the changes away, {ANYWAY}"
+            f"commit them, then `{_git(checkout)} checkout {short}` gives the code of the run, {ANYWAY}"
         )
     if commit is not None and now["diff"] != was.get("diff"):
         here = f"others ({now['diff'][:DIGITS]})" if now["diff"] else "none"
@@ -213,6 +221,20 @@ def refuse_other_code(manifest: Mapping[str, Any], run: Path) -> None:
         )
     if files:
         raise UsageError(f"{run} was made by other code than is in {folder}{differ}: {ANYWAY}")
+    return ""
+
+
+def _beside(was: Mapping[str, Any], now: Mapping[str, Any], checkout: tuple[Path, str] | None) -> str:
+    """In what a repository differs whose files that ran are the run's, in words."""
+    commit, here = was.get("commit"), now["commit"]
+    if checkout is None or commit is None or (here, now["diff"]) == (commit, was.get("diff")):
+        return ""
+    names = set(git.changes(checkout[0]))
+    if here != commit:
+        names |= set((git.git(checkout[0], "diff", "--name-only", commit, here) or "").splitlines())
+    return f"other files differ from commit {commit[:DIGITS]}" + (
+        f" ({some(sorted(names))})" if names else ""
+    )
 
 
 def _place(manifest: Mapping[str, Any]) -> Path | None:

@@ -13,8 +13,10 @@ from typing import Any, TextIO
 
 from samebits._files import cannot_write, shown
 from samebits.errors import UsageError
+from samebits.fingerprint import code_state
 from samebits.fingerprint.manifest import read_manifest
 from samebits.process import started
+from samebits.process.command_line import lengthened
 from samebits.run.settings import telling
 
 LOCK, CHECKPOINTS, METRICS = ".lock", "checkpoints", "metrics.jsonl"
@@ -49,7 +51,26 @@ def choose_folder(settings: Any, framework: str, chosen: str | os.PathLike[str] 
         raise UsageError(f"{path} cannot be looked at: {why}; name another folder with --run") from None
     if there:
         former_weights(path)  # now, not when the training is over and cannot be put there
+        _refuse_another_script(path)
     return path
+
+
+def _refuse_another_script(path: Path) -> None:
+    """Two scripts with the same settings have one default folder: their runs would take turns in it.
+
+    A script that is no longer there was renamed or moved. A notebook is no script.
+    """
+    try:
+        code = read_manifest(path, any_format=True)["code"]
+        former = Path(lengthened(code["folder"]), lengthened(code["script"])).resolve()
+    except (UsageError, LookupError, TypeError, AttributeError):  # of an older format, or without a script
+        return
+    _, script = code_state.find_script()
+    if script is not None and former.is_file() and former != script:
+        raise UsageError(
+            f"{path} has a finished run of another script, {shown(former)}: name another folder, with "
+            f"open_run(…, folder='runs/{script.stem}') or --run, or move it away"
+        )
 
 
 def _is_there(path: Path) -> bool:

@@ -51,19 +51,23 @@ class Metrics:
         return {name: math.fsum(map(float, all_)) / len(all_) for name, all_ in collected.items()}
 
     def append(self, line: dict[str, Any]) -> dict[str, Any]:
-        """Add a line; returns it as it stands there.
+        """Add a line. A number that is not finite becomes `null`: JSON has no other word for it.
+
+        Returns:
+            The line with the numbers as they are.
 
         Raises:
             UsageError: JSON cannot hold a value, or the line cannot be written.
         """
         line = {name: _plain(name, value) for name, value in line.items()}
-        text = (json.dumps(line) + "\n").encode()
+        written = _finite(line)
+        text = (json.dumps(written, allow_nan=False) + "\n").encode()
         try:
             with open(self.path, "ab") as file:
                 file.write(text)
         except OSError as error:
             raise cannot_write(self.run, error) from None
-        self.lines.append(line)
+        self.lines.append(written)
         self._bytes += len(text)
         self._sha256.update(text)
         return line
@@ -98,3 +102,12 @@ def _plain(name: str, value: Any) -> Any:
             "lists and dictionaries of these"
         ) from None
     return value
+
+
+def _finite(value: Any) -> Any:
+    """The value with None in place of each number in it that is not finite."""
+    if isinstance(value, Mapping):
+        return {name: _finite(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,11 +1,13 @@
 """What a run is told besides its training's settings: where it goes, when it is saved, how it resumes."""
 
 import dataclasses
+import os
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from samebits._printable import described
 from samebits.errors import UsageError
 from samebits.run.option import option
 
@@ -57,6 +59,7 @@ class RunSettings:
         return sorted({*range(every, epochs + 1, every), epochs})
 
 
+DEVICES = ("auto", "cpu", "cuda")
 NAMES = tuple(field.name for field in dataclasses.fields(RunSettings))
 
 
@@ -81,7 +84,7 @@ def options(settings: Any, **given: Any) -> Options:
     A field of the same name in settings of another class is the training's own, and means nothing here.
 
     Raises:
-        UsageError: a number is none, or too small.
+        UsageError: a number is none, or too small, or the folder is no path.
     """
     chosen = {}
     if isinstance(settings, RunSettings):
@@ -94,7 +97,24 @@ def options(settings: Any, **given: Any) -> Options:
         raise UsageError(f"keep_steps is {told.keep_steps!r}: give a list of steps")
     for step in told.keep_steps:
         _check("keep_steps", step, 1)
+    if told.folder is not None and not (
+        isinstance(told.folder, str | os.PathLike) and isinstance(os.fspath(told.folder), str)
+    ):
+        raise UsageError(f"folder is {described(told.folder)}: give a path as text, or None")
     return told
+
+
+def checked_device(wanted: Any) -> str:
+    """The device that a run is to have, if there is one of that kind.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if wanted not in DEVICES:
+        raise UsageError(
+            f"device is {wanted!r}: give {', '.join(DEVICES)}; CUDA_VISIBLE_DEVICES chooses a GPU"
+        )
+    return str(wanted)
 
 
 def _check(name: str, value: Any, least: int) -> None:

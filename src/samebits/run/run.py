@@ -16,7 +16,7 @@ from samebits._printable import printable
 from samebits.checkpoint.state import VALUES, RunState, TrainingState
 from samebits.errors import SamebitsError, UsageError
 from samebits.fingerprint import golden, locked
-from samebits.fingerprint.code_state import Code
+from samebits.fingerprint.code_state import Code, place_of
 from samebits.fingerprint.facts import fingerprint, flatten
 from samebits.framework import Framework, load_state, load_toolkit
 from samebits.process import check, command_line, started
@@ -28,7 +28,7 @@ from samebits.run import plots
 from samebits.run.folder import WorkingFolder, choose_folder
 from samebits.run.loop import AGAIN, Loop
 from samebits.run.metrics import Metrics
-from samebits.run.options import Options, options, wanted_device
+from samebits.run.options import Options, checked_device, options, wanted_device
 from samebits.run.resume import mode
 from samebits.run.settings import accepted, as_json, deciding
 
@@ -74,9 +74,10 @@ def open_run(
 
     Raises:
         UsageError: the process was not started with the variables that decide bits, the settings have no seed
-            or a value that JSON cannot hold, the framework is not installed, the folder cannot be written,
-            is used by another process or holds something else, an operation has no deterministic kernel, a
-            switch was undone, or what an interrupted run left is damaged or was made in another way.
+            or a value that JSON cannot hold, an argument is of another type, the framework is not installed,
+            the folder cannot be written, is used by another process or holds something else or the run of
+            another script, an operation has no deterministic kernel, a switch was undone, or what an
+            interrupted run left is damaged or was made in another way.
     """
     explain_uncaught(_own_line, alone=True)
     check.this_process(strict=True)
@@ -91,7 +92,7 @@ def open_run(
         resume=resume,
     )
     mode(told.resume)  # a wrong one is named before anything is touched
-    device = toolkit.choose_device(device)
+    device = toolkit.choose_device(checked_device(device))
     switches = toolkit.switch_on()
     golden.read(find_root() / "golden.toml")  # `finish` will read it: damage is named before the training
     working = WorkingFolder(choose_folder(settings, framework, told.folder))
@@ -112,7 +113,10 @@ def open_run(
         if reason is None:
             raise
         kept = run.close() if run is not None else None
-        raise UsageError("; ".join(filter(None, (reason, kept)))) from error
+        place = place_of(error)
+        raise UsageError(
+            "; ".join(filter(None, (f"{reason} ({place})" if place else reason, kept)))
+        ) from error
     finally:
         if run is None:
             working.leave()
@@ -271,7 +275,8 @@ class Run:
         If batches came since the line before, it has a digest of all of the epoch's so far.
 
         Args:
-            values: what JSON can hold, by name; also the number in a tensor or an array of one element.
+            values: what JSON can hold, by name; also the number in a tensor or an array of one element. In
+                the file NaN and infinity are `null`.
 
         Raises:
             UsageError: a value is something else, the line cannot be written, or `finish` was called before.
@@ -356,5 +361,5 @@ class Run:
 
 
 def _own_line(error: BaseException) -> str | None:
-    """What a script without `samebits.main` prints for an error that is about no line of its code."""
-    return str(error) if isinstance(error, SamebitsError) and error.__cause__ is None else None
+    """What a script without `samebits.main` prints for an error that names what is to be changed."""
+    return str(error) if isinstance(error, SamebitsError) else None

@@ -6,14 +6,13 @@ The project here has locks of two small wheels, so that each test takes seconds.
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 from tests.conftest import ROOT, copy_entrypoint
+from tests.samebits.bootstrap.conftest import interrupted
 
 from samebits.bootstrap import environment_yml, request
 from samebits.installed.venv import find
@@ -371,24 +370,8 @@ def test_an_interruption_is_one_line_and_leaves_nothing_half_made(project: Path,
         )
         (stub / "python3.11").chmod(0o755)
     environment = {**os.environ, "PATH": f"{stub}:{BASE}", "PYTHON": ""}
-    with subprocess.Popen(
-        CREATE_ENV,
-        cwd=project,
-        env=environment,
-        stderr=subprocess.PIPE,
-        text=True,
-        process_group=0,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's `pytest &` ignores it
-    ) as started:
-        for _ in range(600):
-            if waiting.exists():
-                break
-            time.sleep(0.05)
-        time.sleep(0.2)
-        os.killpg(started.pid, signal.SIGINT)
-        assert started.stderr
-        said = started.stderr.read()
-        assert started.wait(20) == 130
+    status, said = interrupted([CREATE_ENV], waiting, cwd=project, env=environment)
+    assert status == 130
     lines = [line for line in said.splitlines() if "gets the wheels" not in line]
     assert lines == ["samebits: interrupted; `make env` completes the environment"]
     assert not (project / ".venv").exists()

@@ -6,11 +6,11 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 from tests.conftest import ROOT, Started, one_line, sha256
+from tests.samebits.bootstrap.conftest import interrupted
 
 INTERPRETER: str = sys._base_executable  # type: ignore[attr-defined]
 BASE = f"/usr/bin:/bin:{Path(INTERPRETER).parent}"  # no environment of ours
@@ -171,27 +171,10 @@ def test_an_interruption_leaves_nothing(project: Path, number: signal.Signals) -
     )
     (stub / "python3.11").chmod(0o755)
     (wheel,) = (project / "vendor").glob("*.whl")
-    with subprocess.Popen(
-        [INTERPRETER, f"vendor/{wheel.name}/samebits/bootstrap"],
-        cwd=project,
-        env={**os.environ, "PATH": f"{stub}:{BASE}", "PYTHON": "", "TMPDIR": str(temporary)},
-        stderr=subprocess.PIPE,
-        text=True,
-        process_group=0,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's `pytest &` ignores it
-    ) as started:
-        for _ in range(600):
-            if waiting.exists():
-                break
-            time.sleep(0.05)
-        time.sleep(0.2)
-        if number == signal.SIGINT:
-            os.killpg(started.pid, number)
-        else:
-            started.send_signal(number)
-        assert started.stderr
-        said = started.stderr.read()
-        assert started.wait(70) == 130
+    command = [INTERPRETER, f"vendor/{wheel.name}/samebits/bootstrap"]
+    environment = {**os.environ, "PATH": f"{stub}:{BASE}", "PYTHON": "", "TMPDIR": str(temporary)}
+    status, said = interrupted(command, waiting, number=number, cwd=project, env=environment)
+    assert status == 130
     assert one_line(said) == "samebits: interrupted; `make env` completes the environment"
     assert not list(temporary.glob("samebits-*"))
     assert not (project / ".venv").exists()

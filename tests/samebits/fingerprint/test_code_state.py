@@ -209,17 +209,35 @@ def test_verify_in_another_repository(start: Start, trained: Path) -> None:
     said = one_line(refused.stderr)
     assert f"was made on commit {(commit_ or '')[:12]} as it is, and files here differ" in said
     assert " from it (helper.py): " in said
-    assert "`git stash --include-untracked`" in said
+    assert f"(helper.py): commit them, then `git checkout {(commit_ or '')[:12]}` gives" in said
     anyway = start("samebits", "verify", "--anyway", "runs/torch", cwd=trained)
     assert anyway.returncode == 0, anyway.stderr
     (line,) = [line for line in anyway.stdout.splitlines() if line.startswith("same bits: ")]
     assert "; the code is other code (helper.py); the environment is the same" in line
     commit(trained, "helper.py")
     refused = start("samebits", "verify", "runs/torch", cwd=trained)
-    assert refused.returncode == 2
+    assert refused.returncode == 2, "on another commit"
     assert f"`git checkout {(commit_ or '')[:12]}` gives it" in one_line(refused.stderr)
     outside = start("samebits", "verify", trained / "runs" / "torch", cwd=trained.parent)
     assert "is no git checkout of it" in one_line(outside.stderr)
+
+
+def test_verify_does_not_mind_files_that_the_run_never_imported(start: Start, trained: Path) -> None:
+    made = (git(trained, "rev-parse", "HEAD") or "")[:12]
+    (trained / "notes.txt").write_text("no commit has it")
+    done = start("samebits", "verify", "runs/torch", cwd=trained)
+    assert done.returncode == 0, done.stdout + done.stderr
+    first, *_, verdict = done.stdout.splitlines()
+    assert first == f"the run imported the same files; other files differ from commit {made} (notes.txt)"
+    assert verdict.endswith("; the environment is the same")
+    commit(trained, "notes.txt")  # another commit, and a file that differs from it, too
+    (trained / "more.txt").write_text("")
+    wrong = json.loads((trained / "runs" / "torch" / "manifest.json").read_text())
+    wrong["weights_sha256"] = "a" * 64  # so that the verdict is a bad one
+    (trained / "manifest.json").write_text(json.dumps(wrong))
+    failed = start("samebits", "verify", "manifest.json", cwd=trained)
+    assert failed.returncode == 1
+    assert f"; other files differ from commit {made} (manifest.json, more.txt, notes.txt) (" in failed.stderr
 
 
 def test_verify_outside_of_any_repository(start: Start, trained: Path) -> None:

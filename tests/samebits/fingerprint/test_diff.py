@@ -56,6 +56,10 @@ def test_what_gave_the_same_weights_changed_nothing() -> None:
 def test_code_is_told_by_the_files_that_ran() -> None:
     own = {"code.commit": "1", "code.files.train.py": "a"}
     assert ranks(own, own | {"code.commit": "2"}) == {"code.commit": "none"}
+    assert ranks(own, own | {"code.dirty": "True", "code.diff": "d"}) == {
+        "code.diff": "none",
+        "code.dirty": "none",
+    }
     other = {"code.commit": "2", "code.files.train.py": "b"}
     assert ranks(own, other) == {"code.commit": "may", "code.files.train.py": "may"}
     assert ranks({"setting a": "1"}, {"setting a": "2"}) == {"setting a": "changes"}
@@ -167,6 +171,24 @@ def test_two_runs_with_the_same_weights_are_told_apart_by_nothing(start: Start, 
         assert done.returncode == status
         assert done.stdout.startswith(f"the same weights: {weights}\n") is (status == 0)
         assert ("differences that change bits" in done.stderr) is (status == 1)
+
+
+def test_other_weights_for_no_recorded_reason(start: Start, tmp_path: Path) -> None:
+    run = {"format": 2, "framework": "torch", "device": "cpu"}
+    for name, weights, place in (("a", "a" * 64, "1"), ("b", "b" * 64, "1"), ("c", "c" * 64, "0")):
+        (tmp_path / name).mkdir()
+        manifest = run | {"weights_sha256": weights}
+        manifest["fingerprint"] = {"libc": "glibc 2", "variables": {"CUDA_VISIBLE_DEVICES": place}}
+        (tmp_path / name / "manifest.json").write_text(json.dumps(manifest))
+    for other, shown in (("b", ""), ("c", "1 cannot change bits: --all shows them\n")):
+        done = start("samebits", "fingerprint", "diff", "a", other, cwd=tmp_path)
+        line = one_line(done.stderr)
+        assert (done.returncode, done.stdout) == (1, shown)
+        assert f"the weights do (aaaaaaaaaaaa… and {other * 12}…)" in line
+        assert "samebits lint SCRIPT" in line
+        assert "samebits smoke python SCRIPT" in line
+    assert start("samebits", "fingerprint", "diff", "a", "b", "--json", cwd=tmp_path).returncode == 1
+    assert start("samebits", "fingerprint", "diff", "a", "a", cwd=tmp_path).returncode == 0
 
 
 def test_now_is_as_it_was(start: Start, told: Path) -> None:

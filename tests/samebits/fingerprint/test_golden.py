@@ -111,7 +111,7 @@ def test_what_somebody_changed_comes_before_the_cpu(committed):
         rest = "; that one was made on Intel, this CPU is AMD" if profile == "run" else ""
         assert reason(dirty, committed) == f": {code}{rest}"
         assert reason(data, committed) == f": {wine}; {code}{rest}"
-        assert reason(settings, committed) == f": TZ differs (absent → CET); {wine}; {code}{rest}"
+        assert reason(settings, committed) == f": TZ differs (UTC → CET); {wine}; {code}{rest}"
         assert "PROFILE=portable gives" not in golden.compare(data, committed)
     run = manifest("b" * 64)
     other = changed(changed(run, "code", "commit", to="d" * 40), "code", "files", "train.py", to="e" * 64)
@@ -121,6 +121,21 @@ def test_what_somebody_changed_comes_before_the_cpu(committed):
     newer = changed(run, "fingerprint", "libraries", "torch", to="3")
     newer = changed(newer, "fingerprint", "python", to="3.11.9")
     assert reason(newer, committed) == ", perhaps for this reason: torch differs (2.10.0 → 3)"
+
+
+def test_threads_are_one_reason_and_come_first(committed):
+    """Only variables that this framework's arithmetic reads are named, each with what it is by default."""
+    variables = {"OMP_NUM_THREADS": "2", "MKL_NUM_THREADS": "2", "TF_NUM_INTRAOP_THREADS": "2"}
+    noise = {"OPENBLAS_CORETYPE": "Haswell", "TF_ENABLE_ONEDNN_OPTS": "0", "ATEN_CPU_CAPABILITY": "avx2"}
+    run = changed(manifest("b" * 64), "fingerprint", "variables", to={"TZ": "UTC", **variables})
+    threads = "the number of threads differs (1 → 2)"
+    assert reason(run, committed) == f", as expected: {threads}"
+    run = changed(run, "fingerprint", "variables", to={**variables, **noise})
+    assert reason(run, committed) == f", as expected: {threads}; ATEN_CPU_CAPABILITY differs (not set → avx2)"
+    run["framework"] = "keras"
+    assert reason(run, committed) == f", as expected: {threads}; TF_ENABLE_ONEDNN_OPTS differs (1 → 0)"
+    alone = changed(manifest("b" * 64), "fingerprint", "variables", to={"OPENBLAS_CORETYPE": "Haswell"})
+    assert reason(alone, committed) == ", as expected: OPENBLAS_CORETYPE differs (not set → Haswell)"
 
 
 def test_the_portable_profile_is_not_excused_by_the_cpu(committed):
@@ -200,7 +215,10 @@ def test_it_shows_what_changed(committed):
 def test_other_settings_have_no_golden_hash(committed):
     said = golden.compare(manifest(epochs=3), committed)
     others = "(torch-cpu-intel-avx512 has others: epochs 20 → 3)"
-    assert said == f"no golden hash for these settings on this kind of device {others}"
+    assert (
+        said
+        == f"nothing to compare with: golden.toml has no hash for these settings and this device {others}"
+    )
 
 
 def test_writing_again_replaces_only_its_own_entry(committed):
@@ -225,7 +243,7 @@ def test_a_damaged_file_is_one_line_and_ends_no_training(tmp_path, content, says
     with pytest.raises(UsageError, match=says):
         golden.read(path)
     said = golden.compare(manifest(), path)
-    assert said.startswith("compared with no golden hash: ")
+    assert said.startswith("nothing to compare with: ")
     assert says in said
 
 

@@ -139,6 +139,17 @@ def test_runs_of_the_same_bits(tmp_path: Path) -> None:
     assert json.loads(json.dumps(result.as_json()))["same"] is True
 
 
+def test_a_metric_that_is_no_number_any_more_differs(tmp_path: Path) -> None:
+    """It is null in the file; runs of before had NaN there."""
+    runs = {
+        name: run(tmp_path / name, [{"epoch": 1, "loss": loss}], w=np.ones(3))
+        for name, loss in (("null", None), ("nan", float("nan")), ("half", 0.5))
+    }
+    assert compare.compare_runs(runs["null"], runs["nan"]).same
+    differs = compare.compare_runs(runs["null"], runs["half"])
+    assert str(differs.metric) == "line 1, loss: null and 0.5"
+
+
 def test_metrics_and_batches_are_told_apart(tmp_path: Path) -> None:
     one = [{"epoch": 1, "loss": 0.5, "batches": "a"}, {"epoch": 2, "loss": 0.25, "batches": "b"}]
     other = [

@@ -14,6 +14,16 @@ from tests.packages import make_index, make_wheel, served
 
 from samebits.lock.uv import BOOTSTRAP
 
+# This repository's locks, in the order of docs/environment.md, and a row of those for PyPI.
+CONDA, COMPILER, PIP, DEV, OWN = (
+    "conda-lock.yml",
+    "locks/compiler-lock.yml",
+    "requirements.lock",
+    "locks/requirements-dev.lock",
+    "locks/requirements-conda-lock.lock",
+)
+ROW = re.compile(r"([a-z0-9-]+)==([^\s;]+) --hash=sha256:([0-9a-f]{64})")
+
 INTERPRETER: str = sys._base_executable  # type: ignore[attr-defined]
 # As this repository has them, so that its conda-lock.yml is the project's, too.
 PYTHON, UV = re.findall(r"^  - ((?:python|uv)=.*)", (ROOT / "environment.yml").read_text(), re.MULTILINE)

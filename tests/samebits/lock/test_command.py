@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from tests.conftest import ROOT
+from tests.samebits.lock.conftest import COMPILER, CONDA, DEV, OWN, PIP, ROW
 
 from samebits.bootstrap.rows import pins
 from samebits.errors import CheckFailed
@@ -18,15 +19,7 @@ from samebits.lock.differences import changes
 from samebits.lock.files import versions
 from samebits.lock.show import show
 
-CONDA, COMPILER, PIP, DEV, OWN = (
-    "conda-lock.yml",
-    "locks/compiler-lock.yml",
-    "requirements.lock",
-    "locks/requirements-dev.lock",
-    "locks/requirements-conda-lock.lock",
-)
 PIP_TEXT = (ROOT / PIP).read_text()
-ROW = re.compile(r"([a-z0-9-]+)==([^\s;]+) --hash=sha256:([0-9a-f]{64})")
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -49,7 +50,10 @@ def test_a_bare_process_is_told_once_with_the_right_command(python):
     started = python(f"{CHECK}\n{CHECK}", through=False)
     assert started.returncode == 0
     line = one_line(started.stderr)
-    assert "PYTHONHASHSEED is not set, must be '0'" in line
+    more = (
+        r"PYTHONHASHSEED is not set, must be '0' \(and \d\d more, such as PYTHONNOUSERSITE\): start it with `"
+    )
+    assert re.search(more, line), "and not: see doctor, which looks at its own process"
     assert "`samebits exec -- python 'a script.py' --epochs 5`" in line
 
 

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.conftest import FRAMEWORKS, one_line
 
 from samebits import UsageError
 from samebits._formats import FORMAT
@@ -75,6 +76,41 @@ def test_the_folder_is_named_after_what_is_not_at_its_default(monkeypatch):
     monkeypatch.setenv("SAMEBITS_RUN_FOLDER", "/elsewhere/1")
     assert str(choose_folder(Settings(seed=7), "torch", None)) == "/elsewhere/1"
     assert str(choose_folder(Settings(resume="force"), "torch", "runs/x")) == "/elsewhere/1"
+
+
+TRAINING = """
+import samebits.{0}
+from helper import model
+with samebits.{0}.open_run({{"seed": 0}}) as run:
+    print("open")
+    run.finish(model())
+"""
+MODELS = {
+    "torch": "import torch\ndef model(): return torch.nn.Linear(2, 2)\n",
+    "keras": "from keras import Input, Sequential, layers\n"
+    "def model(): return Sequential([Input([2]), layers.Dense(2)])\n",
+}
+
+
+def test_two_scripts_with_one_seed_do_not_share_a_folder(start, tmp_path):
+    framework = FRAMEWORKS[0]
+    (tmp_path / "b").mkdir()
+    for folder in (tmp_path, tmp_path / "b"):  # the script's name alone does not tell them apart
+        (folder / "wine.py").write_text(TRAINING.format(framework))
+        (folder / "helper.py").write_text(MODELS[framework])
+    first = start("python", "wine.py", cwd=tmp_path)
+    assert first.returncode == 0, first.stderr
+    refused = start("python", "b/wine.py", cwd=tmp_path)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    line = one_line(refused.stderr)
+    assert f"runs/{framework}-seed=0 has a finished run of another script, wine.py: name another" in line
+    again = start("python", "wine.py", cwd=tmp_path)
+    assert "the same bits as the run that was here before" in again.stdout
+    manifest = tmp_path / "runs" / f"{framework}-seed=0" / "manifest.json"
+    content = json.loads(manifest.read_text())
+    content["code"]["script"] = "renamed.py"  # it is not there any more: this may be the same script
+    manifest.write_text(json.dumps(content))
+    assert start("python", "wine.py", cwd=tmp_path).returncode == 0
 
 
 def test_an_interrupted_run_keeps_its_name_and_what_is_worth_it(tmp_path):

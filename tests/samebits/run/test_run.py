@@ -5,6 +5,7 @@ import dataclasses
 import enum
 import errno
 import functools
+import importlib
 import importlib.util
 import os
 from pathlib import Path
@@ -126,6 +127,17 @@ def test_the_manifest_has_the_settings_that_the_run_began_with(tmp_path, monkeyp
 def test_settings_that_no_manifest_can_hold_are_refused_at_the_start(tmp_path, monkeypatch, settings, said):
     monkeypatch.setattr("samebits.process.check.this_process", lambda strict: None)
     assert said in opened(settings, tmp_path / "run")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_wrong_argument_is_refused_before_anything_is_made(tmp_path, monkeypatch):
+    """Also in a framework's own `open_run`, which passes them on."""
+    monkeypatch.setattr("samebits.process.check.this_process", lambda strict: None)
+    room = importlib.import_module(f"samebits.{FRAMEWORKS[0]}")
+    monkeypatch.chdir(tmp_path)
+    for wrong in ({"folder": 3}, {"device": "gpu"}):
+        with pytest.raises(UsageError, match=" is "), room.open_run({"seed": 0}, **wrong):
+            pass
     assert list(tmp_path.iterdir()) == []
 
 

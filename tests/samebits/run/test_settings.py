@@ -1,5 +1,6 @@
 """A settings class becomes a command line."""
 
+import os
 from argparse import Namespace
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +9,8 @@ from typing import Literal
 import pytest
 
 import samebits
-from samebits.run.options import Options, options, wanted_device
+from samebits import UsageError
+from samebits.run.options import Options, checked_device, options, wanted_device
 from samebits.run.settings import as_json, deciding, telling
 
 
@@ -116,3 +118,28 @@ def test_how_a_run_resumes_tells_no_runs_apart():
 )
 def test_the_last_epoch_is_always_evaluated(every, epochs):
     assert Inherited(evaluate_every=every).evaluated_epochs(7) == epochs
+
+
+@pytest.mark.parametrize("folder", [3, True, b"runs/x", ["runs"]])
+def test_a_folder_that_is_no_path_is_one_line(folder):
+    with pytest.raises(UsageError, match=r"^folder is .*: give a path as text, or None$"):
+        options({"seed": 0}, folder=folder)
+
+
+class Place(os.PathLike):
+    def __fspath__(self):
+        return "runs/x"
+
+
+def test_any_path_is_a_folder():
+    for folder in ("runs/x", Path("runs/x"), Place(), None):
+        assert options({"seed": 0}, folder=folder).folder is folder
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:1", 3, "", ["cpu"]])
+def test_a_device_of_no_such_kind_is_one_line(device):
+    with pytest.raises(
+        UsageError, match=r"^device is .*: give auto, cpu, cuda; CUDA_VISIBLE_DEVICES chooses"
+    ):
+        checked_device(device)
+    assert [checked_device(name) for name in ("auto", "cpu", "cuda")] == ["auto", "cpu", "cuda"]

@@ -4,6 +4,7 @@ import ast
 
 import pytest
 import torch
+from tests.conftest import one_line
 
 from samebits.torch import explain
 
@@ -70,6 +71,23 @@ torch.zeros(4).put_(torch.tensor([0, 0]), torch.ones(2))
     assert done.returncode == 1
     last = done.stderr.splitlines()[-1]
     assert last.startswith("samebits: put_ has no deterministic kernel; use index_put_")
+
+
+def test_in_a_run_it_is_one_line_that_names_the_users_line(start, tmp_path):
+    """Also where the line is in a module of the user's, and torch's own frames lie below it."""
+    (tmp_path / "net.py").write_text("import torch\n\ndef work(size):\n    torch.ones(size).unfold(0, 2, 1)\n"
+                                     "    return torch.nn.functional.max_unpool1d(torch.ones(1, 1, 2), "
+                                     "torch.zeros(1, 1, 2).long(), 2)\n")  # fmt: skip
+    (tmp_path / "train.py").write_text(
+        "import samebits.torch\nfrom net import work\n"
+        "with samebits.torch.open_run({'seed': 0}) as run:\n    work(4)\n"
+    )
+    done = start("python", "train.py", cwd=tmp_path)
+    assert done.returncode == 1
+    line = one_line(done.stderr)
+    assert line.startswith("samebits: max_unpooling2d_forward_out has no deterministic kernel; use scatter_")
+    assert line.endswith(" (net.py, line 5)")
+    assert not (tmp_path / "runs").exists() or not list((tmp_path / "runs").iterdir())
 
 
 # The alternatives have to be deterministic themselves, and to compute the same.
