@@ -6,7 +6,7 @@ SHELL = /bin/sh
 # Options of a run on make's command line: make train ARGS="--epochs 5 --seed 7"
 FRAMEWORK ?=
 ARGS ?=
-export FRAMEWORK NET PROFILE RUNS SEEDS JOBS DEVICE KEEP JSON
+export FRAMEWORK NET PROFILE RUNS NO_RESUME SEEDS JOBS DEVICE KEEP JSON
 # Empty: the first docker on PATH whose engine answers, then podman.
 DOCKER ?=
 # Empty: the project's name.
@@ -94,7 +94,7 @@ notebook-strip: $(READY_DEV)  ## remove outputs and counts from the notebooks, a
 	@./entrypoint python tools/notebooks.py strip
 
 .PHONY: smoke
-smoke: $(READY)  ## train twice, compare the weights (RUNS=10 JOBS=2 NET=hazards DEVICE=cuda)
+smoke: $(READY)  ## train twice, interrupt the second, compare (RUNS=10 JOBS=2 NET=hazards DEVICE=cuda)
 	@./entrypoint smoke $(ARGS)
 
 .PHONY: resume-proof

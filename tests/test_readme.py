@@ -28,6 +28,7 @@ SHORTER = {
     "make train SEEDS=5": 'SEEDS=2 ARGS="--epochs 1"',
     "make train PROFILE=portable": 'ARGS="--epochs 1"',
     "make smoke": 'ARGS="--epochs 1"',
+    "make smoke NO_RESUME=1": 'ARGS="--epochs 1"',
     "make smoke RUNS=10 JOBS=2": 'RUNS=2 ARGS="--epochs 1"',
     "make smoke NET=hazards": "",
     "make resume-proof": 'KILLS=1 ONLY="kill"',

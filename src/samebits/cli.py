@@ -50,7 +50,7 @@ SUMMARIES = {  # name: one line of at most 60 characters (80 columns hold it), f
     "portable-proof": "Compute the same on several CPUs and compare the hashes.",
     "resume-proof": "Interrupt a training in every way; compare the hashes.",
     "seeds": "Train with several seeds: mean, deviation and interval.",
-    "smoke": "Train twice in separate processes and compare the bits.",
+    "smoke": "Train twice, interrupt the second, and compare the bits.",
     "smoke-controls": "Show that smoke can fail: remove one protection each time.",
     "verify": "Repeat a run from its manifest and compare the bits.",
 }

@@ -6,14 +6,15 @@ compared. Nothing here imports a framework: every number format is understood fr
 
 import dataclasses
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 
 from samebits._json_files import parse
+from samebits._printable import some
 from samebits.errors import UsageError
 from samebits.hashing.weights import ITEM_BYTES, Stored, read_header
 
@@ -97,6 +98,9 @@ class Comparison:
         metric: the first metric that differs, batches left out.
         batches: the first line of metrics.jsonl (counted from 1; an epoch each, in the starters) that saw
             other batches.
+        logged: whether any line of either has a metric; without one, nothing was compared.
+        recorded: the same for the digests of batches.
+        not_numbers: where the weights are the same: how many NaN each tensor holds; see `not_numbers`.
     """
 
     first: str
@@ -106,6 +110,9 @@ class Comparison:
     of_tensors: int
     metric: MetricDifference | None
     batches: int | None
+    logged: bool = True
+    recorded: bool = True
+    not_numbers: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def same(self) -> bool:
@@ -120,8 +127,14 @@ class Comparison:
         weights = "the same"
         if self.tensor is not None:
             weights = f"{self.tensors} of {self.of_tensors} tensors differ; the first is {self.tensor}"
-        metrics = "the same" if self.metric is None else f"first difference in {self.metric}"
-        batches = "the same" if self.batches is None else f"other data from epoch {self.batches} on"
+        elif self.not_numbers:
+            weights = f"the same, and they {holding_nan(self.not_numbers)}"
+        metrics = "the same" if self.logged else "none were logged"
+        if self.metric is not None:
+            metrics = f"first difference in {self.metric}"
+        batches = "the same" if self.recorded else "none were recorded: they come from `run.batches(…)`"
+        if self.batches is not None:
+            batches = f"other data from epoch {self.batches} on"
         return [f"weights  {weights}", f"metrics  {metrics}", f"batches  {batches}"]
 
 
@@ -134,7 +147,48 @@ def compare_runs(first: Path, second: Path) -> Comparison:
     weights, metrics = "weights.safetensors", "metrics.jsonl"
     tensor, tensors, of_tensors = compare_weights(first / weights, second / weights)
     metric, batches = compare_metrics(first / metrics, second / metrics)
-    return Comparison(str(first), str(second), tensor, tensors, of_tensors, metric, batches)
+    there = {name for path in (first, second) for line in _read(path / metrics, _lines) for name in line}
+    return Comparison(
+        str(first),
+        str(second),
+        tensor,
+        tensors,
+        of_tensors,
+        metric,
+        batches,
+        logged=bool(there - {"epoch", "batches"}),
+        recorded="batches" in there,
+        not_numbers={} if tensor else not_numbers(first / weights),
+    )
+
+
+def not_numbers(path: Path) -> dict[str, int]:
+    """How many NaN the tensors of a safetensors file hold; those without one are left out.
+
+    A complex number counts as two.
+
+    Raises:
+        UsageError: the file is missing or is not what its name says.
+    """
+    here = _read(path, read_header)
+    counts = {name: _count_nan(here[name]) for name in sorted(here, key=_by_number)}
+    return {name: count for name, count in counts.items() if count}
+
+
+def _count_nan(stored: Stored) -> int:
+    if stored.dtype not in INFINITY:
+        return 0
+    return sum(int(np.count_nonzero(_is_nan(bits, stored.dtype))) for bits in _chunks(stored))
+
+
+def holding_nan(counts: Mapping[str, int]) -> str:
+    """Which tensors hold NaN, in words.
+
+    >>> holding_nan({"0.bias": 32, "0.weight": 1})
+    'hold NaN in 0.bias (32 values), 0.weight (1 value)'
+    """
+    named = [f"{name} ({count:,} value{'s' if count > 1 else ''})" for name, count in counts.items()]
+    return f"hold NaN in {some(named)}"
 
 
 def check_run(folder: Path) -> None:
@@ -178,14 +232,14 @@ def compare_metrics(first: Path, second: Path) -> tuple[MetricDifference | None,
     for line in range(max(len(here), len(there))):
         a = here[line] if line < len(here) else {}
         b = there[line] if line < len(there) else {}
-        for field in dict.fromkeys([*a, *b]):
-            left, other = a.get(field, "absent"), b.get(field, "absent")
+        for name in dict.fromkeys([*a, *b]):
+            left, other = a.get(name, "absent"), b.get(name, "absent")
             if left == other:
                 continue
-            if field == "batches":
+            if name == "batches":
                 batches = batches or line + 1
             elif metric is None:
-                metric = MetricDifference(line + 1, field, left, other)
+                metric = MetricDifference(line + 1, name, left, other)
     return metric, batches
 
 
@@ -233,11 +287,21 @@ def _distance(a: np.ndarray, b: np.ndarray, dtype: str) -> tuple[int, int]:
         high, low = np.maximum(a, b), np.minimum(a, b)
         unsigned = f"u{high.itemsize}"
         return int((high.view(unsigned) - low.view(unsigned)).max()), 0  # wraps to the right unsigned number
-    sign = np.array(1 << (a.itemsize * 8 - 1), dtype=a.dtype)
-    numbers = ((a & ~sign) <= INFINITY[dtype]) & ((b & ~sign) <= INFINITY[dtype])
+    sign = _sign(a)
+    numbers = ~(_is_nan(a, dtype) | _is_nan(b, dtype))
     a, b = _ordered(a[numbers], sign), _ordered(b[numbers], sign)
     largest = int((np.maximum(a, b) - np.minimum(a, b)).max()) if a.size else 0
     return largest, int(numbers.size - np.count_nonzero(numbers))
+
+
+def _is_nan(bits: np.ndarray, dtype: str) -> np.ndarray:
+    """Which of the floats that `bits` stand for are no numbers."""
+    return (bits & ~_sign(bits)) > INFINITY[dtype]
+
+
+def _sign(bits: np.ndarray) -> np.ndarray:
+    """The bit of the sign."""
+    return np.array(1 << (bits.itemsize * 8 - 1), dtype=bits.dtype)
 
 
 def _ordered(bits: np.ndarray, sign: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ HEAD = "# Each target goes through ./entrypoint, which sets what decides bits be
 TARGETS = {  # name: its command, and what it does
     "doctor": ("samebits doctor", "what is right and wrong here"),
     "train": ("$(TRAIN) $(ARGS)", 'train once (ARGS="--epochs 5")'),
-    "smoke": ("samebits smoke $(TRAIN) $(ARGS)", "train twice, compare the bits"),
+    "smoke": ("samebits smoke $(TRAIN) $(ARGS)", "train twice, interrupt the second, compare the bits"),
     "lint": ("samebits lint .", "what in the code will not repeat"),
 }
 

@@ -1,12 +1,12 @@
 """Train several times in separate processes and compare: weights, metrics, batches."""
 
 import contextlib
+import dataclasses
 import os
 import shutil
 import tempfile
 from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -14,60 +14,111 @@ from samebits._files import cannot_write
 from samebits._printable import printable
 from samebits._progress import Line
 from samebits._report import print_json
-from samebits.errors import CheckFailed
-from samebits.hashing.compare import Comparison, compare_runs
+from samebits.errors import CheckFailed, SamebitsError
+from samebits.proof import stops
 from samebits.proof.processes import terminable
 from samebits.proof.trainings import Finished, Training, last_line, train
+from samebits.proof.verdict import Verdict, compare, judge, manifest
+
+# Memory that nobody wrote is filled in every run but the first: each byte with 0x7F, torch's own with NaN. A
+# program that reads only what it wrote does not see it, so runs with and without can be compared.
+FILLED = {"MALLOC_PERTURB_": "128"}
 
 
 @click.command("smoke", context_settings={"allow_interspersed_args": False})
 @click.option(
-    "--runs", type=click.IntRange(2), default=2, envvar="RUNS", help="How many trainings (2, or $RUNS)."
+    "--runs",
+    type=click.IntRange(2),
+    default=2,
+    envvar="RUNS",
+    help="How many trainings (2, or $RUNS); the second is the one that is stopped and resumed.",
 )
 @click.option(
-    "--jobs", type=click.IntRange(1), default=1, envvar="JOBS", help="How many at once (1, or $JOBS)."
+    "--jobs",
+    type=click.IntRange(1),
+    default=1,
+    envvar="JOBS",
+    help="How many at once (1, or $JOBS); the first and the second only with --no-resume.",
+)
+@click.option(
+    "--no-resume", is_flag=True, envvar="NO_RESUME", help="Stop none: compare runs that nothing interrupts."
 )
 @click.option("--json", "as_json", is_flag=True, envvar="JSON", help="Print the result as one JSON object.")
 @click.option("--keep", is_flag=True, envvar="KEEP", help="Keep the run folders even if they are equal.")
 @click.argument("arguments", metavar="COMMAND...", nargs=-1, required=True, type=click.UNPROCESSED)
-def command(runs: int, jobs: int, as_json: bool, keep: bool, arguments: tuple[str, ...]) -> None:
+def command(
+    runs: int, jobs: int, no_resume: bool, as_json: bool, keep: bool, arguments: tuple[str, ...]
+) -> None:
     """Train with COMMAND several times, in separate processes, and compare the runs bit by bit.
 
+    The second training is stopped in the middle of an epoch and resumed, if it makes checkpoints. Where it
+    differs, one more that is not stopped shows whether the training repeats, but does not resume. Memory that
+    nobody wrote is filled in all but the first.
+
     COMMAND must train inside `samebits.torch.open_run` or `samebits.keras.open_run`. Exit status 0: the same
-    bits; 1: other bits, and the first tensor that differs is named. If a training fails, its own exit status
-    is returned.
+    bits; 1: other bits, and the first tensor that differs is named; or the weights hold NaN. If a training
+    fails, its own exit status is returned.
     """
     with runs_folder() as folder:
-        names = [f"run {number} of {runs}" for number in range(1, runs + 1)]
-        trainings = [
-            Training(name, arguments, folder / f"run-{at}") for at, name in enumerate(names, start=1)
-        ]
-        finished = list(show(train(trainings, jobs, watch := Watch(not as_json)), watch))
-        finished.sort(key=lambda run: trainings.index(run.child))
-        comparison = first_difference([run.child.folder for run in finished])
-        kept = keep_runs(folder) if keep or comparison is not None else None
+        verdict = prove(arguments, folder, runs, jobs, not no_resume, Watch(not as_json))
+        kept = keep_runs(folder) if keep or not verdict.good else None
     if as_json:
-        print_json(_result(finished, comparison, kept))
-    if kept is not None and not as_json:
+        print_json(verdict.as_json() | {"kept": kept})
+    elif kept is not None:
         print(f"the runs are kept in {kept}")
-    if comparison is not None:
-        if not as_json:
-            one, other = (Path(run).name.replace("-", " ") for run in (comparison.first, comparison.second))
-            print(f"between {one} and {other}:", printable("\n".join(comparison.lines())), sep="\n")
-        different = len({run.sha256 for run in finished})
-        what = f"{different} different hashes" if different > 1 else "one hash, but other metrics or batches"
-        raise CheckFailed(f"not the same bits: {runs} runs, {what}")
     if not as_json:
-        print(f"same bits: {runs} runs, sha256 {finished[0].sha256}")
+        for line in verdict.lines(arguments):
+            print(printable(line))
+    if not verdict.good:
+        raise CheckFailed(verdict.fault())
+    if not as_json:
+        print(f"same bits: {verdict.summary()}, sha256 {verdict.finished[0].sha256}")
 
 
-def first_difference(folders: Sequence[Path]) -> Comparison | None:
-    """Compare the first run with each other one, and return the first comparison that finds a difference."""
-    for other in folders[1:]:
-        comparison = compare_runs(folders[0], other)
-        if not comparison.same:
-            return comparison
-    return None
+def prove(
+    arguments: Sequence[str], folder: Path, runs: int, jobs: int, resume: bool, watch: "Watch"
+) -> Verdict:
+    """Train with a command as `smoke` does, and compare.
+
+    Args:
+        arguments: the command.
+        folder: where the runs go.
+        runs: how many.
+        jobs: how many at once.
+        resume: whether the second is stopped and resumed.
+        watch: shows how far they are.
+
+    Raises:
+        SamebitsError: one of them failed; but not the second after it was stopped, which is a finding.
+    """
+    first, second, *others = (
+        Training(f"run {at} of {runs}", arguments, folder / f"run-{at}", FILLED if at > 1 else {})
+        for at in range(1, runs + 1)
+    )
+    if not resume:
+        return judge(_train([first, second, *others], jobs, watch))
+    (reference,) = _train([first], jobs, watch)
+    course = stops.course(manifest(reference))
+    if (stop := course.middle()) is None:
+        return judge([reference, *_train([second, *others], jobs, watch)], why_not=course.lacks)
+    failed: list[SamebitsError] = []
+    children = train(
+        [dataclasses.replace(second, stop=stop)], 1, watch, lambda child, error: failed.append(error)
+    )
+    stopped = next(show(children, watch), None)
+    if stopped is not None and len(manifest(stopped)["chain"]) < 2:
+        why_not = f"SAMEBITS_STOP_AT={stop} left nothing to resume"
+        return judge([reference, stopped, *_train(others, jobs, watch)], why_not=why_not)
+    if not others and (stopped is None or not compare(reference, stopped).same):
+        others = [Training("run 3, not interrupted", arguments, folder / "run-3", FILLED)]
+    plain = [reference, *_train(others, jobs, watch)]
+    return judge(plain, stopped, stop, str(failed[0]) if failed else "")
+
+
+def _train(trainings: Sequence[Training], jobs: int, watch: "Watch") -> list[Finished]:
+    """Those that ended well, in the order in which they were given."""
+    finished = show(train(trainings, jobs, watch), watch)
+    return sorted(finished, key=lambda run: trainings.index(run.child))
 
 
 class Watch(Line):
@@ -131,13 +182,3 @@ def keep_runs(folder: Path) -> Path:
     kept = folder.with_name(folder.name.removeprefix("."))
     os.rename(folder, kept)
     return kept
-
-
-def _result(finished: Sequence[Finished], comparison: Comparison | None, kept: Path | None) -> dict[str, Any]:
-    return {
-        "same": comparison is None,
-        "sha256": [run.sha256 for run in finished],
-        "seconds": [round(run.seconds, 3) for run in finished],
-        "kept": None if kept is None else str(kept),
-        "difference": None if comparison is None else comparison.as_json(),
-    }

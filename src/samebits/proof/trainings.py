@@ -19,6 +19,7 @@ from samebits.errors import SamebitsError, UsageError
 from samebits.process import launch
 from samebits.process.launch import for_entrypoint
 from samebits.proof.processes import ending, stop
+from samebits.run.signals import SAVED
 
 POLL = 0.05  # seconds between two looks at the processes
 NOT_STARTED = (126, 127)  # entrypoint's statuses for a command that cannot be executed, or is not there
@@ -37,6 +38,7 @@ class Training:
         place: where it is started; None: here.
         before: the words before entrypoint, such as `taskset -c 0`.
         bare: the command starts entrypoint by itself, as the image does.
+        stop: after which step it is stopped, as by SIGTERM, and then resumed; None: it is not.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Training:
     place: Path | None = None
     before: Sequence[str] = ()
     bare: bool = False
+    stop: int | None = None
 
     @property
     def words(self) -> list[str]:
@@ -91,16 +94,21 @@ def train(
     waiting = list(trainings)
     running: dict[Training, subprocess.Popen[bytes]] = {}
     began: dict[Training, float] = {}
+    stopped: set[Training] = set()
     with ending(running.values()):
         while waiting or running:
             while waiting and len(running) < at_once:
                 child = waiting.pop(0)
                 child.log.unlink(missing_ok=True)  # of a former one
-                running[child], began[child] = start(child), time.monotonic()
+                running[child], began[child] = start(child, child.stop), time.monotonic()
             for child, process in list(running.items()):
                 if process.poll() is not None:
                     del running[child]
                     stop([process])  # what it started and left
+                    if process.returncode == SAVED and child.stop is not None and child not in stopped:
+                        stopped.add(child)
+                        running[child] = start(child)
+                        continue
                     seconds = time.monotonic() - began[child]
                     try:
                         sha256 = _weights(child, process.returncode, quiet=failed is not None)
@@ -124,14 +132,20 @@ def last_line(child: Training) -> str:
     return ""
 
 
-def start(child: Training) -> "subprocess.Popen[bytes]":
+def start(child: Training, stop_at: int | None = None) -> "subprocess.Popen[bytes]":
     """Start a training; what it writes is added to its log.
+
+    Args:
+        child: the training.
+        stop_at: after which step it stops and saves; None: it goes to its end.
 
     Raises:
         UsageError: it cannot be started.
     """
     environment = {**os.environ, **for_entrypoint(), **launch.caller_environment(), **child.environment}
     environment["SAMEBITS_RUN_FOLDER"] = str(child.folder)
+    if stop_at is not None:
+        environment["SAMEBITS_STOP_AT"] = str(stop_at)
     try:
         with open(child.log, "ab") as log:
             return subprocess.Popen(

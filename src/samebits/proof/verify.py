@@ -19,7 +19,7 @@ from samebits.fingerprint import code_state, diff, git
 from samebits.fingerprint.diff import Difference
 from samebits.fingerprint.facts import FOLLOWING_THE_HOST, flatten
 from samebits.fingerprint.manifest import THREADS, WEIGHTS, of_manifest, read_manifest
-from samebits.hashing.compare import Comparison, check_run, compare_runs
+from samebits.hashing.compare import Comparison, check_run, compare_runs, holding_nan, not_numbers
 from samebits.process import command_line, variables
 from samebits.proof import trust
 from samebits.proof.smoke import Watch, keep_runs, runs_folder
@@ -40,6 +40,7 @@ class Verdict:
         environment: in what settings and fingerprint differ.
         comparison: bit by bit, where the run's files are there.
         former, latter: the last lines of metrics, where they are all that is there of the run's.
+        not_numbers: how many NaN each tensor of the repetition holds.
     """
 
     run: str
@@ -49,6 +50,7 @@ class Verdict:
     comparison: Comparison | None
     former: Mapping[str, Any]
     latter: Mapping[str, Any]
+    not_numbers: Mapping[str, int]
 
     @property
     def same(self) -> bool:
@@ -61,7 +63,8 @@ class Verdict:
             return
         yield f"weights  {'the same' if self.run == self.repeat else 'another hash'}"
         if self.metrics:
-            yield "metrics  the same"
+            logged = set(self.latter) - {"epoch", "batches"}
+            yield f"metrics  {'the same' if logged else 'none were logged'}"
             return
         names = [name for name in {**self.former, **self.latter} if name != "batches"]
         parted = [name for name in names if self.former.get(name) != self.latter.get(name)]
@@ -70,6 +73,9 @@ class Verdict:
             for name in parted
         )
         yield f"metrics  another hash; the last line has {values or 'the same numbers'}"
+        if "batches" not in {**self.former, **self.latter}:
+            yield "batches  none were recorded in the last line"
+            return
         data = "the same" if self.former.get("batches") == self.latter.get("batches") else "other data"
         yield f"batches  {data} in the last line"
 
@@ -294,6 +300,7 @@ def compare(manifest: Mapping[str, Any], run: Path, repetition: Path) -> Verdict
         compare_runs(run, repetition) if _files(run) else None,
         manifest.get("metrics", {}),
         again["metrics"],
+        not_numbers(repetition / "weights.safetensors"),
     )
 
 
@@ -316,6 +323,7 @@ def report(verdict: Verdict, kept: Path | None, as_json: bool) -> None:
             "sha256": {"run": verdict.run, "repetition": verdict.repeat},
             "metrics": verdict.metrics,
             "environment": verdict.environment,
+            "not_numbers": verdict.not_numbers,
             "difference": comparison and comparison.as_json(),
             "kept": kept and str(kept),
         }
@@ -326,6 +334,8 @@ def report(verdict: Verdict, kept: Path | None, as_json: bool) -> None:
     for difference in verdict.environment:
         changed = diff.change(difference)
         print(printable(f"environment  {difference.fact}: {changed} ({diff.WORDS[difference.rank]})"))
+    if verdict.same and verdict.not_numbers:
+        print(printable(f"the weights {holding_nan(verdict.not_numbers)}"))
     if verdict.same:
         print(f"same bits: sha256 {verdict.run}; {_environment_in_words(verdict)}")
     if kept is not None and verdict.same:

@@ -47,6 +47,7 @@ class Loop:
         step: how many steps have been taken, over all epochs.
         batch: how many of this epoch's batches have been trained on.
         in_step: a step has begun and is not complete.
+        within_epochs: every loader so far can begin within an epoch, so the run can stop there.
         counted: whether somebody counts the epochs: `epochs`, `steps` or an adapter.
         left: the run was told to stop, and is saved.
         saving: its checkpoints.
@@ -66,6 +67,7 @@ class Loop:
         self.settings, self.seed, self.framework, self.switches = settings, seed, framework, switches
         self.epoch = self.step = self.batch = 0
         self.in_step = self.left = False
+        self.within_epochs = True
         self.saving = Saving(options, working, metrics)
         self.evaluation: evaluation.Evaluation | None = None
         self._metrics = metrics
@@ -223,6 +225,7 @@ class Loop:
             raise UsageError(f"run.batches: {why}")
         plain = isinstance(loader, list | tuple | range)
         self._placeable = (begin_at is not None or plain) and not self._again
+        self.within_epochs &= self._placeable or self._again
         if (length := len(loader) if plain else getattr(loader, "known_length", None)) is not None:
             self._length = -(-length // size)
         if begin_at is not None:

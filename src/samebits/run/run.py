@@ -19,6 +19,7 @@ from samebits.fingerprint import golden, locked
 from samebits.fingerprint.code_state import Code, place_of
 from samebits.fingerprint.facts import fingerprint, flatten
 from samebits.framework import Framework, load_state, load_toolkit
+from samebits.hashing.compare import holding_nan, not_numbers
 from samebits.process import check, command_line, started
 from samebits.process.switches import Switch
 from samebits.process.variables import find_root
@@ -330,7 +331,9 @@ class Run:
             "metrics_sha256": sha256_file(self.working.metrics),
             "steps": self.step,
             "chain": self.loop.saving.chain,
+            "resumes_within_epochs": self.loop.within_epochs,
             "weights_sha256": weights,
+            "not_numbers": (nan := not_numbers(folder / "weights.safetensors")),
         }
         verdict = golden.compare(manifest, folder=self.folder)
         manifest["golden"] = verdict.partition("\n")[0]  # the rest says what to type
@@ -338,6 +341,8 @@ class Run:
         former = self.working.put_in_place(weights)
         self.finished = True
         self.loop.end()
+        if nan:
+            print(printable(f"samebits: the weights {holding_nan(nan)}"), file=sys.stderr)
         print(f"sha256 {weights}  {shown(self.folder / 'weights.safetensors')}")
         for line in (former, verdict):
             if line:

@@ -32,13 +32,16 @@ def make_deterministic(*, check: bool = False) -> None:
     Args:
         check: fill memory that torch hands out uninitialised, so that a program that reads it is found out:
             it then computes NaN. Costs several percent on a GPU, and hides the fault from a comparison of two
-            runs; so it is off while training and on while checking.
+            runs; so it is off while training and on while checking. MALLOC_PERTURB_, which makes the C
+            library fill all memory that it hands out, switches it on, too: `samebits smoke` sets it for all
+            runs but the first, and the fault shows as a difference.
     """
     global _checking
     this_process(strict=False)
     portable.route()
     memory: Any = torch.utils.deterministic
-    memory.fill_uninitialized_memory = _checking = check
+    _checking = check
+    memory.fill_uninitialized_memory = check or os.environ.get("MALLOC_PERTURB_", "0") not in ("", "0")
     for switch in watched(switches()).values():
         switch.set(switch.must)
     explain_uncaught(explain_lacking, alone=True)

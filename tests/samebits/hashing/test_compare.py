@@ -168,6 +168,48 @@ def test_metrics_and_batches_are_told_apart(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("line", "metrics", "batches"),
+    [
+        ({"epoch": 1}, "none were logged", "none were recorded: they come from `run.batches(…)`"),
+        ({"epoch": 1, "batches": "a"}, "none were logged", "the same"),
+        ({"epoch": 1, "loss": 0.5}, "the same", "none were recorded: they come from `run.batches(…)`"),
+        (None, "none were logged", "none were recorded: they come from `run.batches(…)`"),
+    ],
+)
+def test_what_nobody_recorded_is_not_called_the_same(
+    tmp_path: Path, line: dict[str, object] | None, metrics: str, batches: str
+) -> None:
+    folders = [run(tmp_path / name, [line] if line else [], w=np.ones(1)) for name in "ab"]
+    result = compare.compare_runs(*folders)
+    assert result.same
+    assert result.lines() == ["weights  the same", f"metrics  {metrics}", f"batches  {batches}"]
+
+
+def test_what_only_one_run_recorded_differs(tmp_path: Path) -> None:
+    a = run(tmp_path / "a", [{"epoch": 1, "batches": "a"}], w=np.ones(1))
+    b = run(tmp_path / "b", [{"epoch": 1}], w=np.ones(1))
+    assert compare.compare_runs(a, b).lines()[2] == "batches  other data from epoch 1 on"
+
+
+@pytest.mark.parametrize(
+    "dtype", ["float64", "float32", "float16", "bfloat16", "float8_e5m2", "float8_e4m3fn", "complex64"]
+)
+def test_numbers_that_are_none_are_counted_by_tensor(tmp_path: Path, dtype: str) -> None:
+    kind = np.dtype(getattr(ml_dtypes, dtype, dtype))
+    holed, whole = np.ones((2, 3), dtype=kind), np.ones(2, dtype=kind)
+    holed[0, 1] = holed[1, 2] = np.nan
+    if dtype != "float8_e4m3fn":  # which has no infinity
+        whole[0], holed[0, 0] = np.inf, -np.inf
+    counts = np.arange(3)  # whole numbers are numbers
+    tensors = {"a": whole, "b10": holed, "b9": holed, "c": counts}
+    folders = [run(tmp_path / name, [{"loss": 1}], **tensors) for name in ("one", "other")]
+    assert list(compare.not_numbers(folders[0] / "weights.safetensors").items()) == [("b9", 2), ("b10", 2)]
+    result = compare.compare_runs(*folders)
+    assert result.same
+    assert result.lines()[0] == "weights  the same, and they hold NaN in b9 (2 values), b10 (2 values)"
+
+
 def test_a_missing_line_is_a_difference(tmp_path: Path) -> None:
     a = run(tmp_path / "a", [{"loss": 1}, {"loss": 2}], w=np.ones(1))
     b = run(tmp_path / "b", [{"loss": 1}], w=np.ones(1))

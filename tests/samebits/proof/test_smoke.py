@@ -20,8 +20,10 @@ Start = Callable[..., Started]
 TRAINING = """
 import json, os, struct, sys, time
 from pathlib import Path
+from samebits._formats import FORMAT
 from samebits.hashing.weights import Tensor, save_tensors
 
+NOTHING_SAVED = ("good", "random", "urandom", "metrics", "together")
 what = sys.argv[1] if len(sys.argv) > 1 else "good"
 folder = Path(os.environ["SAMEBITS_RUN_FOLDER"])
 Path(f"started-{folder.name}").touch()
@@ -30,7 +32,7 @@ loss, batches = 0.25, "aa"
 if what == "random":  # one number, by three neighbours at most: what no printed loss shows
     bits = struct.unpack("<I", struct.pack("<f", numbers[2]))[0] + 1 + (folder.name == "run-2") * 3
     numbers[2] = struct.unpack("<f", struct.pack("<I", bits))[0]
-if what == "urandom":
+if what in ("urandom", "random-and-saved"):
     numbers[0] = int.from_bytes(os.urandom(4), "little")
 if what == "metrics":
     loss, batches = (0.25, "aa") if folder.name == "run-1" else (0.5, "bb")
@@ -49,7 +51,30 @@ if what == "together":  # ends only when another one runs beside it
     while not other.exists() and time.monotonic() < until:
         time.sleep(0.01)
     assert other.exists()
+stopped = folder.with_name(f"{folder.name}.stopped")
+if "SAMEBITS_STOP_AT" in os.environ and what != "deaf":
+    stopped.write_text(os.environ["SAMEBITS_STOP_AT"])
+    sys.exit(75)
+if stopped.exists() and what == "forgets":
+    numbers[1] += 1
+if stopped.exists() and what == "forgets-a-sum":
+    loss += 1
+if stopped.exists() and what == "breaks":
+    sys.exit("samebits: the memory of the average is not what was saved")
+if what == "nan":
+    numbers[3] = float("nan")
+chain = [{"from_step": 0}]
+if stopped.exists():
+    chain.append({"from_step": int(stopped.read_text())})
+unsaved = [{"name": "average.updates", "kind": "int", "where": "ema.py:31", "fix": "register_buffer"}]
+manifest = {
+    "format": FORMAT, "steps": 32, "metrics": {"epoch": 4}, "settings": {"checkpoint_every": 5},
+    "chain": [] if what in NOTHING_SAVED else chain, "unsaved": unsaved,
+    "resumes_within_epochs": what != "end",
+}
 folder.mkdir(parents=True)
+if what != "foreign":
+    (folder / "manifest.json").write_text(json.dumps(manifest))
 weight = Tensor("F32", (2, 2), lambda: struct.pack("<4f", *numbers))
 save_tensors({"a.bias": Tensor("F32", (0,), lambda: b""), "a.weight": weight}, folder / "weights.safetensors")
 (folder / "metrics.jsonl").write_text(json.dumps({"epoch": 1, "loss": loss, "batches": batches}) + "\\n")
@@ -77,14 +102,16 @@ def test_equal_runs_print_their_hashes_and_one_line(smoke: Start, tmp_path: Path
     first, second, verdict = done.stdout.splitlines()
     assert first.startswith("run 1 of 2: sha256 ")
     assert first.split()[5] == second.split()[5] == verdict.split()[-1]
-    assert verdict.startswith("same bits: 2 runs, sha256 ")
+    assert verdict.startswith(
+        "same bits: 2 runs, not interrupted (the run makes no checkpoints: call run.checkpoint(…)), sha256 "
+    )
     assert kept(tmp_path) == [], "nothing is left behind"
 
 
 def test_the_first_tensor_that_differs_is_named(smoke: Start, tmp_path: Path) -> None:
     done = smoke("random", RUNS="3")
     assert done.returncode == 1
-    assert one_line(done.stderr) == "samebits: not the same bits: 3 runs, 2 different hashes"
+    assert one_line(done.stderr) == "samebits: not the same bits: does not repeat: 3 runs, 2 different hashes"
     *hashes, where, between, weights, metrics, batches = done.stdout.splitlines()
     assert len(hashes) == 3
     assert between == "between run 1 and run 2:"
@@ -109,9 +136,10 @@ def test_equal_weights_do_not_excuse_other_batches(smoke: Start) -> None:
     done = smoke("metrics")
     assert done.returncode == 1
     assert (
-        one_line(done.stderr) == "samebits: not the same bits: 2 runs, one hash, but other metrics or batches"
+        one_line(done.stderr)
+        == "samebits: not the same bits: does not repeat: 2 runs, one hash, but other metrics or batches"
     )
-    assert done.stdout.splitlines()[-3:] == [
+    assert done.stdout.splitlines()[-4:-1] == [
         "weights  the same",
         "metrics  first difference in line 1, loss: 0.25 and 0.5",
         "batches  other data from epoch 1 on",
@@ -127,6 +155,100 @@ def test_json(smoke: Start) -> None:
     assert Path(result["kept"]).name.startswith("smoke-")
 
 
+STOP = 19  # of 32 steps in 4 epochs: in the third one, and a multiple of nothing that counts steps
+
+
+@pytest.mark.parametrize("options", [(), ("--runs", "3", "--jobs", "2")])
+def test_the_second_run_is_stopped_and_resumed(
+    smoke: Start, tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    done = smoke("saves", "--keep", *options)
+    assert done.returncode == 0, done.stderr
+    runs = 3 if options else 2
+    verdict = done.stdout.splitlines()[-1]
+    assert verdict.startswith(
+        f"same bits: {runs} runs, the second was stopped after step {STOP} and resumed, sha256 "
+    )
+    (folder,) = (tmp_path / "runs").iterdir()
+    assert [path.name for path in folder.glob("*.stopped")] == ["run-2.stopped"]
+
+
+def test_nothing_is_interrupted_where_that_is_wanted(smoke: Start) -> None:
+    done = smoke("forgets", NO_RESUME="1")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1].startswith("same bits: 2 runs, sha256 ")
+
+
+@pytest.mark.parametrize(
+    ("what", "why"),
+    [
+        ("deaf", f"SAMEBITS_STOP_AT={STOP} left nothing to resume"),
+        ("foreign", "the run makes no checkpoints: call run.checkpoint(…)"),
+    ],
+)
+def test_a_run_that_was_not_interrupted_says_why(smoke: Start, what: str, why: str) -> None:
+    done = smoke(what)
+    assert done.returncode == 0, done.stderr
+    assert f"same bits: 2 runs, not interrupted ({why}), sha256 " in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("what", "says"),
+    [
+        ("forgets", "resumed, and has other weights"),
+        ("forgets-a-sum", "resumed, and has the same weights, but other metrics or batches"),
+        ("breaks", "could not be resumed: run 2 of 2: the memory of the average is not what was saved"),
+    ],
+)
+def test_a_training_that_repeats_and_does_not_resume(
+    smoke: Start, tmp_path: Path, what: str, says: str
+) -> None:
+    done = smoke(what)
+    assert done.returncode == 1
+    assert one_line(done.stderr) == (
+        "samebits: not the same bits: repeats, but does not resume: "
+        f"the second run was stopped after step {STOP} and {says}"
+    )
+    assert "run 3, not interrupted: sha256 " in done.stdout, "which decides"
+    assert done.stdout.splitlines()[-2:] == [
+        "unsaved and changing: average.updates (int, ema.py:31): register_buffer",
+        f"`samebits resume-proof python training.py {what}` stops it at other steps, too",
+    ]
+    between = f"between run 1 and run 2, stopped after step {STOP} and resumed:"
+    assert (between in done.stdout) is (what != "breaks")
+    (folder,) = kept(tmp_path)
+    assert (tmp_path / "runs" / folder / "run-2.stopped").exists()
+
+
+def test_a_training_that_does_not_repeat_is_not_said_to_forget(smoke: Start) -> None:
+    done = smoke("random-and-saved", "--json")
+    assert done.returncode == 1
+    assert one_line(done.stderr) == (
+        "samebits: not the same bits: does not repeat: 3 runs, 3 different hashes"
+    )
+    told = json.loads(done.stdout)
+    assert (told["same"], told["repeats"], told["resumes"], told["unsaved"]) == (False, False, None, [])
+
+
+def test_json_tells_repeating_and_resuming_apart(smoke: Start) -> None:
+    good, bad = (json.loads(smoke(what, "--json").stdout) for what in ("saves", "forgets"))
+    names = ("same", "repeats", "resumes", "stopped_after", "not_interrupted")
+    assert [good[name] for name in names] == [True, True, True, STOP, None]
+    assert [bad[name] for name in names] == [False, True, False, STOP, None]
+    assert (len(good["sha256"]), len(bad["sha256"])) == (2, 3)
+    assert bad["unsaved"][0]["name"] == "average.updates"
+
+
+def test_weights_that_are_no_numbers_are_not_called_the_same(smoke: Start) -> None:
+    done = smoke("nan", "--json")
+    assert done.returncode == 1
+    line = one_line(done.stderr)
+    assert line.startswith("samebits: not called the same bits: 2 runs, the second was stopped after step ")
+    assert "and one hash, but the weights hold NaN in a.weight (1 value)" in line
+    told = json.loads(done.stdout)
+    assert (told["same"], told["repeats"], told["not_numbers"]) == (False, True, {"a.weight": 1})
+
+
 def test_keep(smoke: Start, tmp_path: Path) -> None:
     done = smoke("good", "--keep")
     assert done.returncode == 0
@@ -136,7 +258,7 @@ def test_keep(smoke: Start, tmp_path: Path) -> None:
 
 
 def test_runs_go_side_by_side(smoke: Start) -> None:
-    assert smoke("together", JOBS="2").returncode == 0
+    assert smoke("together", "--no-resume", JOBS="2").returncode == 0
 
 
 def test_a_refusal_is_passed_on_with_its_status(smoke: Start, tmp_path: Path) -> None:
@@ -241,7 +363,7 @@ def test_the_starter_gives_the_same_bits(start: Start, tmp_path: Path) -> None:
         "smoke", "--epochs", "1", cwd=tmp_path, RUNS="2", JOBS=None, FRAMEWORK=None, NET=None, DEVICE="cpu"
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "same bits: 2 runs, sha256 " in done.stdout
+    assert "same bits: 2 runs, the second was stopped after step " in done.stdout
 
 
 def test_runs_that_cannot_be_written_go_elsewhere(smoke: Start, tmp_path: Path) -> None:

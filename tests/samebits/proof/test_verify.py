@@ -94,6 +94,7 @@ def test_the_manifest_tells_what_a_repetition_needs_and_no_folder(made: Path) ->
     manifest = json.loads((made / "run" / "manifest.json").read_text())
     assert manifest["command"] == ["python", "training.py", "--seed", "5"]
     assert (manifest["threads"], manifest["working_folder"]) == ("2", None)
+    assert (manifest["resumes_within_epochs"], manifest["not_numbers"]) == (True, {})
     assert str(made) not in (made / "run" / "manifest.json").read_text()
 
 
@@ -143,6 +144,23 @@ def test_a_manifest_alone_tells_that_the_data_are_others(start: Start, folder: P
     weights, metrics, batches = done.stdout.splitlines()[-3:]
     assert (weights, batches) == ("weights  another hash", "batches  other data in the last line")
     assert metrics.startswith("metrics  another hash; the last line has sum: ")
+
+
+def test_what_a_manifest_alone_does_not_have_is_not_called_the_same() -> None:
+    lines = verify.Verdict("a", "b", True, (), None, {"epoch": 2}, {"epoch": 2}, {}).lines()
+    assert list(lines) == ["weights  another hash", "metrics  none were logged"]
+    lines = verify.Verdict("a", "b", False, (), None, {"loss": 1}, {"loss": 2}, {}).lines()
+    assert list(lines)[2] == "batches  none were recorded in the last line"
+
+
+def test_weights_that_are_no_numbers_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+    verdict = verify.Verdict("a", "a", True, (), None, {}, {}, {"bias": 2})
+    verify.report(verdict, None, as_json=False)
+    first, last = capsys.readouterr().out.splitlines()
+    assert (first, last) == (
+        "the weights hold NaN in bias (2 values)",
+        "same bits: sha256 a; the environment is the same",
+    )
 
 
 def test_metrics_that_were_edited_by_hand(start: Start, folder: Path) -> None:

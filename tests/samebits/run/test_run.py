@@ -7,6 +7,7 @@ import errno
 import functools
 import importlib
 import importlib.util
+import json
 import os
 from pathlib import Path
 
@@ -225,3 +226,25 @@ def test_weights_without_a_number_are_refused(tmp_path, monkeypatch, framework):
         ):
             run.finish(model)
         assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_weights_that_are_no_numbers_are_named(tmp_path, monkeypatch, capsys, framework):
+    monkeypatch.setattr("samebits.process.check.this_process", lambda strict: None)
+    numbers = np.array([[1.0, np.nan], [np.nan, np.inf]], dtype="float32")
+    if framework == "torch":
+        import torch
+
+        model = torch.nn.Linear(2, 2)
+        model.weight = torch.nn.Parameter(torch.from_numpy(numbers))
+    else:
+        import keras
+
+        model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)])
+        model.layers[0].kernel.assign(numbers)
+    with samebits.open_run(Settings(), framework=framework, folder=tmp_path / "run") as run:
+        run.finish(model)
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("samebits: the")]
+    assert line.startswith("samebits: the weights hold NaN in ")
+    assert line.endswith(" (2 values)")
+    assert list(json.loads((tmp_path / "run/manifest.json").read_text())["not_numbers"].values()) == [2]
