@@ -3,7 +3,6 @@
 from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import torch
 from torch import nn
@@ -13,7 +12,7 @@ from samebits.checkpoint.encoding import TAG
 from samebits.checkpoint.state import Kind
 from samebits.errors import UsageError
 from samebits.hashing.weights import COMPLEX, NAMES, Stored, Tensor
-from samebits.torch import accelerate
+from samebits.torch import accelerate, optimizer_state
 from samebits.torch.weights import describe_tensor
 
 
@@ -88,21 +87,7 @@ def missing(objects: Mapping[str, Any]) -> str | None:
     return None
 
 
-def watch(objects: Mapping[str, Any]) -> None:
-    """Note from now on when the held optimizers step: gradients that a step has used decide nothing more."""
-    for optimizer in objects.values():
-        if isinstance(optimizer, torch.optim.Optimizer) and optimizer not in _stepped:
-            _stepped[optimizer] = True
-            optimizer.register_step_post_hook(_note_step)
-
-
-def begin_step(objects: Mapping[str, Any]) -> None:
-    """A new step begins: gradients that it leaves without a step of their optimizer are being added up."""
-    for optimizer in objects.values():
-        if optimizer in _stepped:
-            _stepped[optimizer] = False
-
-
+watch, begin_step = optimizer_state.watch, optimizer_state.begin_step
 REMEMBERING = None  # what remembers numbers of its own in torch has a state_dict
 KNOWN = ("samebits.",)  # packages of which is known what their objects do with evaluation
 
@@ -135,13 +120,6 @@ def running_statistics(objects: Mapping[str, Any]) -> dict[str, int]:
             if isinstance(count, torch.Tensor):
                 counts[f"{name}.{path}".rstrip(".")] = int(count)
     return counts
-
-
-_stepped: "WeakKeyDictionary[Any, bool]" = WeakKeyDictionary()
-
-
-def _note_step(optimizer: torch.optim.Optimizer, *_: Any) -> None:
-    _stepped[optimizer] = True
 
 
 def _get_module(model: nn.Module) -> dict[str, Any]:
@@ -192,31 +170,6 @@ def _described(value: Any) -> str:
     return "no tensor"  # a module's own get_extra_state
 
 
-def _get_optimizer(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
-    waiting = not _stepped.get(optimizer, True)
-    gradients = (
-        [parameter.grad for group in optimizer.param_groups for parameter in group["params"]]
-        if waiting
-        else None
-    )
-    return {"state": optimizer.state_dict(), "gradients": gradients}
-
-
-def _put_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
-    optimizer.load_state_dict(state["state"])
-    if state["gradients"] is not None:
-        parameters = (parameter for group in optimizer.param_groups for parameter in group["params"])
-        for parameter, gradient in zip(parameters, state["gradients"], strict=True):
-            parameter.grad = gradient
-        _stepped[optimizer] = False
-
-
-def _optimizer_differs(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> str | None:
-    here = [len(group["params"]) for group in optimizer.param_groups]
-    there = [len(group["params"]) for group in state["state"]["param_groups"]]
-    return None if here == there else f"it trains {here} tensors here, and {there} in the checkpoint"
-
-
 def why_not_resumable(loader: Any) -> str | None:
     """Why a loader cannot be one of a run that holds something, in words; None when it can."""
     return accelerate.why_not_resumable(loader)
@@ -225,12 +178,7 @@ def why_not_resumable(loader: Any) -> str | None:
 KINDS = (
     accelerate.KIND,
     Kind(lambda target: isinstance(target, nn.Module), _get_module, _put_module, _module_differs),
-    Kind(
-        lambda target: isinstance(target, torch.optim.Optimizer),
-        _get_optimizer,
-        _put_optimizer,
-        _optimizer_differs,
-    ),
+    optimizer_state.KIND,
     Kind(
         lambda target: isinstance(target, torch.Generator),
         lambda target: target.get_state(),
