@@ -93,6 +93,9 @@ class Framework(Protocol):
             UsageError: a GPU was asked for and there is none.
         """
 
+    def processes(self) -> int:
+        """How many processes the framework has connected to train together, this one included."""
+
     def device_facts(self, kind: str) -> dict[str, str]:
         """The facts about a device of this kind that can change bits; at least `kind`."""
 

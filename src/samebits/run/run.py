@@ -19,7 +19,7 @@ from samebits.fingerprint import golden, locked
 from samebits.fingerprint.code_state import Code
 from samebits.fingerprint.facts import fingerprint, flatten
 from samebits.framework import Framework, load_state, load_toolkit
-from samebits.process import check, command_line, started
+from samebits.process import check, command_line, several, started
 from samebits.process.switches import Switch
 from samebits.process.variables import find_root
 from samebits.rng.isolation import stream
@@ -73,15 +73,17 @@ def open_run(
         A context manager; inside, the open `Run`, of the framework's own class.
 
     Raises:
-        UsageError: the process was not started with the variables that decide bits, the settings have no seed
-            or a value that JSON cannot hold, the framework is not installed, the folder cannot be written,
-            is used by another process or holds something else, an operation has no deterministic kernel, a
-            switch was undone, or what an interrupted run left is damaged or was made in another way.
+        UsageError: the process was not started with the variables that decide bits, or is one of several that
+            train together, the settings have no seed or a value that JSON cannot hold, the framework is not
+            installed, the folder cannot be written, is used by another process or holds something else, an
+            operation has no deterministic kernel, a switch was undone, or what an interrupted run left is
+            damaged or was made in another way.
     """
     explain_uncaught(_own_line, alone=True)
     check.this_process(strict=True)
     locked.warn_once()
     settings, toolkit = accepted(settings), load_toolkit(framework)
+    several.refuse(toolkit.processes())
     told = options(
         settings,
         folder=folder,
@@ -208,6 +210,7 @@ class Run:
             "device": self.device,
             "cpu": recorded.get("cpu.model"),
         }
+        several.refuse(self._toolkit.processes())
         self.loop.checkpoint(
             TrainingState({**objects, VALUES: self.state}, load_state(self.framework)), facts, link
         )
@@ -244,6 +247,7 @@ class Run:
                 cannot begin within an epoch.
             SystemExit: the run was told to stop; it is saved.
         """
+        several.refuse(self._toolkit.processes())
         return self.loop.batches(loader)
 
     def average(self, **values: Any) -> None:
@@ -287,6 +291,7 @@ class Run:
         Raises:
             UsageError: the model has no weights, or something cannot be written.
         """
+        several.refuse(self._toolkit.processes())
         self.loop.end_of_training()
         self.loop.saving.wait()
         if self._metrics.collected:

@@ -1,5 +1,6 @@
 """What decides how a training in torch continues: models, optimisers, schedules, generators."""
 
+import multiprocessing
 from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
@@ -65,6 +66,13 @@ def missing(objects: Mapping[str, Any]) -> str | None:
     if lacks := accelerate.missing(objects):
         return lacks
     models = [target for target in objects.values() if isinstance(target, nn.Module)]
+    if multiprocessing.parent_process() is not None:  # else others may have it only to read it
+        for name, model in objects.items():
+            if isinstance(model, nn.Module) and any(map(_is_shared, model.parameters())):
+                return (
+                    f"{name} is in memory that several processes share: which of them is faster decides its "
+                    "weights. Train it in one process only"
+                )
     known = {id(parameter) for model in models for parameter in model.parameters()}
     optimizers = {
         name: target for name, target in objects.items() if isinstance(target, torch.optim.Optimizer)
@@ -88,6 +96,10 @@ def missing(objects: Mapping[str, Any]) -> str | None:
 
 
 watch, begin_step = optimizer_state.watch, optimizer_state.begin_step
+def _is_shared(tensor: torch.Tensor) -> bool:
+    return tensor.device.type == "cpu" and tensor.is_shared()  # a GPU's tensors always say so
+
+
 REMEMBERING = None  # what remembers numbers of its own in torch has a state_dict
 KNOWN = ("samebits.",)  # packages of which is known what their objects do with evaluation
 
