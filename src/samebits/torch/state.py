@@ -96,6 +96,8 @@ def missing(objects: Mapping[str, Any]) -> str | None:
 
 
 watch, begin_step = optimizer_state.watch, optimizer_state.begin_step
+
+
 def _is_shared(tensor: torch.Tensor) -> bool:
     return tensor.device.type == "cpu" and tensor.is_shared()  # a GPU's tensors always say so
 
