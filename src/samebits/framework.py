@@ -174,6 +174,9 @@ class State(Protocol):
     def why_not_resumable(self, loader: Any) -> str | None:
         """Why a loader cannot be one of a run that holds something, in words; None when it can."""
 
+    def order_is_saved(self, loader: Any, objects: Mapping[str, Any]) -> bool:
+        """Whether a loader's order is known to follow from the global generators and from held objects."""
+
     def watches_evaluation(self, objects: Mapping[str, Any]) -> list[str]:
         """What is known to react to evaluation before the training begins, in words."""
 

@@ -95,6 +95,11 @@ def why_not_resumable(loader: Any) -> str | None:
     return None
 
 
+def order_is_saved(loader: Any, objects: Mapping[str, Any]) -> bool:
+    """No: a pipeline keeps it inside its kernels, and of other loaders nothing is known."""
+    return False
+
+
 def begin_step(objects: Mapping[str, Any]) -> None:
     """A new step begins. Keras keeps nothing between steps that is no variable."""
 

@@ -8,11 +8,13 @@ from typing import Any
 import torch
 from torch import nn
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+from torch.utils.data import DataLoader, IterableDataset
 
 from samebits.checkpoint.encoding import TAG
 from samebits.checkpoint.state import Kind
 from samebits.errors import UsageError
 from samebits.hashing.weights import COMPLEX, NAMES, Stored, Tensor
+from samebits.rng.unseedable import find_generator
 from samebits.torch import accelerate, optimizer_state
 from samebits.torch.weights import describe_tensor
 
@@ -187,6 +189,23 @@ def _described(value: Any) -> str:
 def why_not_resumable(loader: Any) -> str | None:
     """Why a loader cannot be one of a run that holds something, in words; None when it can."""
     return accelerate.why_not_resumable(loader)
+
+
+def order_is_saved(loader: Any, objects: Mapping[str, Any]) -> bool:
+    """Whether it is torch's own DataLoader, of a dataset and a sampler without generators of their own."""
+    if type(loader) is not DataLoader or isinstance(loader.dataset, IterableDataset):
+        return False
+    batch_sampler = loader.batch_sampler
+    samplers = [
+        part for part in (loader.sampler, batch_sampler, getattr(batch_sampler, "sampler", None)) if part
+    ]
+    if not all(type(sampler).__module__.startswith("torch.utils.data") for sampler in samplers):
+        return False
+    held = [None, *objects.values()]
+    own = [getattr(part, "generator", None) for part in (loader, *samplers)]
+    return all(any(generator is one for one in held) for generator in own) and not find_generator(
+        loader.dataset, "dataset"
+    )
 
 
 KINDS = (
