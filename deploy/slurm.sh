@@ -24,6 +24,11 @@ set -eu
 # How many threads the training uses is no matter of the allocation: SAMEBITS_THREADS decides it, since it decides bits. An
 # OMP_NUM_THREADS that the site sets is replaced, and the job's output says so.
 
+# In the image nobody sees how many tasks there are. A run is of one process.
+if [ "${SLURM_NTASKS:-1}" -gt 1 ]; then
+    echo "samebits: SLURM_NTASKS is $SLURM_NTASKS, and a run is of one process: sbatch --ntasks=1" >&2
+    exit 2
+fi
 cd "${SLURM_SUBMIT_DIR:-.}"
 sif=${SIF:-samebits.sif}
 if [ ! -e "$sif" ] && [ ! -e .venv/.ready ]; then

@@ -97,6 +97,9 @@ class Framework(Protocol):
             UsageError: a GPU was asked for and there is none.
         """
 
+    def processes(self) -> int:
+        """How many processes the framework has connected to train together, this one included."""
+
     def device_facts(self, kind: str) -> dict[str, str]:
         """The facts about a device of this kind that can change bits; at least `kind`."""
 
@@ -174,6 +177,9 @@ class State(Protocol):
 
     def why_not_resumable(self, loader: Any) -> str | None:
         """Why a loader cannot be one of a run that holds something, in words; None when it can."""
+
+    def order_is_saved(self, loader: Any, objects: Mapping[str, Any]) -> bool:
+        """Whether a loader's order is known to follow from the global generators and from held objects."""
 
     def watches_evaluation(self, objects: Mapping[str, Any]) -> list[str]:
         """What is known to react to evaluation before the training begins, in words."""

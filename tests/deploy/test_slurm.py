@@ -93,6 +93,14 @@ def test_nothing_to_run_is_one_line(clone: Path) -> None:
     assert "make env" in one_line(done.stderr)
 
 
+def test_several_tasks_are_refused_and_a_single_one_runs(clone: Path) -> None:
+    (clone / "samebits.sif").touch()
+    done = submit(clone, SLURM_NTASKS="2")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert one_line(done.stderr).startswith("samebits: SLURM_NTASKS is 2, and a run is of one process: ")
+    assert submit(clone, SLURM_NTASKS="1", SLURM_PROCID="0").returncode == 0
+
+
 def test_slurm_reads_every_option() -> None:
     """Slurm ignores #SBATCH lines below the first command, and says nothing."""
     lines = (ROOT / "deploy/slurm.sh").read_text().splitlines()

@@ -29,6 +29,7 @@ OWN = {
         "huggingface.py": "somebody else's training loop",
         "libm.py": "a portable kernel",
         "lightning.py": "somebody else's training loop",
+        "optimizer_state.py": "Keras keeps an optimiser's state in its variables",
         "portable_matmul.py": "a portable kernel",
         "streaming.py": "a loader without a length",
         "trainer_loop.py": "what somebody else's training loops have in common",

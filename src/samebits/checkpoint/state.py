@@ -5,6 +5,7 @@ samebits.torch.state and samebits.keras.state; here are those that need none.
 """
 
 import contextlib
+import pickle
 import random
 import sys
 import traceback
@@ -17,6 +18,7 @@ from samebits.errors import SamebitsError, UsageError
 from samebits.framework import State
 from samebits.hashing.weights import Stored, Tensor, describe_array, stored_array
 from samebits.rng import generators
+from samebits.rng.isolation import isolated_rng
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,36 @@ class TrainingState:
     def why_not_resumable(self, loader: Any) -> str | None:
         """Why a loader cannot give the training's batches, None when it can."""
         return self.toolkit.why_not_resumable(loader)
+
+    def order_is_saved(self, loader: Any) -> bool:
+        """Whether a loader's order follows from its epoch, or from what is held and the global generators."""
+        held = any(target is loader for target in self.objects.values())
+        return held or self.toolkit.order_is_saved(loader, self.objects)
+
+    @contextlib.contextmanager
+    def unmoved(self) -> Iterator[Callable[[], bool]]:
+        """A block that leaves the generators as they were, the global ones and those that are held.
+
+        Returns:
+            What tells inside whether one of them is not as it was.
+        """
+        kinds = tuple(kind for _, row in generators.imported() for kind in row.kinds())
+        own = [(self._kinds[name], one) for name, one in self.objects.items() if isinstance(one, kinds)]
+
+        def states() -> list[Any]:
+            return [kind.get(target) for kind, target in own]
+
+        def all_states() -> bytes:
+            return pickle.dumps([states(), [row.state() for _, row in generators.imported()]])
+
+        kept = states()
+        try:
+            with isolated_rng():
+                before = all_states()
+                yield lambda: all_states() != before
+        finally:
+            for (kind, target), state in zip(own, kept, strict=True):
+                kind.put(target, state)
 
     def capture(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """The state now as JSON and as tensors, which are copies: the training may continue at once.

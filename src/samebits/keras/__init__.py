@@ -10,7 +10,7 @@ _extras.need("tensorflow", "keras")
 
 if TYPE_CHECKING:  # for type checkers and editors; at run time the table below serves
     from samebits.keras.callback import RunLog
-    from samebits.keras.device import choose_device, device_facts
+    from samebits.keras.device import choose_device, device_facts, processes
     from samebits.keras.errors import explain
     from samebits.keras.keras2 import require_keras3
     from samebits.keras.kernels import determinism, make_deterministic, switch_on
@@ -33,6 +33,7 @@ __all__ = [
     "hash_weights",
     "make_deterministic",
     "open_run",
+    "processes",
     "require_keras3",
     "save_weights",
     "switch_on",
@@ -53,6 +54,7 @@ __getattr__, __dir__ = lazy(
         "hash_weights": "weights",
         "make_deterministic": "kernels",
         "open_run": "run",
+        "processes": "device",
         "require_keras3": "keras2",
         "save_weights": "weights",
         "switch_on": "kernels",

@@ -34,12 +34,18 @@ class RunLog(keras.callbacks.Callback):
         checkpoint: more that decides how the training continues, by name; see `Run.checkpoint`.
 
     Raises:
-        UsageError: when the training begins: the model has no weights yet, a callback remembers what cannot
-            be stored, `fit` counts its steps otherwise, or as `Run.checkpoint`.
+        UsageError: the dataset is of another kind. When the training begins: the model has no weights yet, a
+            callback remembers what cannot be stored, `fit` counts its steps otherwise, or as
+            `Run.checkpoint`.
     """
 
     def __init__(self, run: Run, dataset: Dataset, checkpoint: Mapping[str, Any] | None = None) -> None:
         super().__init__()
+        if not isinstance(dataset, Dataset):
+            raise UsageError(
+                f"RunLog takes a dataset of samebits.keras.dataset, not a {type(dataset).__name__}, which "
+                "cannot begin within an epoch"
+            )
         self.run, self.dataset, self.checkpoint = run, dataset, dict(checkpoint or {})
         self.logs: dict[str, Any] = {}  # of the latest epoch
         self.stop = False  # somebody said in it that it is the last

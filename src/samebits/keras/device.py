@@ -1,6 +1,7 @@
 """Which device trains, and what about it can change bits."""
 
 import contextlib
+import json
 import os
 from collections.abc import Iterator
 
@@ -33,6 +34,15 @@ def choose_device(wanted: str) -> str:
         how = hint("samebits", "doctor", "--host")
         raise UsageError(f"--device cuda: TensorFlow sees no GPU here; `{how}` says what is missing")
     return "cpu"
+
+
+def processes() -> int:
+    """How many processes TF_CONFIG says that TensorFlow connects, this one included."""
+    try:
+        tasks = json.loads(os.environ.get("TF_CONFIG", "{}"))["cluster"].values()
+    except (ValueError, LookupError, TypeError, AttributeError):  # TensorFlow, too, then connects nobody
+        return 1
+    return max(1, sum(len(addresses) for addresses in tasks))
 
 
 @contextlib.contextmanager

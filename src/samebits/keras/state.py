@@ -7,8 +7,10 @@ operations (`tf.random.normal` in a `tf.function`, or with a seed of its own) ha
 and a generator that are kept anywhere but in an attribute of a layer.
 """
 
+import itertools
 from collections.abc import Callable, Mapping
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import keras
 import numpy as np
@@ -71,17 +73,31 @@ def missing(objects: Mapping[str, Any]) -> str | None:
 
 
 def watch(objects: Mapping[str, Any]) -> None:
-    """Make the variables of the held models' optimizers, which Keras makes in the first step."""
+    """Make the variables of the held models' optimizers, which Keras makes in the first step.
+
+    From now on it is known by name which weights a held optimizer trains.
+    """
+    layers = {name: target for name, target in sorted(objects.items()) if isinstance(target, keras.Layer)}
     for one in objects.values():
+        if isinstance(one, keras.optimizers.Optimizer):
+            _layers[one] = layers
         optimizer = getattr(one, "optimizer", None) if isinstance(one, keras.Model) else None
         if optimizer is not None and not optimizer.built:
             require_keras3(optimizer)
             optimizer.build(one.trainable_variables)
 
 
+_layers: "WeakKeyDictionary[Any, Mapping[str, keras.Layer]]" = WeakKeyDictionary()  # held with an optimizer
+
+
 def why_not_resumable(loader: Any) -> str | None:
     """None: no other package wraps a loader of Keras's."""
     return None
+
+
+def order_is_saved(loader: Any, objects: Mapping[str, Any]) -> bool:
+    """No: a pipeline keeps it inside its kernels, and of other loaders nothing is known."""
+    return False
 
 
 def begin_step(objects: Mapping[str, Any]) -> None:
@@ -155,6 +171,7 @@ def _get_layer(layer: keras.Layer) -> dict[str, Any]:
         "weights": {name: variable.numpy() for name, variable in named_weights(layer).items()},
         **parts,
         "optimizers": _optimizers(layer),
+        "trained": _trained(getattr(layer, "optimizer", None), {"": layer}),
         "trainable": [one.trainable for one in layer._flatten_layers()],
     }
 
@@ -179,6 +196,41 @@ def _optimizers(layer: keras.Layer) -> list[str]:
     return names
 
 
+def _trained(optimizer: Any, layers: Mapping[str, keras.Layer]) -> list[str]:
+    """The names of the weights that an optimizer trains, in the order of its variables.
+
+    Its variables' own names have the process's history in them. A variable of no held layer is `unknown`.
+    """
+    names: dict[int, str] = {}
+    for name, layer in layers.items():
+        for path, variable in named_weights(layer).items():
+            names.setdefault(id(variable), f"{name}/{path}".lstrip("/"))
+    return [names.get(id(variable), "unknown") for variable in getattr(optimizer, "_trainable_variables", ())]
+
+
+def _order_differs(what: str, here: list[str], there: list[str]) -> str | None:
+    for number, (name, was) in enumerate(itertools.zip_longest(here, there)):
+        if name != was:
+            return (
+                f"{what} {number} is {name or 'absent'} here, and {was or 'absent'} in the checkpoint: make "
+                "the model's layers, and give the optimizer its variables, in one order that is the same in "
+                "every process (a set has no such order)"
+            )
+    return None
+
+
+def _get_optimizer(optimizer: keras.optimizers.Optimizer) -> dict[str, Any]:
+    trained = _trained(optimizer, _layers[optimizer])
+    return {"trained": trained, "variables": _values(optimizer.variables)}
+
+
+def _optimizer_differs(optimizer: keras.optimizers.Optimizer, state: dict[str, Any]) -> str | None:
+    trained = _trained(optimizer, _layers[optimizer])
+    return _list_differs("variable", optimizer.variables, state["variables"]) or _order_differs(
+        "trained weight", trained, state["trained"]
+    )
+
+
 def _put_layer(layer: keras.Layer, state: dict[str, Any]) -> None:
     for one, trainable in zip(layer._flatten_layers(), state["trainable"], strict=True):
         if one.trainable != trainable:
@@ -201,9 +253,12 @@ def _layer_differs(layer: keras.Layer, state: dict[str, Any]) -> str | None:
         if differs := _list_differs(f"{name} variable", variables, state[name]):
             return differs
     layers = len(list(layer._flatten_layers()))
-    if layers == len(state["trainable"]):
-        return None
-    return f"it has {layers} layers here, and {len(state['trainable'])} in the checkpoint"
+    if layers != len(state["trainable"]):
+        return f"it has {layers} layers here, and {len(state['trainable'])} in the checkpoint"
+    if differs := _order_differs("weight", list(here), list(there)):
+        return differs
+    trained = _trained(getattr(layer, "optimizer", None), {"": layer})
+    return _order_differs("trained weight", trained, state["trained"])
 
 
 def _values(variables: list[Any]) -> list[np.ndarray]:
@@ -288,7 +343,13 @@ REMEMBERING = Kind(
 KINDS = (
     REMEMBERING,
     Kind(lambda target: isinstance(target, keras.Layer), _get_layer, _put_layer, _layer_differs),
-    _of_variables(keras.optimizers.Optimizer | keras.metrics.Metric, lambda target: target.variables),
+    Kind(
+        lambda target: isinstance(target, keras.optimizers.Optimizer),
+        _get_optimizer,
+        lambda target, state: _assign(target.variables, state["variables"]),
+        _optimizer_differs,
+    ),
+    _of_variables(keras.metrics.Metric, lambda target: target.variables),
     _of_variables(keras.random.SeedGenerator, lambda target: [target.state]),
     _of_variables(tf.random.Generator, lambda target: [target.state]),
     _of_variables(keras.Variable | tf.Variable, lambda target: [target]),

@@ -20,6 +20,7 @@ from samebits.process.switches import Switch, refuse_undone
 from samebits.rng.seeds import derive_seed, seed_step
 from samebits.run import evaluation
 from samebits.run.folder import WorkingFolder
+from samebits.run.history import History
 from samebits.run.metrics import Metrics
 from samebits.run.options import Options
 from samebits.run.saving import Position, Saving
@@ -85,6 +86,8 @@ class Loop:
         self._ended = False  # this epoch, and the code after its batches
         self._length: int | None = None  # of this epoch in steps, if that is known
         self._placeable = False  # the loader can begin within an epoch
+        self._history: History | None = None  # of loaders that keep their place to themselves
+        self._resumed = False  # and no batch was asked for since
         self._stop_at, self._stop_passed = _stop_at(), False
 
     @property
@@ -97,10 +100,12 @@ class Loop:
         """From here on the run can be interrupted: `Saving.checkpoint`, and signals come here."""
         self.saving.checkpoint(state, facts, link)
         self.evaluation = evaluation.watch(self.settings, state)
+        self._history = History(state)
         if (found := self.saving.found) is not None:
             self.epoch, self.step = found.content["epoch"], found.content["step"]
             self._next_epoch, batch = self.resumes_at
             self._stopped_in = found.content.get("loops", 0)
+            self._resumed = True
             print(f"resumes after step {self.step}, {_where(self._next_epoch, batch)}", flush=True)
         self._handled.enter_context(self._interruption.handled())
 
@@ -221,6 +226,7 @@ class Loop:
     def _place(self, loader: Any, size: int = 1) -> Any:
         """The loader, or what is left of it in this epoch, in steps of `size` batches."""
         begin_at, first = getattr(loader, "begin_at", None), self.batch * size
+        resumed, self._resumed = self._resumed, False
         if self.saving.state is not None and (why := self.saving.state.why_not_resumable(loader)):
             raise UsageError(f"run.batches: {why}")
         plain = isinstance(loader, list | tuple | range)
@@ -242,6 +248,10 @@ class Loop:
                 f"{type(loader).__name__} cannot begin within an epoch: give samebits.{self.framework}'s "
                 "loader, a list, or checkpoints at the ends of epochs only (checkpoint_every=0)"
             )
+        if self._history is not None and not self._again:
+            self._history.refuse_same(loader, self.epoch)
+            if resumed and not hasattr(loader, "set_epoch"):
+                self._history.read_again(loader, self.epoch - 1, self._metrics.lines, self.step)
         return loader
 
     def _compare_first(self, batches: Iterable[Any]) -> None:

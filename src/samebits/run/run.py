@@ -20,7 +20,7 @@ from samebits.fingerprint.code_state import Code, place_of
 from samebits.fingerprint.facts import fingerprint, flatten
 from samebits.framework import Framework, load_state, load_toolkit
 from samebits.hashing.compare import holding_nan, not_numbers
-from samebits.process import check, command_line, started
+from samebits.process import check, command_line, several, started
 from samebits.process.switches import Switch
 from samebits.process.variables import find_root
 from samebits.rng.isolation import stream
@@ -75,15 +75,17 @@ def open_run(
 
     Raises:
         UsageError: the process was not started with the variables that decide bits, the settings have no seed
-            or a value that JSON cannot hold, an argument is of another type, the framework is not installed,
-            the folder cannot be written, is used by another process or holds something else or the run of
-            another script, an operation has no deterministic kernel, a switch was undone, or what an
-            interrupted run left is damaged or was made in another way.
+            or a value that JSON cannot hold, this process is one of several that train together, an argument
+            is of another type, the framework is not installed, the folder cannot be written, is used by
+            another process or holds something else or the run of another script, an operation has no
+            deterministic kernel, a switch was undone, or what an interrupted run left is damaged or was made
+            in another way.
     """
     explain_uncaught(_own_line, alone=True)
     check.this_process(strict=True)
     locked.warn_once()
     settings, toolkit = accepted(settings), load_toolkit(framework)
+    several.refuse(toolkit.processes())
     told = options(
         settings,
         folder=folder,
@@ -213,6 +215,7 @@ class Run:
             "device": self.device,
             "cpu": recorded.get("cpu.model"),
         }
+        several.refuse(self._toolkit.processes())
         self.loop.checkpoint(
             TrainingState({**objects, VALUES: self.state}, load_state(self.framework)), facts, link
         )
@@ -249,6 +252,7 @@ class Run:
                 cannot begin within an epoch.
             SystemExit: the run was told to stop; it is saved.
         """
+        several.refuse(self._toolkit.processes())
         return self.loop.batches(loader)
 
     def average(self, **values: Any) -> None:
@@ -293,6 +297,7 @@ class Run:
         Raises:
             UsageError: the model has no weights, or something cannot be written.
         """
+        several.refuse(self._toolkit.processes())
         self.loop.end_of_training()
         self.loop.saving.wait()
         if self._metrics.collected:

@@ -9,7 +9,7 @@ _extras.need("torch")
 
 if TYPE_CHECKING:  # for type checkers and editors; at run time the table below serves
     from samebits.torch.base_loader import Loader
-    from samebits.torch.device import choose_device, device_facts
+    from samebits.torch.device import choose_device, device_facts, processes
     from samebits.torch.errors import explain
     from samebits.torch.kernels import determinism, make_deterministic, switch_on
     from samebits.torch.loading import loader
@@ -27,6 +27,7 @@ __all__ = [
     "loader",
     "make_deterministic",
     "open_run",
+    "processes",
     "save_weights",
     "switch_on",
     "tensors",
@@ -45,6 +46,7 @@ __getattr__, __dir__ = lazy(
         "loader": "loading",
         "make_deterministic": "kernels",
         "open_run": "run",
+        "processes": "device",
         "save_weights": "weights",
         "switch_on": "kernels",
         "tensors": "weights",

@@ -1,6 +1,7 @@
 """Which device trains, and what about it can change bits."""
 
 import torch
+import torch.distributed
 
 from samebits.errors import UsageError
 from samebits.process.command_line import hint
@@ -18,6 +19,13 @@ def choose_device(wanted: str) -> str:
     if wanted == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     return wanted
+
+
+def processes() -> int:
+    """How many processes `torch.distributed` has connected with this one, itself included."""
+    if not torch.distributed.is_available() or not torch.distributed.is_initialized():
+        return 1
+    return torch.distributed.get_world_size()
 
 
 def device_facts(kind: str) -> dict[str, str]:

@@ -1,19 +1,21 @@
 """What decides how a training in torch continues: models, optimisers, schedules, generators."""
 
+import multiprocessing
 from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import torch
 from torch import nn
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+from torch.utils.data import DataLoader, IterableDataset
 
 from samebits.checkpoint.encoding import TAG
 from samebits.checkpoint.state import Kind
 from samebits.errors import UsageError
 from samebits.hashing.weights import COMPLEX, NAMES, Stored, Tensor
-from samebits.torch import accelerate
+from samebits.rng.unseedable import find_generator
+from samebits.torch import accelerate, optimizer_state
 from samebits.torch.weights import describe_tensor
 
 
@@ -66,6 +68,13 @@ def missing(objects: Mapping[str, Any]) -> str | None:
     if lacks := accelerate.missing(objects):
         return lacks
     models = [target for target in objects.values() if isinstance(target, nn.Module)]
+    if multiprocessing.parent_process() is not None:  # else others may have it only to read it
+        for name, model in objects.items():
+            if isinstance(model, nn.Module) and any(map(_is_shared, model.parameters())):
+                return (
+                    f"{name} is in memory that several processes share: which of them is faster decides its "
+                    "weights. Train it in one process only"
+                )
     known = {id(parameter) for model in models for parameter in model.parameters()}
     optimizers = {
         name: target for name, target in objects.items() if isinstance(target, torch.optim.Optimizer)
@@ -88,19 +97,11 @@ def missing(objects: Mapping[str, Any]) -> str | None:
     return None
 
 
-def watch(objects: Mapping[str, Any]) -> None:
-    """Note from now on when the held optimizers step: gradients that a step has used decide nothing more."""
-    for optimizer in objects.values():
-        if isinstance(optimizer, torch.optim.Optimizer) and optimizer not in _stepped:
-            _stepped[optimizer] = True
-            optimizer.register_step_post_hook(_note_step)
+watch, begin_step = optimizer_state.watch, optimizer_state.begin_step
 
 
-def begin_step(objects: Mapping[str, Any]) -> None:
-    """A new step begins: gradients that it leaves without a step of their optimizer are being added up."""
-    for optimizer in objects.values():
-        if optimizer in _stepped:
-            _stepped[optimizer] = False
+def _is_shared(tensor: torch.Tensor) -> bool:
+    return tensor.device.type == "cpu" and tensor.is_shared()  # a GPU's tensors always say so
 
 
 REMEMBERING = None  # what remembers numbers of its own in torch has a state_dict
@@ -135,13 +136,6 @@ def running_statistics(objects: Mapping[str, Any]) -> dict[str, int]:
             if isinstance(count, torch.Tensor):
                 counts[f"{name}.{path}".rstrip(".")] = int(count)
     return counts
-
-
-_stepped: "WeakKeyDictionary[Any, bool]" = WeakKeyDictionary()
-
-
-def _note_step(optimizer: torch.optim.Optimizer, *_: Any) -> None:
-    _stepped[optimizer] = True
 
 
 def _get_module(model: nn.Module) -> dict[str, Any]:
@@ -192,45 +186,32 @@ def _described(value: Any) -> str:
     return "no tensor"  # a module's own get_extra_state
 
 
-def _get_optimizer(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
-    waiting = not _stepped.get(optimizer, True)
-    gradients = (
-        [parameter.grad for group in optimizer.param_groups for parameter in group["params"]]
-        if waiting
-        else None
-    )
-    return {"state": optimizer.state_dict(), "gradients": gradients}
-
-
-def _put_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
-    optimizer.load_state_dict(state["state"])
-    if state["gradients"] is not None:
-        parameters = (parameter for group in optimizer.param_groups for parameter in group["params"])
-        for parameter, gradient in zip(parameters, state["gradients"], strict=True):
-            parameter.grad = gradient
-        _stepped[optimizer] = False
-
-
-def _optimizer_differs(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> str | None:
-    here = [len(group["params"]) for group in optimizer.param_groups]
-    there = [len(group["params"]) for group in state["state"]["param_groups"]]
-    return None if here == there else f"it trains {here} tensors here, and {there} in the checkpoint"
-
-
 def why_not_resumable(loader: Any) -> str | None:
     """Why a loader cannot be one of a run that holds something, in words; None when it can."""
     return accelerate.why_not_resumable(loader)
 
 
+def order_is_saved(loader: Any, objects: Mapping[str, Any]) -> bool:
+    """Whether it is torch's own DataLoader, of a dataset and a sampler without generators of their own."""
+    if type(loader) is not DataLoader or isinstance(loader.dataset, IterableDataset):
+        return False
+    batch_sampler = loader.batch_sampler
+    samplers = [
+        part for part in (loader.sampler, batch_sampler, getattr(batch_sampler, "sampler", None)) if part
+    ]
+    if not all(type(sampler).__module__.startswith("torch.utils.data") for sampler in samplers):
+        return False
+    held = [None, *objects.values()]
+    own = [getattr(part, "generator", None) for part in (loader, *samplers)]
+    return all(any(generator is one for one in held) for generator in own) and not find_generator(
+        loader.dataset, "dataset"
+    )
+
+
 KINDS = (
     accelerate.KIND,
     Kind(lambda target: isinstance(target, nn.Module), _get_module, _put_module, _module_differs),
-    Kind(
-        lambda target: isinstance(target, torch.optim.Optimizer),
-        _get_optimizer,
-        _put_optimizer,
-        _optimizer_differs,
-    ),
+    optimizer_state.KIND,
     Kind(
         lambda target: isinstance(target, torch.Generator),
         lambda target: target.get_state(),

@@ -140,7 +140,8 @@ def test_what_cannot_go_on_is_refused(tmp_path: Path, options: dict[str, Any], w
 
 
 def test_outside_of_fit_it_says_what_to_call_instead(tmp_path: Path) -> None:
-    log = samebits.keras.RunLog(None, [1])  # type: ignore[arg-type, list-item]
+    dataset = samebits.keras.dataset(np.zeros((1, 1)), seed=0)
+    log = samebits.keras.RunLog(None, dataset)  # type: ignore[arg-type]
     model = keras.Sequential([keras.Input((1,))])
     model.compile("sgd", "mse")
     log.set_model(model)

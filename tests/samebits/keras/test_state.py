@@ -188,6 +188,54 @@ def test_another_model_is_told_before_anything_is_touched(
     assert all(map(np.array_equal, before, values(model)))
 
 
+class Branches(keras.Model):
+    """Two layers of one shape, made in this order."""
+
+    def __init__(self, order: str) -> None:
+        super().__init__()
+        for name in order:
+            setattr(self, name, keras.layers.Dense(4))
+
+    def call(self, x: Any) -> Any:
+        return self.b(self.a(x))
+
+
+def branches(order: str, trained: str) -> dict[str, Any]:
+    model = Branches(order)
+    model(X)
+    optimizer = keras.optimizers.Adam()
+    optimizer.build([weight for name in trained for weight in getattr(model, name).trainable_variables])
+    return {"model": model, "optimizer": optimizer}
+
+
+def test_another_order_of_layers_or_of_trained_weights_is_refused(tmp_path: Path) -> None:
+    """Their shapes are the same, so the moments of one layer would go to the other one."""
+    content, tensors = TrainingState(branches("ab", "ab"), state).capture()
+    found = files.read(files.write(tmp_path, 1, {"state": json.loads(json.dumps(content))}, tensors))
+
+    def check(order: str, trained: str) -> None:
+        TrainingState(branches(order, trained), state).check(found.content["state"], found.tensors)
+
+    check("ab", "ab")
+    with pytest.raises(UsageError, match="model has changed: weight 0 is b/kernel here, and a/kernel in the"):
+        check("ba", "ab")
+    with pytest.raises(UsageError, match="trained weight 0 is model/b/kernel here, and model/a/kernel in"):
+        check("ab", "ba")
+
+
+def test_another_order_within_a_compiled_model_is_refused(tmp_path: Path) -> None:
+    def compiled(trained: str) -> dict[str, Any]:
+        held = branches("ab", trained)
+        held["model"].compile(held.pop("optimizer"), "mse")
+        return held
+
+    content, tensors = TrainingState(compiled("ab"), state).capture()
+    found = files.read(files.write(tmp_path, 1, {"state": json.loads(json.dumps(content))}, tensors))
+    TrainingState(compiled("ab"), state).check(found.content["state"], found.tensors)
+    with pytest.raises(UsageError, match="model has changed: trained weight 0 is b/kernel here, and a"):
+        TrainingState(compiled("ba"), state).check(found.content["state"], found.tensors)
+
+
 class Keeps(keras.layers.Layer):
     def __init__(self) -> None:
         super().__init__()

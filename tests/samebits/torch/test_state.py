@@ -15,7 +15,7 @@ from samebits.torch import state
 
 
 def kept(tmp_path, **objects):
-    """Write a checkpoint of the objects; returns what restores others from it."""
+    """Write a checkpoint of the objects; returns what restores others from it (and returns it, too)."""
     captured, tensors = TrainingState(objects, state).capture()
     found = read(write(tmp_path, 1, {"state": captured}, tensors))
 
@@ -23,6 +23,7 @@ def kept(tmp_path, **objects):
         held = TrainingState(others, state)
         held.check(found.content["state"], found.tensors)
         held.restore(found.content["state"], found.tensors)
+        return lambda: held.restore(found.content["state"], found.tensors)
 
     return restore
 
@@ -223,3 +224,76 @@ def test_a_state_that_cannot_be_stored_is_refused_when_saving():
     own.moments = [model.forward]
     with pytest.raises(UsageError, match=r"own\.moments\.0 is of type builtins\.method, which a checkpoint"):
         TrainingState({"own": own}, state).capture()
+
+
+def twins(order=(0, 1)):
+    """Two layers of one shape; the optimizer has them in this order."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3))
+    parameters = [parameter for number in order for parameter in model[number].parameters()]
+    return model, torch.optim.Adam(parameters)
+
+
+def test_another_order_of_parameters_is_refused(tmp_path):
+    model, optimizer = twins()
+    restore = kept(tmp_path, model=model, optimizer=optimizer)
+    model, optimizer = twins((1, 0))
+    says = (
+        r"^optimizer has changed: parameter 0 of its group 0 is model\.1\.weight here, and model\.0\.weight "
+        "in the checkpoint: "
+    )
+    with pytest.raises(UsageError, match=says):
+        restore(model=model, optimizer=optimizer)
+    model, optimizer = twins((0,))
+    with pytest.raises(UsageError, match=r"parameter 2 of its group 0 is absent here, and model\.1\.weight "):
+        restore(model=model, optimizer=optimizer)
+
+
+def test_names_do_not_depend_on_who_else_is_held_first(tmp_path):
+    model, optimizer = twins()
+    restore = kept(tmp_path, model=model, both=nn.ModuleDict({"it": model}), optimizer=optimizer)
+    model, optimizer = twins()
+    restore(optimizer=optimizer, both=nn.ModuleDict({"it": model}), model=model)
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_groups_that_were_added_later_are_made_again(tmp_path, named):
+    def grown(*numbers):
+        model, optimizer = nn.Sequential(*(nn.Linear(2, 2) for _ in range(3))), None
+        for number in numbers:
+            layer = model[number]
+            group = {"params": layer.named_parameters() if named else layer.parameters(), "lr": number + 1.0}
+            if optimizer is None:
+                optimizer = torch.optim.Adam([group])
+            else:
+                optimizer.add_param_group(group)
+        return model, optimizer
+
+    model, optimizer = grown(0, 2, 1)
+    model(torch.ones(1, 2)).sum().backward()
+    optimizer.step()
+    restore = kept(tmp_path, model=model, optimizer=optimizer)
+    other, another = grown(0)
+    again = restore(model=other, optimizer=another)
+    assert [group["lr"] for group in another.param_groups] == [1.0, 3.0, 2.0]
+    for one, two in zip(model.parameters(), other.parameters(), strict=True):
+        assert torch.equal(optimizer.state[one]["exp_avg"], another.state[two]["exp_avg"])
+    # The head of a resumed epoch runs again, and then everything is restored once more.
+    another.add_param_group({"params": other[2].named_parameters() if named else other[2].parameters()})
+    assert [group["lr"] for group in another.param_groups] == [1.0, 2.0, 0.001]
+    again()
+    assert [group["lr"] for group in another.param_groups] == [1.0, 3.0, 2.0]
+    state.begin_step({"optimizer": another})
+    with pytest.raises(ValueError, match="more than one parameter group"):
+        another.add_param_group({"params": other[2].named_parameters() if named else other[2].parameters()})
+    other, another = grown(0, 1, 2)
+    with pytest.raises(UsageError, match=r"parameter 0 of its group 1 is model\.1\.weight here, and "):
+        restore(model=other, optimizer=another)
+
+
+def test_a_group_with_a_model_that_nobody_holds_is_refused_when_saving():
+    model, optimizer = twins()
+    held = TrainingState({"model": model, "optimizer": optimizer}, state)
+    optimizer.add_param_group({"params": nn.Linear(2, 2).parameters()})
+    with pytest.raises(UsageError, match=r"^Adam trains a tensor of a model that run\.checkpoint does not "):
+        held.capture()
