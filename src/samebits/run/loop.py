@@ -13,8 +13,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NoReturn, TypeVar
 
 from samebits import _progress
+from samebits._printable import printable
 from samebits.checkpoint.state import TrainingState
 from samebits.errors import UsageError
+from samebits.framework import load_unsaved
 from samebits.hashing.batches import NONE, batch_digest, chained
 from samebits.process.switches import Switch, refuse_undone
 from samebits.rng.seeds import derive_seed, seed_step
@@ -24,6 +26,8 @@ from samebits.run.metrics import Metrics
 from samebits.run.options import Options
 from samebits.run.saving import Position, Saving
 from samebits.run.signals import SAVED, Interruption, end_if_terminated
+from samebits.unsaved.lines import some
+from samebits.unsaved.watch import Watch
 
 Batch = TypeVar("Batch")
 END: Any = object()  # of a loader
@@ -51,6 +55,7 @@ class Loop:
         left: the run was told to stop, and is saved.
         saving: its checkpoints.
         evaluation: watches whether evaluation decides anything; None where nobody promised that it does not.
+        unsaved: watches what changes and is in no checkpoint; None before `checkpoint`.
     """
 
     def __init__(
@@ -68,6 +73,9 @@ class Loop:
         self.in_step = self.left = False
         self.saving = Saving(options, working, metrics)
         self.evaluation: evaluation.Evaluation | None = None
+        self.unsaved: Watch | None = None
+        self.ignored: set[str] = set()
+        self._strict = options.strict
         self._metrics = metrics
         self._interruption = Interruption(self._leave_if_saved)
         self._handled = contextlib.ExitStack()
@@ -100,6 +108,16 @@ class Loop:
             self._next_epoch, batch = self.resumes_at
             self._stopped_in = found.content.get("loops", 0)
             print(f"resumes after step {self.step}, {_where(self._next_epoch, batch)}", flush=True)
+            for line in some(found.content.get("unsaved", ())):
+                print(f"samebits: {printable(line)}", file=sys.stderr)
+        self.unsaved = Watch(
+            load_unsaved(self.framework),
+            state.objects,
+            (self, self.settings, self._metrics, self.saving),
+            found.content.get("unsaved", ()) if found is not None else (),
+            self.ignored,
+            self._strict,
+        )
         self._handled.enter_context(self._interruption.handled())
 
     @property
@@ -169,6 +187,8 @@ class Loop:
         if self._metrics.collected or (self._batches_seen and not self._again):
             self.log({})
         self.saving.found, self._ended, self._next_epoch = None, True, self._announced + 1
+        if self.unsaved is not None:
+            self.unsaved.end_epoch(self.epoch)
         self._save_at_epochs_end(last)
         self._stop_if_told()
 
@@ -257,6 +277,10 @@ class Loop:
 
     def batches(self, loader: Iterable[Batch]) -> Iterator[Batch]:
         """See `Run.batches`."""
+        batches = self._batches_of(loader)
+        return batches if self.unsaved is None else self.unsaved.batches(batches, loader)
+
+    def _batches_of(self, loader: Iterable[Batch]) -> Iterator[Batch]:
         self._begin_epoch()
         placed = self._place(loader) if self.counted else loader
         iterator = iter(_progress.bar(placed, f"epoch {self.epoch}"))
@@ -306,6 +330,8 @@ class Loop:
             self.saving.state.begin_step()
         if self.evaluation is not None:
             self.evaluation.begin_step()
+        if self.unsaved is not None:
+            self.unsaved.begin_step(self.epoch)
         seed_step(derive_seed(self.seed, "step", epoch, self.batch))
 
     def end_step(self, digest: bytes | None = None, last: bool | None = None) -> None:
@@ -318,6 +344,8 @@ class Loop:
         if digest is not None:
             self._see(digest)
         self._count_step()
+        if self.unsaved is not None:
+            self.unsaved.end_step(self.epoch)
         if last is None and self._length is not None:
             last = self.batch >= self._length
         if last and self.evaluation is not None:
@@ -414,6 +442,7 @@ class Loop:
             "loops": self._loops,
             "batches": self._batches.hex(),
             "batches_seen": self._batches_seen,
+            "unsaved": self.unsaved.found if self.unsaved is not None else [],
         }
 
     def _save(self) -> None:

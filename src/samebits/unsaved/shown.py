@@ -1,0 +1,185 @@
+"""Which variables end in what is printed or logged, and nowhere else: a running loss, a count, a clock.
+
+A variable is *faint* where its value only serves to compute variables that are faint, too (Giegerich, Möncke,
+Wilhelm, "Invariance of approximative semantics with respect to program transformations", 1981). Here what is
+printed and logged decides nothing either. What is in doubt decides.
+"""
+
+import ast
+from collections.abc import Iterable, Iterator
+
+# Functions and methods that compute a value, change nothing and draw nothing.
+_COMPUTE = """
+    abs all any argmax argmin as_tensor bool clone complex cpu datetime detach dict dim divmod enumerate eq
+    exp float float32 float64 format get int isfinite isinstance isnan item items keys len list log10 log2
+    long lower max maximum mean min minimum monotonic ndim nelement norm now numel numpy perf_counter
+    process_time range repr reversed round set shape size softmax sorted sqrt squeeze stack std str strip
+    strftime sum time timedelta to tolist total_seconds tuple type upper values zip memory_allocated
+    max_memory_allocated defaultdict Counter deque accuracy_score
+"""
+COMPUTE = frozenset(_COMPUTE.split())
+# Those that show a value to somebody.
+_SHOW = """
+    print log average info debug warning warn error write writelines flush add_scalar add_scalars add_text
+    set_description set_postfix set_postfix_str set_description_str log_metric log_metrics track status echo
+    secho pprint
+"""
+SHOW = frozenset(_SHOW.split())
+FILL = {"append", "extend", "add", "update", "appendleft", "setdefault", "clear"}
+Names = frozenset[str]
+
+
+def only_shown(function: ast.AST) -> Names:
+    """The variables of a function or a module that decide nothing but what is printed or logged.
+
+    Args:
+        function: its parsed definition.
+    """
+    flow = _Flow(function)
+    decide = set(flow.decide)
+    while more := set().union(*(flow.made_of.get(name, set()) for name in decide)) - decide:
+        decide |= more
+    return frozenset(flow.made_of.keys() - decide)
+
+
+class _Flow:
+    """What of a function's variables goes where.
+
+    Attributes:
+        made_of: by variable, of which others its values are computed.
+        decide: the variables that something is done with besides.
+    """
+
+    def __init__(self, function: ast.AST) -> None:
+        self.made_of: dict[str, set[str]] = {}
+        self.decide: set[str] = set()
+        body = list(getattr(function, "body", ()))
+        self._containers = set(_containers(body))
+        self._block(body, frozenset())
+
+    def _block(self, statements: Iterable[ast.stmt], controls: Names) -> None:
+        for statement in statements:
+            self._statement(statement, controls)
+
+    def _statement(self, node: ast.stmt, controls: Names) -> None:
+        if isinstance(node, ast.Assign):
+            for target in node.targets:
+                self._assign(target, node.value, controls)
+        elif isinstance(node, ast.AugAssign):
+            self._assign(node.target, node.value, controls)
+        elif isinstance(node, ast.AnnAssign):
+            if node.value is not None:
+                self._assign(node.target, node.value, controls)
+        elif isinstance(node, ast.Expr):
+            self._expression(node.value, controls)
+        elif isinstance(node, ast.If):
+            inside = controls | self._tested(node.test, controls)
+            self._block(node.body, inside)
+            self._block(node.orelse, inside)
+        elif isinstance(node, ast.For):
+            self.decide |= _names(node.iter) - _counted(node.iter)
+            for name in _names(node.target):
+                self.made_of.setdefault(name, set())
+            self._block([*node.body, *node.orelse], controls)
+        elif isinstance(node, ast.While):
+            self.decide |= _names(node.test)
+            self._block([*node.body, *node.orelse], controls)
+        elif isinstance(node, ast.With):
+            for item in node.items:
+                self.decide |= _names(item.context_expr) | controls
+            self._block(node.body, controls)
+        elif isinstance(node, ast.Try):
+            handlers = [one for handler in node.handlers for one in handler.body]
+            self._block([*node.body, *handlers, *node.orelse, *node.finalbody], controls)
+        elif not isinstance(
+            node, ast.Pass | ast.Delete | ast.Import | ast.ImportFrom | ast.Global | ast.Nonlocal
+        ):
+            self.decide |= _names(node) | controls  # return, break, raise, a function inside …
+
+    def _assign(self, target: ast.expr, value: ast.expr, controls: Names) -> None:
+        names = _names(value) | controls
+        if not _computes(value):
+            self.decide |= names
+        if isinstance(target, ast.Tuple | ast.List):
+            for one in target.elts:
+                self._assign(one, value, controls)
+        elif isinstance(target, ast.Name):
+            self.made_of.setdefault(target.id, set()).update(names)
+        elif isinstance(target, ast.Subscript) and self._own(target.value) and _computes(target.slice):
+            self.made_of.setdefault(_root(target.value), set()).update(names | _names(target.slice))
+        else:
+            self.decide |= names | _names(target)
+
+    def _expression(self, node: ast.expr, controls: Names) -> None:
+        if isinstance(node, ast.Constant):
+            return
+        if isinstance(node, ast.Call):
+            arguments = [*node.args, *(keyword.value for keyword in node.keywords)]
+            if all(map(_computes, arguments)):
+                called = _called(node.func)
+                names = frozenset().union(*map(_names, arguments)) | controls
+                if called in SHOW and not (
+                    isinstance(node.func, ast.Attribute) and not _computes(node.func.value)
+                ):
+                    return
+                if called in FILL and isinstance(node.func, ast.Attribute) and self._own(node.func.value):
+                    self.made_of.setdefault(_root(node.func.value), set()).update(names)
+                    return
+        self.decide |= _names(node) | controls
+
+    def _tested(self, test: ast.expr, controls: Names) -> Names:
+        if not _computes(test):
+            self.decide |= _names(test) | controls
+        return _names(test)
+
+    def _own(self, node: ast.expr) -> bool:
+        """Whether it is a list or a dictionary that this function made, which has no other name."""
+        return _root(node) in self._containers
+
+
+def _containers(statements: Iterable[ast.stmt]) -> Iterator[str]:
+    for statement in statements:
+        for node in ast.walk(statement):
+            if (
+                isinstance(node, ast.Assign)
+                and len(node.targets) == 1
+                and isinstance(node.targets[0], ast.Name)
+            ):
+                value = node.value
+                made = isinstance(value, ast.List | ast.Dict | ast.Set | ast.ListComp | ast.DictComp)
+                if made or (isinstance(value, ast.Call) and _called(value.func) in MAKERS):
+                    yield node.targets[0].id
+
+
+MAKERS = {"list", "dict", "set", "defaultdict", "Counter", "deque", "OrderedDict"}
+
+
+def _counted(node: ast.expr) -> Names:
+    """What a loop goes through but does not change: `enumerate(x)` asks x only."""
+    return frozenset({"enumerate", "range", "zip", "len"} & _names(node))
+
+
+def _computes(node: ast.AST) -> bool:
+    """Whether an expression only computes a value."""
+    for one in ast.walk(node):
+        if isinstance(one, ast.Call) and _called(one.func) not in COMPUTE:
+            return False
+        if isinstance(one, ast.Await | ast.Yield | ast.YieldFrom | ast.Lambda | ast.NamedExpr):
+            return False
+    return True
+
+
+def _called(function: ast.expr) -> str:
+    if isinstance(function, ast.Attribute):
+        return function.attr
+    return getattr(function, "id", "")
+
+
+def _root(node: ast.expr) -> str:
+    while isinstance(node, ast.Subscript):
+        node = node.value
+    return getattr(node, "id", "")
+
+
+def _names(node: ast.AST) -> Names:
+    return frozenset(one.id for one in ast.walk(node) if isinstance(one, ast.Name))
