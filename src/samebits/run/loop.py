@@ -241,6 +241,8 @@ class Loop:
         begin_at, first = getattr(loader, "begin_at", None), self.batch * size
         if self.saving.state is not None and (why := self.saving.state.why_not_resumable(loader)):
             raise UsageError(f"run.batches: {why}")
+        if self.unsaved is not None:
+            self.unsaved.loader = loader
         plain = isinstance(loader, list | tuple | range)
         self._placeable = (begin_at is not None or plain) and not self._again
         if (length := len(loader) if plain else getattr(loader, "known_length", None)) is not None:
@@ -278,7 +280,7 @@ class Loop:
     def batches(self, loader: Iterable[Batch]) -> Iterator[Batch]:
         """See `Run.batches`."""
         batches = self._batches_of(loader)
-        return batches if self.unsaved is None else self.unsaved.batches(batches, loader)
+        return batches if self.unsaved is None else self.unsaved.batches(batches)
 
     def _batches_of(self, loader: Iterable[Batch]) -> Iterator[Batch]:
         self._begin_epoch()
@@ -313,6 +315,8 @@ class Loop:
         self._announced = self._next_epoch if self.resumes else self.epoch + 1
         self._begin_epoch()
         iterator = iter(self._place(loader, size))
+        if self.unsaved is not None and self.step:
+            self.unsaved.end_epoch(self.epoch)
         self._save_at_epochs_end()
         while batches := self._fetch_several(iterator, size):
             self.begin_step(self.epoch - 1, batch_digest(batches if size > 1 else batches[0]))

@@ -9,6 +9,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader
 from torch.utils.data.dataloader import _BaseDataLoaderIter
 
+from samebits.torch.accelerate import unwrapped
 from samebits.torch.base_loader import Loader
 
 KNOWN = (
@@ -60,6 +61,8 @@ def parts(value: Any, held: bool, set_: frozenset[str]) -> Iterable[tuple[str, A
     if isinstance(value, nn.Module):
         return _of_module(value, set_)
     if isinstance(value, torch.optim.Optimizer):
+        if (inner := unwrapped(value)) is not value:
+            return [("", inner, False)]
         return _of_optimizer(value, held, set_)
     if isinstance(value, LRScheduler) and held:
         return _functions(value)

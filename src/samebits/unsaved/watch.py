@@ -36,6 +36,9 @@ class Watch:
         before: what the processes before this one found, out of the checkpoint.
         ignored: the names of which the user says that they decide nothing; may grow.
         strict: refuse the run when something is found.
+
+    Attributes:
+        loader: what the epoch reads.
     """
 
     def __init__(
@@ -53,7 +56,7 @@ class Watch:
         self._values: dict[str, Any] = {}
         self._about: dict[str, About] = {}
         self._generator: Any = None  # the run's batches, as a weak reference
-        self._loader: Any = None
+        self.loader: Any = None
         self._looked = self._ends = 0
         self._spent = 0.0
         self._said = False
@@ -64,9 +67,9 @@ class Watch:
         rows = [one for one in self._rows.values() if not matching(one["name"], self._ignored)]
         return sorted(rows, key=lambda one: one["shown"])
 
-    def batches(self, generator: Any, loader: Any) -> Any:
-        """Note the generator of an epoch's batches, and its loader; returns it."""
-        self._generator, self._loader = weakref.ref(generator), loader
+    def batches(self, generator: Any) -> Any:
+        """Note the generator of an epoch's batches; returns it."""
+        self._generator = weakref.ref(generator)
         return generator
 
     def begin_step(self, epoch: int) -> None:
@@ -96,7 +99,7 @@ class Watch:
         walk = Walk(self._training, epoch, began + limit - self._spent)
         try:
             frames = _users_frames()
-            walk.run(frames, self._loader)
+            walk.run(frames, self.loader)
             if self._generator is not None and not self._looked:
                 walk.iterators(self._generator(), frames[0] if frames else None)
         except TooLong:
