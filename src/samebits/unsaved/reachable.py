@@ -134,9 +134,14 @@ class Walk:
         if loader is not None:
             name = names.get(id(loader), "loader")
             self._look(About(name, "", None, "local", name, _code(frames)), "loader", loader, 0)
+        shown: dict[int, frozenset[str]] = {}
+        for frame in reversed(frames):  # whether what a function returns is only shown, its caller says
+            caller = frame.f_back
+            only = caller is not None and source.shows_result(caller, shown.get(id(caller)))
+            shown[id(frame)] = source.shown_names(frame.f_code, not only)
         for frame in frames:
             if frame.f_code.co_name != "<module>":
-                self._frame(frame, f"{frame.f_code.co_qualname}:")
+                self._frame(frame, shown[id(frame)])
         running = {id(frame.f_globals): frame for frame in frames if frame.f_code.co_name == "<module>"}
         for module in source.users_modules():
             self._module(module, running.get(id(vars(module))))
@@ -159,16 +164,15 @@ class Walk:
                 name = type(around).__name__
                 self._look(About(f"{name}(…)", "", None, "iterator", variable or "", code), name, around, 0)
 
-    def _frame(self, frame: FrameType, key: str) -> None:
+    def _frame(self, frame: FrameType, shown: frozenset[str]) -> None:
         live, code = live_names(frame), frame.f_code
-        shown = source.shown_names(code)
         for name, value in list(frame.f_locals.items()):
             if type(value) is int and value == self._epoch and source.is_loop_variable(code, name):
                 continue  # of `for epoch in run.epochs(…)`
             if name in live and not name.startswith("."):
                 root = "closure" if name in code.co_freevars else "local"
                 about = About(name, "", None, root, name, code, name in shown)
-                self._look(about, f"{key}{name}", value, 0)
+                self._look(about, f"{code.co_qualname}:{name}", value, 0)
 
     def _module(self, module: types.ModuleType, frame: FrameType | None) -> None:
         live = live_names(frame) if frame is not None else None

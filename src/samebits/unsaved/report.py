@@ -17,8 +17,18 @@ def row(about: About) -> dict[str, Any]:
         "kind": about.kind,
         "where": where(about),
         "fix": fix(about),
-        "shown": about.shown,
+        "shown": about.shown or _only_shown(about),
     }
+
+
+def _only_shown(about: About) -> bool:
+    """Whether it is an attribute that its class sets, and that nothing but the user's own code can read."""
+    if about.root != "attribute" or not isinstance(about.owner, type):
+        return False
+    ours = all(
+        source.is_users_class(kind) or kind.__module__ in ("builtins", "abc") for kind in about.owner.__mro__
+    )
+    return ours and source.only_shown_attribute(about.base)
 
 
 def matching(name: str, ignored: Iterable[str]) -> bool:

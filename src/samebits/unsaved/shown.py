@@ -29,33 +29,67 @@ FILL = {"append", "extend", "add", "update", "appendleft", "setdefault", "clear"
 Names = frozenset[str]
 
 
-def only_shown(function: ast.AST) -> Names:
+def only_shown(function: ast.AST, returns_decide: bool = True) -> Names:
     """The variables of a function or a module that decide nothing but what is printed or logged.
 
     Args:
         function: its parsed definition.
+        returns_decide: what it returns does; else the caller only shows it.
     """
-    flow = _Flow(function)
-    decide = set(flow.decide)
-    while more := set().union(*(flow.made_of.get(name, set()) for name in decide)) - decide:
-        decide |= more
-    return frozenset(flow.made_of.keys() - decide)
+    flow = _Flow()
+    flow.follow(function, "", returns_decide)
+    return frozenset(name for name in flow.shown() if not name.startswith("."))
+
+
+def only_shown_attributes(files: Iterable[ast.AST]) -> Names:
+    """The same of the attributes that methods set on `self`, over all functions of all files."""
+    flow = _Flow()
+    functions = [
+        node
+        for tree in files
+        for node in (tree, *ast.walk(tree))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Module)
+    ]
+    for number, node in enumerate(functions):
+        flow.follow(
+            node, f"{number}:", getattr(node, "name", "") not in ("__str__", "__repr__", "__format__")
+        )
+    return frozenset(name[1:] for name in flow.shown() if name.startswith("."))
 
 
 class _Flow:
-    """What of a function's variables goes where.
+    """What of variables and attributes goes where. An attribute is written with a dot: `.total`.
 
     Attributes:
         made_of: by variable, of which others its values are computed.
         decide: the variables that something is done with besides.
     """
 
-    def __init__(self, function: ast.AST) -> None:
+    def __init__(self) -> None:
         self.made_of: dict[str, set[str]] = {}
         self.decide: set[str] = set()
+
+    def follow(self, function: ast.AST, scope: str, returns_decide: bool) -> None:
+        """Add one function.
+
+        Args:
+            function: its parsed definition.
+            scope: what its variables' names begin with here.
+            returns_decide: what it returns does.
+        """
         body = list(getattr(function, "body", ()))
-        self._containers = set(_containers(body))
+        self._scope, self._returns_decide = scope, returns_decide
+        asked = (getattr(one, "id", "") for one in getattr(function, "decorator_list", ()))
+        self._property = f".{getattr(function, 'name', '')}" if "property" in asked else None
+        self._containers = {self._name(node) for node in _containers(body)}
         self._block(body, frozenset())
+
+    def shown(self) -> Names:
+        """What decides nothing, of all."""
+        decide = set(self.decide)
+        while more := set().union(*(self.made_of.get(name, set()) for name in decide)) - decide:
+            decide |= more
+        return frozenset(self.made_of.keys() - decide)
 
     def _block(self, statements: Iterable[ast.stmt], controls: Names) -> None:
         for statement in statements:
@@ -77,38 +111,47 @@ class _Flow:
             self._block(node.body, inside)
             self._block(node.orelse, inside)
         elif isinstance(node, ast.For):
-            self.decide |= _names(node.iter) - _counted(node.iter)
-            for name in _names(node.target):
+            self.decide |= self._names(node.iter)
+            for name in self._names(node.target):
                 self.made_of.setdefault(name, set())
             self._block([*node.body, *node.orelse], controls)
         elif isinstance(node, ast.While):
-            self.decide |= _names(node.test)
+            self.decide |= self._names(node.test)
             self._block([*node.body, *node.orelse], controls)
         elif isinstance(node, ast.With):
             for item in node.items:
-                self.decide |= _names(item.context_expr) | controls
+                self.decide |= self._names(item.context_expr) | controls
             self._block(node.body, controls)
         elif isinstance(node, ast.Try):
             handlers = [one for handler in node.handlers for one in handler.body]
             self._block([*node.body, *handlers, *node.orelse, *node.finalbody], controls)
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            read = {self._name(one) for one in ast.walk(node) if isinstance(one, ast.Name)}
+            self.decide |= read | controls  # its attributes: by `follow`
+        elif isinstance(node, ast.Return) and node.value is not None and _computes(node.value):
+            if self._property is not None:
+                self.made_of.setdefault(self._property, set()).update(self._names(node.value) | controls)
+            elif self._returns_decide:
+                self.decide |= self._names(node.value) | controls
         elif not isinstance(
             node, ast.Pass | ast.Delete | ast.Import | ast.ImportFrom | ast.Global | ast.Nonlocal
         ):
-            self.decide |= _names(node) | controls  # return, break, raise, a function inside …
+            self.decide |= self._names(node) | controls  # break, raise, match …
 
     def _assign(self, target: ast.expr, value: ast.expr, controls: Names) -> None:
-        names = _names(value) | controls
+        names = self._names(value) | controls
         if not _computes(value):
             self.decide |= names
         if isinstance(target, ast.Tuple | ast.List):
             for one in target.elts:
                 self._assign(one, value, controls)
-        elif isinstance(target, ast.Name):
-            self.made_of.setdefault(target.id, set()).update(names)
+        elif name := self._name(target):
+            self.made_of.setdefault(name, set()).update(names)
         elif isinstance(target, ast.Subscript) and self._own(target.value) and _computes(target.slice):
-            self.made_of.setdefault(_root(target.value), set()).update(names | _names(target.slice))
+            root = self._name(_root(target.value))
+            self.made_of.setdefault(root, set()).update(names | self._names(target.slice))
         else:
-            self.decide |= names | _names(target)
+            self.decide |= names | self._names(target)
 
     def _expression(self, node: ast.expr, controls: Names) -> None:
         if isinstance(node, ast.Constant):
@@ -117,46 +160,53 @@ class _Flow:
             arguments = [*node.args, *(keyword.value for keyword in node.keywords)]
             if all(map(_computes, arguments)):
                 called = _called(node.func)
-                names = frozenset().union(*map(_names, arguments)) | controls
+                names = frozenset().union(*map(self._names, arguments)) | controls
                 if called in SHOW and not (
                     isinstance(node.func, ast.Attribute) and not _computes(node.func.value)
                 ):
                     return
                 if called in FILL and isinstance(node.func, ast.Attribute) and self._own(node.func.value):
-                    self.made_of.setdefault(_root(node.func.value), set()).update(names)
+                    self.made_of.setdefault(self._name(_root(node.func.value)), set()).update(names)
                     return
-        self.decide |= _names(node) | controls
+        self.decide |= self._names(node) | controls
 
     def _tested(self, test: ast.expr, controls: Names) -> Names:
         if not _computes(test):
-            self.decide |= _names(test) | controls
-        return _names(test)
+            self.decide |= self._names(test) | controls
+        return self._names(test)
 
     def _own(self, node: ast.expr) -> bool:
         """Whether it is a list or a dictionary that this function made, which has no other name."""
-        return _root(node) in self._containers
+        return self._name(_root(node)) in self._containers
+
+    def _name(self, node: ast.expr) -> str:
+        """The name of a variable, or of an attribute of `self`; nothing for what is neither."""
+        if isinstance(node, ast.Name):
+            return self._scope + node.id
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "self":
+            return f".{node.attr}"
+        return ""
+
+    def _names(self, node: ast.AST) -> Names:
+        methods = {id(one.func) for one in ast.walk(node) if isinstance(one, ast.Call)}  # no values
+        return frozenset(
+            self._scope + one.id if isinstance(one, ast.Name) else f".{one.attr}"
+            for one in ast.walk(node)
+            if isinstance(one, ast.Name) or (isinstance(one, ast.Attribute) and id(one) not in methods)
+        )
 
 
-def _containers(statements: Iterable[ast.stmt]) -> Iterator[str]:
+def _containers(statements: Iterable[ast.stmt]) -> Iterator[ast.expr]:
     for statement in statements:
         for node in ast.walk(statement):
-            if (
-                isinstance(node, ast.Assign)
-                and len(node.targets) == 1
-                and isinstance(node.targets[0], ast.Name)
-            ):
+            if isinstance(node, ast.Assign) and len(node.targets) == 1:
                 value = node.value
                 made = isinstance(value, ast.List | ast.Dict | ast.Set | ast.ListComp | ast.DictComp)
                 if made or (isinstance(value, ast.Call) and _called(value.func) in MAKERS):
-                    yield node.targets[0].id
+                    yield node.targets[0]
 
 
 MAKERS = {"list", "dict", "set", "defaultdict", "Counter", "deque", "OrderedDict"}
-
-
-def _counted(node: ast.expr) -> Names:
-    """What a loop goes through but does not change: `enumerate(x)` asks x only."""
-    return frozenset({"enumerate", "range", "zip", "len"} & _names(node))
 
 
 def _computes(node: ast.AST) -> bool:
@@ -175,11 +225,7 @@ def _called(function: ast.expr) -> str:
     return getattr(function, "id", "")
 
 
-def _root(node: ast.expr) -> str:
+def _root(node: ast.expr) -> ast.expr:
     while isinstance(node, ast.Subscript):
         node = node.value
-    return getattr(node, "id", "")
-
-
-def _names(node: ast.AST) -> Names:
-    return frozenset(one.id for one in ast.walk(node) if isinstance(one, ast.Name))
+    return node

@@ -8,9 +8,9 @@ import sysconfig
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import CodeType, ModuleType
+from types import CodeType, FrameType, ModuleType
 
-from samebits.unsaved.shown import only_shown
+from samebits.unsaved.shown import only_shown, only_shown_attributes
 
 SAMEBITS = os.path.realpath(Path(__file__).parents[1]) + os.sep
 LIBRARIES = (
@@ -164,11 +164,53 @@ def set_attributes() -> frozenset[str]:
 
 
 @functools.cache
-def shown_names(code: CodeType) -> frozenset[str]:
-    """The variables of a function or module that end in what is printed or logged, and nowhere else."""
+def shown_names(code: CodeType, returns_decide: bool = True) -> frozenset[str]:
+    """The variables of a function or module that end in what is printed or logged, and nowhere else.
+
+    Args:
+        code: of the function or module.
+        returns_decide: what it returns does; else its caller only shows it.
+    """
     parsed = source(code.co_filename)
     node = parsed.functions.get("" if code.co_name == "<module>" else code.co_qualname)
-    return only_shown(node) if node is not None else frozenset()
+    return only_shown(node, returns_decide) if node is not None else frozenset()
+
+
+def shows_result(frame: FrameType, shown: frozenset[str] | None) -> bool:
+    """Whether a frame that waits for a call will only show what the call returns.
+
+    Args:
+        frame: of the caller.
+        shown: its `shown_names`; None: it is not the user's.
+    """
+    if shown is None:
+        return False
+    calls = [
+        one
+        for one in ast.walk(source(frame.f_code.co_filename).functions[""])
+        if isinstance(one, ast.Assign | ast.Expr) and isinstance(one.value, ast.Call)
+        if one.lineno <= frame.f_lineno <= (one.end_lineno or one.lineno)
+    ]
+    if len(calls) != 1:
+        return False
+    if isinstance(calls[0], ast.Expr):
+        return True
+    names = [one for target in calls[0].targets for one in _parts(target)]
+    return all(isinstance(one, ast.Name) and one.id in shown for one in names)
+
+
+def _parts(target: ast.expr) -> list[ast.expr]:
+    return list(target.elts) if isinstance(target, ast.Tuple | ast.List) else [target]
+
+
+def only_shown_attribute(name: str) -> bool:
+    """Whether an attribute that the user's code sets ends in what is printed or logged, and nowhere else."""
+    return name in _shown_attributes(tuple(str(module.__file__) for module in users_modules()))
+
+
+@functools.cache
+def _shown_attributes(paths: tuple[str, ...]) -> frozenset[str]:
+    return only_shown_attributes([source(path).functions[""] for path in paths])
 
 
 def is_loop_variable(code: CodeType, name: str) -> bool:

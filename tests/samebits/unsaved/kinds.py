@@ -499,6 +499,55 @@ def tutorial(run):
     run.finish(model)
 
 
+class Meter:
+    """As in many examples: a running mean of what is printed."""
+
+    def __init__(self, name):
+        self.name = name
+        self.reset()
+
+    def reset(self):
+        self.value = self.avg = self.sum = self.count = 0
+
+    def update(self, value, n=1):
+        self.value = value
+        self.sum += value * n
+        self.count += n
+        self.avg = self.sum / self.count
+
+    def __str__(self):
+        return f"{self.name} {self.value:.3f} ({self.avg:.3f})"
+
+
+def one_epoch(run, training, meter):
+    running_loss, seen = 0.0, 0
+    for x, y in run.batches(training.loader):
+        loss = training.step(x, y)
+        running_loss += loss.item()
+        seen += len(x)
+        meter.update(loss.item(), len(x))
+        print(meter, meter.count)
+    return running_loss / seen
+
+
+def functions_and_a_meter(run):
+    training = Training(run)
+    meter = Meter("loss")
+    for epoch in training.hold():
+        loss = one_epoch(run, training, meter)
+        print(f"{epoch}: {loss:.3f}")
+    run.finish(training.model)
+
+
+def epoch_that_decides(run):
+    training = Training(run)
+    meter = Meter("loss")
+    for _ in training.hold():
+        loss = one_epoch(run, training, meter)
+        training.optimizer.param_groups[0]["lr"] *= 0.5 if loss > 3 else 0.9
+    run.finish(training.model)
+
+
 def averaged_and_scheduled(run):
     training = Training(run)
     average = torch.optim.swa_utils.AveragedModel(training.model)

@@ -46,11 +46,16 @@ NAMED = {
     "patience": ["best: float", "bad: int"],
     "control": [],
     "tutorial": [],
+    "functions_and_a_meter": [],
+    "epoch_that_decides": ["running_loss: float", "seen: int"],
     "averaged_and_scheduled": [],
     "kept_in_the_run": [],
 }
+METER = {"meter.value", "meter.sum", "meter.count", "meter.avg"}
 SHOWN = {
     "tutorial": {"i of enumerate", "running_loss", "total", "correct", "history", "t0"},
+    "functions_and_a_meter": {*METER, "running_loss", "seen"},
+    "epoch_that_decides": METER,
 }
 
 
