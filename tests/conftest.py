@@ -56,6 +56,15 @@ def start() -> Callable[..., Started]:
     return start
 
 
+def interpreter(version: str) -> str | None:
+    """A Python of this version, on PATH or pyenv's; a version manager's stub may start nothing."""
+    name = f"python{version}"
+    for path in (shutil.which(name), *Path.home().glob(f".pyenv/versions/{version}.*/bin/{name}")):
+        if path and subprocess.run([path, "-c", ""], capture_output=True).returncode == 0:
+            return str(path)
+    return None
+
+
 def printed(start: Callable[..., Started], code: str, **variables: str | None) -> list[Any]:
     """What a script prints, as Python values, one a line. Started as `make` does, so nothing warns."""
     done = start("python", "-c", code, **variables)

@@ -11,7 +11,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from tests.conftest import ROOT, Started, build, commit, git, one_line, sha256
+from tests.conftest import ROOT, Started, build, commit, git, interpreter, one_line, sha256
 
 UV = Path(sys.executable).with_name("uv")
 BASE: str = sys._base_executable  # type: ignore[attr-defined]
@@ -129,15 +129,6 @@ def call(bin: Path, *words: str, cwd: Path, program: Path | str = "samebits", **
 
 
 # ---------------------------------------------------------------- without this, without that
-
-
-def interpreter(version: str) -> str | None:
-    """A Python of this version, on PATH or pyenv's; a version manager's stub may start nothing."""
-    name = f"python{version}"
-    for path in (shutil.which(name), *Path.home().glob(f".pyenv/versions/{version}.*/bin/{name}")):
-        if path and subprocess.run([path, "-c", ""], capture_output=True).returncode == 0:
-            return str(path)
-    return None
 
 
 @pytest.mark.parametrize("version", ["3.11", "3.12", "3.13"])

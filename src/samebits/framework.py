@@ -8,7 +8,7 @@ import importlib.metadata
 import importlib.util
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol, cast
@@ -191,6 +191,43 @@ class State(Protocol):
         """By layer: how many batches went into the running statistics of the models that are trained."""
 
 
+class Unsaved(Protocol):
+    """What a framework's `unsaved` module gives: what of its objects is looked at.
+
+    `objects` are what the run saves, by name.
+    """
+
+    KNOWN: tuple[str, ...]
+    """How the names of modules begin whose objects have fields of their own: only what a user sets counts."""
+
+    def saved(self, objects: Mapping[str, Any]) -> "Mapping[int, Any]":
+        """The tensors and other parts that checkpoints hold, by identity."""
+
+    def leaf(self, value: Any, saved: "Mapping[int, Any]") -> tuple[str, Any] | None:
+        """Kind and cheap digest of a tensor or a generator; None for what is neither.
+
+        An empty kind: it is not to be looked at, as it shares its memory with what is `saved`.
+        """
+
+    def parts(
+        self, value: Any, held: bool, set_: "frozenset[str]"
+    ) -> "Iterable[tuple[str, Any, bool]] | None":
+        """What is looked at in one of the framework's objects; None for any other object.
+
+        Args:
+            value: the object.
+            held: the run saves it.
+            set_: the names of the attributes that the user's code sets, on any object.
+
+        Returns:
+            How the code writes a part (".weight", "[0]"), the part, and whether a change of it is one of the
+            whole object.
+        """
+
+    def between_steps(self) -> dict[str, str]:
+        """What keeps results between steps, and how to fix it; in words."""
+
+
 class Effective(Protocol):
     """What a framework's `effective` module gives: what the framework made of the process's variables.
 
@@ -254,6 +291,15 @@ def _load(framework: str, file: str = "") -> ModuleType:
         what = "is not installed here" if framework in FRAMEWORKS else "is none that samebits knows"
         raise UsageError(f"framework {framework!r} {what}: give one of those installed, {known}")
     return importlib.import_module(".".join(filter(None, ("samebits", framework, file))))
+
+
+def load_unsaved(framework: str) -> Unsaved:
+    """The `unsaved` module of a framework's room.
+
+    Raises:
+        UsageError: as `load_toolkit`.
+    """
+    return cast(Unsaved, _load(framework, "unsaved"))
 
 
 def effective_of_imported() -> Iterator[Effective]:

@@ -19,6 +19,7 @@ ASKED = {  # by file of a room
     "state": framework.State,
     "effective": framework.Effective,
     "tensor_bytes": framework.TensorBytes,
+    "unsaved": framework.Unsaved,
 }
 # The files of a room that the other one lacks, and why.
 OWN = {
@@ -43,7 +44,7 @@ OWN = {
     },
 }
 NAME = re.compile("torch|keras|tensorflow", re.IGNORECASE)
-ROOMS = ("process", "rng", "hashing", "fingerprint", "installed", "doctor", "checkpoint", "run")
+ROOMS = ("process", "rng", "hashing", "fingerprint", "installed", "doctor", "checkpoint", "unsaved", "run")
 # Where the core may name a framework, and why.
 MAY_NAME = {
     "framework.py": "the registry",

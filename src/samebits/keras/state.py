@@ -41,7 +41,7 @@ def make_tensor(node: Mapping[str, Any], stored: Stored) -> tf.Tensor:
 
 def missing(objects: Mapping[str, Any]) -> str | None:
     """What the held objects need and do not have, in words; None when all is there."""
-    known = {id(one) for one in objects.values()}
+    known = {id(part) for one in objects.values() for part in _with_layers(one)}
     for name, one in objects.items():
         if isinstance(one, keras.Layer):
             named_weights(one)  # refuses a model that is not built
@@ -62,7 +62,15 @@ def missing(objects: Mapping[str, Any]) -> str | None:
         elif isinstance(one, keras.callbacks.BackupAndRestore):
             return "BackupAndRestore puts back less, after us: leave it out of the callbacks"
         elif isinstance(one, keras.callbacks.Callback) and not _gives_state(one):
-            for attribute, value in _attributes(one).items():
+            for attribute, value in vars(one).items():
+                model = isinstance(value, keras.Layer) and value.weights and attribute not in NO_MEMORY
+                if model and id(value) not in known:
+                    return (
+                        f"the callback {type(one).__name__} keeps a {type(value).__name__} in {attribute}: "
+                        f"hold it too, {attribute.strip('_')}=…, or give the callback `stateless = True` if "
+                        "the training is the same without it"
+                    )
+            for attribute, value in remembered_by(one).items():
                 if not _is_plain(value):
                     return (
                         f"the callback {type(one).__name__} keeps a {type(value).__name__} in {attribute}: "
@@ -306,12 +314,17 @@ def _gives_state(target: Any) -> bool:
     return hasattr(target, "state_dict") and hasattr(target, "load_state_dict")
 
 
-def _attributes(callback: keras.callbacks.Callback) -> dict[str, Any]:
+def _with_layers(one: Any) -> list[Any]:
+    return [one, *one._flatten_layers()] if isinstance(one, keras.Layer) else [one]
+
+
+NO_MEMORY = ("_model", "params")  # of a callback: Keras gives it these
+
+
+def remembered_by(callback: keras.callbacks.Callback) -> dict[str, Any]:
     """What a callback remembers: its attributes, less what Keras gave it and what can be called."""
     return {
-        name: value
-        for name, value in vars(callback).items()
-        if name not in ("_model", "params") and not callable(value)
+        name: value for name, value in vars(callback).items() if name not in NO_MEMORY and not callable(value)
     }
 
 
@@ -326,7 +339,7 @@ def _is_plain(value: Any) -> bool:
 def _get_callback(callback: keras.callbacks.Callback) -> dict[str, Any]:
     # Keras's monitors find out in their first epoch which way is up, and turn min_delta's sign with it.
     knows = getattr(callback, "monitor_op", None) is not None
-    return {"attributes": _attributes(callback), "monitors": knows}
+    return {"attributes": remembered_by(callback), "monitors": knows}
 
 
 def _put_callback(callback: Any, state: dict[str, Any]) -> None:

@@ -13,8 +13,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NoReturn, TypeVar
 
 from samebits import _progress
+from samebits._printable import printable
 from samebits.checkpoint.state import TrainingState
 from samebits.errors import UsageError
+from samebits.framework import load_unsaved
 from samebits.hashing.batches import NONE, batch_digest, chained
 from samebits.process.switches import Switch, refuse_undone
 from samebits.rng.seeds import derive_seed, seed_step
@@ -25,6 +27,8 @@ from samebits.run.metrics import Metrics
 from samebits.run.options import Options
 from samebits.run.saving import Position, Saving
 from samebits.run.signals import SAVED, Interruption, end_if_terminated
+from samebits.unsaved.lines import some
+from samebits.unsaved.watch import Watch
 
 Batch = TypeVar("Batch")
 END: Any = object()  # of a loader
@@ -53,6 +57,7 @@ class Loop:
         left: the run was told to stop, and is saved.
         saving: its checkpoints.
         evaluation: watches whether evaluation decides anything; None where nobody promised that it does not.
+        unsaved: watches what changes and is in no checkpoint; None before `checkpoint`.
     """
 
     def __init__(
@@ -71,6 +76,9 @@ class Loop:
         self.within_epochs = True
         self.saving = Saving(options, working, metrics)
         self.evaluation: evaluation.Evaluation | None = None
+        self.unsaved: Watch | None = None
+        self.ignored: set[str] = set()
+        self._strict = options.strict
         self._metrics = metrics
         self._interruption = Interruption(self._leave_if_saved)
         self._handled = contextlib.ExitStack()
@@ -107,6 +115,16 @@ class Loop:
             self._stopped_in = found.content.get("loops", 0)
             self._resumed = True
             print(f"resumes after step {self.step}, {_where(self._next_epoch, batch)}", flush=True)
+            for line in some(found.content.get("unsaved", ())):
+                print(f"samebits: {printable(line)}", file=sys.stderr)
+        self.unsaved = Watch(
+            load_unsaved(self.framework),
+            state.objects,
+            (self, self.settings, self._metrics, self.saving),
+            found.content.get("unsaved", ()) if found is not None else (),
+            self.ignored,
+            self._strict,
+        )
         self._handled.enter_context(self._interruption.handled())
 
     @property
@@ -176,6 +194,8 @@ class Loop:
         if self._metrics.collected or (self._batches_seen and not self._again):
             self.log({})
         self.saving.found, self._ended, self._next_epoch = None, True, self._announced + 1
+        if self.unsaved is not None:
+            self.unsaved.end_epoch(self.epoch)
         self._save_at_epochs_end(last)
         self._stop_if_told()
 
@@ -229,6 +249,8 @@ class Loop:
         resumed, self._resumed = self._resumed, False
         if self.saving.state is not None and (why := self.saving.state.why_not_resumable(loader)):
             raise UsageError(f"run.batches: {why}")
+        if self.unsaved is not None:
+            self.unsaved.loader = loader
         plain = isinstance(loader, list | tuple | range)
         self._placeable = (begin_at is not None or plain) and not self._again
         self.within_epochs &= self._placeable or self._again
@@ -270,6 +292,10 @@ class Loop:
 
     def batches(self, loader: Iterable[Batch]) -> Iterator[Batch]:
         """See `Run.batches`."""
+        batches = self._batches_of(loader)
+        return batches if self.unsaved is None else self.unsaved.batches(batches)
+
+    def _batches_of(self, loader: Iterable[Batch]) -> Iterator[Batch]:
         self._begin_epoch()
         placed = self._place(loader) if self.counted else loader
         iterator = iter(_progress.bar(placed, f"epoch {self.epoch}"))
@@ -302,6 +328,8 @@ class Loop:
         self._announced = self._next_epoch if self.resumes else self.epoch + 1
         self._begin_epoch()
         iterator = iter(self._place(loader, size))
+        if self.unsaved is not None and self.step:
+            self.unsaved.end_epoch(self.epoch)
         self._save_at_epochs_end()
         while batches := self._fetch_several(iterator, size):
             self.begin_step(self.epoch - 1, batch_digest(batches if size > 1 else batches[0]))
@@ -319,6 +347,8 @@ class Loop:
             self.saving.state.begin_step()
         if self.evaluation is not None:
             self.evaluation.begin_step()
+        if self.unsaved is not None:
+            self.unsaved.begin_step(self.epoch)
         seed_step(derive_seed(self.seed, "step", epoch, self.batch))
 
     def end_step(self, digest: bytes | None = None, last: bool | None = None) -> None:
@@ -331,6 +361,8 @@ class Loop:
         if digest is not None:
             self._see(digest)
         self._count_step()
+        if self.unsaved is not None:
+            self.unsaved.end_step(self.epoch)
         if last is None and self._length is not None:
             last = self.batch >= self._length
         if last and self.evaluation is not None:
@@ -427,6 +459,7 @@ class Loop:
             "loops": self._loops,
             "batches": self._batches.hex(),
             "batches_seen": self._batches_seen,
+            "unsaved": self.unsaved.found if self.unsaved is not None else [],
         }
 
     def _save(self) -> None:

@@ -29,6 +29,7 @@ class RunSettings:
         checkpoint_every: steps between two checkpoints; 0: one at each epoch's end.
         keep_checkpoints: how many of the newest checkpoints are kept.
         resume: what an interrupted run does; docs/resume.md.
+        strict: refuse, in the first steps, state that changes and that no checkpoint holds; docs/resume.md.
         run: the run's folder; None: one in runs/, named by the settings that are not at their default.
     """
 
@@ -50,6 +51,9 @@ class RunSettings:
         "an interrupted run: auto resumes it, previous skips a damaged checkpoint, never starts anew, "
         "force resumes although settings or versions differ",
         affects_weights=False,
+    )
+    strict: bool = option(
+        False, "refuse state that changes and that no checkpoint holds", affects_weights=False
     )
     run: Path | None = option(None, "the run's folder (default: in runs/)", affects_weights=False)
 
@@ -76,6 +80,7 @@ class Options:
     keep_checkpoints: int = 2
     keep_steps: Collection[int] = ()
     resume: str = "auto"
+    strict: bool = False
 
 
 def options(settings: Any, **given: Any) -> Options:
@@ -88,9 +93,11 @@ def options(settings: Any, **given: Any) -> Options:
     """
     chosen = {}
     if isinstance(settings, RunSettings):
-        names = ("checkpoint_every", "keep_checkpoints", "resume")
+        names = ("checkpoint_every", "keep_checkpoints", "resume", "strict")
         chosen = {"folder": settings.run, **{name: getattr(settings, name) for name in names}}
     told = Options(**chosen | {name: value for name, value in given.items() if value is not None})
+    if os.environ.get("SAMEBITS_STRICT", "0") not in ("", "0"):
+        told = dataclasses.replace(told, strict=True)
     _check("checkpoint_every", told.checkpoint_every, 0)
     _check("keep_checkpoints", told.keep_checkpoints, 1)
     if isinstance(told.keep_steps, str) or not isinstance(told.keep_steps, Collection):

@@ -47,6 +47,7 @@ def open_run(
     keep_checkpoints: int | None = None,
     keep_steps: Collection[int] = (),
     resume: str | None = None,
+    strict: bool | None = None,
 ) -> "Iterator[Any]":
     """Check the process, switch deterministic kernels on, and collect a run's files beside their folder.
 
@@ -69,6 +70,8 @@ def open_run(
         keep_steps: the steps whose checkpoints are made and kept besides.
         resume: "auto" (the default), "previous", "never" or "force"; docs/resume.md. SAMEBITS_RESUME comes
             first.
+        strict: refuse the run in its first steps if something changes that no checkpoint holds and that may
+            decide the weights; SAMEBITS_STRICT=1 does so, too. docs/resume.md.
 
     Returns:
         A context manager; inside, the open `Run`, of the framework's own class.
@@ -93,6 +96,7 @@ def open_run(
         keep_checkpoints=keep_checkpoints,
         keep_steps=keep_steps,
         resume=resume,
+        strict=strict,
     )
     mode(told.resume)  # a wrong one is named before anything is touched
     device = toolkit.choose_device(checked_device(device))
@@ -220,6 +224,18 @@ class Run:
             TrainingState({**objects, VALUES: self.state}, load_state(self.framework)), facts, link
         )
 
+    def ignore(self, *names: str) -> None:
+        """Say of values that change and are in no checkpoint that they do not decide the weights.
+
+        >>> run.ignore("seen", "model.calls")
+
+        They are not in the manifest's `unsaved`, and `strict` allows them.
+
+        Args:
+            names: as a line of the run or the manifest has them; a name of an object is for all in it.
+        """
+        self.loop.ignored.update(names)
+
     def epochs(self, number: int) -> Iterator[int]:
         """The epochs from 1 to `number`; in a run that is resumed, from the one in which it stopped.
 
@@ -331,6 +347,7 @@ class Run:
             "replaced": started.replaced(),
             "allowed": started.allowed(),
             "evaluation_decides": evaluation.found if evaluation is not None else [],
+            "unsaved": self.loop.unsaved.found if self.loop.unsaved is not None else [],
             "fingerprint": facts,
             "metrics": self._metrics.lines[-1] if self._metrics.lines else {},
             "metrics_sha256": sha256_file(self.working.metrics),

@@ -114,7 +114,7 @@ def telling(settings: Any) -> dict[str, Any]:
         return {"seed": plain["seed"]}
     defaults = {field.name: _default(field) for field in dataclasses.fields(settings)}
     if isinstance(settings, RunSettings):
-        del values["resume"]
+        del values["resume"], values["strict"]
     return {
         name: plain[name]
         for name, value in values.items()

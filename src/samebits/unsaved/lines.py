@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+SAID = 5  # lines; the manifest has all
+
 
 def lines(unsaved: Sequence[Mapping[str, Any]]) -> list[str]:
     """One line for each value, as a manifest or a checkpoint has them under `unsaved`.
@@ -12,6 +14,13 @@ def lines(unsaved: Sequence[Mapping[str, Any]]) -> list[str]:
             `where` it is set (a file and a line, or nothing) and how to `fix` it.
     """
     return [f"unsaved and changing: {value['name']} ({_details(value)}): {value['fix']}" for value in unsaved]
+
+
+def some(unsaved: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The lines of those that may decide the weights, at most a handful and how many more there are."""
+    deciding = [value for value in unsaved if not value.get("shown")]
+    more = [f"unsaved and changing: {len(deciding) - SAID} more"] if len(deciding) > SAID else []
+    return [*lines(deciding[:SAID]), *more]
 
 
 def _details(value: Mapping[str, Any]) -> str:

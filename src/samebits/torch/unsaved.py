@@ -1,0 +1,168 @@
+"""What of torch's objects may change from step to step, and which fields are torch's own."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim.lr_scheduler import LRScheduler
+from torch.utils.data import DataLoader
+from torch.utils.data.dataloader import _BaseDataLoaderIter
+
+from samebits.torch.accelerate import unwrapped
+from samebits.torch.base_loader import Loader
+
+KNOWN = (
+    "torch.",
+    "torchvision.",
+    "lightning.",
+    "pytorch_lightning.",
+    "transformers.",
+    "accelerate.",
+    "fastai.",
+    "fastcore.",
+    "torchmetrics.",
+    "peft.",
+)
+OF_MODULES = frozenset(vars(nn.Module()))  # torch's own fields of every module, hooks among them
+HOOKS = tuple(name for name in OF_MODULES if name.endswith(("_hooks", "_pre_hooks")))
+OF_LOADERS = ("dataset", "sampler", "batch_sampler", "collate_fn", "generator", "worker_init_fn")
+SAMPLES = 1 << 10  # numbers of a large tensor that are read, from its beginning, middle and end
+
+
+def saved(objects: Mapping[str, Any]) -> dict[int, Any]:
+    """The tensors of held models and optimisers: by identity, and by address for what shares memory."""
+    tensors: list[torch.Tensor] = []
+    for one in objects.values():
+        if isinstance(one, nn.Module):
+            tensors += [*one.parameters(), *one.buffers()]
+        elif isinstance(one, torch.optim.Optimizer):
+            tensors += [tensor for state in one.state.values() for tensor in _tensors(state)]
+    tensors += [one.grad for one in tensors if one.is_leaf and one.grad is not None]
+    known: dict[int, Any] = {id(one): one for one in tensors}
+    known.update({-_address(one): one for one in tensors if _address(one)})  # an identity is never below 0
+    known.update({id(one): one for one in objects.values() if isinstance(one, torch.Generator)})
+    return known
+
+
+def leaf(value: Any, saved: Mapping[int, Any]) -> tuple[str, Any] | None:
+    """Of a tensor its version, address and some of its numbers (`x.data` changes without a new version)."""
+    if isinstance(value, torch.Generator):
+        return "generator", hash(bytes(value.get_state().numpy()))
+    if not isinstance(value, torch.Tensor):
+        return None
+    if value.device.type == "meta" or -_address(value) in saved:
+        return "", None
+    return "tensor", (tuple(value.shape), str(value.dtype), _address(value), value._version, _sample(value))
+
+
+def parts(value: Any, held: bool, set_: frozenset[str]) -> Iterable[tuple[str, Any, bool]] | None:
+    """Of modules, optimisers, schedules and loaders what no checkpoint holds."""
+    if isinstance(value, nn.Module):
+        return _of_module(value, set_)
+    if isinstance(value, torch.optim.Optimizer):
+        if (inner := unwrapped(value)) is not value:
+            return [("", inner, False)]
+        return _of_optimizer(value, held, set_)
+    if isinstance(value, LRScheduler) and held:
+        return _functions(value)
+    if isinstance(value, DataLoader):
+        return _of_loader(value)
+    if isinstance(value, _BaseDataLoaderIter):
+        return [("", value._num_yielded, False)]
+    return None
+
+
+def between_steps() -> dict[str, str]:
+    """Autocast that is on keeps its casts of the weights, which a resumed process makes anew."""
+    on = torch.is_autocast_cache_enabled() and any(map(torch.is_autocast_enabled, ("cpu", "cuda")))
+    if not on:
+        return {}
+    return {"torch.autocast": "it is on between steps: put `with torch.autocast(…):` inside the step"}
+
+
+def _of_module(module: nn.Module, set_: frozenset[str]) -> Iterator[tuple[str, Any, bool]]:
+    for name, child in module._modules.items():
+        if child is not None:
+            yield (f"[{name}]" if name.isdigit() else f".{name}"), child, False
+    for name, tensor in (*module._parameters.items(), *module._buffers.items()):
+        yield f".{name}", tensor, True  # those of a model that is held are known, and left out
+    for name in HOOKS:
+        for hook in list(vars(module).get(name, {}).values()):
+            yield " (hook)", hook, False
+    library = type(module).__module__.startswith(KNOWN)
+    if (
+        "get_extra_state" in dir(type(module))
+        and type(module).get_extra_state is not nn.Module.get_extra_state
+    ):
+        return  # it says itself what it remembers
+    for name, value in list(vars(module).items()):
+        if name not in OF_MODULES and (name in set_ or not (library or name.startswith("_"))):
+            yield f".{name}", value, False
+
+
+def _of_optimizer(
+    optimizer: torch.optim.Optimizer, held: bool, set_: frozenset[str]
+) -> Iterator[tuple[str, Any, bool]]:
+    if not held:
+        for tensor in (tensor for state in optimizer.state.values() for tensor in _tensors(state)):
+            yield ".state", tensor, True
+        for number, group in enumerate(optimizer.param_groups):
+            for name, value in group.items():
+                if name != "params":
+                    yield f".param_groups[{number}][{name!r}]", value, True
+    library = type(optimizer).__module__.startswith(KNOWN)
+    for name, value in list(vars(optimizer).items()):
+        if name in ("_optimizer_step_pre_hooks", "_optimizer_step_post_hooks"):
+            for hook in list(value.values()):
+                yield " (hook)", hook, False
+        elif name not in ("state", "param_groups", "defaults") and (
+            name in set_ or not (library or name.startswith("_"))
+        ):
+            yield f".{name}", value, False
+
+
+def _of_loader(loader: DataLoader) -> Iterator[tuple[str, Any, bool]]:
+    ours = isinstance(loader, Loader)  # derives its orders from the seed, and needs no generator
+    for name in OF_LOADERS:
+        value = getattr(loader, name, None)
+        if not (ours and (name == "generator" or type(value).__module__.startswith("torch."))):
+            yield f".{name}", value, False
+
+
+def _functions(schedule: LRScheduler) -> Iterator[tuple[str, Any, bool]]:
+    """A schedule's `state_dict` has its numbers, and not what its functions remember."""
+    for name, value in list(vars(schedule).items()):
+        for function in value if isinstance(value, list) else [value]:
+            if isinstance(function, Callable) and name.endswith("_lambdas"):  # type: ignore[arg-type]
+                yield f".{name}", function, False
+
+
+def _tensors(state: Any) -> Iterator[torch.Tensor]:
+    for value in (
+        state.values() if isinstance(state, dict) else state if isinstance(state, list | tuple) else ()
+    ):
+        if isinstance(value, torch.Tensor):
+            yield value
+        elif isinstance(value, dict | list | tuple):
+            yield from _tensors(value)
+
+
+def _address(tensor: torch.Tensor) -> int:
+    try:
+        return tensor.untyped_storage().data_ptr()
+    except (RuntimeError, NotImplementedError):  # sparse, quantised, of a functional transform
+        return 0
+
+
+def _sample(tensor: torch.Tensor) -> int | None:
+    if tensor.layout is not torch.strided or tensor.is_quantized:
+        return None
+    flat = tensor.detach()
+    if flat.numel() > 3 * SAMPLES:
+        if not flat.is_contiguous():
+            return None
+        flat = flat.view(-1)
+        middle = flat.numel() // 2
+        flat = torch.cat([flat[:SAMPLES], flat[middle : middle + SAMPLES], flat[-SAMPLES:]])
+    return hash(bytes(flat.contiguous().cpu().reshape(-1).view(torch.uint8).numpy())) if flat.numel() else 0

@@ -1,0 +1,98 @@
+"""What is said of a value that changes and is in no checkpoint: name, kind, where it is set, the fix."""
+
+from collections.abc import Iterable
+from types import CodeType
+from typing import Any
+
+from samebits.unsaved import source
+from samebits.unsaved.reachable import About
+
+CONTAINERS = ("list", "dict", "tuple", "deque", "set", "frozenset", "OrderedDict", "defaultdict", "Counter")
+
+
+def row(about: About) -> dict[str, Any]:
+    """A table for the manifest: `name`, `kind`, `where`, `fix`, and whether it is only `shown`."""
+    return {
+        "name": about.name,
+        "kind": about.kind,
+        "where": where(about),
+        "fix": fix(about),
+        "shown": about.shown or _only_shown(about),
+    }
+
+
+def _only_shown(about: About) -> bool:
+    """Whether it is an attribute that its class sets, and that nothing but the user's own code can read."""
+    if about.root != "attribute" or not isinstance(about.owner, type):
+        return False
+    ours = all(
+        source.is_users_class(kind) or kind.__module__ in ("builtins", "abc") for kind in about.owner.__mro__
+    )
+    return ours and source.only_shown_attribute(about.base)
+
+
+def matching(name: str, ignored: Iterable[str]) -> bool:
+    """Whether a name or something that has it, such as `a` for `a.b`, is among the ignored ones."""
+    return any(name == one or name.startswith((f"{one}.", f"{one}[")) for one in ignored)
+
+
+def where(about: About) -> str:
+    """The file and the line that set a value again; else where it is made; empty where that is not known."""
+    attribute = about.root in ("attribute", "class")
+    owner = about.owner
+    if isinstance(owner, CodeType):
+        scopes = () if owner.co_name == "<module>" else _scopes(owner)
+        there = [(owner.co_filename, scopes)]
+    elif isinstance(owner, str):
+        there = [(owner, ())]
+    elif isinstance(owner, type):
+        there = [
+            (str(source.file_of(kind)), (kind.__qualname__,))
+            for kind in owner.__mro__
+            if source.is_users_class(kind) and source.file_of(kind)
+        ]
+    else:
+        there = []
+    places = []
+    if attribute:
+        everywhere = [(str(module.__file__), ()) for module in source.users_modules()]
+        places = [*there, *everywhere]
+    for path, scopes in places or there:
+        found = source.source(path).where(about.base, attribute, scopes)
+        if found is None and about.root == "class":
+            found = source.source(path).where(about.base, False, scopes)
+        if found is not None:
+            return source.place(path, found[1])
+    return ""
+
+
+def _scopes(code: CodeType) -> tuple[str, ...]:
+    """A function, and those around it, in which a variable that they share may be set."""
+    parts = code.co_qualname.split(".<locals>.")
+    return tuple(".<locals>.".join(parts[:number]) for number in range(len(parts), 0, -1))
+
+
+def fix(about: About) -> str:
+    """What to do, in words."""
+    name, last = about.name, about.base
+    if about.root == "fix":
+        return about.base
+    if about.root == "loop":
+        return "it counts from this process's first batch: count in run.state, or use run.step"
+    if about.root == "cache":
+        return "a resumed run computes it anew: keep what decides in run.state"
+    if about.kind == "generator":
+        return f"run.checkpoint({_word(last)}={name})"
+    if about.kind == "iterator" or about.root == "iterator":
+        return "its place cannot be saved: make it anew in each epoch, or count in run.state"
+    if about.fixed and about.kind not in CONTAINERS:
+        return f"run.checkpoint({_word(name)}={name})"
+    if about.root == "attribute":
+        module = any("register_buffer" in vars(kind) for kind in getattr(about.owner, "__mro__", ()))
+        return "register_buffer, or run.state" if module else "run.state, or run.checkpoint with a state_dict"
+    return f"run.state.{_word(last)}"
+
+
+def _word(name: str) -> str:
+    word = name.rpartition(".")[2]
+    return word if word.isidentifier() else "value"

@@ -1,0 +1,237 @@
+"""The user's source files: which they are, where a name is set, which names are only printed."""
+
+import ast
+import functools
+import os
+import sys
+import sysconfig
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import CodeType, FrameType, ModuleType
+
+from samebits.unsaved.shown import only_shown, only_shown_attributes
+
+SAMEBITS = os.path.realpath(Path(__file__).parents[1]) + os.sep
+LIBRARIES = (
+    SAMEBITS,
+    *(os.path.realpath(sysconfig.get_path(name)) + os.sep for name in ("stdlib", "purelib", "platlib")),
+)
+CHANGING_CALLS = {"append", "add", "extend", "update", "appendleft", "insert", "pop", "popleft", "setdefault"}
+
+
+@functools.cache
+def is_users(filename: str | None) -> bool:
+    """Whether a file is the user's own: neither Python's, nor installed, nor samebits'."""
+    if not filename or filename.startswith("<"):
+        return False
+    return not os.path.realpath(filename).startswith(LIBRARIES)
+
+
+def users_modules() -> Iterator[ModuleType]:
+    """The modules of the user's own that are imported, the program itself first."""
+    names = ["__main__", *(name for name in sys.modules if name not in ("__main__", "__mp_main__"))]
+    for name in names:
+        module = sys.modules.get(name)
+        if isinstance(module, ModuleType) and is_users(getattr(module, "__file__", None)):
+            yield module
+
+
+def is_users_class(kind: type) -> bool:
+    """Whether a class stands in the user's own code."""
+    return kind.__module__ == "__main__" or is_users(file_of(kind))
+
+
+def file_of(kind: type) -> str | None:
+    """The file of the module that a class stands in."""
+    return getattr(sys.modules.get(kind.__module__), "__file__", None)
+
+
+@dataclass(frozen=True)
+class Set:
+    """A place in a source file where a name gets another value.
+
+    Attributes:
+        attribute: the name is one of an object, as in `self.NAME`; else a variable.
+        scope: the function or class around, as `__qualname__` has it; empty for a module.
+        rank: the smaller, the likelier is this place the one that changes the value again and again.
+    """
+
+    attribute: bool
+    name: str
+    scope: str
+    line: int
+    rank: int
+
+
+LOOP = 7  # the rank of the variable of a `for`
+
+
+class Source:
+    """One file, parsed."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.sets: list[Set] = []
+        self.functions: dict[str, ast.AST] = {}
+        try:
+            with open(path, "rb") as file:
+                tree: ast.AST = ast.parse(file.read())
+        except (OSError, SyntaxError, ValueError):
+            tree = ast.Module(body=[], type_ignores=[])
+        self._visit(tree, "", False, False)
+        self.functions[""] = tree
+
+    def where(self, name: str, attribute: bool, scopes: tuple[str, ...] = ()) -> tuple[int, int] | None:
+        """Rank and line of the place where a name changes; None if it is nowhere.
+
+        Args:
+            name: of a variable or an attribute.
+            attribute: which.
+            scopes: where to look only, with what is inside; nothing: in the whole file.
+        """
+        there = [
+            (one.rank, one.line)
+            for one in self.sets
+            if one.name == name
+            and one.attribute == attribute
+            and (not scopes or any(f"{one.scope}.".startswith(f"{scope}.") for scope in scopes))
+        ]
+        return min(there, default=None)
+
+    def _visit(self, node: ast.AST, scope: str, function: bool, loop: bool) -> None:
+        for child in ast.iter_child_nodes(node):
+            inner, within, again = scope, function, loop or isinstance(child, ast.For | ast.While)
+            if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                between = ".<locals>." if function else "."
+                inner = f"{scope}{between}{child.name}" if scope else child.name
+                within, again = not isinstance(child, ast.ClassDef), False
+                self.functions.setdefault(inner, child)
+                self.sets.append(Set(False, child.name, scope, child.lineno, 5))
+                if not isinstance(child, ast.ClassDef):
+                    for argument in (*child.args.posonlyargs, *child.args.args, *child.args.kwonlyargs):
+                        self.sets.append(Set(False, argument.arg, inner, argument.lineno, 6))
+            self._note(child, scope, 2 if loop else 4 if scope.endswith("__init__") else 3)
+            self._visit(child, inner, within, again)
+
+    def _note(self, node: ast.AST, scope: str, rank: int) -> None:
+        if isinstance(node, ast.AugAssign):
+            self._target(node.target, scope, 0)
+        elif isinstance(node, ast.Assign):
+            for target in node.targets:
+                self._target(target, scope, rank)
+        elif isinstance(node, ast.AnnAssign | ast.NamedExpr):
+            self._target(node.target, scope, rank)
+        elif isinstance(node, ast.For | ast.AsyncFor):
+            self._target(node.target, scope, LOOP)
+        elif isinstance(node, ast.withitem) and node.optional_vars is not None:
+            self._target(node.optional_vars, scope, rank)
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            if node.func.attr in CHANGING_CALLS or node.func.attr.endswith("_"):
+                self._target(node.func.value, scope, 1)
+        elif (
+            isinstance(node, ast.Call) and getattr(node.func, "id", None) == "setattr" and len(node.args) > 1
+        ):
+            named = node.args[1]
+            if isinstance(named, ast.Constant) and isinstance(named.value, str):
+                self.sets.append(Set(True, named.value, scope, node.lineno, rank))
+
+    def _target(self, target: ast.AST, scope: str, rank: int) -> None:
+        if isinstance(target, ast.Tuple | ast.List):
+            for one in target.elts:
+                self._target(one, scope, rank)
+        elif isinstance(target, ast.Starred):
+            self._target(target.value, scope, rank)
+        elif isinstance(target, ast.Subscript):
+            self._target(target.value, scope, min(rank, 1))
+        elif isinstance(target, ast.Attribute):
+            self.sets.append(Set(True, target.attr, scope, target.lineno, rank))
+        elif isinstance(target, ast.Name):
+            self.sets.append(Set(False, target.id, scope, target.lineno, rank))
+
+
+@functools.cache
+def source(path: str) -> Source:
+    """A file of the user's, parsed once."""
+    return Source(path)
+
+
+def set_attributes() -> frozenset[str]:
+    """The names of all attributes that the user's own code sets, on any object."""
+    return frozenset(
+        one.name for module in users_modules() for one in source(str(module.__file__)).sets if one.attribute
+    )
+
+
+@functools.cache
+def shown_names(code: CodeType, returns_decide: bool = True) -> frozenset[str]:
+    """The variables of a function or module that end in what is printed or logged, and nowhere else.
+
+    Args:
+        code: of the function or module.
+        returns_decide: what it returns does; else its caller only shows it.
+    """
+    parsed = source(code.co_filename)
+    node = parsed.functions.get("" if code.co_name == "<module>" else code.co_qualname)
+    return only_shown(node, returns_decide) if node is not None else frozenset()
+
+
+def shows_result(frame: FrameType, shown: frozenset[str] | None) -> bool:
+    """Whether a frame that waits for a call will only show what the call returns.
+
+    Args:
+        frame: of the caller.
+        shown: its `shown_names`; None: it is not the user's.
+    """
+    if shown is None:
+        return False
+    calls = [
+        one
+        for one in ast.walk(source(frame.f_code.co_filename).functions[""])
+        if isinstance(one, ast.Assign | ast.Expr) and isinstance(one.value, ast.Call)
+        if one.lineno <= frame.f_lineno <= (one.end_lineno or one.lineno)
+    ]
+    if len(calls) != 1:
+        return False
+    if isinstance(calls[0], ast.Expr):
+        return True
+    names = [one for target in calls[0].targets for one in _parts(target)]
+    return all(isinstance(one, ast.Name) and one.id in shown for one in names)
+
+
+def _parts(target: ast.expr) -> list[ast.expr]:
+    return list(target.elts) if isinstance(target, ast.Tuple | ast.List) else [target]
+
+
+def only_shown_attribute(name: str) -> bool:
+    """Whether an attribute that the user's code sets ends in what is printed or logged, and nowhere else."""
+    return name in _shown_attributes(tuple(str(module.__file__) for module in users_modules()))
+
+
+@functools.cache
+def _shown_attributes(paths: tuple[str, ...]) -> frozenset[str]:
+    return only_shown_attributes([source(path).functions[""] for path in paths])
+
+
+def is_loop_variable(code: CodeType, name: str) -> bool:
+    """Whether only a `for` of the function sets a variable."""
+    place = source(code.co_filename).where(
+        name, False, () if code.co_name == "<module>" else (code.co_qualname,)
+    )
+    return place is not None and place[0] == LOOP
+
+
+def loop_variable(code: CodeType, line: int) -> str | None:
+    """The first variable of the `for` that stands in a line: what `enumerate` counts in."""
+    node = source(code.co_filename).functions[""]
+    for one in ast.walk(node):
+        if isinstance(one, ast.For) and one.iter.lineno <= line <= (one.iter.end_lineno or line):
+            first = one.target.elts[0] if isinstance(one.target, ast.Tuple) else one.target
+            return getattr(first, "id", None)
+    return None
+
+
+def place(path: str, line: int) -> str:
+    """A file and a line, the file as seen from here where it lies below."""
+    relative = os.path.relpath(path)
+    return f"{path if relative.startswith('..') else relative}:{line}"

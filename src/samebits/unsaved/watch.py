@@ -1,0 +1,156 @@
+"""Looks, in the first steps of a process, for state that changes and that no checkpoint holds.
+
+*Changes and is in no checkpoint* does not mean *decides weights*: a running loss changes, too. So what is
+noted here is kept in the manifest and in checkpoints, and said where it matters.
+"""
+
+import sys
+import time
+import weakref
+from collections.abc import Iterable, Mapping
+from types import FrameType
+from typing import Any
+
+from samebits.errors import CheckFailed
+from samebits.framework import Unsaved
+from samebits.unsaved import source
+from samebits.unsaved.lines import lines
+from samebits.unsaved.reachable import About, TooLong, Training, Walk
+from samebits.unsaved.report import matching, row
+
+STEPS = 8  # that are looked at, and
+EPOCHS = 2  # ends of epochs
+SECONDS = 2.0  # that all looks of a process may take
+FOR_STEPS = 1.4  # of these, so that an epoch's end is looked at, too
+AT_ONCE = 3  # steps after which `strict` refuses; fewer in a short epoch
+SAID = 5  # names in a line; more are in the manifest
+
+
+class Watch:
+    """The looks of one process.
+
+    Args:
+        toolkit: the framework's part.
+        objects: what the run holds, by name.
+        ours: objects of the run itself.
+        before: what the processes before this one found, out of the checkpoint.
+        ignored: the names of which the user says that they decide nothing; may grow.
+        strict: refuse the run when something is found.
+
+    Attributes:
+        loader: what the epoch reads.
+    """
+
+    def __init__(
+        self,
+        toolkit: Unsaved,
+        objects: Mapping[str, Any],
+        ours: Iterable[Any],
+        before: Iterable[Mapping[str, Any]],
+        ignored: Iterable[str],
+        strict: bool,
+    ) -> None:
+        self._training = Training(toolkit, objects, tuple(ours))
+        self._ignored, self._strict = ignored, strict
+        self._rows = {one["name"]: dict(one) for one in before}
+        self._values: dict[str, Any] = {}
+        self._about: dict[str, About] = {}
+        self._generator: Any = None  # the run's batches, as a weak reference
+        self.loader: Any = None
+        self._looked = self._ends = 0
+        self._spent = 0.0
+        self._said = False
+
+    @property
+    def found(self) -> list[dict[str, Any]]:
+        """What changes and is in no checkpoint, one table a name: for the manifest and for checkpoints."""
+        rows = [one for one in self._rows.values() if not matching(one["name"], self._ignored)]
+        return sorted(rows, key=lambda one: one["shown"])
+
+    def batches(self, generator: Any) -> Any:
+        """Note the generator of an epoch's batches; returns it."""
+        self._generator = weakref.ref(generator)
+        return generator
+
+    def begin_step(self, epoch: int) -> None:
+        """A step begins: before the first one is where changes are counted from."""
+        if not self._looked and not self._values and self._spent < FOR_STEPS:
+            self._look(epoch, FOR_STEPS)
+
+    def end_step(self, epoch: int) -> None:
+        """A step is complete, as a checkpoint would have it."""
+        if self._looked < STEPS and self._spent < FOR_STEPS:
+            self._look(epoch, FOR_STEPS)
+            self._looked += 1
+            if self._looked >= AT_ONCE:
+                self._refuse()
+        elif not self._said:
+            self._say()
+
+    def end_epoch(self, epoch: int) -> None:
+        """An epoch has ended, and all code at its end."""
+        if self._ends < EPOCHS and self._spent < SECONDS:
+            self._look(epoch, SECONDS)
+            self._ends += 1
+            self._refuse()
+
+    def _look(self, epoch: int, limit: float) -> None:
+        began = time.perf_counter()
+        walk = Walk(self._training, epoch, began + limit - self._spent)
+        try:
+            frames = _users_frames()
+            walk.run(frames, self.loader)
+            if self._generator is not None and not self._looked:
+                walk.iterators(self._generator(), frames[0] if frames else None)
+        except TooLong:
+            self._spent = SECONDS
+            return
+        except Exception as error:  # whatever an object of somebody's does when it is looked at
+            self._spent = SECONDS
+            print(
+                f"samebits: could not look for unsaved state: {type(error).__name__}: {error}",
+                file=sys.stderr,
+            )
+            return
+        for key, digest in walk.values.items():
+            about = walk.about[key]
+            if key in self._values:
+                changed = self._values[key] != digest
+            else:  # an attribute that its object got since; a variable may only not have been alive before
+                changed = about.parent is not None and about.parent in self._values
+            if changed or about.root in ("loop", "fix"):
+                self._note(about)
+        self._values.update(walk.values)
+        self._spent += time.perf_counter() - began
+
+    def _note(self, about: About) -> None:
+        if about.name not in self._rows:
+            self._rows[about.name] = row(about)
+
+    def _refuse(self) -> None:
+        deciding = [one for one in self.found if not one["shown"]]
+        if self._strict and deciding:
+            more = f"; and {len(deciding) - SAID} more" if len(deciding) > SAID else ""
+            raise CheckFailed("; ".join(lines(deciding[:SAID])) + more)
+
+    def _say(self) -> None:
+        """One line about what may decide the weights, once."""
+        self._said = True
+        names = [one["name"] for one in self.found if not one["shown"]]
+        if names:
+            more = f" and {len(names) - SAID} more" if len(names) > SAID else ""
+            print(
+                f"samebits: these change and are in no checkpoint: {', '.join(names[:SAID])}{more}; "
+                "docs/resume.md says what to do",
+                file=sys.stderr,
+            )
+
+
+def _users_frames() -> list[FrameType]:
+    """The frames of the user's own code that are being run, the innermost first."""
+    frames, frame = [], sys._getframe(1)
+    while frame is not None:
+        if source.is_users(frame.f_code.co_filename):
+            frames.append(frame)
+        frame = frame.f_back  # type: ignore[assignment]
+    return frames
