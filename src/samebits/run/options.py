@@ -1,6 +1,7 @@
 """What a run is told besides its training's settings: where it goes, when it is saved, how it resumes."""
 
 import dataclasses
+import os
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,7 @@ class RunSettings:
         keep_checkpoints: how many of the newest checkpoints are kept.
         resume: what an interrupted run does; docs/resume.md.
         run: the run's folder; None: one in runs/, named by the settings that are not at their default.
+        strict: fail where a run otherwise warns; the variable SAMEBITS_STRICT=1 does the same.
     """
 
     seed: int = option(0, "root of every random stream", minimum=0)
@@ -50,6 +52,7 @@ class RunSettings:
         affects_weights=False,
     )
     run: Path | None = option(None, "the run's folder (default: in runs/)", affects_weights=False)
+    strict: bool = option(False, "fail where a run otherwise warns", affects_weights=False)
 
     def evaluated_epochs(self, epochs: int) -> list[int]:
         """The epochs, counted from 1, after which to evaluate; the last of `epochs` always is one."""
@@ -73,6 +76,7 @@ class Options:
     keep_checkpoints: int = 2
     keep_steps: Collection[int] = ()
     resume: str = "auto"
+    strict: bool = False
 
 
 def options(settings: Any, **given: Any) -> Options:
@@ -85,8 +89,10 @@ def options(settings: Any, **given: Any) -> Options:
     """
     chosen = {}
     if isinstance(settings, RunSettings):
-        names = ("checkpoint_every", "keep_checkpoints", "resume")
+        names = ("checkpoint_every", "keep_checkpoints", "resume", "strict")
         chosen = {"folder": settings.run, **{name: getattr(settings, name) for name in names}}
+    if os.environ.get("SAMEBITS_STRICT", "0") not in ("", "0"):
+        chosen["strict"] = True
     told = Options(**chosen | {name: value for name, value in given.items() if value is not None})
     _check("checkpoint_every", told.checkpoint_every, 0)
     _check("keep_checkpoints", told.keep_checkpoints, 1)

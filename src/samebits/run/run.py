@@ -13,6 +13,8 @@ from samebits._excepthook import explain_uncaught
 from samebits._files import sha256_file, shown, write_whole
 from samebits._formats import FORMAT
 from samebits._printable import printable
+from samebits.chance.begin import begin
+from samebits.chance.of_run import Chance
 from samebits.checkpoint.state import VALUES, RunState, TrainingState
 from samebits.errors import SamebitsError, UsageError
 from samebits.fingerprint import golden, locked
@@ -34,6 +36,8 @@ from samebits.run.settings import accepted, as_json, deciding
 
 Batch = TypeVar("Batch")
 
+begin()  # with the import: what the user's own modules make at their head counts
+
 
 @contextlib.contextmanager
 def open_run(
@@ -46,6 +50,7 @@ def open_run(
     keep_checkpoints: int | None = None,
     keep_steps: Collection[int] = (),
     resume: str | None = None,
+    strict: bool | None = None,
 ) -> "Iterator[Any]":
     """Check the process, switch deterministic kernels on, and collect a run's files beside their folder.
 
@@ -68,6 +73,7 @@ def open_run(
         keep_steps: the steps whose checkpoints are made and kept besides.
         resume: "auto" (the default), "previous", "never" or "force"; docs/resume.md. SAMEBITS_RESUME comes
             first.
+        strict: refuse chance in the user's own code that no seed decides; by default the run warns.
 
     Returns:
         A context manager; inside, the open `Run`, of the framework's own class.
@@ -89,6 +95,7 @@ def open_run(
         keep_checkpoints=keep_checkpoints,
         keep_steps=keep_steps,
         resume=resume,
+        strict=strict,
     )
     mode(told.resume)  # a wrong one is named before anything is touched
     device = toolkit.choose_device(device)
@@ -99,6 +106,7 @@ def open_run(
     try:  # from here on, whatever ends the process leaves nothing behind but whole checkpoints
         run = toolkit.Run(settings, told, framework, device, working, toolkit, switches)
         run.loop.saving.find()
+        run.chance.open(working.path)
         print(f"{framework} on {device}, seed {run.seed}", flush=True)
         yield run
         if not run.finished:
@@ -137,6 +145,7 @@ class Run:
         state: values of your own that checkpoints hold, such as sums over an epoch: `run.state.seen = 0`,
             `run.state.seen += len(batch)`. What `samebits.checkpoint.state.RunState` says of them.
         loop: what an adapter uses whose loop is a library's.
+        chance: what its processes draw that no seed decides.
     """
 
     def __init__(
@@ -159,6 +168,7 @@ class Run:
         self._code = Code()
         self._started = datetime.datetime.now(datetime.UTC)
         self._metrics = Metrics(working.metrics, working.folder)
+        self.chance = Chance(told.strict)
         self._closed = False
         self.loop = Loop(settings, told, self.seed, framework, working, self._metrics, switches)
 
@@ -244,6 +254,7 @@ class Run:
                 cannot begin within an epoch.
             SystemExit: the run was told to stop; it is saved.
         """
+        self.chance.refuse()
         return self.loop.batches(loader)
 
     def average(self, **values: Any) -> None:
@@ -287,6 +298,7 @@ class Run:
         Raises:
             UsageError: the model has no weights, or something cannot be written.
         """
+        self.chance.refuse()
         self.loop.end_of_training()
         self.loop.saving.wait()
         if self._metrics.collected:
@@ -325,11 +337,14 @@ class Run:
             "metrics_sha256": sha256_file(self.working.metrics),
             "steps": self.step,
             "chain": self.loop.saving.chain,
+            "chance": self.chance.named(),
             "weights_sha256": weights,
         }
         verdict = golden.compare(manifest, folder=self.folder)
         manifest["golden"] = verdict.partition("\n")[0]  # the rest says what to type
         write_whole(folder / "manifest.json", json.dumps(manifest, indent=2) + "\n")
+        self.chance.warn()
+        self.chance.clear()
         former = self.working.put_in_place(weights)
         self.finished = True
         self.loop.end()
@@ -348,6 +363,7 @@ class Run:
         if self._closed:
             return None
         self._closed = True
+        self.chance.leave()
         self.loop.close()
         kept = not self.finished and self.working.leave()
         if not kept or not self.loop.counted or self.loop.left:
