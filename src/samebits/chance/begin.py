@@ -8,11 +8,14 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
-from samebits.chance import framework_generators, made, numpy_generators, python_generators
+from samebits.chance import framework_generators, made, numpy_generators, order, python_generators
 from samebits.chance.records import RECORDS
 
 PARTS: dict[str, Callable[[], None]] = {  # by the module whose import brings it
     "random": python_generators.watch,
+    "concurrent.futures._base": order.watch_futures,
+    "multiprocessing.pool": order.watch_pools,
+    "asyncio.tasks": order.watch_asyncio,
     "numpy.random": numpy_generators.watch,
     "torch": framework_generators.watch_torch,
     "tensorflow": framework_generators.watch_tensorflow,
@@ -31,6 +34,7 @@ def begin(folder: str | None = None) -> None:
         sys.meta_path.insert(0, _Finder())
         os.register_at_fork(after_in_child=_forked)
         _flush_at_exit()
+        order.watch_listings()
     for name in PARTS:
         if name in sys.modules and not _is_being_imported(name):
             _watch(name)

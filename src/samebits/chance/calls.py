@@ -1,53 +1,91 @@
-"""The code that runs in a frame, as a tree: which call it is in, and what was written as its arguments."""
+"""The code that runs in a frame, as a tree: which call it is in, and what was written there."""
 
 import ast
 import functools
 import linecache
+import sys
+import warnings
+from collections.abc import Collection
 from types import FrameType
 from typing import Any
 
+from samebits_lint.module import Module, attribute
+
 UNKNOWN: Any = object()
+FRAMEWORKS = ("torch", "tensorflow", "keras", "jax", "sklearn")
+Spot = tuple[int, int, int, int]  # the first line, the last, the first column in bytes, and that after the last
 
 
-class Tree:
-    """A file's code: its calls by their place, and each node's parent."""
-
-    def __init__(self, text: str) -> None:
-        self.root = ast.parse(text)
-        self.calls: dict[tuple[int, int, int, int], ast.Call] = {}
-        self.parents: dict[ast.AST, ast.AST] = {}
-        for node in ast.walk(self.root):
-            for child in ast.iter_child_nodes(node):
-                self.parents[child] = node
-            if isinstance(node, ast.Call) and node.end_lineno is not None and node.end_col_offset is not None:
-                spot = (node.lineno, node.end_lineno, node.col_offset, node.end_col_offset)
-                self.calls[spot] = node
-
-
-@functools.lru_cache(64)
-def tree(file: str) -> Tree | None:
+@functools.lru_cache(256)
+def module(file: str) -> Module | None:
     """A file's code; None where it cannot be read."""
+    text = "".join(linecache.getlines(file))
+    if not text and file == "<string>" and "-c" in sys.orig_argv[:-1]:
+        text = sys.orig_argv[sys.orig_argv.index("-c") + 1]
     try:
-        return Tree("".join(linecache.getlines(file)))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of invalid escapes in the user's code
+            found = Module(ast.parse(text))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
+    # What runs in a process with a framework may be what trains.
+    found.trained = any(name in sys.modules for name in FRAMEWORKS)
+    return found
+
+
+def nodes_at(frame: FrameType) -> list[ast.AST]:
+    """The nodes whose text is what a frame computes now, the outermost first; none if it cannot be read."""
+    code = frame.f_code
+    if frame.f_lasti < 0 or (found := module(code.co_filename)) is None:
+        return []
+    for number, spot in enumerate(code.co_positions()):
+        if number == frame.f_lasti // 2:
+            return _by_spot(code.co_filename).get(spot, []) if None not in spot else []  # type: ignore[arg-type]
+    return []
+
+
+@functools.lru_cache(256)
+def _by_spot(file: str) -> dict[Spot, list[ast.AST]]:
+    spots: dict[Spot, list[ast.AST]] = {}
+    code = module(file)
+    for node in code.nodes if code is not None else ():
+        if (end := getattr(node, "end_lineno", None)) is not None:
+            spot = (node.lineno, end, node.col_offset, node.end_col_offset)  # type: ignore[attr-defined]
+            spots.setdefault(spot, []).append(node)
+    return spots
 
 
 def call_at(frame: FrameType) -> ast.Call | None:
     """The call that a frame is in; None where its code cannot be read."""
-    if (code := tree(frame.f_code.co_filename)) is None or frame.f_lasti < 0:
-        return None
-    for number, spot in enumerate(frame.f_code.co_positions()):
-        if number == frame.f_lasti // 2:
-            return code.calls.get(spot) if None not in spot else None  # type: ignore[arg-type]
+    return next((node for node in nodes_at(frame) if isinstance(node, ast.Call)), None)
+
+
+def given_by(frame: FrameType, names: Collection[str]) -> ast.expr | None:
+    """The expression that gives what a frame goes through now, or asks for now.
+
+    Args:
+        frame: in a call, or at the head of a loop.
+        names: the last names of the calls that give it, such as "as_completed".
+
+    Returns:
+        The call; where it was stored before, what the loop goes through; None where it cannot be read.
+    """
+    for node in nodes_at(frame):
+        comprehension = isinstance(node, ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp)
+        over = node.generators[0].iter if comprehension else getattr(node, "iter", node)  # type: ignore[attr-defined]
+        for inner in ast.walk(over):
+            if isinstance(inner, ast.Call) and attribute(inner) in names:
+                return inner
+        if over is not node:
+            return over
+        if isinstance(node, ast.expr):
+            parent = getattr(module(frame.f_code.co_filename), "parents", {}).get(node)
+            at_loop = isinstance(parent, ast.For | ast.comprehension) and parent.iter is node
+            if at_loop:
+                return node
+            if isinstance(node, ast.Call) and node.args:
+                return node.args[0]
     return None
-
-
-def name_of(node: ast.expr | None) -> str:
-    """The last name of what is called: `default_rng` of `np.random.default_rng`."""
-    if isinstance(node, ast.Attribute):
-        return node.attr
-    return node.id if isinstance(node, ast.Name) else ""
 
 
 def value_of(node: ast.expr, frame: FrameType) -> Any:

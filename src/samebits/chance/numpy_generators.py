@@ -13,6 +13,7 @@ from typing import Any
 from samebits.chance import calls
 from samebits.chance.made import note, prepare, source_at
 from samebits.chance.places import place
+from samebits_lint.module import attribute
 
 # They ask for entropy only where they were given no seed. (RandomState(5) asks first and is seeded then.)
 WITHOUT_SEED = {"default_rng", "SeedSequence", "PCG64", "PCG64DXSM", "MT19937", "Philox", "SFC64", "seed"}
@@ -41,7 +42,7 @@ def _without_seed(entropy: int, frame: FrameType) -> None:
     if where is None or where.library == "numpy":
         return
     call = calls.call_at(where.frame)
-    name = calls.name_of(call.func) if call is not None else ""
+    name = attribute(call) if call is not None else ""
     given = [*call.args, *(each.value for each in call.keywords)] if call is not None else []
     sure = name in WITHOUT_SEED
     if name == "RandomState":
@@ -50,6 +51,8 @@ def _without_seed(entropy: int, frame: FrameType) -> None:
         what, fix = f"numpy.random.{name}() without a seed", f"numpy.random.{name}(seed)"
     else:
         what, fix = "a generator of numpy.random without a seed", "give it a seed"
+    if where.user is None:  # while a library is imported: it counts if it is seen to be used
+        sure = False
     asked.add(entropy)
     note(source_at(where, what, fix), entropy, functools.partial(used.get, entropy), sure)
 
