@@ -8,17 +8,17 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
-from samebits.chance import framework_generators, made, numpy_generators, order, python_generators
+from samebits.chance import framework_generators, made, numpy_generators, order, python_generators, seeds
 from samebits.chance.records import RECORDS
 
-PARTS: dict[str, Callable[[], None]] = {  # by the module whose import brings it
-    "random": python_generators.watch,
-    "concurrent.futures._base": order.watch_futures,
-    "multiprocessing.pool": order.watch_pools,
-    "asyncio.tasks": order.watch_asyncio,
-    "numpy.random": numpy_generators.watch,
-    "torch": framework_generators.watch_torch,
-    "tensorflow": framework_generators.watch_tensorflow,
+PARTS: dict[str, tuple[Callable[[], None], ...]] = {  # by the module whose import brings it
+    "random": (python_generators.watch,),
+    "concurrent.futures._base": (order.watch_futures,),
+    "multiprocessing.pool": (order.watch_pools,),
+    "asyncio.tasks": (order.watch_asyncio,),
+    "numpy.random": (numpy_generators.watch, seeds.watch_numpy),
+    "torch": (framework_generators.watch_torch, seeds.watch_torch),
+    "tensorflow": (framework_generators.watch_tensorflow, seeds.watch_tensorflow),
 }
 _begun: set[str] = set()
 
@@ -51,7 +51,8 @@ def finish() -> None:
 def _watch(name: str) -> None:
     if name not in _begun:
         _begun.add(name)
-        PARTS[name]()
+        for part in PARTS[name]:
+            part()
 
 
 def _is_being_imported(name: str) -> bool:

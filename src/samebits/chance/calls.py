@@ -13,7 +13,9 @@ from samebits_lint.module import Module, attribute
 
 UNKNOWN: Any = object()
 FRAMEWORKS = ("torch", "tensorflow", "keras", "jax", "sklearn")
-Spot = tuple[int, int, int, int]  # the first line, the last, the first column in bytes, and that after the last
+Spot = tuple[
+    int, int, int, int
+]  # the first line, the last, the first column in bytes, and that after the last
 
 
 @functools.lru_cache(256)
@@ -36,7 +38,7 @@ def module(file: str) -> Module | None:
 def nodes_at(frame: FrameType) -> list[ast.AST]:
     """The nodes whose text is what a frame computes now, the outermost first; none if it cannot be read."""
     code = frame.f_code
-    if frame.f_lasti < 0 or (found := module(code.co_filename)) is None:
+    if frame.f_lasti < 0:
         return []
     for number, spot in enumerate(code.co_positions()):
         if number == frame.f_lasti // 2:
@@ -70,21 +72,28 @@ def given_by(frame: FrameType, names: Collection[str]) -> ast.expr | None:
     Returns:
         The call; where it was stored before, what the loop goes through; None where it cannot be read.
     """
+    code = module(frame.f_code.co_filename)
     for node in nodes_at(frame):
-        comprehension = isinstance(node, ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp)
-        over = node.generators[0].iter if comprehension else getattr(node, "iter", node)  # type: ignore[attr-defined]
-        for inner in ast.walk(over):
+        over = _over(node)
+        for inner in ast.walk(over or node):
             if isinstance(inner, ast.Call) and attribute(inner) in names:
                 return inner
-        if over is not node:
+        if over is not None:
             return over
-        if isinstance(node, ast.expr):
-            parent = getattr(module(frame.f_code.co_filename), "parents", {}).get(node)
-            at_loop = isinstance(parent, ast.For | ast.comprehension) and parent.iter is node
-            if at_loop:
-                return node
-            if isinstance(node, ast.Call) and node.args:
-                return node.args[0]
+        parent = code.parents.get(node) if code is not None else None
+        if isinstance(node, ast.expr) and parent is not None and _over(parent) is node:
+            return node
+        if isinstance(node, ast.Call) and node.args:
+            return node.args[0]
+    return None
+
+
+def _over(node: ast.AST) -> ast.expr | None:
+    """What a loop or a comprehension goes through; None of another node."""
+    if isinstance(node, ast.For | ast.AsyncFor | ast.comprehension):
+        return node.iter
+    if isinstance(node, ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp):
+        return node.generators[0].iter
     return None
 
 

@@ -1,14 +1,12 @@
 """Generators of torch and TensorFlow that took a seed of the operating system's."""
 
-import ctypes
 import functools
-import gc
 import sys
-from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
 from samebits.chance.made import source_at
+from samebits.chance.methods import set_method
 from samebits.chance.places import place
 from samebits.chance.records import RECORDS
 
@@ -54,10 +52,3 @@ def _past(frame: FrameType | None, files: tuple[str | None, ...]) -> FrameType |
     while frame is not None and frame.f_code.co_filename in files:
         frame = frame.f_back
     return frame
-
-
-def set_method(kind: type, name: str, method: Callable[..., Any]) -> None:
-    """Replace a method of a class that is written in C; the class stays the same object."""
-    (table,) = gc.get_referents(kind.__dict__)
-    table[name] = method
-    ctypes.pythonapi.PyType_Modified(ctypes.py_object(kind))

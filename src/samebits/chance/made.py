@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Callable
 
+from samebits.chance.never_fails import never_fails
 from samebits.chance.places import Place
 from samebits.chance.records import RECORDS, Source
 
@@ -54,6 +55,7 @@ def decided(mark: object) -> None:
                 del made[source]
 
 
+@never_fails
 def settle() -> None:
     """Count those that were drawn from; what is alive and untouched decides nothing."""
     if not made:

@@ -12,6 +12,7 @@ from typing import Any
 
 from samebits.chance import calls
 from samebits.chance.made import note, prepare, source_at
+from samebits.chance.never_fails import never_fails
 from samebits.chance.places import place
 from samebits_lint.module import attribute
 
@@ -36,6 +37,7 @@ def watch() -> None:
     prepare.append(_look)
 
 
+@never_fails
 def _without_seed(entropy: int, frame: FrameType) -> None:
     where = place(frame)
     # numpy makes one while it is imported, and one for each that it unpickles.

@@ -1,4 +1,4 @@
-"""Orders that no seed decides: of results as they come, and of what a folder lists, where nobody sorts them."""
+"""Orders that no seed decides: of results as they come, of what a folder lists, where nobody sorts them."""
 
 import ast
 import functools
@@ -8,6 +8,7 @@ from types import FrameType
 from typing import Any
 
 from samebits.chance import calls
+from samebits.chance.never_fails import never_fails
 from samebits.chance.places import kind_of, outwards
 from samebits.chance.records import RECORDS, Source
 from samebits_lint.module import Module
@@ -49,6 +50,7 @@ def matters(frame: FrameType, names: Collection[str]) -> bool:
     return module is not None and node is not None and Used(module).matters(node, sequence=True)
 
 
+@never_fails
 def note(
     kind: str, source: str, fix: str, frame: FrameType | None, names: Collection[str], ours: tuple[str, ...]
 ) -> None:
@@ -99,7 +101,7 @@ def watch_futures() -> None:
 
 def watch_pools() -> None:
     """The pools of `multiprocessing`, which torch's and others are made of."""
-    pool: Any = sys.modules["multiprocessing.pool"].Pool  # type: ignore[attr-defined]
+    pool: Any = sys.modules["multiprocessing.pool"].Pool
     original = pool.imap_unordered
 
     @functools.wraps(original)

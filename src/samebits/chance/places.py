@@ -2,13 +2,15 @@
 
 import functools
 import os
-import sys
+import random
 import sysconfig
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import FrameType
 
 OWN = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+CHANCE = os.path.join(OWN, "chance", "")
+RANDOM = random.__file__
 INSTALLED = ("site-packages", "dist-packages")
 
 
@@ -66,11 +68,11 @@ def outwards(frame: FrameType | None) -> Iterator[FrameType]:
 
 
 def _outer(frame: FrameType | None) -> FrameType | None:
-    """The first frame that is not the module `random` or generated code, both of which only pass on."""
-    passing = {getattr(sys.modules.get("random"), "__file__", None), "<string>"}
+    """The first frame that is none of what only passes on: the module `random`, generated code, this room."""
     for each in outwards(frame):
-        generated = each.f_code.co_filename == "<string>" and each.f_globals.get("__name__") != "__main__"
-        if not generated and each.f_code.co_filename not in passing - {"<string>"}:
+        file = each.f_code.co_filename
+        generated = file == "<string>" and each.f_globals.get("__name__") != "__main__"
+        if not generated and file != RANDOM and not file.startswith(CHANCE):
             return each
     return None
 

@@ -11,8 +11,10 @@ from types import FrameType
 from typing import Any
 
 from samebits.chance.made import decided, note, source_at
+from samebits.chance.never_fails import never_fails
 from samebits.chance.places import place
 from samebits.chance.records import RECORDS
+from samebits.chance.seeds import seeded
 
 GLOBAL = getattr(random, "_inst", None)  # whose methods `random.random` and the others are
 
@@ -28,6 +30,7 @@ def watch() -> None:
             _without_seed(self, sys._getframe(1))
         else:
             decided(id(self))
+            seeded(a, sys._getframe(1), "random")
 
     @functools.wraps(setstate)
     def watched_setstate(self: random.Random, state: Any) -> None:
@@ -42,6 +45,7 @@ def watch() -> None:
         _watch_system(name)
 
 
+@never_fails
 def _without_seed(generator: random.Random, frame: FrameType) -> None:
     where = place(frame)
     # Libraries draw names of what they make from generators of Python's that they keep.
@@ -63,7 +67,10 @@ def _watch_system(name: str) -> None:
 
     @functools.wraps(original)
     def watched(self: Any, *arguments: Any) -> Any:
-        if (where := place(sys._getframe(1))) is not None and not where.library:
+        frame = sys._getframe(1)
+        # That of `secrets` makes names and seeds: a seed is named where it is given.
+        own = self is not getattr(sys.modules.get("secrets"), "_sysrand", None)
+        if own and (where := place(frame)) is not None and not where.library:
             RECORDS.add(source_at(where, "random.SystemRandom", "random.Random(seed)"))
         return original(self, *arguments)
 

@@ -21,6 +21,7 @@ def watched(start: Callable[..., Any], tmp_path: Path) -> Callable[..., list[dic
         command = ["samebits", "watch", "--json", "--", "python", "train.py", *arguments]
         done = start(*command, cwd=tmp_path, **variables)
         assert done.returncode == 0, done.stderr
+        assert "samebits.chance" not in done.stderr, done.stderr
         return json.loads(done.stdout)
 
     return watched
