@@ -8,7 +8,17 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
-from samebits.chance import framework_generators, made, numpy_generators, order, python_generators, seeds
+from samebits.chance import (
+    framework_generators,
+    lines,
+    made,
+    memory,
+    numpy_generators,
+    order,
+    python_generators,
+    seeds,
+    torch_beginning,
+)
 from samebits.chance.records import RECORDS
 
 PARTS: dict[str, tuple[Callable[[], None], ...]] = {  # by the module whose import brings it
@@ -17,8 +27,13 @@ PARTS: dict[str, tuple[Callable[[], None], ...]] = {  # by the module whose impo
     "multiprocessing.pool": (order.watch_pools,),
     "asyncio.tasks": (order.watch_asyncio,),
     "numpy.random": (numpy_generators.watch, seeds.watch_numpy),
-    "torch": (framework_generators.watch_torch, seeds.watch_torch),
+    "torch": (framework_generators.watch_torch, seeds.watch_torch, memory.watch),
     "tensorflow": (framework_generators.watch_tensorflow, seeds.watch_tensorflow),
+}
+EARLY: dict[str, tuple[Callable[[], None], ...]] = {  # only where a process is watched from its beginning
+    "numpy.random": (lines.draws.watch,),
+    "torch": (torch_beginning.watch,),
+    "torch._dynamo.eval_frame": (torch_beginning.watch_compiler,),
 }
 _begun: set[str] = set()
 
@@ -35,7 +50,9 @@ def begin(folder: str | None = None) -> None:
         os.register_at_fork(after_in_child=_forked)
         _flush_at_exit()
         order.watch_listings()
-    for name in PARTS:
+        if "SAMEBITS_WATCH" in os.environ:
+            lines.watch()
+    for name in {**PARTS, **EARLY}:
         if name in sys.modules and not _is_being_imported(name):
             _watch(name)
     if folder is not None:
@@ -51,7 +68,8 @@ def finish() -> None:
 def _watch(name: str) -> None:
     if name not in _begun:
         _begun.add(name)
-        for part in PARTS[name]:
+        early = EARLY.get(name, ()) if "SAMEBITS_WATCH" in os.environ else ()
+        for part in PARTS.get(name, ()) + early:
             part()
 
 
@@ -82,7 +100,7 @@ class _Finder(importlib.abc.MetaPathFinder):
     """Has a library's part begin when its import ends."""
 
     def find_spec(self, name: str, path: Any = None, target: ModuleType | None = None) -> ModuleSpec | None:
-        if name not in PARTS or name in _begun:
+        if name in _begun or (name not in PARTS and name not in EARLY):
             return None
         others = sys.meta_path[sys.meta_path.index(self) + 1 :]
         spec = next((spec for finder in others if (spec := finder.find_spec(name, path, target))), None)

@@ -97,6 +97,18 @@ def _over(node: ast.AST) -> ast.expr | None:
     return None
 
 
+@functools.lru_cache(256)
+def imports(file: str) -> frozenset[int]:
+    """The lines of a file on which it imports: what runs there is no use of the user's."""
+    code = module(file)
+    return frozenset(
+        line
+        for node in (code.nodes if code is not None else ())
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for line in range(node.lineno, (node.end_lineno or node.lineno) + 1)
+    )
+
+
 def value_of(node: ast.expr, frame: FrameType) -> Any:
     """What a constant, a name or an attribute is now, without running any code; else UNKNOWN."""
     if isinstance(node, ast.Constant):

@@ -11,10 +11,12 @@ from samebits.chance import calls
 from samebits.chance.never_fails import never_fails
 from samebits.chance.places import kind_of, outwards
 from samebits.chance.records import RECORDS, Source
-from samebits_lint.module import Module
+from samebits_lint.module import Module, attribute
 from samebits_lint.order import Order
+from samebits_lint.rules.draws import DRAWS
 
 # What is given to these, in an order, has it.
+IN_PLACE = ("normal_", "uniform_", "random_", "bernoulli_", "trunc_normal_", "reset_parameters")
 FRAMEWORKS = ("torch", "numpy", "tensorflow", "keras", "jax", "pandas", "sklearn", "datasets")
 
 
@@ -31,11 +33,27 @@ class Used(Order):
     def _is_data(self, node: ast.expr) -> bool:
         return self.trains
 
+    def _matters(self, node: ast.AST, sequence: bool, numbered: bool) -> bool:
+        parent = self.module.parents[node]
+        if isinstance(parent, ast.Dict) and sequence:  # `{"params": [layer.weight for layer in layers]}`
+            return self._matters(parent, True, numbered)
+        return super()._matters(node, sequence, numbered)
+
     def _given(self, call: ast.Call, node: ast.AST, sequence: bool, numbered: bool) -> bool:
         given = call.func is not node and sequence
         if given and self.module.called(call).partition(".")[0] in FRAMEWORKS:
             return True
         return super()._given(call, node, sequence, numbered)
+
+    def _loop(self, loop: ast.For | ast.AsyncFor, numbered: bool) -> bool:
+        inside = (node for statement in loop.body for node in ast.walk(statement))
+        draws = (isinstance(node, ast.Call) and self._draws(node) for node in inside)
+        return any(draws) or super()._loop(loop, numbered)
+
+    def _draws(self, call: ast.Call) -> bool:
+        """Whether a call draws from a global generator: each turn of a loop then gets other numbers."""
+        called = self.module.called(call)
+        return called in DRAWS or called.startswith("torch.nn.init.") or attribute(call) in IN_PLACE
 
 
 def matters(frame: FrameType, names: Collection[str]) -> bool:
