@@ -31,6 +31,7 @@ COMMANDS = {  # name: module
     "smoke": "samebits.proof.smoke",
     "smoke-controls": "samebits.proof.controls",
     "verify": "samebits.proof.verify",
+    "watch": "samebits.chance.watch",
 }
 # From a plain shell this goes through entrypoint first, as a run would that it tells about.
 THROUGH_ENTRYPOINT = ("fingerprint",)
@@ -53,6 +54,7 @@ SUMMARIES = {  # name: one line of at most 60 characters (80 columns hold it), f
     "smoke": "Train twice, interrupt the second, and compare the bits.",
     "smoke-controls": "Show that smoke can fail: remove one protection each time.",
     "verify": "Repeat a run from its manifest and compare the bits.",
+    "watch": "Run a command; name the chance that no seed decides.",
 }
 
 

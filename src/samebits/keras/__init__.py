@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from samebits import _extras
 from samebits._lazy import lazy
+from samebits.chance.begin import begin
 from samebits.keras.libraries import load_cusolver
 
 _extras.need("tensorflow", "keras")
@@ -20,6 +21,8 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time the table below 
     from samebits.keras.weights import hash_weights, save_weights, tensors
 
 load_cusolver()  # before TensorFlow looks for a GPU
+
+begin()  # before the user's own modules make what they keep
 
 __all__ = [
     "Run",

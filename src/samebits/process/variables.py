@@ -25,6 +25,7 @@ POLICIES = {  # policy: its kinds
     "switch": ("",),  # no variable: inside a framework
 }
 PROFILES = ("run", "portable")
+WATCHED = str(PACKAGE / "chance/site")  # on PYTHONPATH below `samebits watch`
 PLACEHOLDER = re.compile(r"\$\{(SAMEBITS_THREADS|SAMEBITS_CACHE|SAMEBITS_ROOT)\}")
 
 

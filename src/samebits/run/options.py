@@ -29,7 +29,8 @@ class RunSettings:
         checkpoint_every: steps between two checkpoints; 0: one at each epoch's end.
         keep_checkpoints: how many of the newest checkpoints are kept.
         resume: what an interrupted run does; docs/resume.md.
-        strict: refuse, in the first steps, state that changes and that no checkpoint holds; docs/resume.md.
+        strict: fail where a run otherwise only says so: state that changes and that no checkpoint holds, and
+            chance in the user's own code that no seed decides. SAMEBITS_STRICT=1 does the same.
         run: the run's folder; None: one in runs/, named by the settings that are not at their default.
     """
 
@@ -52,9 +53,7 @@ class RunSettings:
         "force resumes although settings or versions differ",
         affects_weights=False,
     )
-    strict: bool = option(
-        False, "refuse state that changes and that no checkpoint holds", affects_weights=False
-    )
+    strict: bool = option(False, "fail where a run otherwise warns", affects_weights=False)
     run: Path | None = option(None, "the run's folder (default: in runs/)", affects_weights=False)
 
     def evaluated_epochs(self, epochs: int) -> list[int]:

@@ -13,6 +13,8 @@ from samebits._excepthook import explain_uncaught
 from samebits._files import sha256_file, shown, write_whole
 from samebits._formats import FORMAT
 from samebits._printable import printable
+from samebits.chance.begin import begin
+from samebits.chance.of_run import Chance
 from samebits.checkpoint.state import VALUES, RunState, TrainingState
 from samebits.errors import SamebitsError, UsageError
 from samebits.fingerprint import golden, locked
@@ -34,6 +36,8 @@ from samebits.run.resume import mode
 from samebits.run.settings import accepted, as_json, deciding
 
 Batch = TypeVar("Batch")
+
+begin()  # with the import: what the user's own modules make at their head counts
 
 
 @contextlib.contextmanager
@@ -70,8 +74,9 @@ def open_run(
         keep_steps: the steps whose checkpoints are made and kept besides.
         resume: "auto" (the default), "previous", "never" or "force"; docs/resume.md. SAMEBITS_RESUME comes
             first.
-        strict: refuse the run in its first steps if something changes that no checkpoint holds and that may
-            decide the weights; SAMEBITS_STRICT=1 does so, too. docs/resume.md.
+        strict: refuse the run if something changes that no checkpoint holds and that may decide the weights,
+            or if the user's own code takes chance that no seed decides; by default the run only says so.
+            SAMEBITS_STRICT=1 does so, too. docs/resume.md.
 
     Returns:
         A context manager; inside, the open `Run`, of the framework's own class.
@@ -107,6 +112,7 @@ def open_run(
     try:  # from here on, whatever ends the process leaves nothing behind but whole checkpoints
         run = toolkit.Run(settings, told, framework, device, working, toolkit, switches)
         run.loop.saving.find()
+        run.chance.open(working.path)
         print(f"{framework} on {device}, seed {run.seed}", flush=True)
         yield run
         if not run.finished:
@@ -148,6 +154,7 @@ class Run:
         state: values of your own that checkpoints hold, such as sums over an epoch: `run.state.seen = 0`,
             `run.state.seen += len(batch)`. What `samebits.checkpoint.state.RunState` says of them.
         loop: what an adapter uses whose loop is a library's.
+        chance: what its processes draw that no seed decides.
     """
 
     def __init__(
@@ -170,6 +177,7 @@ class Run:
         self._code = Code()
         self._started = datetime.datetime.now(datetime.UTC)
         self._metrics = Metrics(working.metrics, working.folder)
+        self.chance = Chance(told.strict)
         self._closed = False
         self.loop = Loop(settings, told, self.seed, framework, working, self._metrics, switches)
 
@@ -269,6 +277,7 @@ class Run:
             SystemExit: the run was told to stop; it is saved.
         """
         several.refuse(self._toolkit.processes())
+        self.chance.refuse()
         return self.loop.batches(loader)
 
     def average(self, **values: Any) -> None:
@@ -314,6 +323,7 @@ class Run:
             UsageError: the model has no weights, or something cannot be written.
         """
         several.refuse(self._toolkit.processes())
+        self.chance.refuse()
         self.loop.end_of_training()
         self.loop.saving.wait()
         if self._metrics.collected:
@@ -354,12 +364,15 @@ class Run:
             "steps": self.step,
             "chain": self.loop.saving.chain,
             "resumes_within_epochs": self.loop.within_epochs,
+            "chance": self.chance.named(),
             "weights_sha256": weights,
             "not_numbers": (nan := not_numbers(folder / "weights.safetensors")),
         }
         verdict = golden.compare(manifest, folder=self.folder)
         manifest["golden"] = verdict.partition("\n")[0]  # the rest says what to type
         write_whole(folder / "manifest.json", json.dumps(manifest, indent=2) + "\n")
+        self.chance.warn()
+        self.chance.clear()
         former = self.working.put_in_place(weights)
         self.finished = True
         self.loop.end()
@@ -380,6 +393,7 @@ class Run:
         if self._closed:
             return None
         self._closed = True
+        self.chance.leave()
         self.loop.close()
         kept = not self.finished and self.working.leave()
         if not kept or not self.loop.counted or self.loop.left:

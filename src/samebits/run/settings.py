@@ -107,7 +107,7 @@ def without_effect(settings: Any) -> list[str]:
 def telling(settings: Any) -> dict[str, Any]:
     """The settings that tell runs apart, as plain JSON values: those that are not at their default.
 
-    Not paths, and not how the run resumes; without defaults, the seed alone.
+    Not paths, not how the run resumes, not whether it is strict; without defaults, the seed alone.
     """
     plain, values = as_json(settings), _values(settings)
     if not dataclasses.is_dataclass(settings):

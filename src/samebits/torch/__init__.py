@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from samebits import _extras
 from samebits._lazy import lazy
+from samebits.chance.begin import begin
 
 _extras.need("torch")
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time the table below 
     from samebits.torch.loading import loader
     from samebits.torch.run import Run, open_run
     from samebits.torch.weights import hash_weights, save_weights, tensors
+
+begin()  # before the user's own modules make what they keep
 
 __all__ = [
     "Loader",

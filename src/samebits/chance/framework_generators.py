@@ -1,0 +1,54 @@
+"""Generators of torch and TensorFlow that took a seed of the operating system's."""
+
+import functools
+import sys
+from types import FrameType
+from typing import Any
+
+from samebits.chance.made import source_at
+from samebits.chance.methods import set_method
+from samebits.chance.places import place
+from samebits.chance.records import RECORDS
+
+
+def watch_torch() -> None:
+    """`torch.Generator` is a class of C, whose methods cannot be set from outside: its table is changed."""
+    torch: Any = sys.modules["torch"]
+    original = torch.Generator.seed
+    ours = (torch.random.__file__, torch.cuda.random.__file__)
+
+    @functools.wraps(original)
+    def seed(self: Any) -> int:
+        number: int = original(self)
+        if (where := place(_past(sys._getframe(1), ours))) is not None:
+            if self is torch.default_generator:
+                what, fix = "torch.seed()", "torch.manual_seed(seed)"
+            else:
+                what, fix = "torch.Generator.seed()", "generator.manual_seed(seed)"
+            RECORDS.add(source_at(where, what, fix))
+        return number
+
+    set_method(torch.Generator, "seed", seed)
+
+
+def watch_tensorflow() -> None:
+    """`tf.random.Generator` is a class of Python's."""
+    kind: Any = sys.modules["tensorflow"].random.Generator
+    original = kind.__dict__["from_non_deterministic_state"].__func__
+    ours = (sys.modules[kind.__module__].__file__,)
+
+    @functools.wraps(original)
+    def from_non_deterministic_state(cls: Any, *arguments: Any, **named: Any) -> Any:
+        if (where := place(_past(sys._getframe(1), ours))) is not None:
+            what = "tf.random.Generator.from_non_deterministic_state()"
+            RECORDS.add(source_at(where, what, "tf.random.Generator.from_seed(seed)"))
+        return original(cls, *arguments, **named)
+
+    kind.from_non_deterministic_state = classmethod(from_non_deterministic_state)
+
+
+def _past(frame: FrameType | None, files: tuple[str | None, ...]) -> FrameType | None:
+    """The first frame outside of these files, which belong to what was asked."""
+    while frame is not None and frame.f_code.co_filename in files:
+        frame = frame.f_back
+    return frame

@@ -1,0 +1,78 @@
+"""What a run says of the chance in it: in its manifest, in some lines at its end, or by a refusal."""
+
+import contextlib
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+from samebits._printable import printable, some
+from samebits.chance import records
+from samebits.chance.begin import begin, finish
+from samebits.chance.records import RECORDS, Source
+from samebits.errors import CheckFailed
+
+FOLDER = ".chance"  # in the run's working folder: what its processes write, and those before an interruption
+SHOWN = 4  # lines at most
+
+
+class Chance:
+    """The chance that a run's processes use.
+
+    Args:
+        strict: refuse what is named in the user's own code.
+    """
+
+    def __init__(self, strict: bool) -> None:
+        self._folder, self._strict = "", strict
+        begin()
+
+    def open(self, working: Path) -> None:
+        """From now on they write into the run's working folder."""
+        self._folder = str(working / FOLDER)
+        RECORDS.write_to(self._folder)
+
+    def named(self) -> list[dict[str, Any]]:
+        """What the manifest has as `chance`."""
+        return records.as_json(self._counts())
+
+    def refuse(self) -> None:
+        """Where the run is strict, refuse to continue with chance in the user's own code.
+
+        Raises:
+            CheckFailed: names it.
+        """
+        if self._strict and (own := self._own()):
+            raise CheckFailed(
+                f"chance that no seed decides: {some([_line(one) for one in own], 2, '; ')} (--strict)"
+            )
+
+    def warn(self) -> None:
+        """A line for each source in the user's own code, on stderr, and the folder is gone."""
+        own = self._own()
+        for one in own[:SHOWN]:
+            print(printable(f"samebits: chance that no seed decides: {_line(one)}"), file=sys.stderr)
+        if len(own) > SHOWN:
+            print(f"samebits: {len(own) - SHOWN} more: the manifest has them as `chance`", file=sys.stderr)
+
+    def clear(self) -> None:
+        """Delete what the processes wrote: it is in the manifest."""
+        RECORDS.leave(self._folder)
+        with contextlib.suppress(OSError):
+            shutil.rmtree(self._folder)
+
+    def leave(self) -> None:
+        """The run has ended, or is interrupted: then the next process reads what this one wrote."""
+        finish()
+        RECORDS.leave(self._folder)
+
+    def _counts(self) -> dict[Source, int]:
+        finish()
+        return RECORDS.collected(self._folder)
+
+    def _own(self) -> list[Source]:
+        return [one for one, _ in records.in_order(self._counts()) if one.yours]
+
+
+def _line(one: Source) -> str:
+    return f"{one.source} ({one.where}): {one.fix}"

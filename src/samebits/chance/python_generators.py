@@ -1,0 +1,77 @@
+"""Python's generators without a seed.
+
+`random.Random` stays the class that it is and gets other methods: subclasses and pickles notice nothing.
+"""
+
+import functools
+import random
+import sys
+import weakref
+from types import FrameType
+from typing import Any
+
+from samebits.chance.made import decided, note, source_at
+from samebits.chance.never_fails import never_fails
+from samebits.chance.places import place
+from samebits.chance.records import RECORDS
+from samebits.chance.seeds import seeded
+
+GLOBAL = getattr(random, "_inst", None)  # whose methods `random.random` and the others are
+
+
+def watch() -> None:
+    """Watch `random.Random`, `random.seed` and `random.SystemRandom`."""
+    seed, setstate = random.Random.seed, random.Random.setstate
+
+    @functools.wraps(seed)
+    def watched_seed(self: random.Random, a: Any = None, version: int = 2) -> None:
+        seed(self, a, version)
+        if a is None:
+            _without_seed(self, sys._getframe(1))
+        else:
+            decided(id(self))
+            seeded(a, sys._getframe(1), "random")
+
+    @functools.wraps(setstate)
+    def watched_setstate(self: random.Random, state: Any) -> None:
+        setstate(self, state)
+        decided(id(self))
+
+    random.Random.seed = watched_seed  # type: ignore[method-assign]
+    random.Random.setstate = watched_setstate  # type: ignore[method-assign]
+    if GLOBAL is not None:
+        random.seed, random.setstate = GLOBAL.seed, GLOBAL.setstate
+    for name in ("random", "getrandbits"):
+        _watch_system(name)
+
+
+@never_fails
+def _without_seed(generator: random.Random, frame: FrameType) -> None:
+    where = place(frame)
+    # Libraries draw names of what they make from generators of Python's that they keep.
+    if where is None or where.user is None:
+        return
+    own = generator is GLOBAL
+    what, fix = ("random.seed()", "random.seed(seed)") if own else ("random.Random()", "random.Random(seed)")
+    state, reference = random.Random.getstate(generator), weakref.ref(generator)
+
+    def used() -> bool | None:
+        there = reference()
+        return None if there is None else random.Random.getstate(there) != state
+
+    note(source_at(where, f"{what} without a seed", fix), id(generator), used)
+
+
+def _watch_system(name: str) -> None:
+    original = getattr(random.SystemRandom, name)
+
+    @functools.wraps(original)
+    def watched(self: Any, *arguments: Any) -> Any:
+        frame = sys._getframe(1)
+        # That of `secrets` makes names and seeds: a seed is named where it is given.
+        own = self is not getattr(sys.modules.get("secrets"), "_sysrand", None)
+        if own and (where := place(frame)) is not None and not where.library:
+            RECORDS.add(source_at(where, "random.SystemRandom", "random.Random(seed)"))
+        return original(self, *arguments)
+
+    setattr(random.SystemRandom, name, watched)

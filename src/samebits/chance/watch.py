@@ -1,0 +1,96 @@
+"""`samebits watch`: run a command and name each source of chance that it used and that no seed decides."""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from samebits._report import print_json, print_table
+from samebits.chance import records
+from samebits.errors import CheckFailed, UsageError
+from samebits.process import launch
+from samebits.process.variables import WATCHED
+
+
+@click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@click.option("--strict", is_flag=True, envvar="SAMEBITS_STRICT", help="Exit with 1 if anything is named.")
+@click.option("--json", "as_json", is_flag=True, envvar="JSON", help="Print the result as one JSON list.")
+@click.argument("command", metavar="CMD [ARG]...", nargs=-1, required=True, type=click.UNPROCESSED)
+def command(command: tuple[str, ...], strict: bool, as_json: bool) -> int:
+    """Run CMD, a training or any other Python program, and name the chance in it that no seed decides.
+
+    \b
+    samebits watch -- python train.py
+    samebits watch --json -- torchrun --nproc-per-node 2 train.py
+
+    CMD needs to know nothing of samebits. Its child processes and data workers are watched, too. It runs
+    with the variables of determinism.env, as under `samebits exec`, and is slower. With --json its own
+    output goes to stderr.
+
+    Exit status: CMD's own; with --strict 1 if it is 0 and something is named.
+    """
+    with tempfile.TemporaryDirectory(prefix="samebits-watch-") as folder:
+        status = run(command, folder, quiet=as_json)
+        counts = records.collect(Path(folder))
+    if as_json:
+        print_json(records.as_json(counts))
+    else:
+        report(counts)
+    if strict and counts and not status:
+        raise CheckFailed(f"no seed decides {len(counts)} of the sources of chance that were used")
+    return status
+
+
+def run(words: Sequence[str], folder: str, quiet: bool = False) -> int:
+    """Run a command through entrypoint, watched; returns its status as a shell would give it.
+
+    Args:
+        words: the command.
+        folder: where its processes write what they used.
+        quiet: leave stdout alone, write its output to stderr.
+
+    Raises:
+        UsageError: it cannot be started.
+    """
+    path = os.pathsep.join(filter(None, (WATCHED, os.environ.get("PYTHONPATH"))))
+    environment = {**os.environ, **launch.for_entrypoint(), "SAMEBITS_WATCH": folder, "PYTHONPATH": path}
+    sys.stdout.flush()
+    try:
+        process = subprocess.Popen(
+            launch.through(tuple(words)), env=environment, stdout=sys.stderr if quiet else None
+        )
+    except OSError as error:
+        raise UsageError(f"cannot start {words[0]}: {error.strerror}") from None
+    former = [
+        (number, signal.signal(number, lambda number, frame: process.send_signal(number)))
+        for number in (signal.SIGTERM, signal.SIGHUP)
+    ]
+    try:
+        while True:
+            try:
+                status = process.wait()
+                break
+            except KeyboardInterrupt:  # the terminal told the command as well, which ends as it wants
+                continue
+    finally:
+        for number, handler in former:
+            signal.signal(number, handler)
+    return status if status >= 0 else 128 - status
+
+
+def report(counts: dict[records.Source, int]) -> None:
+    """Print a table, or that there is nothing to name."""
+    if not counts:
+        print("no chance was used that no seed decides")
+        return
+    headings = ("source of chance", "where", "library", "count", "fix")
+    rows = (
+        (one.source, one.where, one.library, f"{number:,}", one.fix)
+        for one, number in records.in_order(counts)
+    )
+    print_table(headings, rows)

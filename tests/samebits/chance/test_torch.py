@@ -1,0 +1,80 @@
+"""Chance in torch: draws before a seed, seeds of the system's, parameters that nobody wrote, workers."""
+
+from tests.samebits.chance.conftest import marked
+
+UNSEEDED = """
+import numpy as np
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, Dataset
+
+class Data(Dataset):
+    def __init__(self):
+        self.rng = np.random.default_rng()  #!
+
+    def __len__(self):
+        return 8
+
+    def __getitem__(self, index):
+        return torch.full((64,), self.rng.random())
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.gate = nn.Parameter(torch.empty(64))  #!
+        self.written = nn.Parameter(torch.empty(64))
+        self.out = nn.Linear(64, 1)
+        nn.init.zeros_(self.written.data)
+
+    def forward(self, x):
+        return self.out(x * self.gate + self.written)
+
+early = nn.Linear(2, 2)  #!
+order = torch.randperm(4, generator=torch.Generator().manual_seed(1))
+torch.manual_seed(0)
+generator = torch.Generator()
+assert type(generator) is torch.Generator and isinstance(torch.default_generator, torch.Generator)
+generator.seed()  #!
+model = Net()
+optimizer = torch.optim.SGD(model.parameters(), lr=1e-3)
+for batch in DataLoader(Data(), batch_size=4, num_workers=2):
+    optimizer.zero_grad()
+    model(batch.float()).sum().backward()
+    optimizer.step()
+torch.seed()  #!
+"""
+
+SEEDED = """
+import numpy as np
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
+torch.manual_seed(0)
+np.random.seed(0)
+data = TensorDataset(torch.randn(32, 4))
+model = nn.Sequential(nn.Linear(4, 4), nn.Dropout(), nn.Linear(4, 1))
+own = nn.Parameter(torch.empty(3))
+own.data.fill_(2.0)
+optimizer = torch.optim.AdamW([*model.parameters(), own])
+for epoch in range(2):
+    for (batch,) in DataLoader(data, batch_size=8, shuffle=True, num_workers=1):
+        optimizer.zero_grad()
+        (model(batch).sum() + own.sum()).backward()
+        optimizer.step()
+np.random.rand()
+torch.compile(model, backend="eager", fullgraph=True)(batch)
+"""
+
+
+def test_each_source_in_torch_is_named(watched):
+    named = watched(UNSEEDED)
+    assert [row["where"] for row in named] == marked(UNSEEDED)
+    kinds = [row["kind"] for row in named]
+    assert kinds == ["generator", "memory", "global generator", "generator", "generator"]
+    assert named[1]["source"] == "the parameter Net.gate: memory that nobody wrote"
+    assert named[3]["source"] == "torch.Generator.seed()"
+
+
+def test_a_seeded_training_has_nothing_to_name(watched):
+    assert watched(SEEDED) == []
