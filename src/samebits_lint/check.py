@@ -8,6 +8,7 @@ from pathlib import Path
 
 from samebits_lint import ignores, rules, seeding
 from samebits_lint.module import Module
+from samebits_lint.program import Program
 from samebits_lint.sources import Source, UnreadableError, find, read
 
 
@@ -58,6 +59,7 @@ def check(paths: Sequence[Path], chosen: Collection[str]) -> list[Problem]:
             problems.append(_problem(source, 1, 1, "SB001", f"the file cannot be parsed: {error}"))
         except UnreadableError as error:
             problems.append(Problem(str(path), None, 1, 1, "SB001", f"the file cannot be read: {error}"))
+    Program(modules)
     seeding.spread(modules)
     for path, module in modules.items():
         problems += _check(sources[path], module, chosen)

@@ -4,8 +4,15 @@ import ast
 import functools
 import re
 from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from samebits_lint import names
+
+if TYPE_CHECKING:
+    from samebits_lint.program import Program
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 # What a script calls at its top level, where it has no main guard.
 WORKS = ("fit", "fit_generator", "train", "backward")
@@ -27,7 +34,11 @@ class Module:
         seeded: the families of generators that this file seeds, or a linted script that imports it.
         trained: whether this file trains, a linted one that imports it, or its package.
             (`samebits_lint.seeding` fills both in.)
+        program, path: all linted files, and where this one is among them (`samebits_lint.program`).
     """
+
+    program: "Program"
+    path: Path
 
     def __init__(self, tree: ast.Module, *, notebook: bool = False) -> None:
         self.tree = tree
@@ -42,6 +53,7 @@ class Module:
         self.seeded: frozenset[str] = frozenset()
         self.trained = False
         self._bound: dict[ast.AST, set[str]] = {}
+        self._assigned: dict[ast.AST, dict[str, list[ast.expr]]] = {}
         self._names: dict[ast.AST, str] = {}
 
     def name(self, node: ast.AST) -> str:
@@ -60,7 +72,7 @@ class Module:
         if not isinstance(node, ast.Name):
             return ""
         for scope in self.scopes(node):
-            if not isinstance(scope, ast.Module) and node.id in self._bound_in(scope):
+            if not isinstance(scope, ast.Module) and node.id in self.bound_in(scope):
                 return ""
         if node.id in self.aliases:
             return names.canonical(self.aliases[node.id])
@@ -235,11 +247,65 @@ class Module:
         }
         return stored | set(self.functions) | set(self.classes)
 
-    def _bound_in(self, scope: ast.AST) -> set[str]:
+    @functools.cached_property
+    def top(self) -> dict[str, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef]:
+        """The functions and classes at the file's top, which other files can import; the last of a name."""
+        return {
+            node.name: node
+            for node in names.own(self.tree)
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+        }
+
+    def bound_in(self, scope: ast.AST) -> set[str]:
+        """Names that a function binds itself: its parameters, and what it assigns."""
         if scope not in self._bound:
             assert isinstance(scope, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
             self._bound[scope] = names.bound_in(scope)
         return self._bound[scope]
+
+    def assigned(self, scope: ast.AST) -> dict[str, list[ast.expr]]:
+        """What a function or the file gives to each of its variables, in the order of the text.
+
+        In a class it is what any method gives to `self.name`. A loop's variable and one of several targets
+        in a tuple are given an `ast.Tuple` without elements: something that is not known.
+        """
+        if scope not in self._assigned:
+            inside = ast.walk(scope) if isinstance(scope, ast.ClassDef) else names.own(scope)
+            found: dict[str, list[ast.expr]] = {}
+            for node in inside:
+                for target, value in _assignments(node):
+                    if written := names.spelled(target):
+                        found.setdefault(written, []).append(value)
+            self._assigned[scope] = found
+        return self._assigned[scope]
+
+    def stored_in(self, scope: ast.AST) -> set[str]:
+        """The variables that a function or the file assigns."""
+        parameters = set() if isinstance(scope, ast.Module) else self.bound_in(scope)
+        return parameters | set(self.assigned(scope))
+
+
+UNKNOWN = ast.Tuple(elts=[], ctx=ast.Load())
+
+
+def _assignments(node: ast.AST) -> Iterator[tuple[ast.expr, ast.expr]]:
+    """The targets that a statement or expression binds, each with its value."""
+    match node:
+        case ast.Assign():
+            pairs = [(target, node.value) for target in node.targets]
+        case ast.AnnAssign(value=ast.expr() as value) | ast.NamedExpr(value=value):
+            pairs = [(node.target, value)]
+        case ast.AugAssign() | ast.For() | ast.AsyncFor():
+            pairs = [(node.target, UNKNOWN)]
+        case ast.withitem(optional_vars=ast.expr() as target):
+            pairs = [(target, UNKNOWN)]
+        case _:
+            return
+    for target, value in pairs:
+        if isinstance(target, ast.Tuple | ast.List):
+            yield from ((element, UNKNOWN) for element in target.elts)
+        else:
+            yield target, value
 
 
 def argument(call: ast.Call, name: str, position: int | None = None) -> ast.expr | None:

@@ -2,10 +2,10 @@
 
 import ast
 import re
-from collections.abc import Iterator
 
 from samebits_lint import names
-from samebits_lint.module import Module, attribute, last
+from samebits_lint.drawing import draws_from
+from samebits_lint.module import Module, attribute, is_constant
 
 # Their result is the same in whichever order they are given things; or nobody computes with it.
 FREE = {"sorted", "len", "set", "frozenset", "any", "all", "sum", "min", "max", "bool", "print", "isinstance"}
@@ -25,6 +25,7 @@ PASSED_ON = {
     "array",
 }
 PASSED_ON |= {"asarray", "Series", "cycle", "islice"}
+PASSED_ON |= {"stack", "cat", "concatenate", "vstack", "hstack", "tensor", "as_tensor", "from_iterable"}
 # Their result depends on the order, and feeds something.
 FED = {
     "random.choice",
@@ -40,6 +41,7 @@ FED = {
 }
 TAKES_DATA = re.compile(r"dataset|split|concat|from_(tensor_slices|list|generator|iterable)", re.I)
 WRITES = ("writelines", "writerow", "writerows")
+STEPS = {"train_on_batch", "partial_fit"}  # in a loop; so is a `backward` beside a `step`
 Scope = ast.AST
 
 
@@ -97,6 +99,9 @@ class Order:
                 # `[0]` mostly takes the only one there is
                 sliced = isinstance(parent.slice, ast.Slice) or not (self.of_set or _is_number(parent.slice))
                 return parent.value is node and sequence and sliced and (self.feeds or _is_slice(parent))
+            case ast.Dict():  # parameters of one optimiser, whose state is kept by their numbers
+                keys = [key for key, value in zip(parent.keys, parent.values, strict=True) if value is node]
+                return sequence and any(is_constant(key, "params") for key in keys)
             case ast.comprehension():
                 return self._comprehension(parent, numbered)
             case ast.For() | ast.AsyncFor():
@@ -111,7 +116,7 @@ class Order:
                     parent, sequence, numbered
                 )
             case ast.Return():
-                return self._returned(parent, sequence, numbered)
+                return self._given_back(parent, sequence, numbered)
             case ast.Yield():
                 return sequence and self.feeds
             case ast.YieldFrom():
@@ -125,9 +130,9 @@ class Order:
         name, dotted = attribute(call), self.module.name(call.func)
         if name in FREE or "sort" in name.lower():
             return False
-        if dotted in FED:
+        if dotted in FED or (sequence and dotted.startswith("torch.optim.")):
             return True
-        if name in PASSED_ON:
+        if name in PASSED_ON or dotted == "asyncio.run" or name == "run_until_complete":
             return self._matters(call, True, numbered or name == "enumerate")
         if name == "join" and isinstance(call.func, ast.Attribute) and dotted != "os.path.join":
             return self._joined(call)
@@ -175,6 +180,11 @@ class Order:
         inside = [node for statement in loop.body for node in ast.walk(statement)]
         if any(self._sorts(node, loop.target) for node in inside):
             return False
+        called = {attribute(node) for node in inside if isinstance(node, ast.Call)}
+        if {"backward", "step"} <= called or called & STEPS:
+            return True
+        if self.of_set and any(self._draws(node) for node in inside):
+            return True
         made_inside = {
             written
             for node in inside
@@ -185,7 +195,9 @@ class Order:
         for node in inside:
             match node:
                 case ast.Yield() | ast.YieldFrom():
-                    return self.feeds and not self.of_set
+                    if self.feeds and not self.of_set:
+                        return True
+                    return not self.of_set and self._given_back(node, True, False)
                 case ast.Call(func=ast.Attribute(value=receiver, attr="append" | "extend" | "insert")):
                     written = names.spelled(receiver)
                     if written and written not in made_inside and self._named(receiver, True, False):
@@ -203,6 +215,12 @@ class Order:
                     ):
                         return True
         return False
+
+    def _draws(self, node: ast.AST) -> bool:
+        """Whether each turn of a loop draws: then another order gives each member other numbers."""
+        if not isinstance(node, ast.Call):
+            return False
+        return attribute(node) == "reset_parameters" or draws_from(self.module, node) is not None
 
     def _sorts(self, node: ast.AST, target: ast.expr) -> bool:
         """`dirs.sort()` or `sorted(files)` in a loop over os.walk: somebody has thought of it."""
@@ -261,109 +279,32 @@ class Order:
             )
         return False
 
-    def _returned(self, statement: ast.Return, sequence: bool, numbered: bool) -> bool:
-        """Where the function is called in this file, that decides; elsewhere it may be sorted."""
+    def _given_back(self, statement: ast.AST, sequence: bool, numbered: bool) -> bool:
+        """Where the function is called in the linted files, that decides; elsewhere it may be sorted."""
         function = self.module.scope(statement)
-        if not isinstance(function, ast.FunctionDef):
+        if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
             return False
         if (function.name, function) in self._asked:
             return False
         self._asked.add((function.name, function))
         calls = [call for call in self.module.calls if attribute(call) == function.name]
-        return any(self._matters(call, sequence, numbered) for call in calls)
-
-
-# Words in names of whole numbers, whose sets have the same order in every process.
-NUMBERS = {
-    "ind",
-    "inds",
-    "idx",
-    "idxs",
-    "index",
-    "indices",
-    "indexes",
-    "id",
-    "ids",
-    "num",
-    "nums",
-    "number",
-    "numbers",
-    "count",
-}
-NUMBERS |= {
-    "counts",
-    "pos",
-    "position",
-    "positions",
-    "epoch",
-    "epochs",
-    "step",
-    "steps",
-    "int",
-    "layer",
-    "layers",
-    "rank",
-    "ranks",
-    "gpu",
-}
-NUMBERS |= {
-    "gpus",
-    "dim",
-    "dims",
-    "axis",
-    "axes",
-    "shape",
-    "shapes",
-    "size",
-    "sizes",
-    "offset",
-    "offsets",
-    "y",
-    "target",
-    "targets",
-}
-NUMBERS |= {
-    "range",
-    "arange",
-    "where",
-    "cpu",
-    "numpy",
-    "nonzero",
-    "length",
-    "lengths",
-    "row",
-    "rows",
-    "col",
-    "cols",
-    "node",
-    "nodes",
-}
-
-
-def _of_numbers(node: ast.expr) -> bool:
-    """Whether what a set is made of seems to be whole numbers, as far as names tell."""
-    words: set[str] = set()
-    for part in ast.walk(node):
-        written = (
-            part.id if isinstance(part, ast.Name) else part.attr if isinstance(part, ast.Attribute) else ""
+        if any(self._matters(call, sequence, numbered) for call in calls):
+            return True
+        return any(
+            self._elsewhere(module)._matters(call, sequence, numbered)
+            for module, call in self.module.program.calls.get(function.name, ())
+            if module is not self.module and self._reaches(module, call, function)
         )
-        words.update(written.lower().split("_"))
-        if isinstance(part, ast.Constant) and isinstance(part.value, str):
-            words.update(part.value.lower().split("_"))
-    return bool(words & NUMBERS)
 
+    def _elsewhere(self, module: Module) -> "Order":
+        """The same questions in another file, which go on from those asked here."""
+        other = Order(module, of_set=self.of_set)
+        other.feeds, other._asked = self.feeds, self._asked
+        return other
 
-# Parts of names of texts.
-TEXTS = re.compile(
-    r"word|token|char|text|vocab|name|file|path|stem|string|symbol|split|read|letter|line", re.I
-)
-
-
-def _of_texts(node: ast.expr) -> bool:
-    """Whether what a set is made of seems to be strings, as far as names tell; or its members get numbers."""
-    written = [names.spelled(part) or "" for part in ast.walk(node)]
-    written += [attribute(part) for part in ast.walk(node) if isinstance(part, ast.Call)]
-    return any(TEXTS.search(name) for name in written)
+    def _reaches(self, module: Module, call: ast.Call, function: ast.AST) -> bool:
+        definition = self.module.program.called(module, call)
+        return definition is not None and definition.node is function
 
 
 def _is_number(node: ast.expr) -> bool:
@@ -375,37 +316,3 @@ def _is_number(node: ast.expr) -> bool:
 
 def _is_slice(node: ast.Subscript) -> bool:
     return isinstance(node.slice, ast.Slice)
-
-
-def sets(module: Module) -> Iterator[ast.expr]:
-    """Every expression that makes a set whose members seem to be strings."""
-    for node in module.nodes:
-        if isinstance(node, ast.Set):
-            if not all(
-                isinstance(element, ast.Constant) and isinstance(element.value, int) for element in node.elts
-            ):
-                yield node
-        elif isinstance(node, ast.SetComp):
-            if not _of_numbers(node.elt) and _of_texts(node):
-                yield node
-        elif isinstance(node, ast.Call) and module.called(node) in ("set", "frozenset"):
-            literal = any(isinstance(given, ast.Constant) for given in node.args)  # characters to look for
-            holder = module.parents[node]
-            numbered = isinstance(holder, ast.Call) and module.called(holder) == "enumerate"
-            if not node.args or literal or _of_numbers(node.args[0]):
-                continue
-            if numbered or _of_texts(node.args[0]):
-                yield node
-
-
-def listings(module: Module) -> Iterator[tuple[ast.Call, str]]:
-    """Every call that lists a folder in the file system's order, and what it is called."""
-    functions = {"os.listdir", "os.scandir", "os.walk", "glob.glob", "glob.iglob", "os.fwalk"}
-    for call in module.calls:
-        called = module.called(call)
-        if called in functions:
-            yield call, called
-        elif not called and isinstance(call.func, ast.Attribute) and not called:
-            root = module.name(call.func.value)
-            if call.func.attr in ("iterdir", "rglob") or (call.func.attr == "glob" and not root):
-                yield call, f"Path.{last(call.func.attr)}"

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from tests.samebits_lint import kinds
 
 from samebits_lint import rules
 from samebits_lint.check import check
@@ -399,6 +400,10 @@ def codes(tmp_path: Path, text: str) -> set[str]:
     file = tmp_path / "train.py"
     file.write_text(text + "\n")
     return {problem.rule for problem in check([file], rules.load())}
+
+
+FLAGGED += kinds.FLAGGED
+CLEAN += kinds.CLEAN
 
 
 @pytest.mark.parametrize(("code", "text"), FLAGGED)

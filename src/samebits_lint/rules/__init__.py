@@ -15,14 +15,22 @@ Check = Callable[[Module], Iterator[tuple[ast.AST, str]]]
 SUBJECTS = (
     "splits",
     "order",
+    "sorts",
     "clocks",
     "loaders",
+    "pipelines",
     "seeds",
+    "late",
+    "left_out",
+    "parameters",
+    "libraries",
     "draws",
     "variables",
     "switches",
+    "precision",
     "copies",
     "operations",
+    "processes",
 )
 
 

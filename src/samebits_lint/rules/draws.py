@@ -4,26 +4,12 @@ import ast
 from collections import defaultdict
 from collections.abc import Iterator
 
-from samebits_lint import names
+from samebits_lint import names, workers
+from samebits_lint.drawing import DRAWS, is_innocent
 from samebits_lint.module import Module, argument, last
 from samebits_lint.rules import rule
 from samebits_lint.seeding import NUMPY, PYTHON, TORCH
 
-_PYTHON = (
-    "random randint randrange choice choices sample shuffle uniform gauss normalvariate triangular "
-    "betavariate expovariate gammavariate lognormvariate getrandbits randbytes"
-)
-_NUMPY = (
-    "rand randn randint random random_sample ranf sample choice shuffle permutation uniform normal "
-    "standard_normal beta binomial multinomial multivariate_normal poisson exponential gamma dirichlet "
-    "laplace lognormal geometric triangular vonmises random_integers"
-)
-_TORCH = "rand randn randint randperm normal bernoulli multinomial rand_like randn_like"
-DRAWS = {
-    **{f"random.{name}": PYTHON for name in _PYTHON.split()},
-    **{f"numpy.random.{name}": NUMPY for name in _NUMPY.split()},
-    **{f"torch.{name}": TORCH for name in _TORCH.split()},
-}
 # Their workers, order and augmentation must not depend on what else draws.
 DATASETS = (
     "Dataset",
@@ -35,36 +21,20 @@ DATASETS = (
     "Sequence",
 )
 ENTRIES = ("__getitem__", "__iter__", "__next__", "__call__", "__getitems__", "forward")
-# A draw for one of these decides no bit of a training.
-INNOCENT = (
-    "port",
-    "sleep",
-    "delay",
-    "wait",
-    "jitter",
-    "timeout",
-    "backoff",
-    "name",
-    "suffix",
-    "id",
-    "addr",
-    "uuid",
-)
-
-
-def family_of(dotted: str) -> str:
-    return DRAWS[dotted]
 
 
 @rule("SB202", "draw-in-dataset")
 def draw_in_dataset(module: Module) -> Iterator[tuple[ast.AST, str]]:
     for node, called, family, where in _draws_in_data(module):
-        # a seeded torch seeds Python and NumPy in its workers
-        if not module.seeded & {family, TORCH}:
-            yield (
-                node,
-                f"{called} in {where} draws from {family}'s global generator, which nothing here seeds",
-            )
+        if family in module.seeded:
+            continue
+        if TORCH not in module.seeded:
+            told = "which nothing here seeds"
+        elif workers.has_none(module):
+            told = "which nothing here seeds: torch does so in workers, and here the script itself loads"
+        else:
+            continue
+        yield node, f"{called} in {where} draws from {family}'s global generator, {told}"
 
 
 @rule("SB205", "draw-tied-to-workers", elsewhere=True)
@@ -145,7 +115,7 @@ def draw_without_seed(module: Module) -> Iterator[tuple[ast.AST, str]]:
     in_data = {function for function, _ in _data_functions(module)}
     for call in module.reached:
         family = DRAWS.get(module.called(call))
-        if family is None or family in module.seeded or _is_innocent(module, call):
+        if family is None or family in module.seeded or is_innocent(module, call):
             continue
         if argument(call, "generator") is not None or in_data & set(module.around(call)):
             continue
@@ -157,23 +127,3 @@ def draw_without_seed(module: Module) -> Iterator[tuple[ast.AST, str]]:
             calls[0],
             f"{called} draws from {family}'s global generator, which this script does not seed{more}",
         )
-
-
-def _is_innocent(module: Module, call: ast.Call) -> bool:
-    """A draw for a port, a pause or a name, for a picture or a message; or for a seed, which is SB304's."""
-    written = []
-    for outer in module.around(call):
-        if isinstance(outer, ast.Assign):
-            written += [names.spelled(target) or "" for target in outer.targets]
-        elif isinstance(outer, ast.Call):
-            written.append(names.spelled(outer.func) or "")
-            written += [keyword.arg or "" for keyword in outer.keywords if call in ast.walk(keyword.value)]
-        elif isinstance(outer, ast.FunctionDef):
-            written.append(outer.name)
-            break
-        elif isinstance(outer, ast.stmt):
-            break
-    parts = {part for name in written for part in name.lower().replace(".", "_").split("_")}
-    return bool(
-        parts & {*INNOCENT, "print", "seed", "manualseed", "onnx", "export", "trace", "summary", "dummy"}
-    )

@@ -3,10 +3,10 @@
 import ast
 from collections.abc import Iterator
 
-from samebits_lint import names
 from samebits_lint.module import Module, argument, gives, is_constant, last
 from samebits_lint.rules import rule
 from samebits_lint.seeding import TENSORFLOW, TORCH
+from samebits_lint.workers import LOADER, only_evaluates
 
 # What draws, and the position of its generator.
 DRAWING = {
@@ -15,7 +15,6 @@ DRAWING = {
     "torch.utils.data.WeightedRandomSampler": 3,
     "torch.utils.data.SubsetRandomSampler": 1,
 }
-LOADER = "torch.utils.data.DataLoader"
 UNSEEDED = "torch's global generator, which nothing here seeds"
 
 
@@ -27,28 +26,10 @@ def loader_without_generator(module: Module) -> Iterator[tuple[ast.AST, str]]:
         called = module.called(call)
         if called == LOADER:
             shuffles = is_constant(argument(call, "shuffle", 2), True) and not gives(call, "generator")
-            if shuffles and not _only_evaluates(module, call):
+            if shuffles and not only_evaluates(module, call):
                 yield call, f"DataLoader(shuffle=True) without generator draws its order from {UNSEEDED}"
         elif called in DRAWING and not gives(call, "generator", DRAWING[called]):
             yield call, f"{last(called)} without generator draws from {UNSEEDED}"
-
-
-# Parts of names of data that are looked at and not trained on: a sum over all of it has no order to speak of.
-EVALUATED = {"test", "testing", "val", "valid", "validation", "eval", "evaluation"}
-
-
-def _only_evaluates(module: Module, call: ast.Call) -> bool:
-    """Whether the variable of a loader is called a test's or a validation's, and not a training's too."""
-    holder = module.parents[call]
-    if not isinstance(holder, ast.Assign) or holder.value is not call:
-        return False
-    words = {
-        word
-        for target in holder.targets
-        for word in (names.spelled(target) or "").lower().replace(".", "_").split("_")
-    }
-    words |= {word.removesuffix("loader") for word in words}
-    return bool(words & EVALUATED) and "train" not in words
 
 
 @rule("SB203", "unordered-pipeline")

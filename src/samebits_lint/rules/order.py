@@ -1,4 +1,4 @@
-"""Order that is another one in another process or on another disk: sets, listings, hashes of strings."""
+"""Order that is another one in another process or on another disk: sets, listings, whoever is ready first."""
 
 import ast
 import re
@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 from samebits_lint import names
 from samebits_lint.module import Module, attribute, last
-from samebits_lint.order import Order, listings, sets
+from samebits_lint.order import Order
 from samebits_lint.rules import rule
+from samebits_lint.unordered import completions, listings, object_sets, sets
 
 
 @rule("SB103", "listing-order")
@@ -34,6 +35,27 @@ def set_order(module: Module) -> Iterator[tuple[ast.AST, str]]:
             yield (
                 made,
                 "a set of strings has another order in every process: sort it before anything depends on it",
+            )
+    for made in object_sets(module):
+        if order.matters(made, sequence=False) and made.lineno not in seen:
+            seen.add(made.lineno)
+            yield (
+                made,
+                "a set of objects has the order of their addresses, another one in every run, whatever "
+                "PYTHONHASHSEED is: use a list, or a dictionary's keys",
+            )
+
+
+@rule("SB107", "completion-order")
+def completion_order(module: Module) -> Iterator[tuple[ast.AST, str]]:
+    order = Order(module)
+    seen: set[int] = set()
+    for expression, what in completions(module):
+        if expression.lineno not in seen and order.matters(expression, sequence=True):
+            seen.add(expression.lineno)
+            yield (
+                expression,
+                f"{what} gives results in the order in which they get ready, another one in every run",
             )
 
 

@@ -1,14 +1,14 @@
-"""Seeds that are missing, come too late, or are other ones in every run."""
+"""Seeds that are missing, or are other ones in every run. Those that come too late are in late.py."""
 
 import ast
 import re
 from collections.abc import Iterator
 
 from samebits_lint import names, seeding
+from samebits_lint.drawing import DRAWS, family_of
 from samebits_lint.module import Module, argument, attribute, gives, is_constant, last
 from samebits_lint.rules import rule
 from samebits_lint.rules.clocks import CLOCKS
-from samebits_lint.rules.draws import DRAWS, family_of
 
 FRAMEWORKS = {"torch", "keras", "tensorflow", "lightning", "pytorch_lightning"}
 
@@ -34,15 +34,6 @@ ENTROPY = {
 }
 # What a caller hands in, where it wants a draw to repeat.
 GIVEN = re.compile(r"rng|generator|random|seed", re.I)
-MODELS = ("torchvision.models.", "timm.create_model", "segmentation_models_pytorch.")
-OPTIMIZERS = "torch.optim."
-BASES = {
-    "torch.nn.Module",
-    "lightning.LightningModule",
-    "keras.Model",
-    "keras.models.Model",
-    "keras.Sequential",
-}
 
 
 @rule("SB301", "no-seed")
@@ -84,84 +75,15 @@ def _trains(module: Module, call: ast.Call, roots: set[str]) -> bool:
 def _once(module: Module, call: ast.Call) -> bool:
     """Whether a script takes this step a single time: a trial of something, no training."""
     scope = module.scope(call)
-    return scope is module.tree and not _in_loop(module, call, scope)
+    return scope is module.tree and not in_loop(module, call, scope)
 
 
-@rule("SB302", "seed-too-late")
-def seed_too_late(module: Module) -> Iterator[tuple[ast.AST, str]]:
-    every = [(call, seeding.seeds(module, call)) for call in module.calls]
-    every = [(call, families) for call, families in every if families]
-    if any(isinstance(module.scope(call), ast.Lambda) for call, _ in every):
-        return
-    for family in seeding.FAMILIES:
-        calls = [call for call, families in every if family in families]
-        if not calls:
-            continue
-        scope = module.scope(calls[0])
-        if scope is not module.tree and _is_helper(module, scope):
-            continue  # `def set_seed(seed): …`: what matters is where that is called, see below
-        first = calls[0]
-        if any(module.scope(call) is not scope for call in calls) or _in_loop(module, first, scope):
-            continue
-        made = _made_before(module, scope, first, family)
-        if made is not None:
-            yield first, f"sets {family}'s seed after line {made.lineno} has made what was to start from it"
-            return
-
-
-def _is_helper(module: Module, scope: ast.AST) -> bool:
-    return isinstance(scope, ast.FunctionDef) and "seed" in scope.name.lower()
-
-
-def _becomes_seed(module: Module, call: ast.Call) -> bool:
-    """Whether a draw is for a seed, which SB304 reports."""
-    return any(call in ast.walk(value) for _, value in _seed_values(module))
-
-
-def _in_loop(module: Module, call: ast.Call, scope: ast.AST) -> bool:
+def in_loop(module: Module, call: ast.Call, scope: ast.AST) -> bool:
     for outer in module.around(call):
         if outer is scope:
             return False
         if isinstance(outer, ast.For | ast.While):
             return True
-    return False
-
-
-def _made_before(module: Module, scope: ast.AST, seed: ast.Call, family: str) -> ast.Call | None:
-    """The first model or draw of a family that stands before its seed, at the same depth of the same body."""
-    block = next(outer for outer in [seed, *module.around(seed)] if module.parents.get(outer) is scope)
-    body = getattr(scope, "body", [])
-    if block not in body:
-        return None
-    for statement in body[: body.index(block)]:
-        if isinstance(statement, ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef):
-            continue
-        for node in [statement, *names.own(statement)]:
-            if isinstance(node, ast.Call) and _makes(module, node, family):
-                return node
-    return None
-
-
-def _makes(module: Module, call: ast.Call, family: str) -> bool:
-    called = module.called(call)
-    if called in DRAWS:
-        return family_of(called) == family and not _becomes_seed(module, call)
-    if family == seeding.TORCH:
-        if called.startswith(MODELS) or (called.startswith("torch.nn.") and last(called)[:1].isupper()):
-            return last(called) not in ("Parameter", "DataParallel") and not last(called).endswith("Loss")
-        if called.startswith(OPTIMIZERS) and last(called)[:1].isupper():
-            return True
-    if family in (seeding.TORCH, seeding.TENSORFLOW) and isinstance(call.func, ast.Name):
-        cls = module.classes.get(call.func.id)
-        if cls is not None:
-            kind = module.bases(cls) & BASES
-            return bool(kind) and any(base.startswith("keras") for base in kind) == (
-                family == seeding.TENSORFLOW
-            )
-    if family == seeding.TENSORFLOW:
-        return called in ("keras.Sequential", "keras.models.Sequential") or called.startswith(
-            "keras.applications."
-        )
     return False
 
 
@@ -223,7 +145,7 @@ def _seeds_itself(module: Module, call: ast.Call) -> bool:
 @rule("SB304", "seed-from-clock")
 def seed_from_clock(module: Module) -> Iterator[tuple[ast.AST, str]]:
     reported: set[ast.AST] = set()
-    for place, value in _seed_values(module):
+    for place, value in seed_values(module):
         if module.is_chosen(place, GIVEN):
             continue  # below `if seed is None`: whoever wants it to repeat gives one
         for node in ast.walk(value):
@@ -255,7 +177,7 @@ def _seeded_above(module: Module, draw: ast.AST, family: str) -> bool:
     return family in module.seeded
 
 
-def _seed_values(module: Module) -> Iterator[tuple[ast.AST, ast.expr]]:
+def seed_values(module: Module) -> Iterator[tuple[ast.AST, ast.expr]]:
     """What is given as a seed, or assigned to something that is called one."""
     for node in module.nodes:
         if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:

@@ -1,0 +1,100 @@
+"""What draws from a global generator: a function of random numbers, a layer, a network, an initialiser."""
+
+import ast
+import re
+
+from samebits_lint import names
+from samebits_lint.module import Module, argument, attribute, gives, is_constant, last
+from samebits_lint.seeding import NUMPY, PYTHON, TENSORFLOW, TORCH
+
+_PYTHON = (
+    "random randint randrange choice choices sample shuffle uniform gauss normalvariate triangular "
+    "betavariate expovariate gammavariate lognormvariate getrandbits randbytes"
+)
+_NUMPY = (
+    "rand randn randint random random_sample ranf sample choice shuffle permutation uniform normal "
+    "standard_normal beta binomial multinomial multivariate_normal poisson exponential gamma dirichlet "
+    "laplace lognormal geometric triangular vonmises random_integers"
+)
+_TORCH = "rand randn randint randperm normal bernoulli multinomial rand_like randn_like"
+DRAWS = {
+    **{f"random.{name}": PYTHON for name in _PYTHON.split()},
+    **{f"numpy.random.{name}": NUMPY for name in _NUMPY.split()},
+    **{f"torch.{name}": TORCH for name in _TORCH.split()},
+}
+# A draw for one of these decides no bit of a training.
+INNOCENT = (
+    "port",
+    "sleep",
+    "delay",
+    "wait",
+    "jitter",
+    "timeout",
+    "backoff",
+    "name",
+    "suffix",
+    "id",
+    "addr",
+    "uuid",
+)
+
+# Layers of torch that start from drawn weights; the others start from ones, zeros or nothing.
+LAYERS = re.compile(
+    r"(Lazy)?(Linear|Bilinear|Conv(Transpose)?[123]d|Embedding(Bag)?|RNN|LSTM|GRU|\w+Cell|MultiheadAttention)$"
+    r"|Transformer\w*$"
+)
+INITIALISERS = re.compile(r"(xavier|kaiming|trunc)?_?(normal|uniform)_$|(orthogonal|sparse)_$")
+PRETRAINED = ("weights", "pretrained")  # with one of these, a model is read and not drawn
+ADAPTERS = ("peft.get_peft_model",)
+
+
+def family_of(dotted: str) -> str:
+    return DRAWS[dotted]
+
+
+def draws_from(module: Module, call: ast.Call) -> str | None:
+    """The family of the global generator that a library's function draws from; None where it draws nothing.
+
+    A network of the linted files draws what the layers in it draw, and an optimiser nothing.
+    """
+    called = module.called(call)
+    if called in DRAWS:
+        drawn = argument(call, "generator") is None and not is_innocent(module, call)
+        return DRAWS[called] if drawn else None
+    if called.startswith("torch.nn.init."):
+        drawn = INITIALISERS.match(last(called)) is not None and not gives(call, "generator")
+        return TORCH if drawn else None
+    if called.startswith("torch.nn."):
+        is_meta = is_constant(argument(call, "device"), "meta")
+        return TORCH if LAYERS.match(last(called)) and not is_meta else None
+    if called.startswith("torchvision.models.") or called == "timm.create_model":
+        read = [argument(call, name) for name in PRETRAINED]
+        is_read = any(value is not None and not is_constant(value, None, False) for value in read)
+        return TORCH if not is_read and attribute(call)[:1].islower() else None
+    if called in ADAPTERS:
+        return TORCH
+    if called in ("keras.Sequential", "keras.models.Sequential"):
+        return TENSORFLOW
+    if called.startswith("keras.applications.") and attribute(call)[:1].isupper():
+        return TENSORFLOW if is_constant(argument(call, "weights"), None) else None
+    return None
+
+
+def is_innocent(module: Module, call: ast.Call) -> bool:
+    """A draw for a port, a pause or a name, for a picture or a message; or for a seed, which is SB304's."""
+    written = []
+    for outer in module.around(call):
+        if isinstance(outer, ast.Assign):
+            written += [names.spelled(target) or "" for target in outer.targets]
+        elif isinstance(outer, ast.Call):
+            written.append(names.spelled(outer.func) or "")
+            written += [keyword.arg or "" for keyword in outer.keywords if call in ast.walk(keyword.value)]
+        elif isinstance(outer, ast.FunctionDef):
+            written.append(outer.name)
+            break
+        elif isinstance(outer, ast.stmt):
+            break
+    parts = {part for name in written for part in name.lower().replace(".", "_").split("_")}
+    return bool(
+        parts & {*INNOCENT, "print", "seed", "manualseed", "onnx", "export", "trace", "summary", "dummy"}
+    )
