@@ -47,13 +47,15 @@ class Used(Order):
 
     def _loop(self, loop: ast.For | ast.AsyncFor, numbered: bool) -> bool:
         inside = (node for statement in loop.body for node in ast.walk(statement))
-        draws = (isinstance(node, ast.Call) and self._draws(node) for node in inside)
-        return any(draws) or super()._loop(loop, numbered)
+        return any(map(self._draws, inside)) or super()._loop(loop, numbered)
 
-    def _draws(self, call: ast.Call) -> bool:
+    def _draws(self, node: ast.AST) -> bool:
         """Whether a call draws from a global generator: each turn of a loop then gets other numbers."""
-        called = self.module.called(call)
-        return called in DRAWS or called.startswith("torch.nn.init.") or attribute(call) in IN_PLACE
+        if not isinstance(node, ast.Call):
+            return False
+        called = self.module.called(node)
+        initialises = called.startswith("torch.nn.init.") or attribute(node) in IN_PLACE
+        return called in DRAWS or initialises or super()._draws(node)
 
 
 def matters(frame: FrameType, names: Collection[str]) -> bool:
