@@ -10,6 +10,7 @@ import numpy as np
 import samebits.run.run
 from samebits import keras as toolkit
 from samebits.keras.loading import Augment, Dataset
+from samebits.run.options import RunSettings
 
 
 class Run(samebits.run.run.Run):
@@ -63,7 +64,8 @@ class Run(samebits.run.run.Run):
             verbose: as for `model.fit`. The run prints a line for each epoch itself.
             callbacks: more of them; see `samebits.keras.RunLog`.
             checkpoint: more that decides how the training continues, by name; see `Run.checkpoint`.
-            options: the others of `model.fit`, such as `epochs` and `validation_data`.
+            options: the others of `model.fit`, such as `epochs` and `validation_data`. Without
+                `validation_freq`, `RunSettings.evaluate_every` says after which epochs to evaluate.
 
         Raises:
             UsageError: as `dataset` and `samebits.keras.RunLog`.
@@ -72,6 +74,8 @@ class Run(samebits.run.run.Run):
             x, y, batch_size=batch_size, shuffle=shuffle, augment=augment, workers=workers
         )
         log = toolkit.RunLog(self, train_set, checkpoint)
+        if isinstance(self.settings, RunSettings) and "validation_data" in options:
+            options.setdefault("validation_freq", self.settings.evaluated_epochs(options.get("epochs", 1)))
         # The dataset has an order of its own, derived from seed and epoch: Keras must not add another.
         return model.fit(train_set, shuffle=False, verbose=verbose, callbacks=[*callbacks, log], **options)
 

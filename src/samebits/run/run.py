@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from types import FunctionType
 from typing import Any, TypeVar
 
 from samebits import __version__, _extras
@@ -31,7 +32,7 @@ from samebits.run import plots
 from samebits.run.folder import WorkingFolder, choose_folder
 from samebits.run.loop import AGAIN, Loop
 from samebits.run.metrics import Metrics
-from samebits.run.options import Options, checked_device, options, wanted_device
+from samebits.run.options import Options, RunSettings, checked_device, options, wanted_device
 from samebits.run.resume import mode
 from samebits.run.settings import accepted, as_json, deciding
 
@@ -179,6 +180,7 @@ class Run:
         self._metrics = Metrics(working.metrics, working.folder)
         self.chance = Chance(told.strict)
         self._closed = False
+        self._last_epoch = 0  # of the loop that runs
         self.loop = Loop(settings, told, self.seed, framework, working, self._metrics, switches)
 
     @property
@@ -259,6 +261,7 @@ class Run:
             UsageError: the run resumes and holds nothing, or all of these epochs were given before.
             SystemExit: the run was told to stop; it is saved.
         """
+        self._last_epoch = number
         return self.loop.epochs(number)
 
     def batches(self, loader: Iterable[Batch]) -> Iterator[Batch]:
@@ -301,17 +304,33 @@ class Run:
         """Add a line to metrics.jsonl: the epoch, the means of what `average` kept, and `values`.
 
         >>> run.log(val_accuracy=evaluate(model))
+        >>> run.log(val_accuracy=lambda: evaluate(model))  # where `evaluate_every` of RunSettings says so
 
-        If batches came since the line before, it has a digest of all of the epoch's so far.
+        A function is called, without arguments, after each epoch that `evaluate_every` names; after the
+        others it is left out. If batches came since the line before, the line has a digest of all of the
+        epoch's so far.
 
         Args:
-            values: what JSON can hold, by name; also the number in a tensor or an array of one element. In
-                the file NaN and infinity are `null`.
+            values: what JSON can hold, by name; also the number in a tensor or an array of one element, and a
+                function that returns one of these. In the file NaN and infinity are `null`.
 
         Raises:
             UsageError: a value is something else, the line cannot be written, or `finish` was called before.
         """
-        self.loop.log(values)
+        due = {
+            name: value() if isinstance(value, FunctionType) else value
+            for name, value in values.items()
+            if not isinstance(value, FunctionType) or self._evaluates
+        }
+        if due or not values:  # else the epoch's end adds the line
+            self.loop.log(due)
+
+    @property
+    def _evaluates(self) -> bool:
+        """Whether `RunSettings` want an evaluation after the epoch that runs; outside of epochs, always."""
+        if not isinstance(self.settings, RunSettings) or not self._last_epoch:
+            return True
+        return self.epoch in self.settings.evaluated_epochs(self._last_epoch)
 
     def finish(self, model: Any) -> str:
         """Write the weights, close the manifest, put the folder in place, compare with the golden hash.

@@ -1,6 +1,7 @@
 """An open run: what ends it."""
 
 import argparse
+import contextlib
 import dataclasses
 import enum
 import errno
@@ -129,6 +130,37 @@ def test_settings_that_no_manifest_can_hold_are_refused_at_the_start(tmp_path, m
     monkeypatch.setattr("samebits.process.check.this_process", lambda strict: None)
     assert said in opened(settings, tmp_path / "run")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("every", "number", "evaluated"), [(1, 3, [1, 2, 3]), (2, 3, [2, 3]), (0, 3, [3]), (2, 5, [2, 4, 5])]
+)
+def test_a_function_is_called_after_the_epochs_that_are_to_be_evaluated(
+    tmp_path, monkeypatch, every, number, evaluated
+):
+    monkeypatch.setattr("samebits.process.check.this_process", lambda strict: None)
+    settings = samebits.RunSettings(evaluate_every=every, device="cpu", run=tmp_path / "run")
+    calls = []
+
+    def evaluate():
+        calls.append(run.epoch)
+        return 0.5
+
+    with contextlib.suppress(UsageError), samebits.open_run(settings, framework=FRAMEWORKS[0]) as run:
+        run.log(before=lambda: 1)
+        for _ in run.epochs(number):
+            run.average(loss=1.0)
+            run.log(accuracy=evaluate)
+        run.log(after=lambda: 2, rate=3)
+        lines = [json.loads(line) for line in run.working.metrics.read_text().splitlines()]
+    assert calls == evaluated
+    assert lines[0] == {"before": 1}
+    epochs = [
+        {"epoch": n, "loss": 1.0} | ({"accuracy": 0.5} if n in evaluated else {})
+        for n in range(1, number + 1)
+    ]
+    assert lines[1:-1] == epochs, "each epoch has one line"
+    assert lines[-1] == {"epoch": number, "after": 2, "rate": 3}
 
 
 def test_a_wrong_argument_is_refused_before_anything_is_made(tmp_path, monkeypatch):

@@ -29,7 +29,6 @@ def train(settings: Settings) -> None:
             epochs=settings.epochs,
             workers=settings.workers,
             validation_data=(test_split.images, test_split.labels),
-            validation_freq=settings.evaluated_epochs(settings.epochs),
         )
         run.finish(model)
 
