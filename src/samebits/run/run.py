@@ -327,6 +327,7 @@ class Run:
             "steps": self.step,
             "chain": self.loop.saving.chain,
             "resumes_within_epochs": self.loop.within_epochs,
+            "unwritten": self.loop.saving.unwritten,
             "weights_sha256": weights,
             "not_numbers": (nan := not_numbers(folder / "weights.safetensors")),
         }
