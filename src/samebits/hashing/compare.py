@@ -131,7 +131,7 @@ class Comparison:
         metrics = "the same" if self.logged else "none were logged"
         if self.metric is not None:
             metrics = f"first difference in {self.metric}"
-        batches = "the same" if self.recorded else "none were recorded: they come from `run.batches(…)`"
+        batches = "the same" if self.recorded else "none were recorded"
         if self.batches is not None:
             batches = f"other data from epoch {self.batches} on"
         return [f"weights  {weights}", f"metrics  {metrics}", f"batches  {batches}"]
