@@ -1,4 +1,4 @@
-"""The training learns, repeats and resumes bit by bit, and uses the data that the code names. `make test` runs this."""
+"""The training learns, repeats and resumes bit by bit, and uses the data that the code names."""
 
 import json
 import os

@@ -46,6 +46,7 @@ RULES: tuple[tuple[str, Rank, str], ...] = (
     (r"effective\.(\w+\.cpu_capability|numpy\.cpu_features)", "changes", "the kernels in use"),
     (r"effective\.(locale|time_zone)", "may", "they decide how text and dates of the data are read"),
     (r"effective\.", "changes", "the value in use decides"),
+    (r"determinism\.fill_uninitialized_memory", "none", "only memory that nobody wrote is filled"),
     (r"determinism\.", "changes", "a switch of the framework"),
     (r"data\.", "changes", "the data are others"),
     (r"loaded\.", "may", "another build of the library that computes"),

@@ -132,7 +132,7 @@ class Comparison:
         metrics = "the same" if self.logged else "none were logged"
         if self.metric is not None:
             metrics = f"first difference in {self.metric}"
-        batches = "the same" if self.recorded else "none were recorded: they come from `run.batches(…)`"
+        batches = "the same" if self.recorded else "none were recorded"
         if self.batches is not None:
             batches = f"other data from epoch {self.batches} on"
         return [f"weights  {weights}", f"metrics  {metrics}", f"batches  {batches}"]
@@ -178,7 +178,7 @@ def not_numbers(path: Path) -> dict[str, int]:
 def _count_nan(stored: Stored) -> int:
     if stored.dtype not in INFINITY:
         return 0
-    return sum(int(np.count_nonzero(_is_nan(bits, stored.dtype))) for bits in _chunks(stored))
+    return sum(int(np.count_nonzero(is_nan(bits, stored.dtype))) for bits in _chunks(stored))
 
 
 def holding_nan(counts: Mapping[str, int]) -> str:
@@ -288,13 +288,13 @@ def _distance(a: np.ndarray, b: np.ndarray, dtype: str) -> tuple[int, int]:
         unsigned = f"u{high.itemsize}"
         return int((high.view(unsigned) - low.view(unsigned)).max()), 0  # wraps to the right unsigned number
     sign = _sign(a)
-    numbers = ~(_is_nan(a, dtype) | _is_nan(b, dtype))
+    numbers = ~(is_nan(a, dtype) | is_nan(b, dtype))
     a, b = _ordered(a[numbers], sign), _ordered(b[numbers], sign)
     largest = int((np.maximum(a, b) - np.minimum(a, b)).max()) if a.size else 0
     return largest, int(numbers.size - np.count_nonzero(numbers))
 
 
-def _is_nan(bits: np.ndarray, dtype: str) -> np.ndarray:
+def is_nan(bits: np.ndarray, dtype: str) -> np.ndarray:
     """Which of the floats that `bits` stand for are no numbers."""
     return (bits & ~_sign(bits)) > INFINITY[dtype]
 

@@ -1,5 +1,6 @@
 """The proof that interruptions change nothing: a training stopped, killed, damaged, evaluated less often."""
 
+import dataclasses
 import random
 import shlex
 import signal
@@ -18,8 +19,10 @@ from samebits.checkpoint import files
 from samebits.errors import CheckFailed, UsageError
 from samebits.fingerprint.manifest import read_manifest
 from samebits.hashing.compare import compare_runs
+from samebits.proof import options
 from samebits.proof.processes import ending, send_to_session
 from samebits.proof.smoke import Watch, keep_runs, runs_folder
+from samebits.proof.stops import course
 from samebits.proof.trainings import Training, start, weights
 from samebits.run.folder import CHECKPOINTS
 from samebits.run.signals import SAVED
@@ -95,17 +98,18 @@ def command(
         with watch:
             watch.say("nothing interrupts it …")
             began = time.monotonic()
-            _run(arguments, folder / "0", status=0)
+            _run(arguments, (), folder / "0", status=0)
             seconds = time.monotonic() - began
             sha256 = weights(Training("the training", arguments, folder / "0"))
             results = [Result("nothing interrupts it", "ok", "", sha256, seconds)]
             rng = random.Random(random_seed)
+            lacking: dict[str, str] = {}  # options that the command turns out not to have, and why
             chosen = [trial for trial in trials(folder / "0", kills, rng) if trial.kind in (only or KINDS)]
             for number, trial in enumerate(chosen, start=1):
                 if trial.skipped:
                     results.append(Result(trial.what, "skipped", trial.skipped))
                 else:
-                    results.append(attempt(trial, arguments, folder, number, seconds))
+                    results.append(_attempt(trial, arguments, folder, number, seconds, lacking))
                 watch.say(_line(results[-1]))
         tried = [result for result in results if result.outcome != "skipped"]
         failed = [result for result in tried if result.outcome == "fail"]
@@ -144,11 +148,10 @@ def trials(reference: Path, kills: int, rng: random.Random) -> Iterator[Trial]:
         )
     if steps == 0:
         raise UsageError("samebits saw no step of the training: its batches must come from `run.batches(…)`")
-    epochs = max(1, len((reference / "metrics.jsonl").read_text().splitlines()))
-    each = max(1, steps // epochs)
-    middle = max(1, each * (epochs // 2) + each // 2)
+    training = course(manifest)
+    middle = training.middle() or steps
 
-    def options(name: str, value: int) -> tuple[tuple[str, ...], str]:
+    def with_(name: str, value: int) -> tuple[tuple[str, ...], str]:
         """The words that set a setting, or why they cannot be given."""
         if name in settings:
             return (f"--{name.replace('_', '-')}={value}",), ""
@@ -156,43 +159,74 @@ def trials(reference: Path, kills: int, rng: random.Random) -> Iterator[Trial]:
 
     yield Trial("stop", "stopped before the first step", stop=0)
     yield Trial("stop", "stopped mid-epoch", stop=middle)
-    four, lacks = options("workers", 4)
-    yield Trial("stop", "stopped mid-epoch, 4 workers before", stop=middle, before=four, skipped=lacks)
+    four, lacks = with_("workers", 4)
+    # Only the process that ends the training tells whether it reads the option: that comes first.
     yield Trial("stop", "stopped mid-epoch, 4 workers after", stop=middle, after=four, skipped=lacks)
-    yield Trial("stop", "stopped at an epoch's end", stop=each)
+    yield Trial("stop", "stopped mid-epoch, 4 workers before", stop=middle, before=four, skipped=lacks)
+    for step in training.ends():
+        yield Trial("stop", f"stopped at the end of epoch {step // training.each} (step {step})", stop=step)
     yield Trial("stop", "stopped after the last step", stop=steps)
     for name in DAMAGE:
         yield Trial("damage", f"stopped, and a bit of {name} flips", stop=middle, damage=name)
-    last, lacks = options("evaluate_every", 0)
+    last, lacks = with_("evaluate_every", 0)
     yield Trial("evaluation", "evaluated at the end only", before=last, metrics=False, skipped=lacks)
-    often, _ = options("checkpoint_every", 1)  # else a kill goes back to the last epoch's end
+    often, _ = with_("checkpoint_every", 1)  # else a kill goes back to the last epoch's end
     for number in range(1, kills + 1):
         share = rng.random()
         what = f"kill -9 number {number}, after {share:.0%} of its time"
         yield Trial("kill", what, kill=share, before=often, after=often)
 
 
+def _attempt(
+    trial: Trial, arguments: Sequence[str], folder: Path, number: int, seconds: float, lacking: dict[str, str]
+) -> Result:
+    """`attempt` with what the command has; skipped if it is nothing without an option."""
+    while True:
+        gone = [lacking[option] for option in map(_option, trial.before + trial.after) if option in lacking]
+        if gone and trial.kind != "kill":
+            return Result(trial.what, "skipped", gone[0])
+        if gone:  # checkpoints at each step make a kill lose less; without them it is a kill as well
+            trial = dataclasses.replace(trial, before=(), after=())
+        try:
+            return attempt(trial, arguments, folder, number, seconds)
+        except options.Lacking as error:
+            lacking[error.option] = str(error)
+
+
+def _option(word: str) -> str:
+    return word.partition("=")[0]
+
+
 def attempt(trial: Trial, arguments: Sequence[str], folder: Path, number: int, seconds: float) -> Result:
-    """Interrupt a training, let the same command continue, and look at what comes out."""
+    """Interrupt a training, let the same command continue, and look at what comes out.
+
+    Raises:
+        Lacking: the command does not have one of the trial's options.
+        UsageError: the training ended otherwise than the trial needs it.
+    """
     began, faults = time.monotonic(), []
     place = folder / str(number)
     working = folder / f".{number}.partial" / CHECKPOINTS
     if trial.kill is not None:
-        _run([*arguments, *trial.before], place, kill=trial.kill * seconds)
+        _run(arguments, trial.before, place, kill=trial.kill * seconds)
     elif trial.stop is not None:
-        _run([*arguments, *trial.before], place, status=SAVED, stop=trial.stop)
+        _run(arguments, trial.before, place, status=SAVED, stop=trial.stop)
     else:
-        _run([*arguments, *trial.before], place, status=0)
+        _run(arguments, trial.before, place, status=0)
     after = list(trial.after)
     if trial.damage:
         if not (there := files.find(working)):
             raise UsageError(f"the training was stopped after step {trial.stop} and left no checkpoint")
         newest = there[0]
         _flip_a_bit(newest / trial.damage)
-        if f"{newest.name}/{trial.damage}" not in _run([*arguments, *after], place, status=2):
+        if f"{newest.name}/{trial.damage}" not in _run(arguments, after, place, status=2):
             faults.append("the message does not name the damaged file")
     if not place.exists():  # a kill may come too late
-        _run([*arguments, *after], place, status=0, resume="previous" if trial.damage else None)
+        _run(arguments, after, place, status=0, resume="previous" if trial.damage else None)
+    if trial.kind != "kill":
+        last = trial.after if trial.stop is not None else trial.before
+        before, after_all = (read_manifest(run)["settings"] for run in (folder / "0", place))
+        options.refuse_unread(before, after_all, last)
     comparison = compare_runs(folder / "0", place)
     if comparison.tensor:
         faults.append(f"other bits, first in {comparison.tensor}")
@@ -213,6 +247,7 @@ def _line(result: Result) -> str:
 
 def _run(
     arguments: Sequence[str],
+    more: Sequence[str],
     place: Path,
     status: int | None = None,
     stop: int | None = None,
@@ -223,6 +258,7 @@ def _run(
 
     Args:
         arguments: its command.
+        more: options that are added to it.
         place: its run folder.
         status: with which it must end.
         stop: after which step it is stopped.
@@ -230,25 +266,26 @@ def _run(
         resume: how it resumes from what is there, see `resuming.mode`.
 
     Raises:
+        Lacking: it does not have one of its options.
         UsageError: it ended with another status.
     """
     environment = {} if resume is None else {"SAMEBITS_RESUME": resume}
-    if stop is not None:
-        environment["SAMEBITS_STOP_AT"] = str(stop)
-    child = Training("the training", arguments, place, environment)
+    child = Training("the training", [*arguments, *more], place, environment)
     running: list[subprocess.Popen[bytes]] = []
     with ending(running):
-        running.append(start(child))
+        running.append(start(child, stop))
         try:
             ended = running[0].wait(kill)
         except subprocess.TimeoutExpired:
             send_to_session(running[0], signal.SIGKILL)
             return ""
     said = child.log.read_text(errors="replace")
+    if ended != (status or 0):
+        options.refuse_unknown(said, more)
     if status is not None and ended != status:
         last = said.rstrip().splitlines()[-1:] or ["nothing"]
         raise UsageError(
-            f"`{shlex.join(arguments)}` ended with status {ended} where {status} was expected; it said: "
+            f"`{shlex.join(child.command)}` ended with status {ended} where {status} was expected; it said: "
             f"{last[0]}"
         )
     return said

@@ -15,14 +15,11 @@ from samebits._printable import printable
 from samebits._progress import Line
 from samebits._report import print_json
 from samebits.errors import CheckFailed, SamebitsError
+from samebits.process.memory import FILLED
 from samebits.proof import stops
 from samebits.proof.processes import terminable
 from samebits.proof.trainings import Finished, Training, last_line, train
 from samebits.proof.verdict import Verdict, compare, judge, manifest
-
-# Memory that nobody wrote is filled in every run but the first: each byte with 0x7F, torch's own with NaN. A
-# program that reads only what it wrote does not see it, so runs with and without can be compared.
-FILLED = {"MALLOC_PERTURB_": "128"}
 
 
 @click.command("smoke", context_settings={"allow_interspersed_args": False})

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from samebits._printable import some
 from samebits.fingerprint.manifest import read_manifest
 from samebits.hashing.compare import Comparison, compare_runs, holding_nan
 from samebits.proof.trainings import Finished
@@ -32,6 +33,7 @@ class Verdict:
         difference: the first that was seen.
         memory: whether all but the first are the same.
         not_numbers: how many NaN the tensors hold, where all runs are the same.
+        unwritten: what the run held that nobody had written; known where memory was filled.
         unsaved: what changes and is in no checkpoint, as the manifest has it.
     """
 
@@ -45,6 +47,7 @@ class Verdict:
     difference: Comparison | None = None
     memory: bool = False
     not_numbers: Mapping[str, int] = field(default_factory=dict)
+    unwritten: Sequence[str] = ()
     unsaved: Sequence[Mapping[str, Any]] = ()
 
     @property
@@ -93,7 +96,10 @@ class Verdict:
             one, other = (_name(run) for run in (self.difference.first, self.difference.second))
             yield f"between {one} and {other}{f', {self.stopped()}' if self.resumes is False else ''}:"
             yield from self.difference.lines()
-        if self.memory:
+        if self.unwritten:
+            names = some(self.unwritten)
+            yield f"nobody wrote {names} before the first step: initialise what torch.empty gives"
+        elif self.memory:
             yield MEMORY
         if not self.repeats and len(self.finished) == 2:
             three = f"samebits smoke --runs 3 {shlex.join(command)}"
@@ -116,6 +122,7 @@ class Verdict:
             "seconds": [round(run.seconds, 3) for run in self.finished],
             "difference": None if self.difference is None else self.difference.as_json(),
             "not_numbers": dict(self.not_numbers),
+            "unwritten": list(self.unwritten),
             "unsaved": list(self.unsaved),
         }
 
@@ -161,6 +168,7 @@ def judge(
         difference,
         memory,
         others[0].not_numbers if same and others else {},
+        () if repeats else manifest(finished[-1]).get("unwritten", ()),
         () if resumes is not False else manifest(reference).get("unsaved", ()),
     )
 

@@ -106,6 +106,11 @@ class Saving:
         self.step, self.position = content["step"], (*content["next"], content["ended"])
         return content
 
+    @property
+    def unwritten(self) -> list[str]:
+        """What is held and was memory that nobody wrote, before this process's first step; see `memory`."""
+        return (self.state and self.state.unwritten) or []
+
     def count(self, step: int) -> None:
         """A step is complete."""
         self.due |= step in self._steps or bool(self.every and step % self.every == 0)

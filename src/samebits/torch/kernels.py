@@ -10,6 +10,7 @@ import torch
 import torch.utils.deterministic
 
 from samebits._excepthook import explain_uncaught
+from samebits.process import memory
 from samebits.process.check import this_process
 from samebits.process.switches import Switch, attribute, watched
 from samebits.torch import portable
@@ -39,9 +40,9 @@ def make_deterministic(*, check: bool = False) -> None:
     global _checking
     this_process(strict=False)
     portable.route()
-    memory: Any = torch.utils.deterministic
+    deterministic: Any = torch.utils.deterministic
     _checking = check
-    memory.fill_uninitialized_memory = check or os.environ.get("MALLOC_PERTURB_", "0") not in ("", "0")
+    deterministic.fill_uninitialized_memory = check or memory.filled()
     for switch in watched(switches()).values():
         switch.set(switch.must)
     explain_uncaught(explain_lacking, alone=True)
@@ -139,13 +140,13 @@ def determinism() -> dict[str, bool | str]:
         or false.
     """
     mode = torch.get_deterministic_debug_mode()
-    memory: Any = torch.utils.deterministic
+    deterministic: Any = torch.utils.deterministic
     return {
         "deterministic_algorithms": ("off", "warn only", "on")[mode],
         "cudnn_benchmark": torch.backends.cudnn.benchmark,
         "cudnn_deterministic": torch.backends.cudnn.deterministic,
         "inductor_deterministic": _inductor(),
-        "fill_uninitialized_memory": memory.fill_uninitialized_memory,
+        "fill_uninitialized_memory": deterministic.fill_uninitialized_memory,
         "tf32": _may_shorten(),
         "portable_kernels": portable.routed(),
     }

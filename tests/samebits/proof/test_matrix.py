@@ -25,6 +25,10 @@ parser.add_argument("what")
 for name, default in (("seed", 0), ("workers", 0), ("checkpoint-every", 0), ("learning-rate", 0.5)):
     parser.add_argument(f"--{name}", type=type(default), default=default)
 settings = parser.parse_args()
+if settings.what in ("unread", "strict") and sys.argv[2:]:
+    settings = parser.parse_args(sys.argv[1:2])
+    if settings.what == "strict":
+        parser.error(f"unrecognized arguments: {' '.join(sys.argv[2:])}")
 folder = Path(os.environ["SAMEBITS_RUN_FOLDER"])
 seen = {
     "place": os.getcwd(), "user": os.getuid(), "cores": len(os.sched_getaffinity(0)), "command": sys.argv,
@@ -125,7 +129,7 @@ def test_each_axis_changes_what_it_says(matrix: Start, tmp_path: Path) -> None:
     assert "OMP_NUM_THREADS" in trial("shell-threads")[0]["replaced"]
     assert trial("workers-4")[0]["command"][-2:] == ["--workers", "4"]
     assert trial("cores-1")[0]["cores"] == 1
-    assert [run["stop"] for run in trial("step-4")] == ["4", None]
+    assert [run["stop"] for run in trial("step-7")] == ["7", None]
     threads = trial("threads-SAMEBITS")[0]
     assert (threads["threads"], threads["replaced"]) == ("2", ""), "two threads from the start"
 
@@ -169,11 +173,41 @@ def test_a_broken_promise_is_named(
     assert (tmp_path / "runs/matrix/matrix.png").exists()
 
 
+def test_resuming_is_tried_within_an_epoch_and_at_several_ends(matrix: Start, tmp_path: Path) -> None:
+    training = tmp_path / "training.py"
+    training.write_text(TRAINING.replace('"steps": 9,', '"steps": 40, "metrics": {"epoch": 5},'))
+    done = matrix("good", "resumed")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert list(outcomes(done)) == [f"resumed: stopped after step {at} of 40" for at in (1, 8, 19, 32)]
+    training.write_text(TRAINING.replace('"chain": [{}]', '"chain": []'))
+    (trial,) = json.loads(matrix("good", "resumed").stdout)["trials"]
+    assert (trial["outcome"], trial["says"]) == (
+        "skipped",
+        "the run makes no checkpoints: call run.checkpoint(…)",
+    )
+
+
 def test_stress_repeats_under_load_and_jitter(matrix: Start) -> None:
     done = matrix("good", "stress", "--repeats", "2")
     assert done.returncode == 0, done.stdout + done.stderr
     assert list(outcomes(done).values()) == ["ok", "ok"]
     assert len(outcomes(matrix("good", "process", "--stress", "--repeats", "1"))) == 2
+
+
+@pytest.mark.parametrize(
+    ("what", "why"),
+    [
+        ("unread", "the command does not read --{}: {} is {} with it, too"),
+        ("strict", "the command has no option --{}"),
+    ],
+)
+def test_a_setting_that_is_no_option_is_skipped(matrix: Start, what: str, why: str) -> None:
+    """Also a seed: weights that stay the same break no promise where nothing was changed."""
+    done = matrix(what, "process workers seed")
+    assert done.returncode == 0, done.stdout + done.stderr
+    says = {trial["axis"]: trial["says"] for trial in json.loads(done.stdout)["trials"]}
+    wanted = {name: why.format(name, name, 0) for name in ("workers", "seed")}
+    assert says == {"process": "the same bits", **wanted}
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,10 @@ from pathlib import Path
 from samebits._formats import FORMAT
 from samebits.hashing.weights import Tensor, save_tensors
 
-assert len(sys.argv) == 2, sys.argv  # it takes no option
+more = sys.argv[2:]
+if more and sys.argv[1] == "strict":
+    sys.exit(f"train.py: error: unrecognized arguments: {' '.join(more)}")
+assert not more or sys.argv[1] == "deaf", sys.argv  # it takes no option
 what, folder = sys.argv[1], Path(os.environ["SAMEBITS_RUN_FOLDER"])
 if what == "nothing":
     sys.exit()
@@ -86,6 +89,10 @@ manifest = {
     "format": FORMAT, "weights_sha256": weights, "settings": {"seed": 0},
     "steps": 0 if what == "no-steps" else 5, "chain": [] if what == "no-hold" else [{}],
 }
+if what in ("strict", "deaf"):  # settings that are no options
+    manifest["settings"] |= {"workers": 0, "evaluate_every": 1, "checkpoint_every": 0}
+if what == "epochs":
+    manifest |= {"steps": 40, "metrics": {"epoch": 10}}
 (new / "metrics.jsonl").write_text("")
 (new / "manifest.json").write_text(json.dumps(manifest))
 new.rename(folder)
@@ -123,7 +130,38 @@ def test_what_a_training_has_no_option_for_is_skipped(start: Start, tmp_path: Pa
         "as it goes, and in the table"
     )
     assert done.stdout.count("skipped: the training has no setting evaluate_every") == 2
-    assert "same bits: 6 trainings, 3 skipped, sha256 " in done.stdout
+    assert "same bits: 5 trainings, 3 skipped, sha256 " in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("what", "why"),
+    [
+        ("strict", "the command has no option --{}"),
+        ("deaf", "the command does not read --{}: {} is {} with it, too"),
+    ],
+)
+def test_a_setting_that_is_no_option_is_skipped(start: Start, tmp_path: Path, what: str, why: str) -> None:
+    """The manifest has the settings, but the script has them from elsewhere; kills go without the option."""
+    (tmp_path / "foreign.py").write_text(FOREIGN)
+    options = ("--only", "stop", "--only", "evaluation", "--only", "kill", "--kills", "2", "--json")
+    done = start("samebits", "resume-proof", *options, "python", "foreign.py", what, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    trials = json.loads(done.stdout)["trials"]
+    skipped = {trial["what"]: trial["says"] for trial in trials if trial["outcome"] == "skipped"}
+    assert skipped == {
+        "stopped mid-epoch, 4 workers after": why.format("workers", "workers", 0),
+        "stopped mid-epoch, 4 workers before": why.format("workers", "workers", 0),
+        "evaluated at the end only": why.format("evaluate-every", "evaluate_every", 1),
+    }
+    assert sum(trial["what"].startswith("kill -9") for trial in trials) == 2
+
+
+def test_several_epochs_ends(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "foreign.py").write_text(FOREIGN)
+    done = start("samebits", "resume-proof", "--only", "stop", "python", "foreign.py", "epochs", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    for epoch in (1, 5, 9):
+        assert f"stopped at the end of epoch {epoch} (step {4 * epoch}): " in done.stdout
 
 
 def test_what_fails_by_itself_is_one_line(start: Start, tmp_path: Path) -> None:

@@ -78,13 +78,13 @@ MOVES = "samebits: not the same bits: does not repeat: 3 runs, "
     ("fault", "says", "shows"),
     [
         ("closure", FORGETS, "between run 1 and run 2, stopped after step "),
-        ("parameter", MOVES, "memory that nobody wrote"),
+        ("parameter", MOVES, "nobody wrote model.scale before the first step: "),
         *(
             pytest.param(*values, marks=pytest.mark.slow)
             for values in (
                 ("enumerate", FORGETS, "weights  "),
                 ("sum", FORGETS, "metrics  first difference in line 2, seen: 96 and "),
-                ("batch", MOVES, "batches  other data from epoch 1 on"),
+                ("batch", MOVES, "all runs but the first agree: memory that nobody wrote "),
                 ("", "", "same bits: 2 runs, the second was stopped after step 19 and resumed, sha256 "),
                 ("no place", "", "the second was stopped after step 19 and resumed after step 12, sha256 "),
             )

@@ -5,7 +5,7 @@ import os
 import re
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -18,6 +18,7 @@ from samebits.errors import CheckFailed, SamebitsError, UsageError
 from samebits.fingerprint.manifest import read_manifest
 from samebits.hashing.compare import compare_weights
 from samebits.process.variables import find_root
+from samebits.proof import options
 from samebits.proof.matrix import picture
 from samebits.proof.matrix.axes import AXES, OTHER, PERTURB, REPEATS, SAME, Facts, Trial, trials
 from samebits.proof.smoke import Watch, keep_runs, runs_folder, show
@@ -152,7 +153,9 @@ class Command:
         if trial.container:
             inside = Path("runs") / folder.relative_to((find_root() / "runs").resolve())
             words = [str(find_root() / "tools/image.py"), "run", *words, "--run", str(inside)]
-        return Training(trial.name, words, folder, environment, place, trial.before, bare=trial.container)
+        return Training(
+            trial.name, words, folder, environment, place, trial.before, trial.container, trial.stop
+        )
 
 
 def run(
@@ -179,11 +182,24 @@ def run(
     finished = {run.child: run for run in show(running, watch)}
     results = [
         _judge(trial, reference, finished.get(trainings[trial]), failed.get(trainings[trial]))
-        if trial in trainings
-        else Result(trial.axis, trial.value, trial.expected, "", "skipped", trial.skipped)
+        if not (why := trial.skipped or _lacks(trainings[trial], facts, failed))
+        else Result(trial.axis, trial.value, trial.expected, "", "skipped", why)
         for trial in every
     ]
     return reference, results
+
+
+def _lacks(child: Training, facts: Facts, failed: Mapping[Training, SamebitsError]) -> str:
+    """Which option of a trial the command does not have; nothing where it has all."""
+    try:
+        if child in failed:
+            options.refuse_unknown(child.log.read_text(errors="replace"), child.command)
+        else:
+            settings = read_manifest(child.folder)["settings"]
+            options.refuse_unread(facts.manifest["settings"], settings, child.command)
+    except options.Lacking as lacking:
+        return str(lacking)
+    return ""
 
 
 def _judge(

@@ -14,15 +14,13 @@ from samebits.process import launch, started
 from samebits.process.variables import find_root
 from samebits.proof.portable import CPUS
 from samebits.proof.portable.machines import QEMU
-from samebits.run.signals import SAVED
+from samebits.proof.stops import course
 
 SAME, OTHER, MAY = "same", "other", "may differ"
 NOBODY = 65534
 REPEATS = 20  # of a stress test: one flake in thirty survives a run done twice
 PERTURB = "samebits.proof.controls.perturb"
 CAN_REACH = "import os, sys, samebits; sys.exit(not all(map(os.path.exists, sys.argv[1:])))"
-# Stops by itself after a step, as SIGTERM would stop it; then the same command resumes it.
-STOPPED = f'SAMEBITS_STOP_AT={{}} "$@"; [ $? -eq {SAVED} ] && exec "$@"'
 
 
 @dataclass(frozen=True)
@@ -40,6 +38,7 @@ class Trial:
         owner: the user that it runs as, from a folder of its own.
         elsewhere: it is started in another folder.
         container: it runs in the image.
+        stop: after which step it is stopped; then the same command resumes it.
         skipped: why it cannot be tried here.
     """
 
@@ -54,6 +53,7 @@ class Trial:
     owner: int | None = None
     elsewhere: bool = False
     container: bool = False
+    stop: int | None = None
     skipped: str = ""
 
     @property
@@ -196,12 +196,12 @@ def _container(axis: str, facts: Facts) -> Iterator[Trial]:
 
 
 def _resumed(axis: str, facts: Facts) -> Iterator[Trial]:
-    steps = int(facts.manifest.get("steps") or 0)
-    for step in sorted({1, steps // 2} - {0}):
-        trial = Trial(
-            axis, f"stopped after step {step} of {steps}", before=("sh", "-c", STOPPED.format(step), "sh")
-        )
-        yield _skip(trial, "" if facts.manifest.get("chain") else "the training calls no run.checkpoint")
+    training = course(facts.manifest)
+    if training.lacks:
+        yield Trial(axis, "stopped within an epoch", skipped=training.lacks)
+        return
+    for step in sorted({1, training.middle() or 1, *training.ends(2)}):
+        yield Trial(axis, f"stopped after step {step} of {training.steps}", stop=step)
 
 
 def _cpu(axis: str, facts: Facts) -> Iterator[Trial]:
