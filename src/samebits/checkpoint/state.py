@@ -16,6 +16,7 @@ from typing import Any
 from samebits.checkpoint.encoding import TAG, decode, encode
 from samebits.errors import SamebitsError, UsageError
 from samebits.framework import State
+from samebits.hashing.batches import batch_digest
 from samebits.hashing.weights import Stored, Tensor, describe_array, stored_array
 from samebits.rng import generators
 from samebits.rng.isolation import isolated_rng
@@ -82,6 +83,19 @@ class TrainingState:
                     yield name, target.state_dict()
                 elif self._kinds[name] is self.toolkit.REMEMBERING:
                     yield name, self._kinds[name].get(target)["attributes"]
+
+    def marks(self) -> dict[str, bytes]:
+        """By name: what differs later if evaluation has changed an object by then."""
+        marks = {}
+        for name, target in self.objects.items():
+            ours = type(target).__module__.startswith("samebits.") and not isinstance(target, RunState)
+            if ours or getattr(target, "stateless", False):
+                continue
+            kind = self._kinds[name]
+            mark = kind.get(target) if kind in KINDS[:-1] else self.toolkit.mark(target)
+            if mark is not None:
+                marks[name] = batch_digest(mark)
+        return marks
 
     def why_not_resumable(self, loader: Any) -> str | None:
         """Why a loader cannot give the training's batches, None when it can."""

@@ -122,6 +122,17 @@ def takes_a_metric(target: Any) -> bool:
     return False
 
 
+def mark(target: Any) -> Any:
+    """Of a callback, what it remembers, unless it is one of Keras's that watches the training."""
+    if isinstance(target, keras.callbacks.Callback):
+        if type(target).__module__.startswith("keras.") and not watches_evaluation({"": target}):
+            return None
+        return target.state_dict() if _gives_state(target) else _attributes(target)
+    if isinstance(target, keras.Layer | keras.optimizers.Optimizer | keras.metrics.Metric):
+        return None
+    return target.state_dict() if _gives_state(target) else None
+
+
 def running_statistics(objects: Mapping[str, Any]) -> dict[str, int]:
     """None: Keras itself evaluates without touching them."""
     return {}

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader, IterableDataset
 
 from samebits.checkpoint.encoding import TAG
@@ -116,6 +117,18 @@ def watches_evaluation(objects: Mapping[str, Any]) -> list[str]:
 def takes_a_metric(target: Any) -> bool:
     """Whether an object is given a metric, the training's or evaluation's, and remembers the best one."""
     return isinstance(target, ReduceLROnPlateau)
+
+
+def mark(target: Any) -> Any:
+    """Of a model, how often each tensor was written; of what else may follow evaluation, its state."""
+    if isinstance(target, nn.Module) and not isinstance(target, AveragedModel):  # updated at epochs' ends
+        return [tensor._version for tensor in (*target.parameters(), *target.buffers())]
+    if isinstance(target, torch.Generator):
+        return target.get_state()
+    follows_the_epochs = isinstance(target, LRScheduler) and not takes_a_metric(target)
+    if isinstance(target, nn.Module | torch.optim.Optimizer) or follows_the_epochs:
+        return None
+    return target.state_dict() if hasattr(target, "state_dict") else None
 
 
 def running_statistics(objects: Mapping[str, Any]) -> dict[str, int]:
