@@ -17,6 +17,7 @@ from samebits.errors import UsageError
 from samebits.hashing.weights import COMPLEX, NAMES, Stored, Tensor
 from samebits.rng.unseedable import find_generator
 from samebits.torch import accelerate, optimizer_state
+from samebits.torch.base_loader import Iteration, Loader
 from samebits.torch.weights import describe_tensor
 
 
@@ -98,7 +99,18 @@ def missing(objects: Mapping[str, Any]) -> str | None:
     return None
 
 
-watch, begin_step = optimizer_state.watch, optimizer_state.begin_step
+def watch(objects: Mapping[str, Any]) -> None:
+    """Note from now on when the held optimizers step, whose parameters they train, which loaders are held."""
+    optimizer_state.watch(objects)
+    for target in objects.values():
+        if isinstance(target, Loader):
+            target.saved = True
+
+
+def begin_step(objects: Mapping[str, Any]) -> None:
+    """A new step begins: gradients that it leaves without a step of their optimizer are being added up."""
+    optimizer_state.begin_step(objects)
+    Iteration.step += 1
 
 
 def _is_shared(tensor: torch.Tensor) -> bool:
