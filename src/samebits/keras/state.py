@@ -20,6 +20,7 @@ from samebits.checkpoint.encoding import TAG
 from samebits.checkpoint.state import Kind
 from samebits.hashing.weights import DTYPES, Stored, Tensor, describe_array, stored_array
 from samebits.keras.keras2 import require_keras3
+from samebits.keras.loading import Dataset
 from samebits.keras.weights import named_weights
 
 
@@ -101,7 +102,8 @@ def order_is_saved(loader: Any, objects: Mapping[str, Any]) -> bool:
 
 
 def begin_step(objects: Mapping[str, Any]) -> None:
-    """A new step begins. Keras keeps nothing between steps that is no variable."""
+    """A new step begins. Keras keeps nothing between steps that is no variable; a dataset counts them."""
+    Dataset.step += 1
 
 
 KNOWN = ("samebits.", "keras.")  # packages of which is known what their objects do with evaluation
