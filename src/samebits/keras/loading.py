@@ -150,9 +150,9 @@ class Dataset(keras.utils.PyDataset, DataAdapter):
         for index, (batch, digest) in enumerate(self._prepared(epoch, first), first):
             if began_in != Dataset.step and not placed:
                 raise UsageError(
-                    f"dataset {self.name!r} is read in several steps, beside the one that the run reads, and no "
-                    "checkpoint has its place: in each step, call set_epoch(run.step // len(dataset)) and take "
-                    "dataset[run.step % len(dataset)]"
+                    f"dataset {self.name!r} is read in several steps, beside the one that the run reads, "
+                    "and no checkpoint has its place: in each step, call set_epoch(run.step // len(dataset)) "
+                    "and take dataset[run.step % len(dataset)]"
                 )
             if index == len(self) - 1:
                 self.set_epoch(epoch + 1)

@@ -87,7 +87,7 @@ def beside(folder: Path, way: str) -> str:
 def test_a_second_dataset_that_steps_read_is_refused_by_name_and_by_its_number_it_resumes(
     tmp_path: Path,
 ) -> None:
-    with pytest.raises(UsageError, match="^dataset 'second' is read in several steps, beside the "):
+    with pytest.raises(UsageError, match=r"^dataset 'second' is read in several steps, beside the "):
         beside(tmp_path / "run", "iterator")
     whole = beside(tmp_path / "whole", "by the step")
     with pytest.MonkeyPatch.context() as patch:
