@@ -101,6 +101,10 @@ class TrainingState:
         """Why a loader cannot give the training's batches, None when it can."""
         return self.toolkit.why_not_resumable(loader)
 
+    def holds_a_place(self, part: Any) -> bool:
+        """Whether something is held by its own `state_dict`, such as a loader: no model, no optimiser."""
+        return any(part is target and self._kinds[name] is KINDS[-1] for name, target in self.objects.items())
+
     def order_is_saved(self, loader: Any) -> bool:
         """Whether a loader's order follows from its epoch, or from what is held and the global generators."""
         held = any(target is loader for target in self.objects.values())

@@ -171,9 +171,9 @@ class Iteration:
         self._placed = True  # looked at once
         if not self.loader.saved:
             raise UsageError(
-                f"the loader {self.loader.name!r} is read in several steps, beside the one that run.batches "
-                "reads, and no checkpoint has its place: add it to run.checkpoint, and read it in the step, "
-                "as `for batch, other in zip(run.batches(…), loader)` does"
+                f"the loader {self.loader.name!r} is read in several steps, not by run.batches itself, and "
+                "no checkpoint has its place: add it to run.checkpoint, and read it in the step, as "
+                "`for batch, other in zip(run.batches(…), loader)` does"
             )
         if any(type(reader) is itertools.cycle for reader in gc.get_referrers(self)):
             raise UsageError(

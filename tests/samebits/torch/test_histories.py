@@ -177,6 +177,31 @@ def test_a_generator_that_epochs_share_is_refused_by_name(
         train(tmp_path / "run", make)
 
 
+def test_a_part_of_a_loader_that_is_held_and_never_ends_continues(tmp_path: Path) -> None:
+    def train_parts(folder: Path, hold: bool = True) -> str:
+        with samebits.torch.open_run({"seed": 0}, device="cpu", folder=folder) as run:
+            loader = run.loader(SAMPLES, batch_size=5, shuffle=True)
+            endless = forever(loader)
+            model = torch.nn.Linear(1, 1)
+            optimizer = torch.optim.SGD(model.parameters(), lr=1e-3)
+            run.checkpoint(model=model, optimizer=optimizer, **({"loader": loader} if hold else {}))
+            for _ in run.epochs(4):
+                for (batch,) in run.batches(itertools.islice(endless, 4)):
+                    optimizer.zero_grad()
+                    model(batch).square().mean().backward()
+                    optimizer.step()
+            return run.finish(model)
+
+    whole = train_parts(tmp_path / "whole")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SAMEBITS_STOP_AT", "8")
+        with pytest.raises(SystemExit):
+            train_parts(tmp_path / "parts")
+    assert train_parts(tmp_path / "parts") == whole
+    with pytest.raises(UsageError, match="the loader 'train' is read in several steps, not by run"):
+        train_parts(tmp_path / "not held", hold=False)
+
+
 def forever(loader: Any) -> Iterator[Any]:
     while True:
         yield from loader
@@ -224,7 +249,7 @@ def test_a_second_loader_that_is_held_continues_within_its_epoch(
         (
             "forever",
             False,
-            "the loader 'second' is read in several steps, beside the one that run.batches reads, ",
+            "the loader 'second' is read in several steps, not by run.batches itself, and no ",
         ),
         ("zip", False, "the loader 'second' is read in several steps"),
         (
