@@ -79,13 +79,14 @@ def stochastic_averaging(training: Training) -> None:
 def mixed_precision(training: Training) -> None:
     """bfloat16 in the forward pass, scaled gradients that are added up over three steps, and clipped."""
     model, optimizer, run = training.model, training.optimizer, training.run
-    scaler = torch.amp.GradScaler("cpu", init_scale=2.0**20, growth_interval=3)
+    # The first updates are skipped, as their gradients are infinite.
+    scaler = torch.amp.GradScaler("cpu", init_scale=2.0**126, backoff_factor=2.0**-4, growth_interval=2)
     run.checkpoint(model=model, optimizer=optimizer, scaler=scaler)
     for _ in run.epochs(training.settings.epochs):
         for values, labels in run.batches(training.loader):
             with torch.autocast("cpu", torch.bfloat16):
                 loss = cross_entropy(model(values), labels)
-            scaler.scale(loss).backward()
+            scaler.scale(loss * 1000).backward()
             run.average(loss=loss)
             if run.step % 3 == 2:
                 scaler.unscale_(optimizer)
