@@ -187,6 +187,12 @@ class State(Protocol):
     def takes_a_metric(self, target: Any) -> bool:
         """Whether one object is given a metric, the training's or evaluation's, and keeps the best one."""
 
+    def mark(self, target: Any) -> Any:
+        """What changes when evaluation changes an object between two epochs; None where only training does.
+
+        Schedules follow the epochs, and optimisers the schedules. Of a model, versions will do.
+        """
+
     def running_statistics(self, objects: Mapping[str, Any]) -> dict[str, int]:
         """By layer: how many batches went into the running statistics of the models that are trained."""
 

@@ -16,6 +16,7 @@ from typing import Any
 from samebits.checkpoint.encoding import TAG, decode, encode
 from samebits.errors import SamebitsError, UsageError
 from samebits.framework import State
+from samebits.hashing.batches import batch_digest
 from samebits.hashing.unwritten import unwritten
 from samebits.hashing.weights import Stored, Tensor, describe_array, stored_array
 from samebits.process import memory
@@ -89,9 +90,26 @@ class TrainingState:
                 elif self._kinds[name] is self.toolkit.REMEMBERING:
                     yield name, self._kinds[name].get(target)["attributes"]
 
+    def marks(self) -> dict[str, bytes]:
+        """By name: what differs later if evaluation has changed an object by then."""
+        marks = {}
+        for name, target in self.objects.items():
+            ours = type(target).__module__.startswith("samebits.") and not isinstance(target, RunState)
+            if ours or getattr(target, "stateless", False):
+                continue
+            kind = self._kinds[name]
+            mark = kind.get(target) if kind in KINDS[:-1] else self.toolkit.mark(target)
+            if mark is not None:
+                marks[name] = batch_digest(mark)
+        return marks
+
     def why_not_resumable(self, loader: Any) -> str | None:
         """Why a loader cannot give the training's batches, None when it can."""
         return self.toolkit.why_not_resumable(loader)
+
+    def holds_a_place(self, part: Any) -> bool:
+        """Whether something is held by its own `state_dict`, such as a loader: no model, no optimiser."""
+        return any(part is target and self._kinds[name] is KINDS[-1] for name, target in self.objects.items())
 
     def order_is_saved(self, loader: Any) -> bool:
         """Whether a loader's order follows from its epoch, or from what is held and the global generators."""

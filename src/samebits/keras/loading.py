@@ -101,7 +101,10 @@ class Dataset(keras.utils.PyDataset, DataAdapter):
         epoch: the epoch of the next pass.
         draws_globally: `augment` does, from Python's, NumPy's or torch's generator.
         latest_digest: of the batch that was handed out last (see `samebits.hashing.batches`); None before.
+        step: how many steps the run has begun; the same for all datasets.
     """
+
+    step = 0
 
     def __init__(
         self,
@@ -117,6 +120,7 @@ class Dataset(keras.utils.PyDataset, DataAdapter):
         super().__init__(workers=workers, max_queue_size=max_queue_size)
         self.epoch = 0
         self._first = 0  # batch of the next pass
+        self._placed = False  # a run says where the next pass begins
         self.draws_globally = False
         self.latest_digest: bytes | None = None
         self.seed, self.name, self.shuffle, self.augment = seed, name, shuffle, augment
@@ -139,18 +143,26 @@ class Dataset(keras.utils.PyDataset, DataAdapter):
 
     def __iter__(self) -> Iterator[Batch]:
         """One pass; when its last batch has been handed out, the next pass is the next epoch."""
-        epoch, first = self.epoch, self._first
+        epoch, first, placed = self.epoch, self._first, self._placed
+        began_in = Dataset.step
         if first == len(self):
-            self.begin_at(epoch + 1, 0)
+            self.set_epoch(epoch + 1)
         for index, (batch, digest) in enumerate(self._prepared(epoch, first), first):
+            if began_in != Dataset.step and not placed:
+                raise UsageError(
+                    f"dataset {self.name!r} is read in several steps, beside the one that the run reads, "
+                    "and no checkpoint has its place: in each step, call set_epoch(run.step // len(dataset)) "
+                    "and take dataset[run.step % len(dataset)]"
+                )
             if index == len(self) - 1:
-                self.begin_at(epoch + 1, 0)
+                self.set_epoch(epoch + 1)
             self.latest_digest = digest
             yield batch
 
     def set_epoch(self, epoch: int) -> None:
         """Make the next pass this epoch, counted from 0."""
         self.begin_at(epoch, 0)
+        self._placed = False
 
     def begin_at(self, epoch: int, batch: int) -> None:
         """Make the next pass what is left of this epoch from this batch on, both counted from 0.
@@ -164,7 +176,7 @@ class Dataset(keras.utils.PyDataset, DataAdapter):
             raise UsageError(f"dataset {self.name!r} was set to epoch {epoch}: epochs count from 0")
         if not 0 <= batch <= len(self):
             raise UsageError(f"dataset {self.name!r} was set to batch {batch} of {len(self)}")
-        self.epoch, self._first = epoch, batch
+        self.epoch, self._first, self._placed = epoch, batch, True
 
     def _batch(self, epoch: int, order: np.ndarray, index: int) -> Batch:
         chosen = order[index * self._batch_size :][: self._batch_size]
@@ -261,7 +273,7 @@ class Dataset(keras.utils.PyDataset, DataAdapter):
         for first in range(self._first, len(self), steps):
             yield (first, first + steps - 1, left) if ENDS else (first, left)
         if self._first == len(self):
-            self.begin_at(self.epoch + 1, 0)
+            self.set_epoch(self.epoch + 1)
 
 
 def check_draws(data: Dataset) -> None:

@@ -20,6 +20,7 @@ from samebits.checkpoint.encoding import TAG
 from samebits.checkpoint.state import Kind
 from samebits.hashing.weights import DTYPES, Stored, Tensor, describe_array, stored_array
 from samebits.keras.keras2 import require_keras3
+from samebits.keras.loading import Dataset
 from samebits.keras.weights import named_weights
 
 
@@ -109,7 +110,8 @@ def order_is_saved(loader: Any, objects: Mapping[str, Any]) -> bool:
 
 
 def begin_step(objects: Mapping[str, Any]) -> None:
-    """A new step begins. Keras keeps nothing between steps that is no variable."""
+    """A new step begins. Keras keeps nothing between steps that is no variable; a dataset counts them."""
+    Dataset.step += 1
 
 
 KNOWN = ("samebits.", "keras.")  # packages of which is known what their objects do with evaluation
@@ -128,6 +130,17 @@ def watches_evaluation(objects: Mapping[str, Any]) -> list[str]:
 def takes_a_metric(target: Any) -> bool:
     """Whether an object is given a metric in every epoch. In Keras a callback's `monitor` says which."""
     return False
+
+
+def mark(target: Any) -> Any:
+    """Of a callback, what it remembers, unless it is one of Keras's that watches the training."""
+    if isinstance(target, keras.callbacks.Callback):
+        if type(target).__module__.startswith("keras.") and not watches_evaluation({"": target}):
+            return None
+        return target.state_dict() if _gives_state(target) else _attributes(target)
+    if isinstance(target, keras.Layer | keras.optimizers.Optimizer | keras.metrics.Metric):
+        return None
+    return target.state_dict() if _gives_state(target) else None
 
 
 def running_statistics(objects: Mapping[str, Any]) -> dict[str, int]:

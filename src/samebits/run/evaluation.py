@@ -31,6 +31,8 @@ class Evaluation:
 
     def __init__(self, setting: str, state: TrainingState) -> None:
         self.found: list[str] = []
+        self.changed: list[str] = []  # what is held and changed between an epoch's last step and its end
+        self._marks: dict[str, bytes] | None = None  # of what is held, at the epoch's last step
         self._setting, self._training_state = setting, state
         self._logged: dict[str, float] = {}  # since the last step, between steps
         self._means: list[float] = []  # of what the steps logged, since the last step
@@ -44,7 +46,17 @@ class Evaluation:
 
     def end_of_batches(self) -> None:
         """The epoch's steps are over."""
+        if self._marks is None:
+            self._marks = self._training_state.marks()
         self._statistics = self._training_state.toolkit.running_statistics(self._training_state.objects)
+
+    def end_of_epoch(self) -> None:
+        """So is everything at its end: what has changed since its last step may follow evaluation."""
+        if self._marks is not None:
+            now = self._training_state.marks()
+            changed = (name for name, mark in now.items() if self._marks.get(name, mark) != mark)
+            self.changed += (name for name in changed if name not in self.changed)
+            self._marks = None
 
     def logged(self, means: Mapping[str, float], values: Mapping[str, Any]) -> None:
         """An epoch's line: the means of what its steps logged, and what was logged after them."""
@@ -137,10 +149,15 @@ class Evaluation:
         }
 
 
+def promised(settings: Any) -> list[str]:
+    """The names of the settings that promise that evaluation does not matter."""
+    return [name for name in without_effect(settings) if PROMISE.search(name)]
+
+
 def watch(settings: Any, state: TrainingState) -> Evaluation | None:
     """The watch of a run whose settings promise that evaluation does not matter; else None."""
-    promised = [name for name in without_effect(settings) if PROMISE.search(name)]
-    return Evaluation(promised[0], state) if promised else None
+    names = promised(settings)
+    return Evaluation(names[0], state) if names else None
 
 
 def _numbers(path: str, value: Any) -> Iterator[tuple[str, float | None]]:

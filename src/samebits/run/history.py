@@ -39,9 +39,9 @@ class History:
         Raises:
             UsageError: naming it.
         """
-        saved = set(map(id, self._state.objects.values()))
-        chain = list(_iterators(loader))
-        iterators = [] if any(id(part) in saved for part in chain) else chain
+        parts = list(_parts(loader))
+        held = any(map(self._state.holds_a_place, parts))
+        iterators = [part for part in parts if isinstance(part, Iterator) and not held]
         for part in iterators:
             if any(part is before for before in self._before):
                 raise UsageError(
@@ -100,11 +100,13 @@ def _read(batches: Iterator[Any], digest: bytes, most: int) -> int:
     return 0
 
 
-def _iterators(value: Any, depth: int = DEPTH) -> Iterator[Any]:
-    """An iterator and those that it reads, as far as they can be seen."""
-    if not isinstance(value, Iterator) or not depth or type(value).__module__.startswith(PACKAGES):
+def _parts(value: Any, depth: int = DEPTH) -> Iterator[Any]:
+    """An iterator and what it reads, as far as that can be seen."""
+    if type(value).__module__.startswith(PACKAGES):
         return
     yield value
+    if not isinstance(value, Iterator) or not depth:
+        return
     if isinstance(value, GeneratorType):
         inner = list(value.gi_frame.f_locals.values()) if value.gi_frame else []
     elif type(value).__module__ in ("builtins", "itertools"):
@@ -113,7 +115,7 @@ def _iterators(value: Any, depth: int = DEPTH) -> Iterator[Any]:
     else:
         inner = list(getattr(value, "__dict__", {}).values())
     for part in inner:
-        yield from _iterators(part, depth - 1)
+        yield from _parts(part, depth - 1)
 
 
 def _called(iterator: Any) -> str:

@@ -109,6 +109,8 @@ class Loop:
         self.saving.checkpoint(state, facts, link)
         self.evaluation = evaluation.watch(self.settings, state)
         self._history = History(state)
+        if self.evaluation is not None and self.saving.found is not None:
+            self.evaluation.changed += self.saving.found.content["changed_by_evaluation"]
         if (found := self.saving.found) is not None:
             self.epoch, self.step = found.content["epoch"], found.content["step"]
             self._next_epoch, batch = self.resumes_at
@@ -460,6 +462,7 @@ class Loop:
             "batches": self._batches.hex(),
             "batches_seen": self._batches_seen,
             "unsaved": self.unsaved.found if self.unsaved is not None else [],
+            "changed_by_evaluation": self.evaluation.changed if self.evaluation is not None else [],
         }
 
     def _save(self) -> None:
@@ -467,6 +470,8 @@ class Loop:
 
     def _save_at_epochs_end(self, last: bool = False) -> None:
         """Save if one is due: after each epoch unless `checkpoint_every` counts steps, and after the last."""
+        if self.evaluation is not None:
+            self.evaluation.end_of_epoch()
         if self.saving.state is not None and self.step and (last or self.saving.due or not self.saving.every):
             self._save()
 

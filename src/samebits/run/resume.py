@@ -9,7 +9,19 @@ from pathlib import Path
 from typing import Any
 
 from samebits._files import shown
-from samebits._json_files import ANYTHING, COUNT, NUMBERS, SHA256, TABLE, TABLES, TEXT, YES_NO, Shape, parse
+from samebits._json_files import (
+    ANYTHING,
+    COUNT,
+    NUMBERS,
+    SHA256,
+    TABLE,
+    TABLES,
+    TEXT,
+    TEXTS,
+    YES_NO,
+    Shape,
+    parse,
+)
 from samebits._json_files import check as check_shape
 from samebits._printable import printable, some
 from samebits.checkpoint import files
@@ -28,6 +40,8 @@ SHAPES: dict[str, Shape] = {
     "framework": TEXT,
     "device": TEXT,
     "settings": TABLE,
+    "evaluating": TABLE,
+    "changed_by_evaluation": TEXTS,
     "fingerprint": TABLE,
     "run": TEXT,
     "chain": TABLES,
@@ -146,6 +160,14 @@ def differences(found: Checkpoint, now: Mapping[str, Any]) -> list[str]:
         for name in {**was, **is_}:
             if name not in FOLLOWING_THE_HOST and was.get(name) != is_.get(name):
                 lines.append(f"{label}{name} was {was.get(name, 'absent')} and is {is_.get(name, 'absent')}")
+    if changed := found.content["changed_by_evaluation"]:
+        was, is_ = found.content["evaluating"], now["evaluating"]
+        for name in {**was, **is_}:
+            if was.get(name) != is_.get(name):
+                lines.append(
+                    f"setting {name} was {was.get(name, 'absent')} and is {is_.get(name, 'absent')}, and "
+                    f"evaluation may have changed {', '.join(changed[:3])} after an epoch's last step"
+                )
     return lines
 
 

@@ -29,6 +29,7 @@ from samebits.process.variables import find_root
 from samebits.rng.isolation import stream
 from samebits.rng.seeds import checked, seed_everything
 from samebits.run import plots
+from samebits.run.evaluation import promised
 from samebits.run.folder import WorkingFolder, choose_folder
 from samebits.run.loop import AGAIN, Loop
 from samebits.run.metrics import Metrics
@@ -221,6 +222,7 @@ class Run:
             "framework": self.framework,
             "device": self.device,
             "settings": self._deciding,
+            "evaluating": {name: self._settings[name] for name in promised(self.settings)},
             "fingerprint": recorded,
         }
         link = {

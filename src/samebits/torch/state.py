@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader, IterableDataset
 
 from samebits.checkpoint.encoding import TAG
@@ -16,6 +17,7 @@ from samebits.errors import UsageError
 from samebits.hashing.weights import COMPLEX, NAMES, Stored, Tensor
 from samebits.rng.unseedable import find_generator
 from samebits.torch import accelerate, optimizer_state
+from samebits.torch.base_loader import Iteration, Loader
 from samebits.torch.weights import describe_tensor
 
 
@@ -97,7 +99,18 @@ def missing(objects: Mapping[str, Any]) -> str | None:
     return None
 
 
-watch, begin_step = optimizer_state.watch, optimizer_state.begin_step
+def watch(objects: Mapping[str, Any]) -> None:
+    """Note from now on when the held optimizers step, whose parameters they train, which loaders are held."""
+    optimizer_state.watch(objects)
+    for target in objects.values():
+        if isinstance(target, Loader):
+            target.saved = True
+
+
+def begin_step(objects: Mapping[str, Any]) -> None:
+    """A new step begins: gradients that it leaves without a step of their optimizer are being added up."""
+    optimizer_state.begin_step(objects)
+    Iteration.step += 1
 
 
 def _is_shared(tensor: torch.Tensor) -> bool:
@@ -116,6 +129,18 @@ def watches_evaluation(objects: Mapping[str, Any]) -> list[str]:
 def takes_a_metric(target: Any) -> bool:
     """Whether an object is given a metric, the training's or evaluation's, and remembers the best one."""
     return isinstance(target, ReduceLROnPlateau)
+
+
+def mark(target: Any) -> Any:
+    """Of a model, how often each tensor was written; of what else may follow evaluation, its state."""
+    if isinstance(target, nn.Module) and not isinstance(target, AveragedModel):  # updated at epochs' ends
+        return [tensor._version for tensor in (*target.parameters(), *target.buffers())]
+    if isinstance(target, torch.Generator):
+        return target.get_state()
+    follows_the_epochs = isinstance(target, LRScheduler) and not takes_a_metric(target)
+    if isinstance(target, nn.Module | torch.optim.Optimizer) or follows_the_epochs:
+        return None
+    return target.state_dict() if hasattr(target, "state_dict") else None
 
 
 def running_statistics(objects: Mapping[str, Any]) -> dict[str, int]:

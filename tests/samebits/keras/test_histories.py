@@ -63,6 +63,40 @@ def test_a_pipeline_that_something_else_read_too_is_refused(tmp_path: Path) -> N
         interrupted(tmp_path / "run", reshuffled, 2, evaluate=True)
 
 
+def beside(folder: Path, way: str) -> str:
+    """A training whose steps read a second dataset, of three batches, besides the first one, of four."""
+    with samebits.keras.open_run({"seed": 0}, device="cpu", folder=folder) as run:
+        data = run.dataset(X, X.sum(1), batch_size=6, shuffle=True)
+        second = run.dataset(X, X.sum(1), name="second", batch_size=8, shuffle=True)
+        with run.stream("initialisation"):
+            model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
+        model.compile(keras.optimizers.SGD(0.01), "mse", run_eagerly=True)
+        run.checkpoint(model=model)
+        for _ in run.epochs(3):
+            passes = iter(second)
+            for x, y in run.batches(data):
+                if way == "by the step":
+                    second.set_epoch(run.step // len(second))
+                other = next(passes, None) if way == "iterator" else second[run.step % len(second)]
+                model.train_on_batch(x, y)
+                model.train_on_batch(*other)
+            assert len(list(second)) == 3  # whole, between two steps
+        return run.finish(model)
+
+
+def test_a_second_dataset_that_steps_read_is_refused_by_name_and_by_its_number_it_resumes(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(UsageError, match=r"^dataset 'second' is read in several steps, beside the "):
+        beside(tmp_path / "run", "iterator")
+    whole = beside(tmp_path / "whole", "by the step")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SAMEBITS_STOP_AT", "6")
+        with pytest.raises(SystemExit):
+            beside(tmp_path / "parts", "by the step")
+    assert beside(tmp_path / "parts", "by the step") == whole
+
+
 def test_fit_on_another_kind_of_dataset_is_refused_by_name(tmp_path: Path) -> None:
     with (
         pytest.raises(UsageError, match=r"^RunLog takes a dataset of samebits\.keras\.dataset, not a _Batch"),

@@ -1,9 +1,13 @@
 """A setting that promises not to decide, and evaluation that decides nevertheless: seen from inside a run."""
 
+import dataclasses
 import json
 import re
 
 import pytest
+import torch
+
+import samebits.torch
 
 # Trains each case that is named with evaluation after every epoch and after the last one only.
 TRAIN = """
@@ -143,3 +147,96 @@ def test_what_changes_without_evaluation_is_no_alarm(trained, case):
     assert hashes[case][0] == hashes[case][1]
     assert said[case] == []
     assert json.loads((folder / f"{case}-1/manifest.json").read_text())["evaluation_decides"] == []
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    seed: int = 0
+    evaluate_every: int = samebits.option(1, "epochs", affects_weights=False)
+    workers: int = samebits.option(0, "processes", affects_weights=False)
+
+
+class Object:
+    def __init__(self, **state):
+        self.__dict__ = state
+
+    def state_dict(self):
+        return dict(self.__dict__)
+
+    def load_state_dict(self, state):
+        self.__dict__ = dict(state)
+
+
+def resumed(folder, what, **settings):
+    """A training that stops after its second epoch and resumes with other settings."""
+
+    def train(settings):
+        with samebits.torch.open_run(settings, device="cpu", folder=folder) as run:
+            model = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.BatchNorm1d(2))
+            optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+            schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.9)
+            average = torch.optim.swa_utils.AveragedModel(model)
+            stopper, order = Object(best=None), torch.Generator().manual_seed(1)
+            run.checkpoint(
+                model=model,
+                optimizer=optimizer,
+                schedule=schedule,
+                average=average,
+                stopper=stopper,
+                order=order,
+            )
+            for epoch in run.epochs(3):
+                run.state.seen = 0
+                for batch in run.batches([torch.ones(4, 3), torch.zeros(4, 3)]):
+                    optimizer.zero_grad()
+                    model(batch).square().mean().backward()
+                    optimizer.step()
+                    stopper.steps = run.step  # in a step: that is training
+                    torch.rand(1, generator=order)
+                    run.state.seen += 1
+                schedule.step()
+                average.update_parameters(model)
+                model.eval()
+                float(model(torch.ones(1, 3)).sum())
+                model.train()
+                if what == "stopper":
+                    stopper.best = epoch
+                if what == "order":
+                    torch.rand(1, generator=order)
+                if what == "run.state":
+                    run.state.best = epoch
+                if what == "model":
+                    model.load_state_dict(model.state_dict())
+                if what == "statistics":
+                    model(torch.ones(4, 3))
+            return run.finish(model)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SAMEBITS_STOP_AT", "4")
+        with pytest.raises(SystemExit):
+            train(Settings())
+    return train(Settings(**settings))
+
+
+@pytest.fixture
+def _unchecked(monkeypatch):
+    monkeypatch.setattr("samebits.process.check.this_process", lambda strict: None)
+    monkeypatch.setattr("samebits.run.plots.draw", lambda metrics: b"")
+
+
+@pytest.mark.usefixtures("_unchecked")
+@pytest.mark.parametrize("what", ["stopper", "order", "run.state", "model", "statistics"])
+def test_another_evaluation_is_refused_where_something_held_changed_during_it(tmp_path, what):
+    name = "model" if what == "statistics" else what
+    says = (
+        f"setting evaluate_every was 1 and is 2, and evaluation may have changed {name} after an epoch's last"
+    )
+    with pytest.raises(samebits.UsageError, match=re.escape(says)):
+        resumed(tmp_path / "run", what, evaluate_every=2)
+    resumed(tmp_path / "same", what, workers=1)
+
+
+@pytest.mark.usefixtures("_unchecked")
+def test_another_evaluation_that_changes_nothing_is_accepted(tmp_path):
+    """Schedules and averages of weights change there too, and not by evaluation; nor does an epoch's head."""
+    resumed(tmp_path / "run", "nothing", evaluate_every=2)

@@ -177,6 +177,95 @@ def test_a_generator_that_epochs_share_is_refused_by_name(
         train(tmp_path / "run", make)
 
 
+def test_a_part_of_a_loader_that_is_held_and_never_ends_continues(tmp_path: Path) -> None:
+    def train_parts(folder: Path, hold: bool = True) -> str:
+        with samebits.torch.open_run({"seed": 0}, device="cpu", folder=folder) as run:
+            loader = run.loader(SAMPLES, batch_size=5, shuffle=True)
+            endless = forever(loader)
+            model = torch.nn.Linear(1, 1)
+            optimizer = torch.optim.SGD(model.parameters(), lr=1e-3)
+            run.checkpoint(model=model, optimizer=optimizer, **({"loader": loader} if hold else {}))
+            for _ in run.epochs(4):
+                for (batch,) in run.batches(itertools.islice(endless, 4)):
+                    optimizer.zero_grad()
+                    model(batch).square().mean().backward()
+                    optimizer.step()
+            return run.finish(model)
+
+    whole = train_parts(tmp_path / "whole")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SAMEBITS_STOP_AT", "8")
+        with pytest.raises(SystemExit):
+            train_parts(tmp_path / "parts")
+    assert train_parts(tmp_path / "parts") == whole
+    with pytest.raises(UsageError, match="the loader 'train' is read in several steps, not by run"):
+        train_parts(tmp_path / "not held", hold=False)
+
+
+def forever(loader: Any) -> Iterator[Any]:
+    while True:
+        yield from loader
+
+
+def beside(folder: Path, way: str, hold: bool = True) -> str:
+    """A training whose steps read a second loader, of three batches, besides the first one, of four."""
+    with samebits.torch.open_run({"seed": 0}, device="cpu", folder=folder) as run:
+        loader = run.loader(SAMPLES, batch_size=3, shuffle=True)
+        second = run.loader(SAMPLES, name="second", batch_size=4, shuffle=True)
+        assert next(iter(second))[0].shape == (4, 1)  # which changes the second one's place, and no weight
+        model = torch.nn.Linear(1, 1)
+        optimizer = torch.optim.SGD(model.parameters(), lr=1e-3)
+        run.checkpoint(model=model, optimizer=optimizer, **({"second": second} if hold else {}))
+        endless = itertools.cycle(second) if way == "cycle" else forever(second)
+        for _ in run.epochs(4):
+            pairs: Any = zip(run.batches(loader), endless if way != "zip" else second, strict=False)
+            for (batch,), (other,) in pairs:
+                optimizer.zero_grad()
+                (model(batch).square().mean() + model(other).abs().mean()).backward()
+                optimizer.step()
+            if way == "first batch":  # of a loader that is left, and then read from its beginning
+                run.log(sum=float(next(iter(second))[0].sum()))
+        return run.finish(model) + (folder / "metrics.jsonl").read_text()
+
+
+@pytest.mark.parametrize(
+    ("way", "stops"), [("forever", (2, 4, 7, 9)), ("zip", (2, 5)), ("first batch", (5, 6, 8))]
+)
+def test_a_second_loader_that_is_held_continues_within_its_epoch(
+    tmp_path: Path, way: str, stops: tuple[int, ...]
+) -> None:
+    whole = beside(tmp_path / "whole", way)
+    for stop in stops:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("SAMEBITS_STOP_AT", str(stop))
+            with pytest.raises(SystemExit):
+                beside(tmp_path / str(stop), way)
+        assert beside(tmp_path / str(stop), way) == whole, stop
+
+
+@pytest.mark.parametrize(
+    ("way", "hold", "says"),
+    [
+        (
+            "forever",
+            False,
+            "the loader 'second' is read in several steps, not by run.batches itself, and no ",
+        ),
+        ("zip", False, "the loader 'second' is read in several steps"),
+        (
+            "cycle",
+            True,
+            "the loader 'second' is read by itertools.cycle, which repeats batches of the first",
+        ),
+    ],
+)
+def test_a_second_loader_without_a_place_is_refused_by_name(
+    tmp_path: Path, way: str, hold: bool, says: str
+) -> None:
+    with pytest.raises(UsageError, match=f"^{says}"):
+        beside(tmp_path / "run", way, hold)
+
+
 def test_a_new_generator_in_each_epoch_is_right(tmp_path: Path) -> None:
     def make() -> Callable[[], Any]:
         return lambda: (value for value, _ in zip(torch.randn(4, 2, 1), itertools.count(), strict=False))

@@ -6,8 +6,18 @@ from pathlib import Path
 import pytest
 from tests.samebits.torch.elsewhere.scenarios import HERE, same
 
-LOOPS = ("unfreezing",)
-STOPS = (8, 12, 15)  # of 18 steps in three epochs: within the second one, at its end, within the third
+LOOPS = (
+    "accumulating",
+    "adapting",
+    "averaging",
+    "by_a_schedule_of_its_own",
+    "curriculum",
+    "mixed_precision",
+    "stochastic_averaging",
+    "unfreezing",
+)
+# Of 18 steps in three epochs: within the second one, at its end, within the third one.
+STOPS = dict.fromkeys(LOOPS, (8, 12)) | {"unfreezing": (8, 12, 15)}
 
 
 @pytest.fixture(scope="module")
@@ -15,13 +25,12 @@ def played(start, tmp_path_factory):
     """Every loop without interruption, and stopped and resumed: each in a process of its own."""
     folder, scenarios = tmp_path_factory.mktemp("loops"), []
     for loop in LOOPS:
-        for stop in (-1, *STOPS):
-            for variables in ({"SAMEBITS_STOP_AT": str(stop)}, {"SAMEBITS_STOP_AT": "-1"})[stop == -1 :]:
-                name = f"{loop}-{stop}" if stop > 0 else loop
-                arguments = [f"--loop={loop}"]
-                scenarios.append(
-                    {"script": "train_loops", "name": name, "arguments": arguments, "variables": variables}
-                )
+        for stop in (None, *STOPS[loop]):
+            name = loop if stop is None else f"{loop}-{stop}"
+            usual = {"script": "train_loops", "name": name, "arguments": [f"--loop={loop}"]}
+            if stop is not None:
+                scenarios.append({**usual, "variables": {"SAMEBITS_STOP_AT": str(stop)}})
+            scenarios.append({**usual, "variables": {}})
     done = start("python", HERE / "forked.py", json.dumps(scenarios), cwd=folder)
     assert done.returncode == 0, done.stderr
     said: dict[str, list[tuple[int, str]]] = {}
@@ -35,7 +44,7 @@ def played(start, tmp_path_factory):
 def test_interrupted_within_an_epoch_and_at_its_end(played: tuple[Path, dict], loop: str) -> None:
     folder, said = played
     assert said[loop] == [(0, "")]
-    for stop in STOPS:
+    for stop in STOPS[loop]:
         name = f"{loop}-{stop}"
         assert [status for status, _ in said[name]] == [75, 0], said[name]
         assert said[name][1][1].startswith(f"resumes after step {stop}, "), said[name]
