@@ -108,7 +108,7 @@ class Loop:
             self._next_epoch, batch = self.resumes_at
             self._stopped_in = found.content.get("loops", 0)
             print(f"resumes after step {self.step}, {_where(self._next_epoch, batch)}", flush=True)
-            for line in some(found.content.get("unsaved", ())):
+            for line in some(found.content.get("unsaved", ()), within_epochs=batch > 0):
                 print(f"samebits: {printable(line)}", file=sys.stderr)
         self.unsaved = Watch(
             load_unsaved(self.framework),

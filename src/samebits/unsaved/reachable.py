@@ -167,9 +167,7 @@ class Walk:
     def _frame(self, frame: FrameType, shown: frozenset[str]) -> None:
         live, code = live_names(frame), frame.f_code
         for name, value in list(frame.f_locals.items()):
-            if type(value) is int and value == self._epoch and source.is_loop_variable(code, name):
-                continue  # of `for epoch in run.epochs(…)`
-            if name in live and not name.startswith("."):
+            if name in live and not name.startswith(".") and not self._is_epoch(code, name, value):
                 root = "closure" if name in code.co_freevars else "local"
                 about = About(name, "", None, root, name, code, name in shown)
                 self._look(about, f"{code.co_qualname}:{name}", value, 0)
@@ -180,8 +178,14 @@ class Walk:
         prefix = "" if module.__name__ in ("__main__", "__mp_main__") else f"{module.__name__}."
         for name, value in list(vars(module).items()):
             if not name.startswith("__") and (live is None or name in live):
+                if frame is not None and self._is_epoch(frame.f_code, name, value):
+                    continue
                 about = About(prefix + name, "", None, "global", name, module.__file__, name in shown)
                 self._look(about, f"{module.__name__}.{name}", value, 0)
+
+    def _is_epoch(self, code: CodeType, name: str, value: Any) -> bool:
+        """Whether it is the variable of `for epoch in run.epochs(…)`, which the run gives back."""
+        return type(value) is int and value == self._epoch and source.is_loop_variable(code, name)
 
     # ------------------------------------------------------------ from value to value
 

@@ -11,13 +11,18 @@ CONTAINERS = ("list", "dict", "tuple", "deque", "set", "frozenset", "OrderedDict
 
 
 def row(about: About) -> dict[str, Any]:
-    """A table for the manifest: `name`, `kind`, `where`, `fix`, and whether it is only `shown`."""
+    """A table for the manifest.
+
+    `name`, `kind`, `where`, `fix`, whether it is only `shown`, and whether it lives `within_epochs` only: it
+    does until an epoch's end has shown otherwise.
+    """
     return {
         "name": about.name,
         "kind": about.kind,
         "where": where(about),
         "fix": fix(about),
         "shown": about.shown or _only_shown(about),
+        "within_epochs": True,
     }
 
 
