@@ -86,6 +86,8 @@ def fix(about: About) -> str:
         return "it counts from this process's first batch: count in run.state, or use run.step"
     if about.root == "cache":
         return "a resumed run computes it anew: keep what decides in run.state"
+    if about.root == "library":
+        return f"run.checkpoint({_word(name)}={name})"
     if about.kind == "generator":
         return f"run.checkpoint({_word(last)}={name})"
     if about.kind == "iterator" or about.root == "iterator":

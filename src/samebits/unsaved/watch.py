@@ -101,6 +101,8 @@ class Watch:
         began = time.perf_counter()
         walk = Walk(self._training, epoch, began + limit - self._spent)
         try:
+            if self._looked < 2:  # a library may make its generator in the first step
+                self._training.find_in_libraries()
             frames = _users_frames()
             walk.run(frames, self.loader)
             if self._generator is not None and not self._looked:
@@ -133,7 +135,10 @@ class Watch:
         deciding = [one for one in self.found if not one["shown"]]
         if self._strict and deciding:
             more = f"; and {len(deciding) - SAID} more" if len(deciding) > SAID else ""
-            raise CheckFailed("; ".join(lines(deciding[:SAID])) + more)
+            said = "; ".join(lines(deciding[:SAID])) + more
+            raise CheckFailed(
+                f"{said}; run.ignore({deciding[0]['name']!r}) allows one that decides no weight"
+            )
 
     def _say(self) -> None:
         """One line about what may decide the weights, once."""
