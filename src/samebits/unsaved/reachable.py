@@ -114,7 +114,7 @@ class Walk:
     Args:
         training: what is looked at.
         epoch: the one that runs, which the run itself gives back.
-        until: when looking must end, by `time.perf_counter`.
+        until: when looking must end, by `time.thread_time`.
 
     Attributes:
         values: the digests, by a key that is the same in every look.
@@ -218,7 +218,7 @@ class Walk:
             return
         self._seen[id(value)] = value
         self._count += 1
-        if self._count % 256 == 0 and time.perf_counter() > self._until:
+        if self._count % 256 == 0 and time.thread_time() > self._until:
             raise TooLong
         if (leaf := self._toolkit.leaf(value, self._saved)) is not None:
             if leaf[0]:

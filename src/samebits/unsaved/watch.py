@@ -20,7 +20,7 @@ from samebits.unsaved.report import matching, row
 
 STEPS = 8  # that are looked at, and
 EPOCHS = 2  # ends of epochs
-SECONDS = 2.0  # that all looks of a process may take
+SECONDS = 2.0  # that all looks of a process may compute: a busy machine must not see less
 FOR_STEPS = 1.4  # of these, so that an epoch's end is looked at, too
 AT_ONCE = 3  # steps after which `strict` refuses; fewer in a short epoch
 SAID = 5  # names in a line; more are in the manifest
@@ -98,14 +98,15 @@ class Watch:
 
     def _look(self, epoch: int, limit: float) -> set[str]:
         """Look once, and note what has changed; returns the keys of what is alive."""
-        began = time.perf_counter()
+        began = time.thread_time()
         walk = Walk(self._training, epoch, began + limit - self._spent)
         try:
-            if self._looked < 2:  # a library may make its generator in the first step
+            first = not self._values
+            if first or self._looked == 1:  # a library may make its generator in the first step
                 self._training.find_in_libraries()
             frames = _users_frames()
             walk.run(frames, self.loader)
-            if self._generator is not None and not self._looked:
+            if self._generator is not None and first:
                 walk.iterators(self._generator(), frames[0] if frames else None)
         except TooLong:
             self._spent = SECONDS
@@ -128,7 +129,7 @@ class Watch:
                 if about.name not in self._rows:
                     self._rows[about.name] = row(about)
         self._values.update(walk.values)
-        self._spent += time.perf_counter() - began
+        self._spent += time.thread_time() - began
         return set(walk.values)
 
     def _refuse(self) -> None:
