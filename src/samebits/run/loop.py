@@ -241,9 +241,9 @@ class Loop:
         begin_at, first = getattr(loader, "begin_at", None), self.batch * size
         if self.saving.state is not None and (why := self.saving.state.why_not_resumable(loader)):
             raise UsageError(f"run.batches: {why}")
-        if self.unsaved is not None:
-            self.unsaved.loader = loader
         plain = isinstance(loader, list | tuple | range)
+        if self.unsaved is not None:
+            self.unsaved.loader = None if plain else loader  # a list of batches is data
         self._placeable = (begin_at is not None or plain) and not self._again
         if (length := len(loader) if plain else getattr(loader, "known_length", None)) is not None:
             self._length = -(-length // size)
