@@ -55,6 +55,7 @@ SHAPES: dict[str, Shape] = {
     "metrics_sha256": SHA256,
     "steps": COUNT,
     "chain": TABLES,
+    "unsaved": TABLES,
     "weights_sha256": SHA256,
 }
 

@@ -24,7 +24,7 @@ def saved(objects: Mapping[str, Any]) -> dict[int, Any]:
     for one in objects.values():
         if isinstance(one, keras.Layer):
             optimizer = getattr(one, "optimizer", None)
-            parts += [*one.variables, *one.metrics_variables, *([] if optimizer is None else [optimizer])]
+            parts += [*one.variables, *one.metrics_variables]
             one = optimizer
         if isinstance(one, keras.optimizers.Optimizer | keras.metrics.Metric):
             parts += one.variables
@@ -52,7 +52,9 @@ def parts(value: Any, held: bool, set_: frozenset[str]) -> Iterable[tuple[str, A
     """Of layers, optimizers, metrics, callbacks and data sets what no checkpoint holds."""
     if isinstance(value, keras.Layer):
         return _of_layer(value, set_)
-    if isinstance(value, keras.optimizers.Optimizer | keras.metrics.Metric):
+    if isinstance(value, keras.optimizers.Optimizer):
+        return _of_optimizer(value, set_)
+    if isinstance(value, keras.metrics.Metric):
         return [(f".{one.name}", one, True) for one in value.variables]
     if isinstance(value, keras.callbacks.Callback):
         return _of_callback(value, held, set_)
@@ -77,9 +79,23 @@ def _of_layer(layer: keras.Layer, set_: frozenset[str]) -> Iterator[tuple[str, A
         for child in layer._flatten_layers(include_self=False, recursive=False):
             yield f".{names.get(id(child), child.name)}", child, False
     library = type(layer).__module__.startswith(KNOWN)
+    for name in ("loss", "optimizer"):  # of a compiled model; variables that are held are known
+        if not isinstance(value := vars(layer).get(name), str | None):
+            yield f".{name}", value, False
     for name, value in list(vars(layer).items()):
         if name not in OF_LAYERS and (name in set_ or not (library or name.startswith("_"))):
             yield f".{name}", value, False
+
+
+def _of_optimizer(
+    optimizer: keras.optimizers.Optimizer, set_: frozenset[str]
+) -> Iterator[tuple[str, Any, bool]]:
+    for variable in optimizer.variables:
+        yield f".{variable.name}", variable, True
+    for name, value in list(vars(optimizer).items()):
+        schedule = isinstance(value, keras.optimizers.schedules.LearningRateSchedule)
+        if schedule or (name in set_ and not isinstance(value, keras.Variable)):
+            yield f".{name.lstrip('_')}", value, False
 
 
 def _of_callback(

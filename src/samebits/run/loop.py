@@ -117,7 +117,7 @@ class Loop:
             self._stopped_in = found.content.get("loops", 0)
             self._resumed = True
             print(f"resumes after step {self.step}, {_where(self._next_epoch, batch)}", flush=True)
-            for line in some(found.content.get("unsaved", ())):
+            for line in some(found.content.get("unsaved", ()), within_epochs=batch > 0):
                 print(f"samebits: {printable(line)}", file=sys.stderr)
         self.unsaved = Watch(
             load_unsaved(self.framework),
@@ -251,9 +251,9 @@ class Loop:
         resumed, self._resumed = self._resumed, False
         if self.saving.state is not None and (why := self.saving.state.why_not_resumable(loader)):
             raise UsageError(f"run.batches: {why}")
-        if self.unsaved is not None:
-            self.unsaved.loader = loader
         plain = isinstance(loader, list | tuple | range)
+        if self.unsaved is not None:
+            self.unsaved.loader = None if plain else loader  # a list of batches is data
         self._placeable = (begin_at is not None or plain) and not self._again
         self.within_epochs &= self._placeable or self._again
         if (length := len(loader) if plain else getattr(loader, "known_length", None)) is not None:

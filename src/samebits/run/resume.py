@@ -54,6 +54,11 @@ SHAPES: dict[str, Shape] = {
     "collected": TABLE,
     "metrics": TABLE,
     "state": TABLE,
+    "unsaved": TABLES,
+}
+UNSAVED: dict[str, Shape] = {
+    **dict.fromkeys(("name", "kind", "where", "fix"), TEXT),
+    **dict.fromkeys(("shown", "within_epochs"), YES_NO),
 }
 PLACE: dict[str, Shape] = {"bytes": COUNT, "sha256": SHA256}  # how far the metrics were
 STATE: dict[str, Shape] = {"objects": TABLE, "generators": TABLE}
@@ -119,6 +124,8 @@ def _check_content(found: Checkpoint) -> None:
     check_shape(collected, dict.fromkeys(collected, NUMBERS), f"{where}, collected")
     for link in content.get("chain", ()):
         check_shape(link, {"started": TEXT}, f"{where}, chain", whole=True)
+    for value in content.get("unsaved", ()):
+        check_shape(value, UNSAVED, f"{where}, unsaved", whole=True)
     if "state" in content:
         state = content["state"]
         check_shape(state, STATE, f"{where}, state", whole=True)

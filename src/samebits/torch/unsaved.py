@@ -26,6 +26,7 @@ KNOWN = (
 )
 OF_MODULES = frozenset(vars(nn.Module()))  # torch's own fields of every module, hooks among them
 HOOKS = tuple(name for name in OF_MODULES if name.endswith(("_hooks", "_pre_hooks")))
+OF_SCALERS = ("_scale", "_growth_tracker")
 OF_LOADERS = ("dataset", "sampler", "batch_sampler", "collate_fn", "generator", "worker_init_fn")
 SAMPLES = 1 << 10  # numbers of a large tensor that are read, from its beginning, middle and end
 
@@ -64,8 +65,10 @@ def parts(value: Any, held: bool, set_: frozenset[str]) -> Iterable[tuple[str, A
         if (inner := unwrapped(value)) is not value:
             return [("", inner, False)]
         return _of_optimizer(value, held, set_)
-    if isinstance(value, LRScheduler) and held:
-        return _functions(value)
+    if isinstance(value, LRScheduler):
+        return _functions(value) if held else _numbers(value)
+    if isinstance(value, torch.amp.GradScaler) and not held:
+        return [(f".{name}", vars(value).get(name), True) for name in OF_SCALERS]
     if isinstance(value, DataLoader):
         return _of_loader(value)
     if isinstance(value, _BaseDataLoaderIter):
@@ -136,6 +139,13 @@ def _functions(schedule: LRScheduler) -> Iterator[tuple[str, Any, bool]]:
         for function in value if isinstance(value, list) else [value]:
             if isinstance(function, Callable) and name.endswith("_lambdas"):  # type: ignore[arg-type]
                 yield f".{name}", function, False
+
+
+def _numbers(schedule: LRScheduler) -> Iterator[tuple[str, Any, bool]]:
+    """What a schedule that nobody holds counts and remembers."""
+    for name, value in list(vars(schedule).items()):
+        if isinstance(value, int | float | list | dict | bool):
+            yield f".{name}", value, True
 
 
 def _tensors(state: Any) -> Iterator[torch.Tensor]:

@@ -16,9 +16,18 @@ def lines(unsaved: Sequence[Mapping[str, Any]]) -> list[str]:
     return [f"unsaved and changing: {value['name']} ({_details(value)}): {value['fix']}" for value in unsaved]
 
 
-def some(unsaved: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The lines of those that may decide the weights, at most a handful and how many more there are."""
-    deciding = [value for value in unsaved if not value.get("shown")]
+def some(unsaved: Sequence[Mapping[str, Any]], within_epochs: bool = True) -> list[str]:
+    """The lines of those that may decide the weights, at most a handful and how many more there are.
+
+    Args:
+        unsaved: as for `lines`.
+        within_epochs: also of values that every epoch makes anew.
+    """
+    deciding = [
+        value
+        for value in unsaved
+        if not value.get("shown") and (within_epochs or not value.get("within_epochs"))
+    ]
     more = [f"unsaved and changing: {len(deciding) - SAID} more"] if len(deciding) > SAID else []
     return [*lines(deciding[:SAID]), *more]
 

@@ -18,7 +18,7 @@ import time
 import types
 import weakref
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 from types import CodeType, FrameType
 from typing import Any
@@ -88,11 +88,24 @@ class Training:
         toolkit: the framework's part.
         objects: what the run holds, by name.
         ours: objects of the run itself, not to be looked at.
+        in_libraries: the generators that libraries keep in their modules, each with its name.
     """
 
     toolkit: Unsaved
     objects: Mapping[str, Any]
     ours: tuple[Any, ...]
+    in_libraries: list[tuple[str, Any]] = field(default_factory=list)
+
+    def find_in_libraries(self) -> None:
+        """Look through all modules for generators: 50 ms."""
+        kinds = tuple(kind for _, row in generators.imported() for kind in row.kinds())
+        self.in_libraries[:] = [
+            (f"{name}.{attribute}", value)
+            for name, module in list(sys.modules.items())
+            if not name.startswith("samebits") and name not in generators.ROWS
+            for attribute, value in list(getattr(module, "__dict__", {}).items())
+            if issubclass(type(value), kinds)  # isinstance asks the value, and a library may warn then
+        ]
 
 
 class Walk:
@@ -101,7 +114,7 @@ class Walk:
     Args:
         training: what is looked at.
         epoch: the one that runs, which the run itself gives back.
-        until: when looking must end, by `time.perf_counter`.
+        until: when looking must end, by `time.thread_time`.
 
     Attributes:
         values: the digests, by a key that is the same in every look.
@@ -119,6 +132,7 @@ class Walk:
             id(one): one for one in (*training.ours, *_global_generators(), *whole, objects)
         }
         self._saved = self._toolkit.saved(objects)
+        self._in_libraries = training.in_libraries
         self._set = source.set_attributes()
         self._names: dict[int, str] = {}
         self._count = 0
@@ -145,6 +159,8 @@ class Walk:
         running = {id(frame.f_globals): frame for frame in frames if frame.f_code.co_name == "<module>"}
         for module in source.users_modules():
             self._module(module, running.get(id(vars(module))))
+        for name, generator in self._in_libraries:
+            self._look(About(name, "", None, "library", name), name, generator, 0)
         for name, fix in self._toolkit.between_steps().items():
             self._leaf(About(name, "cache", None, "fix", fix), f"framework {name}", self._count)
 
@@ -167,9 +183,7 @@ class Walk:
     def _frame(self, frame: FrameType, shown: frozenset[str]) -> None:
         live, code = live_names(frame), frame.f_code
         for name, value in list(frame.f_locals.items()):
-            if type(value) is int and value == self._epoch and source.is_loop_variable(code, name):
-                continue  # of `for epoch in run.epochs(…)`
-            if name in live and not name.startswith("."):
+            if name in live and not name.startswith(".") and not self._is_epoch(code, name, value):
                 root = "closure" if name in code.co_freevars else "local"
                 about = About(name, "", None, root, name, code, name in shown)
                 self._look(about, f"{code.co_qualname}:{name}", value, 0)
@@ -180,8 +194,14 @@ class Walk:
         prefix = "" if module.__name__ in ("__main__", "__mp_main__") else f"{module.__name__}."
         for name, value in list(vars(module).items()):
             if not name.startswith("__") and (live is None or name in live):
+                if frame is not None and self._is_epoch(frame.f_code, name, value):
+                    continue
                 about = About(prefix + name, "", None, "global", name, module.__file__, name in shown)
                 self._look(about, f"{module.__name__}.{name}", value, 0)
+
+    def _is_epoch(self, code: CodeType, name: str, value: Any) -> bool:
+        """Whether it is the variable of `for epoch in run.epochs(…)`, which the run gives back."""
+        return type(value) is int and value == self._epoch and source.is_loop_variable(code, name)
 
     # ------------------------------------------------------------ from value to value
 
@@ -198,7 +218,7 @@ class Walk:
             return
         self._seen[id(value)] = value
         self._count += 1
-        if self._count % 256 == 0 and time.perf_counter() > self._until:
+        if self._count % 256 == 0 and time.thread_time() > self._until:
             raise TooLong
         if (leaf := self._toolkit.leaf(value, self._saved)) is not None:
             if leaf[0]:
@@ -245,6 +265,9 @@ class Walk:
             about = replace(about, name=self._names[id(value)])
         if users and not about.shown:
             self._leaf(_of_kind(about, kind), key, kind.__qualname__)
+            self._look(
+                About(kind.__name__, "", None, "local", kind.__name__), f"{key} class", kind, depth + 1
+            )
         if self._parts(about, key, value, depth, held):
             return
         kept = _kept(value) if held else None
@@ -388,6 +411,8 @@ class Walk:
 
 def _leaf(value: Any) -> tuple[str, Any] | None:
     """Kind and digest of a value in which nothing else is looked at; None for others."""
+    if isinstance(value, random.SystemRandom):
+        return "system", None  # has no state
     if isinstance(value, random.Random):
         return "generator", hash(value.getstate())
     if isinstance(value, CLOCKS):

@@ -11,13 +11,18 @@ CONTAINERS = ("list", "dict", "tuple", "deque", "set", "frozenset", "OrderedDict
 
 
 def row(about: About) -> dict[str, Any]:
-    """A table for the manifest: `name`, `kind`, `where`, `fix`, and whether it is only `shown`."""
+    """A table for the manifest.
+
+    `name`, `kind`, `where`, `fix`, whether it is only `shown`, and whether it lives `within_epochs` only: it
+    does until an epoch's end has shown otherwise.
+    """
     return {
         "name": about.name,
         "kind": about.kind,
         "where": where(about),
         "fix": fix(about),
         "shown": about.shown or _only_shown(about),
+        "within_epochs": True,
     }
 
 
@@ -81,6 +86,8 @@ def fix(about: About) -> str:
         return "it counts from this process's first batch: count in run.state, or use run.step"
     if about.root == "cache":
         return "a resumed run computes it anew: keep what decides in run.state"
+    if about.root == "library":
+        return f"run.checkpoint({_word(name)}={name})"
     if about.kind == "generator":
         return f"run.checkpoint({_word(last)}={name})"
     if about.kind == "iterator" or about.root == "iterator":

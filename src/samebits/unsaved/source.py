@@ -13,6 +13,7 @@ from types import CodeType, FrameType, ModuleType
 from samebits.unsaved.shown import only_shown, only_shown_attributes
 
 SAMEBITS = os.path.realpath(Path(__file__).parents[1]) + os.sep
+AS_WRITTEN = tuple(sysconfig.get_path(name) + os.sep for name in ("stdlib", "purelib", "platlib"))
 LIBRARIES = (
     SAMEBITS,
     *(os.path.realpath(sysconfig.get_path(name)) + os.sep for name in ("stdlib", "purelib", "platlib")),
@@ -23,7 +24,7 @@ CHANGING_CALLS = {"append", "add", "extend", "update", "appendleft", "insert", "
 @functools.cache
 def is_users(filename: str | None) -> bool:
     """Whether a file is the user's own: neither Python's, nor installed, nor samebits'."""
-    if not filename or filename.startswith("<"):
+    if not filename or filename.startswith(("<", *AS_WRITTEN)):
         return False
     return not os.path.realpath(filename).startswith(LIBRARIES)
 

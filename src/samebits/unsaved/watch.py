@@ -15,12 +15,12 @@ from samebits.errors import CheckFailed
 from samebits.framework import Unsaved
 from samebits.unsaved import source
 from samebits.unsaved.lines import lines
-from samebits.unsaved.reachable import About, TooLong, Training, Walk
+from samebits.unsaved.reachable import TooLong, Training, Walk
 from samebits.unsaved.report import matching, row
 
 STEPS = 8  # that are looked at, and
 EPOCHS = 2  # ends of epochs
-SECONDS = 2.0  # that all looks of a process may take
+SECONDS = 2.0  # that all looks of a process may compute: a busy machine must not see less
 FOR_STEPS = 1.4  # of these, so that an epoch's end is looked at, too
 AT_ONCE = 3  # steps after which `strict` refuses; fewer in a short epoch
 SAID = 5  # names in a line; more are in the manifest
@@ -54,7 +54,7 @@ class Watch:
         self._ignored, self._strict = ignored, strict
         self._rows = {one["name"]: dict(one) for one in before}
         self._values: dict[str, Any] = {}
-        self._about: dict[str, About] = {}
+        self._keys: dict[str, set[str]] = {}  # by name, of what has changed
         self._generator: Any = None  # the run's batches, as a weak reference
         self.loader: Any = None
         self._looked = self._ends = 0
@@ -90,28 +90,34 @@ class Watch:
     def end_epoch(self, epoch: int) -> None:
         """An epoch has ended, and all code at its end."""
         if self._ends < EPOCHS and self._spent < SECONDS:
-            self._look(epoch, SECONDS)
+            alive = self._look(epoch, SECONDS)
+            for name, row in self._rows.items():
+                row["within_epochs"] &= alive.isdisjoint(self._keys.get(name, ()))
             self._ends += 1
             self._refuse()
 
-    def _look(self, epoch: int, limit: float) -> None:
-        began = time.perf_counter()
+    def _look(self, epoch: int, limit: float) -> set[str]:
+        """Look once, and note what has changed; returns the keys of what is alive."""
+        began = time.thread_time()
         walk = Walk(self._training, epoch, began + limit - self._spent)
         try:
+            first = not self._values
+            if first or self._looked == 1:  # a library may make its generator in the first step
+                self._training.find_in_libraries()
             frames = _users_frames()
             walk.run(frames, self.loader)
-            if self._generator is not None and not self._looked:
+            if self._generator is not None and first:
                 walk.iterators(self._generator(), frames[0] if frames else None)
         except TooLong:
             self._spent = SECONDS
-            return
+            return set()
         except Exception as error:  # whatever an object of somebody's does when it is looked at
             self._spent = SECONDS
             print(
                 f"samebits: could not look for unsaved state: {type(error).__name__}: {error}",
                 file=sys.stderr,
             )
-            return
+            return set()
         for key, digest in walk.values.items():
             about = walk.about[key]
             if key in self._values:
@@ -119,19 +125,21 @@ class Watch:
             else:  # an attribute that its object got since; a variable may only not have been alive before
                 changed = about.parent is not None and about.parent in self._values
             if changed or about.root in ("loop", "fix"):
-                self._note(about)
+                self._keys.setdefault(about.name, set()).add(key)
+                if about.name not in self._rows:
+                    self._rows[about.name] = row(about)
         self._values.update(walk.values)
-        self._spent += time.perf_counter() - began
-
-    def _note(self, about: About) -> None:
-        if about.name not in self._rows:
-            self._rows[about.name] = row(about)
+        self._spent += time.thread_time() - began
+        return set(walk.values)
 
     def _refuse(self) -> None:
         deciding = [one for one in self.found if not one["shown"]]
         if self._strict and deciding:
             more = f"; and {len(deciding) - SAID} more" if len(deciding) > SAID else ""
-            raise CheckFailed("; ".join(lines(deciding[:SAID])) + more)
+            said = "; ".join(lines(deciding[:SAID])) + more
+            raise CheckFailed(
+                f"{said}; run.ignore({deciding[0]['name']!r}) allows one that decides no weight"
+            )
 
     def _say(self) -> None:
         """One line about what may decide the weights, once."""

@@ -4,6 +4,7 @@ Run one after the other in one process, and print for each the names that its ma
 decide the weights, and those that are only shown.
 """
 
+import collections
 import copy
 import functools
 import itertools
@@ -12,6 +13,7 @@ import math
 import random
 import sys
 import time
+import types
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +25,9 @@ import samebits.run.plots
 import samebits.torch
 
 EPOCHS = 3
+augmentations = types.ModuleType("augmentations")  # stands for a library that is installed
+augmentations.rng = np.random.default_rng(7)
+sys.modules["augmentations"] = augmentations
 STEP = 0
 seen_in_module = []
 
@@ -461,6 +466,93 @@ def patience(run):
         best = min(best, float(loss))
         if bad > 1:
             training.optimizer.param_groups[0]["lr"] *= 0.5
+    run.finish(training.model)
+
+
+def plateau_not_held(run):
+    training = Training(run)
+    plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(training.optimizer, patience=0)
+    for _ in training.hold():
+        for x, y in run.batches(training.loader):
+            plateau.step(training.step(x, y).item())
+    run.finish(training.model)
+
+
+def scaler_not_held(run):
+    training = Training(run)
+    scaler = torch.amp.GradScaler("cpu", growth_interval=2)
+    for _ in training.hold():
+        for x, y in run.batches(training.loader):
+            training.optimizer.zero_grad()
+            scaler.scale((training.model(x) - y).pow(2).mean()).backward()
+            scaler.step(training.optimizer)
+            scaler.update()
+    run.finish(training.model)
+
+
+def attribute_of_the_class(run):
+    training = Training(run)
+
+    class Noisy(nn.Module):
+        calls = 0
+
+        def forward(self, x):
+            type(self).calls += 1
+            return x * min(1.0, self.calls / 12)
+
+    noisy = Noisy()
+    for _ in training.hold(noisy=noisy):
+        for x, y in run.batches(training.loader):
+            training.step(noisy(x), y)
+    run.finish(training.model)
+
+
+def generator_of_a_library(run):
+    training = Training(run)
+    for _ in training.hold():
+        for x, y in run.batches(training.loader):
+            training.step(x + float(augmentations.rng.normal()), y)
+    run.finish(training.model)
+
+
+def function_attribute(run):
+    training = Training(run)
+
+    def factor():
+        factor.calls += 1
+        return min(1.0, factor.calls / 12)
+
+    factor.calls = 0
+    for _ in training.hold():
+        for x, y in run.batches(training.loader):
+            training.step(x, y, factor())
+    run.finish(training.model)
+
+
+def queue_of_tensors(run):
+    training = Training(run)
+    queue = collections.deque(maxlen=4)
+    for _ in training.hold():
+        for x, y in run.batches(training.loader):
+            queue.append(x)
+            training.step(torch.stack(list(queue)).mean(0), y)
+    run.finish(training.model)
+
+
+def schedule_with_a_closure(run):
+    training = Training(run)
+    calls = 0
+
+    def factor(epoch):
+        nonlocal calls
+        calls += 1
+        return 0.99**calls
+
+    schedule = torch.optim.lr_scheduler.LambdaLR(training.optimizer, factor)
+    for _ in training.hold(schedule=schedule):
+        for x, y in run.batches(training.loader):
+            training.step(x, y)
+            schedule.step()
     run.finish(training.model)
 
 

@@ -44,6 +44,13 @@ NAMED = {
     "first_time": ["whitened.first: bool"],
     "second_loader": ["other: iterator"],
     "patience": ["best: float", "bad: int"],
+    "plateau_not_held": ["plateau: ReduceLROnPlateau"],
+    "scaler_not_held": ["scaler: GradScaler"],
+    "attribute_of_the_class": ["Noisy.calls: int"],
+    "generator_of_a_library": ["augmentations.rng: generator"],
+    "function_attribute": ["factor.calls: int"],
+    "queue_of_tensors": ["queue: deque"],
+    "schedule_with_a_closure": ["calls: int"],
     "control": [],
     "tutorial": [],
     "functions_and_a_meter": [],
@@ -110,12 +117,19 @@ def _unchecked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("samebits.run.plots.draw", lambda metrics: b"")
 
 
+def numbered(run: Run) -> Any:
+    for number, batch in enumerate(run.batches(BATCHES)):
+        yield batch * number
+
+
 class Counter:
     def __init__(self) -> None:
         self.calls = 0
 
 
-def train(folder: Path, ignored: tuple[str, ...] = (), shown: bool = False, **options: Any) -> Run:
+def train(
+    folder: Path, ignored: tuple[str, ...] = (), shown: bool = False, counted: bool = False, **options: Any
+) -> Run:
     """A training whose step counts in an attribute that nothing holds."""
     with samebits.torch.open_run({"seed": 0}, device="cpu", folder=folder, **options) as run:
         torch.manual_seed(0)
@@ -125,7 +139,7 @@ def train(folder: Path, ignored: tuple[str, ...] = (), shown: bool = False, **op
         run.ignore(*ignored)
         run.checkpoint(model=model, optimizer=optimizer)
         for _ in run.epochs(2):
-            for batch in run.batches(BATCHES):
+            for batch in run.batches(BATCHES) if not counted else numbered(run):
                 optimizer.zero_grad()
                 loss = model(batch).square().mean()
                 loss.backward()
@@ -162,6 +176,20 @@ def test_a_resume_names_what_its_checkpoint_lacks(tmp_path: Path, capsys: pytest
     assert said.startswith(f"samebits: {LINE}")
     assert "total" not in said
     assert [one["name"] for one in unsaved(tmp_path / "run")] == ["counter.calls", "total"]
+
+
+def test_a_resume_at_an_epochs_end_names_what_crosses_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A count that begins anew in each epoch is lost within an epoch only."""
+    for step, named in ((4, True), (5, False)):
+        folder = tmp_path / str(step)
+        stopped(folder, step, counted=True)
+        capsys.readouterr()
+        train(folder, counted=True)
+        said = capsys.readouterr().err
+        assert ("unsaved and changing: number of enumerate (int, " in said) == named
+        assert "unsaved and changing: counter.calls (int, " in said
 
 
 def test_a_run_says_it_once_and_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
