@@ -1,13 +1,14 @@
 """What a run says of the chance in it: in its manifest, in some lines at its end, or by a refusal."""
 
 import contextlib
+import os
 import shutil
 import sys
 from pathlib import Path
 from typing import Any
 
 from samebits._printable import printable, some
-from samebits.chance import records
+from samebits.chance import records, torch_beginning
 from samebits.chance.begin import begin, finish
 from samebits.chance.records import RECORDS, Source
 from samebits.errors import CheckFailed
@@ -31,6 +32,8 @@ class Chance:
         """From now on they write into the run's working folder."""
         self._folder = str(working / FOLDER)
         RECORDS.write_to(self._folder)
+        if "torch" in sys.modules and "SAMEBITS_WATCH" not in os.environ:
+            torch_beginning.watch(in_run=True)
 
     def named(self) -> list[dict[str, Any]]:
         """What the manifest has as `chance`."""
@@ -63,6 +66,7 @@ class Chance:
 
     def leave(self) -> None:
         """The run has ended, or is interrupted: then the next process reads what this one wrote."""
+        torch_beginning.leave()
         finish()
         RECORDS.leave(self._folder)
 

@@ -69,6 +69,7 @@ class Records:
     def write_to(self, folder: str) -> None:
         """From now on tell this folder, too; what was counted before is told at once."""
         os.makedirs(folder, exist_ok=True)
+        open(os.path.join(folder, self._name), "a").close()  # this process was watched, whatever it used
         self.folders.append(folder)
         self.flush()
 
