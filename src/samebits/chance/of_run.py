@@ -4,6 +4,7 @@ import contextlib
 import os
 import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,11 @@ class Chance:
 
     def _own(self) -> list[Source]:
         return [one for one, _ in records.in_order(self._counts()) if one.yours]
+
+
+def lines(manifest: Mapping[str, Any]) -> list[str]:
+    """A line for each source that a manifest names."""
+    return [f"{one['source']} ({one['where']}): {one['fix']}" for one in manifest.get("chance", ())]
 
 
 def _line(one: Source) -> str:
