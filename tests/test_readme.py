@@ -54,6 +54,7 @@ SHORTER = {
     "./entrypoint samebits lint src/starter": "",
     "./entrypoint samebits smoke python my_script.py": "",
     "./entrypoint samebits verify --help": "",
+    "./entrypoint samebits watch -- python my_script.py": "",
     "./entrypoint samebits verify runs/torch": "",
     "samebits exec -- python my_script.py": "",
 }

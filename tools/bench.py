@@ -196,6 +196,40 @@ def profiles(rounds: int) -> list[Result]:
     return results
 
 
+# A run of the starter; OFF is filled in: whether what watches for chance is switched off.
+CHANCE = """
+import runpy, sys
+from samebits.chance import begin, files, order, torch_beginning
+if OFF:
+    begin.PARTS.clear()
+    order.watch_listings = files.watch = torch_beginning.watch = lambda *given, **named: None
+sys.argv[1:] = ["--epochs", "20"]
+runpy.run_module("starter.train_torch", run_name="__main__")
+"""
+
+
+def chance(rounds: int) -> list[Result]:
+    """What naming chance costs a run, beside how far two equal runs lie apart; and `samebits watch`."""
+    with tempfile.TemporaryDirectory() as folder:
+        environment = {**os.environ, "SAMEBITS_RUN_FOLDER": f"{folder}/run"}
+
+        def run(off: bool, *watch: str) -> Callable[[], object]:
+            script = CHANCE.replace("OFF", str(off))
+            command = [str(ROOT / "entrypoint"), *watch, "python", "-c", script]
+            return lambda: subprocess.run(
+                command, env=environment, cwd=folder, check=True, capture_output=True
+            )
+
+        watched, bare = run(off=False), run(off=True)
+        return [
+            ratio("a run, with its chance named", "without", pairs(watched, bare, rounds), 1.05),
+            ratio("the same run", "itself again", pairs(bare, bare, rounds), None),
+            ratio(
+                "samebits watch", "without", pairs(run(False, "samebits", "watch", "--"), bare, rounds), None
+            ),
+        ]
+
+
 def entrypoint(rounds: int) -> list[Result]:
     """`./entrypoint true` against `true`, in an environment that has not been through it."""
     bare = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
@@ -337,6 +371,7 @@ def peak_memory(work: Callable[[], object]) -> int:
 PARTS = {
     "training": training,
     "profiles": profiles,
+    "chance": chance,
     "entrypoint": entrypoint,
     "hashing": hashing,
     "loader": loading,

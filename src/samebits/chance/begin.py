@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import Any
 
 from samebits.chance import (
+    files,
     framework_generators,
     lines,
     made,
@@ -28,12 +29,12 @@ PARTS: dict[str, tuple[Callable[[], None], ...]] = {  # by the module whose impo
     "asyncio.tasks": (order.watch_asyncio,),
     "numpy.random": (numpy_generators.watch, seeds.watch_numpy),
     "torch": (framework_generators.watch_torch, seeds.watch_torch, memory.watch),
-    "tensorflow": (framework_generators.watch_tensorflow, seeds.watch_tensorflow),
+    "torch._dynamo.eval_frame": (torch_beginning.watch_compiler,),
+    "tensorflow": (framework_generators.watch_tensorflow, seeds.watch_tensorflow, files.watch_tensorflow),
 }
 EARLY: dict[str, tuple[Callable[[], None], ...]] = {  # only where a process is watched from its beginning
     "numpy.random": (lines.draws.watch,),
     "torch": (torch_beginning.watch,),
-    "torch._dynamo.eval_frame": (torch_beginning.watch_compiler,),
 }
 _begun: set[str] = set()
 
@@ -50,9 +51,10 @@ def begin(folder: str | None = None) -> None:
         os.register_at_fork(after_in_child=_forked)
         _flush_at_exit()
         order.watch_listings()
+        files.watch()
         if "SAMEBITS_WATCH" in os.environ:
             lines.watch()
-    for name in {**PARTS, **EARLY}:
+    for name in PARTS:
         if name in sys.modules and not _is_being_imported(name):
             _watch(name)
     if folder is not None:
@@ -69,7 +71,7 @@ def _watch(name: str) -> None:
     if name not in _begun:
         _begun.add(name)
         early = EARLY.get(name, ()) if "SAMEBITS_WATCH" in os.environ else ()
-        for part in PARTS.get(name, ()) + early:
+        for part in PARTS[name] + early:
             part()
 
 
@@ -100,7 +102,7 @@ class _Finder(importlib.abc.MetaPathFinder):
     """Has a library's part begin when its import ends."""
 
     def find_spec(self, name: str, path: Any = None, target: ModuleType | None = None) -> ModuleSpec | None:
-        if name in _begun or (name not in PARTS and name not in EARLY):
+        if name not in PARTS or name in _begun:
             return None
         others = sys.meta_path[sys.meta_path.index(self) + 1 :]
         spec = next((spec for finder in others if (spec := finder.find_spec(name, path, target))), None)

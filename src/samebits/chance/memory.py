@@ -1,10 +1,10 @@
 """Parameters that no initialiser wrote: what is in them is what the memory held before.
 
-Under `torch.use_deterministic_algorithms(True)`, which a run switches on, torch fills such memory with NaN.
-Below `samebits watch` it is filled with a mark. Either is looked for before an optimiser's first step.
+Memory that the user's code gets from torch is remembered until an optimiser takes its first step. Below
+`samebits watch` it is filled with a mark; in a run it stays as it is, and is known again by what is in it.
+Zeros tell nothing: somebody may have written them.
 """
 
-import inspect
 import sys
 import weakref
 from types import FrameType
@@ -17,7 +17,8 @@ from samebits.rng.live_objects import instances
 
 MARK = 2.0**-9 * 1.2421875  # every kind of float holds it exactly
 FIX = "give it values: torch.nn.init.normal_({name}), or torch.zeros(…) in place of torch.empty(…)"
-made: dict[int, tuple[str, int]] = {}  # where marked memory was asked for, by its address
+MOST = 2**20  # bytes that are kept of a parameter
+made: dict[int, tuple[str, int, Any]] = {}  # by its address: where memory was asked for, what was in it
 
 
 def watch() -> None:
@@ -45,37 +46,39 @@ def look(parameters: list[Any]) -> None:
 
 
 def _unwritten(parameter: Any) -> bool:
-    if not parameter.is_floating_point() or parameter.numel() == 0 or parameter.is_meta:
+    if parameter.numel() == 0 or parameter.is_meta or parameter.data_ptr() not in made:
         return False
-    values = parameter.detach()
-    first = values.flatten()[0]
-    if first.isnan():
-        return bool(values.isnan().all())
-    return parameter.data_ptr() in made and bool((values == MARK).all())
+    return _bytes(parameter).equal(made[parameter.data_ptr()][2])
+
+
+def _bytes(tensor: Any) -> Any:
+    torch: Any = sys.modules["torch"]
+    flat = tensor.detach().contiguous().flatten()
+    return flat.view(torch.uint8)[:MOST]
 
 
 def _where(parameter: Any) -> tuple[str, int, str]:
-    """The file and line of the module that has it, and its name there."""
+    """Where its memory was asked for, and its name in the module that has it."""
     torch: Any = sys.modules["torch"]
     for module in instances(torch.nn.Module):
         for name, one in module._parameters.items():
             if one is parameter:
-                place = made.get(parameter.data_ptr())
-                file, line = place or _class(type(module))
-                return file, line, f"{type(module).__name__}.{name}"
-    file, line = made.get(parameter.data_ptr(), ("", 0))
-    return file, line, f"of shape {tuple(parameter.shape)}"
+                return *made[parameter.data_ptr()][:2], f"{type(module).__name__}.{name}"
+    return *made[parameter.data_ptr()][:2], f"of shape {tuple(parameter.shape)}"
 
 
-def _class(kind: type) -> tuple[str, int]:
-    try:
-        return inspect.getsourcefile(kind) or "", inspect.getsourcelines(kind)[1]
-    except (OSError, TypeError):
-        return kind.__module__, 0
+def remember(tensor: Any, frame: FrameType, fill: bool) -> None:
+    """Remember memory that the user's code just got, and that nobody can have written yet.
 
-
-def mark(tensor: Any, frame: FrameType) -> None:
-    """Fill memory that user's code just got, and that nobody can have written yet."""
-    if kind_of(frame.f_code.co_filename) == "user" and tensor.is_floating_point() and not tensor.is_meta:
+    Args:
+        tensor: the memory.
+        frame: who asked for it.
+        fill: with the mark.
+    """
+    if kind_of(frame.f_code.co_filename) != "user" or not tensor.is_floating_point() or tensor.is_meta:
+        return
+    if fill:
         tensor.fill_(MARK)
-        made[tensor.data_ptr()] = (frame.f_code.co_filename, frame.f_lineno)
+    content = _bytes(tensor).clone()
+    if content.any():
+        made[tensor.data_ptr()] = (frame.f_code.co_filename, frame.f_lineno, content)

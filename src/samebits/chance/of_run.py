@@ -1,13 +1,15 @@
 """What a run says of the chance in it: in its manifest, in some lines at its end, or by a refusal."""
 
 import contextlib
+import os
 import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from samebits._printable import printable, some
-from samebits.chance import records
+from samebits.chance import records, torch_beginning
 from samebits.chance.begin import begin, finish
 from samebits.chance.records import RECORDS, Source
 from samebits.errors import CheckFailed
@@ -31,6 +33,8 @@ class Chance:
         """From now on they write into the run's working folder."""
         self._folder = str(working / FOLDER)
         RECORDS.write_to(self._folder)
+        if "torch" in sys.modules and "SAMEBITS_WATCH" not in os.environ:
+            torch_beginning.watch(in_run=True)
 
     def named(self) -> list[dict[str, Any]]:
         """What the manifest has as `chance`."""
@@ -63,6 +67,7 @@ class Chance:
 
     def leave(self) -> None:
         """The run has ended, or is interrupted: then the next process reads what this one wrote."""
+        torch_beginning.leave()
         finish()
         RECORDS.leave(self._folder)
 
@@ -72,6 +77,11 @@ class Chance:
 
     def _own(self) -> list[Source]:
         return [one for one, _ in records.in_order(self._counts()) if one.yours]
+
+
+def lines(manifest: Mapping[str, Any]) -> list[str]:
+    """A line for each source that a manifest names."""
+    return [f"{one['source']} ({one['where']}): {one['fix']}" for one in manifest.get("chance", ())]
 
 
 def _line(one: Source) -> str:

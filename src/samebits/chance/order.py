@@ -11,7 +11,7 @@ from samebits.chance import calls
 from samebits.chance.never_fails import never_fails
 from samebits.chance.places import kind_of, outwards
 from samebits.chance.records import RECORDS, Source
-from samebits_lint.module import Module, attribute
+from samebits_lint.module import attribute
 from samebits_lint.order import Order
 from samebits_lint.rules.draws import DRAWS
 
@@ -23,15 +23,11 @@ FRAMEWORKS = ("torch", "numpy", "tensorflow", "keras", "jax", "pandas", "sklearn
 class Used(Order):
     """Whether the order of something matters where a program used it: the linter's answer, and a bit more.
 
-    The linter cannot know whether a file takes part in a training; here its code ran in one.
+    The linter cannot know whether code takes part in a training; here it ran in one.
     """
 
-    def __init__(self, module: Module, *, of_set: bool = False) -> None:
-        super().__init__(module, of_set=of_set)
-        self.trains = module.trained or module.trains
-
     def _is_data(self, node: ast.expr) -> bool:
-        return self.trains
+        return True
 
     def _matters(self, node: ast.AST, sequence: bool, numbered: bool) -> bool:
         parent = self.module.parents[node]

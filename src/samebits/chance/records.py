@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from samebits.process.command_line import shortened
+
 
 @dataclass(frozen=True)
 class Source:
@@ -39,9 +41,11 @@ class Source:
 
     @property
     def where(self) -> str:
-        """The place: `train.py:12`, from the working folder or the folder of installed packages."""
-        here = os.path.join(os.getcwd(), "")
-        file = self.file.rpartition("-packages/")[2].removeprefix(here)
+        """The place: `train.py:12`, from the working folder, the project or where packages lie."""
+        if "-packages/" in self.file:
+            file = self.file.rpartition("-packages/")[2]
+        else:
+            file = shortened(self.file, (Path.cwd(), ""))
         return f"{file}:{self.line}" if self.line else file
 
 
@@ -69,6 +73,7 @@ class Records:
     def write_to(self, folder: str) -> None:
         """From now on tell this folder, too; what was counted before is told at once."""
         os.makedirs(folder, exist_ok=True)
+        open(os.path.join(folder, self._name), "a").close()  # this process was watched, whatever it used
         self.folders.append(folder)
         self.flush()
 

@@ -20,13 +20,17 @@ ends: list[Callable[[], Any]] = []  # what ends it
 FIX = "torch.manual_seed(seed) before it"
 
 
-def watch() -> None:
-    """Have torch show each call of its functions, until an optimiser steps; nothing of it is replaced."""
+def watch(in_run: bool = False) -> None:
+    """Have torch show each call of its functions, until an optimiser steps; nothing of it is replaced.
+
+    Args:
+        in_run: a run has begun, which seeds torch, and whose numbers must stay as they are.
+    """
     torch: Any = sys.modules["torch"]
     from torch import overrides
     from torch.optim import optimizer
 
-    unseeded = torch.default_generator.initial_seed()
+    unseeded = None if in_run else torch.default_generator.initial_seed()
 
     class Beginning(overrides.TorchFunctionMode):
         on = True
@@ -41,7 +45,7 @@ def watch() -> None:
                 _drawn(sys._getframe(1), name, named)
             result = function(*given, **named)
             if name in MEMORY and isinstance(result, torch.Tensor):
-                memory.mark(result, sys._getframe(1))
+                memory.remember(result, sys._getframe(1), fill=not in_run)
             return result
 
     mode = Beginning()

@@ -1,6 +1,7 @@
 """`samebits watch`: run a command and name each source of chance that it used and that no seed decides."""
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -36,6 +37,10 @@ def command(command: tuple[str, ...], strict: bool, as_json: bool) -> int:
     """
     with tempfile.TemporaryDirectory(prefix="samebits-watch-") as folder:
         status = run(command, folder, quiet=as_json)
+        if not any(Path(folder).iterdir()):
+            raise UsageError(
+                f"`{shlex.join(command)}` started no Python that has samebits, so nothing was watched"
+            )
         counts = records.collect(Path(folder))
     if as_json:
         print_json(records.as_json(counts))

@@ -14,6 +14,7 @@ from samebits import container_engine
 from samebits._files import sha256_file, shown
 from samebits._printable import DIGITS, printable, some
 from samebits._report import print_json
+from samebits.chance import of_run
 from samebits.errors import CheckFailed, UsageError
 from samebits.fingerprint import code_state, diff, git
 from samebits.fingerprint.diff import Difference
@@ -41,6 +42,7 @@ class Verdict:
         comparison: bit by bit, where the run's files are there.
         former, latter: the last lines of metrics, where they are all that is there of the run's.
         not_numbers: how many NaN each tensor of the repetition holds.
+        chance: what no seed decides in either, as their manifests have it; a line each.
     """
 
     run: str
@@ -51,6 +53,7 @@ class Verdict:
     former: Mapping[str, Any]
     latter: Mapping[str, Any]
     not_numbers: Mapping[str, int]
+    chance: tuple[str, ...] = ()
 
     @property
     def same(self) -> bool:
@@ -301,6 +304,7 @@ def compare(manifest: Mapping[str, Any], run: Path, repetition: Path) -> Verdict
         manifest.get("metrics", {}),
         again["metrics"],
         not_numbers(repetition / "weights.safetensors"),
+        tuple(dict.fromkeys(line for each in (manifest, again) for line in of_run.lines(each))),
     )
 
 
@@ -324,13 +328,14 @@ def report(verdict: Verdict, kept: Path | None, as_json: bool) -> None:
             "metrics": verdict.metrics,
             "environment": verdict.environment,
             "not_numbers": verdict.not_numbers,
+            "chance": verdict.chance,
             "difference": comparison and comparison.as_json(),
             "kept": kept and str(kept),
         }
         print_json(result)
         return
     if not verdict.same:
-        print(printable("\n".join(verdict.lines())))
+        print(printable("\n".join([*verdict.lines(), *(f"chance   {line}" for line in verdict.chance)])))
     for difference in verdict.environment:
         changed = diff.change(difference)
         print(printable(f"environment  {difference.fact}: {changed} ({diff.WORDS[difference.rank]})"))

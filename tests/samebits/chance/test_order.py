@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
 import numpy as np
-import sklearn
 
 async def later():
     tasks = [asyncio.ensure_future(asyncio.sleep(0, number)) for number in range(3)]
@@ -43,7 +42,6 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
 import numpy as np
-import sklearn
 
 results, rows, done = {}, [], 0
 with ThreadPoolExecutor(2) as pool:

@@ -5,7 +5,6 @@ from tests.samebits.chance.conftest import marked
 CHANGING = """
 import os, random, secrets, time, uuid
 import numpy as np
-import torch
 
 def seed_all(seed, deterministic=True):
     random.seed(seed)  #!
@@ -19,9 +18,9 @@ random.seed(time.time())  #!
 now = int(time.time() * 1000)
 values = {"seed": now}
 np.random.seed(values["seed"] % 2**32)  #!
-torch.manual_seed(int(time.time()))  #!
+np.random.seed(int(time.time()))  #!
 number = os.getpid() + 1
-torch.Generator().manual_seed(number)  #!
+random.Random(number)  #!
 random.Random(x=uuid.uuid4().int)  #!
 np.random.default_rng(seed=secrets.randbits(64))  #!
 np.random.SeedSequence(int.from_bytes(os.urandom(8), "big"))  #!
@@ -29,19 +28,17 @@ seed_all(os.getpid())
 Data(int(time.time()) + 3)
 if now:
     seed = int(time.time())
-torch.manual_seed(seed)  #!
+np.random.seed(seed)  #!
 """
 
 CONSTANT = """
 import os, random, time
 import numpy as np
-import torch
 
 def seed_all(seed):
     started = time.time()
     random.seed(seed)
     np.random.seed(seed)
-    torch.manual_seed(seed)
     return time.time() - started
 
 seed_all(1234567890)
@@ -49,8 +46,7 @@ seed_all(seed=int(os.environ.get("RANK", 0)) + 20261128)
 rng = np.random.default_rng([1, 2])
 random.seed("a name")
 seed = 1700000000
-torch.Generator().manual_seed(seed)
-torch.manual_seed(torch.initial_seed())
+random.Random(seed)
 process = os.getpid()
 np.random.default_rng(42)
 np.random.RandomState(seed)

@@ -3,7 +3,7 @@
 from tests.samebits.chance.conftest import marked
 
 SETS = """
-import numpy as np, sklearn
+import numpy as np
 
 class Layer:
     def __init__(self, name):
@@ -24,7 +24,7 @@ np.array(list(set(layers)), dtype=object)  #!
 """
 
 ORDERED = """
-import numpy as np, sklearn
+import numpy as np
 
 class Layer:
     def __init__(self, number):

@@ -3,6 +3,7 @@
 from tests.samebits.chance.conftest import marked
 
 UNSEEDED = """
+import os, time
 import numpy as np
 import torch
 from torch import nn
@@ -42,6 +43,9 @@ for batch in DataLoader(Data(), batch_size=4, num_workers=2):
     model(batch.float()).sum().backward()
     optimizer.step()
 torch.seed()  #!
+number = os.getpid()
+torch.Generator().manual_seed(number)  #!
+torch.manual_seed(int(time.time()))  #!
 """
 
 SEEDED = """
@@ -63,6 +67,8 @@ for epoch in range(2):
         (model(batch).sum() + own.sum()).backward()
         optimizer.step()
 np.random.rand()
+torch.Generator().manual_seed(1700000000)
+torch.manual_seed(torch.initial_seed())
 torch.compile(model, backend="eager", fullgraph=True)(batch)
 """
 
@@ -71,7 +77,7 @@ def test_each_source_in_torch_is_named(watched):
     named = watched(UNSEEDED)
     assert [row["where"] for row in named] == marked(UNSEEDED)
     kinds = [row["kind"] for row in named]
-    assert kinds == ["generator", "memory", "global generator", "generator", "generator"]
+    assert kinds == ["generator", "memory", "global generator", "generator", "generator", "seed", "seed"]
     assert named[1]["source"] == "the parameter Net.gate: memory that nobody wrote"
     assert named[3]["source"] == "torch.Generator.seed()"
 

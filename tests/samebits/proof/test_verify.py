@@ -23,6 +23,7 @@ CODE = {"folder": ".", "commit": "c" * 40, "dirty": False, "diff": None, "files"
 
 # Where it is started, a file named `clock` makes it draw from the time, one named `more` from other data.
 TRAINING = """
+import random
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,7 +49,7 @@ def train(settings):
                 with torch.no_grad():
                     model.weight += batch + torch.rand(())
                     if Path("clock").exists() and epoch == 2:
-                        model.bias += time.time_ns() % 1000003
+                        model.bias += time.time_ns() % 1000003 + random.Random().random()
             run.log(sum=float(model.weight.sum() + model.bias))
         run.finish(model)
 
@@ -133,6 +134,8 @@ def test_a_training_that_asks_for_the_time_is_caught(start: Start, folder: Path)
     assert result["sha256"]["run"] != result["sha256"]["repetition"]
     assert result["difference"]["tensor"]["name"] == "bias"
     assert (result["difference"]["metric"]["line"], result["difference"]["batches"]) == (2, None)
+    (chance,) = result["chance"]
+    assert chance.startswith("random.Random() without a seed (training.py:")
     assert (folder / result["kept"] / "repetition" / "weights.safetensors").exists()
 
 

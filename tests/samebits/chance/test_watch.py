@@ -1,0 +1,64 @@
+"""The command: what it prints, its exit statuses, the processes that it sees."""
+
+import json
+
+from tests.conftest import one_line
+
+UNSEEDED = "import random\nrandom.Random().random()\n"
+SEEDED = "import random\nprint(random.Random(3).random())\n"
+CHILDREN = """
+import multiprocessing, os, subprocess, sys
+import numpy as np
+
+def draw(_):
+    return np.random.default_rng().random()
+
+def kept(_):
+    return rng.random()
+
+if __name__ == "__main__":
+    rng = np.random.default_rng()
+    subprocess.run([sys.executable, "child.py"], check=True)
+    for method in ("fork", "spawn"):
+        with multiprocessing.get_context(method).Pool(2) as pool:
+            pool.map(draw, range(8))
+            pool.close()
+            pool.join()
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        pool.map(kept, range(2))
+        pool.close()
+        pool.join()
+"""
+
+
+def test_it_names_and_says_nothing_else(start, tmp_path):
+    (tmp_path / "one.py").write_text(UNSEEDED)
+    (tmp_path / "two.py").write_text(SEEDED)
+    done = start("samebits", "watch", "--", "python", "one.py", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.split("\n")[1].split() == [
+        *("random.Random()", "without", "a", "seed", "one.py:2", "1", "random.Random(seed)")
+    ]
+    done = start("samebits", "watch", "--strict", "python", "one.py", cwd=tmp_path)
+    assert done.returncode == 1
+    assert one_line(done.stderr) == "samebits: no seed decides 1 of the sources of chance that were used"
+    done = start("samebits", "watch", "--strict", "--", "python", "two.py", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[1:] == ["no chance was used that no seed decides"]
+
+
+def test_the_exit_status_is_the_commands(start, tmp_path):
+    done = start("samebits", "watch", "--", "python", "-c", "raise SystemExit(7)", cwd=tmp_path)
+    assert done.returncode == 7
+    done = start("samebits", "watch", "--json", "python", "-c", "print('its own')", cwd=tmp_path)
+    assert (json.loads(done.stdout), done.stderr) == ([], "its own\n")
+    done = start("samebits", "watch", "--", "true", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "nothing was watched" in one_line(done.stderr)
+
+
+def test_children_are_watched_however_they_are_started(watched, tmp_path):
+    (tmp_path / "child.py").write_text(UNSEEDED)
+    named = {row["where"]: row["count"] for row in watched(CHILDREN)}
+    # `draw` runs 8 times in each of two pools; what the parent made and a worker used is there once.
+    assert named == {"child.py:2": 1, "train.py:6": 16, "train.py:12": 1}
