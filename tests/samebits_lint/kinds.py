@@ -577,4 +577,23 @@ CLEAN = _texts(
             return DataLoader(Pairs(), **options)
         """,
     ),
+    ("SB502", "import keras\nimport tensorflow as tf\nkeras.Model()\ntf.keras.Model()"),  # nothing is seeded
+    ("SB501", "import random\nrandom.seed(0)\nfrom tensorflow.python.keras import backend"),
+    (
+        "SB305",
+        """
+        import torch
+        import matplotlib.pyplot as plt
+        for place in range(9):
+            number = torch.randint(9, (1,)).item()
+            plt.subplot(3, 3, place + 1)
+            plt.imshow(images[number])
+        def generate_text():
+            return torch.multinomial(probabilities, 1)
+        if debug and torch.rand(1) < 0.1:
+            print(generate_text())
+        for x in batches:
+        """,
+        "    loss.backward()\n    optimizer.step()\nif __name__ == '__main__':\n    show()\n",
+    ),
 )
