@@ -328,8 +328,8 @@ class _Reader:
         written = [names.spelled(node) or "" for node in given] + [
             keyword.arg or "" for keyword in call.keywords
         ]
-        if called and "." not in called:
-            return False  # a builtin
+        if (called and "." not in called) or attribute(call).endswith(("Arguments", "Config")):
+            return False  # a builtin, or settings for what may seed later
         if any("seed" in name.lower() for name in written):
             return True
         is_method = isinstance(call.func, ast.Attribute) and not called
