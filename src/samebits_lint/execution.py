@@ -375,6 +375,16 @@ def is_meta(module: Module, node: ast.expr) -> bool:
     return called == "torch.device" and isinstance(node, ast.Call) and is_constant(_first(node), "meta")
 
 
+def is_forked(module: Module, node: ast.AST) -> bool:
+    """Whether a place stands below `with torch.random.fork_rng()`, where a seed is nobody else's."""
+    return any(
+        module.called(item.context_expr) in FORKS
+        for outer in module.around(node)
+        if isinstance(outer, ast.With)
+        for item in outer.items
+    )
+
+
 def is_below_meta(module: Module, node: ast.AST) -> bool:
     """Whether a place stands below `with torch.device("meta")`, or its call is given that device."""
     if isinstance(node, ast.Call) and is_constant(argument(node, "device"), "meta"):

@@ -356,6 +356,24 @@ CLEAN = _texts(
         """,
     ),
     (
+        "SB206",
+        """
+        import tensorflow as tf
+        data = tf.data.Dataset.range(9).shuffle(9, seed=0).cache()
+        train, test = data.take(6), data.skip(6)
+        """,
+    ),
+    (
+        "SB302",
+        """
+        import torch
+        net = torch.nn.Linear(1, 1)
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            noise = torch.rand(3)
+        """,
+    ),
+    (
         "SB207",
         """
         import tensorflow as tf
@@ -391,7 +409,6 @@ CLEAN = _texts(
             return np.random.default_rng(seed)
         if __name__ == "__main__":
             noise(*arguments)
-            apply(noise)
         """,
     ),
     (
@@ -403,6 +420,40 @@ CLEAN = _texts(
             return np.random.default_rng(seed)
         if __name__ == "__main__":
             noise()
+        """,
+    ),
+    (
+        "SB307",
+        """
+        import numpy as np
+        def noise(seed=None):
+            return np.random.default_rng(seed)
+        if __name__ == "__main__":
+            noise()
+            apply(noise, seed=3)
+        """,
+    ),
+    (
+        "SB307",
+        """
+        import numpy as np
+        def noise(seed=None):
+            return np.random.default_rng(seed)
+        def unused():
+            return noise()
+        if __name__ == "__main__":
+            show()
+        """,
+    ),
+    (
+        "SB307",
+        """
+        import numpy as np
+        def noise(seed=None):
+            return np.random.default_rng(seed)
+        if __name__ == "__main__":
+            if options.seed is None:
+                rng = noise()
         """,
     ),
     (

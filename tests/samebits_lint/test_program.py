@@ -85,6 +85,15 @@ def main(*lines):
         (["if options.new:", "    model = nets.Net()", "fit(model, 3)"], []),
         (["setup(options)", "model = nets.Net()", "fit(model, 3)"], []),
         (["with torch.random.fork_rng():", "    torch.manual_seed(0)", "model = nets.Net()"], []),
+        (
+            [
+                "model = nets.Net()",
+                "with torch.random.fork_rng():",
+                "    torch.manual_seed(0)",
+                "model.fit()",
+            ],
+            [],
+        ),
         (["make = lambda: nets.Net()", "fit(make, 3)"], []),
         (["port = random.randrange(9)", "random.seed(3)"], []),
     ],
