@@ -106,9 +106,20 @@ def late_seeds(program: Program) -> list[Late]:
     return found
 
 
+def unseeded_draw(module: Module) -> Draw | None:
+    """The first draw of a script from torch's generator, where it certainly never seeds that one."""
+    summary = _Walk().of_script(module)
+    return None if seeding.TORCH in summary.seeds else summary.draws.get(seeding.TORCH)
+
+
+def summary_of(definition: Definition) -> Summary:
+    """What a function draws and seeds."""
+    return _Walk().of(definition)
+
+
 def draws(definition: Definition) -> bool:
     """Whether a function, or making an object of a class, draws from torch's generator before it seeds it."""
-    return seeding.TORCH in _Walk().of(definition).draws
+    return seeding.TORCH in summary_of(definition).draws
 
 
 class _Walk:

@@ -265,6 +265,24 @@ FLAGGED = _texts(
     ),
     ("SB302", "import torch\nnet = Net()\nclass Net(torch.nn.Module):\n    pass\ntorch.manual_seed(0)"),
     (
+        "SB305",
+        """
+        import numpy as np
+        import torch
+        class Net(torch.nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.layer = torch.nn.Linear(3, 3)
+        np.random.seed(0)
+        model = Net()
+        for x in batches:
+            model(x).backward()
+            optimizer.step()
+        if __name__ == "__main__":
+            show()
+        """,
+    ),
+    (
         "SB202",
         """
         import random
@@ -281,9 +299,73 @@ FLAGGED = _texts(
         test_loader = DataLoader(Pairs(), num_workers=4)
         """,
     ),
+    (
+        "SB310",
+        """
+        import numpy as np
+        class Split:
+            def __init__(self, data, seed=0):
+                self.order = np.random.default_rng().permutation(len(data))
+        """,
+    ),
+    (
+        "SB310",
+        """
+        import torch
+        def build(width, *, random_seed):
+            return torch.nn.Sequential(torch.nn.Linear(width, width), torch.nn.ReLU())
+        """,
+    ),
 )
 
 CLEAN = _texts(
+    (
+        "SB310",
+        """
+        import torch
+        def build(width, seed):
+            torch.manual_seed(0)
+            return torch.nn.Linear(width, width)
+        def show(seed):
+            print(**locals())
+            return torch.randn(3)
+        def reset(self, seed=None):
+            return self.start
+        def read(width, random_state):
+            return torch.randn(width, generator=make(random_state))
+        """,
+    ),
+    (
+        "SB305",
+        """
+        import numpy as np
+        import torch
+        from elsewhere import prepare
+        np.random.seed(0)
+        prepare(seed=0)
+        model = torch.nn.Linear(3, 3)
+        for x in batches:
+            model(x).backward()
+            optimizer.step()
+        if __name__ == "__main__":
+            show()
+        """,
+    ),
+    (
+        "SB305",
+        """
+        import numpy as np
+        import torch
+        np.random.seed(0)
+        model = torch.nn.Linear(3, 3)
+        model.load_state_dict(torch.load("start.pt"))
+        for x in batches:
+            model(x).backward()
+            optimizer.step()
+        if __name__ == "__main__":
+            show()
+        """,
+    ),
     (
         "SB104",
         """
