@@ -80,8 +80,18 @@ def draws_from(module: Module, call: ast.Call) -> str | None:
     return None
 
 
+# Functions that show something, or write a text with a network that is trained already.
+SHOWS = re.compile(
+    r"show|plot|display|visuali[sz]|preview|(generate|sample|write)_(text|sentence|words?)$", re.I
+)
+PICTURES = {"imshow", "add_subplot", "subplot", "subplots", "imread"}
+ASKED = re.compile(r"debug|verbose", re.I)
+
+
 def is_innocent(module: Module, call: ast.Call) -> bool:
     """A draw for a port, a pause or a name, for a picture or a message; or for a seed, which is SB304's."""
+    if _is_shown(module, call):
+        return True
     written = []
     for outer in module.around(call):
         if isinstance(outer, ast.Assign):
@@ -98,3 +108,18 @@ def is_innocent(module: Module, call: ast.Call) -> bool:
     return bool(
         parts & {*INNOCENT, "print", "seed", "manualseed", "onnx", "export", "trace", "summary", "dummy"}
     )
+
+
+def _is_shown(module: Module, call: ast.Call) -> bool:
+    """A draw that chooses what is shown, or is made only where somebody asked for messages."""
+    for outer in module.around(call):
+        is_and = isinstance(outer, ast.BoolOp) and isinstance(outer.op, ast.And)
+        if is_and and ASKED.search(ast.dump(outer.values[0])):  # type: ignore[attr-defined]
+            return True
+        if isinstance(outer, ast.FunctionDef):
+            return SHOWS.search(outer.name) is not None
+        if isinstance(outer, ast.For | ast.With):
+            called = {attribute(node) for node in ast.walk(outer) if isinstance(node, ast.Call)}
+            if called & PICTURES and not called & {"backward", "fit"}:
+                return True
+    return False

@@ -29,6 +29,8 @@ LIBRARIES = {"numpy", "torch", "random", "sklearn", "tensorflow", "keras", "pand
 FORKS = ("torch.random.fork_rng", "torch.fork_rng")
 # Inside, a network has shapes and no numbers.
 EMPTY = ("accelerate.init_empty_weights", "transformers.modeling_utils.no_init_weights")
+FITS = {"fit", "fit_generator", "minimize", "train_on_batch", "GradientTape", "learn"}
+DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 REPLACES = ("load_state_dict", "load_weights")
 WRITES = ("copy_", "fill_", "zero_", "constant_", "zeros_", "ones_")
 
@@ -94,14 +96,30 @@ class Summary:
 @functools.lru_cache(maxsize=1)
 def late_seeds(program: Program) -> list[Late]:
     """The draws of every linted script that come before the seed which was to decide them."""
-    walk = _Walk()
     scripts = [module for module in program.modules.values() if module.is_script]
-    return [late for module in scripts for late in walk.of_script(module).late]
+    found: list[Late] = []
+    for module in scripts:
+        walk = _Walk()
+        late = walk.of_script(module).late
+        if late and walk.trains(module):
+            found += late
+    return found
+
+
+def unseeded_draw(module: Module) -> Draw | None:
+    """The first draw of a script from torch's generator, where it certainly never seeds that one."""
+    summary = _Walk().of_script(module)
+    return None if seeding.TORCH in summary.seeds else summary.draws.get(seeding.TORCH)
+
+
+def summary_of(definition: Definition) -> Summary:
+    """What a function draws and seeds."""
+    return _Walk().of(definition)
 
 
 def draws(definition: Definition) -> bool:
     """Whether a function, or making an object of a class, draws from torch's generator before it seeds it."""
-    return seeding.TORCH in _Walk().of(definition).draws
+    return seeding.TORCH in summary_of(definition).draws
 
 
 class _Walk:
@@ -112,6 +130,20 @@ class _Walk:
 
     def of_script(self, module: Module) -> Summary:
         return self._read(module, module.tree.body, is_started=True)
+
+    def trains(self, module: Module) -> bool:
+        """Whether a script that was read trains something, itself or in a function that it calls."""
+        reached = [node for node in module.tree.body if not isinstance(node, DEFINITIONS)]
+        calls = [
+            call
+            for start in (*reached, *self._known)
+            if not isinstance(start, ast.ClassDef | ast.Module)
+            for call in ast.walk(start)
+            if isinstance(call, ast.Call)
+        ]
+        methods = {attribute(call) for call in calls}
+        trainers = any(name.endswith("Trainer") for name in methods)
+        return {"backward", "step"} <= methods or bool(methods & FITS) or (trainers and "train" in methods)
 
     def _read(self, module: Module, body: Iterable[ast.stmt], *, is_started: bool = False) -> Summary:
         reader = _Reader(self, module, is_started=is_started)
@@ -153,7 +185,7 @@ class _Reader:
     def _statement(self, node: ast.stmt) -> None:
         match node:
             case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
-                return
+                return  # it runs where it is called
             case ast.Import() | ast.ImportFrom():
                 for target in self.module.program.imports(self.module, node):
                     self._add(self.walk.of_import(target), None)
@@ -307,8 +339,8 @@ class _Reader:
         written = [names.spelled(node) or "" for node in given] + [
             keyword.arg or "" for keyword in call.keywords
         ]
-        if called and "." not in called:
-            return False  # a builtin
+        if (called and "." not in called) or attribute(call).endswith(("Arguments", "Config")):
+            return False  # a builtin, or settings for what may seed later
         if any("seed" in name.lower() for name in written):
             return True
         is_method = isinstance(call.func, ast.Attribute) and not called
@@ -352,6 +384,16 @@ def is_meta(module: Module, node: ast.expr) -> bool:
     if called in EMPTY:
         return True
     return called == "torch.device" and isinstance(node, ast.Call) and is_constant(_first(node), "meta")
+
+
+def is_forked(module: Module, node: ast.AST) -> bool:
+    """Whether a place stands below `with torch.random.fork_rng()`, where a seed is nobody else's."""
+    return any(
+        module.called(item.context_expr) in FORKS
+        for outer in module.around(node)
+        if isinstance(outer, ast.With)
+        for item in outer.items
+    )
 
 
 def is_below_meta(module: Module, node: ast.AST) -> bool:

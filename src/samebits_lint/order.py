@@ -4,8 +4,8 @@ import ast
 import re
 
 from samebits_lint import names
-from samebits_lint.drawing import draws_from
-from samebits_lint.module import Module, attribute, is_constant
+from samebits_lint.drawing import DRAWS, draws_from
+from samebits_lint.module import Module, attribute, is_constant, last
 
 # Their result is the same in whichever order they are given things; or nobody computes with it.
 FREE = {"sorted", "len", "set", "frozenset", "any", "all", "sum", "min", "max", "bool", "print", "isinstance"}
@@ -42,6 +42,9 @@ FED = {
 TAKES_DATA = re.compile(r"dataset|split|concat|from_(tensor_slices|list|generator|iterable)", re.I)
 WRITES = ("writelines", "writerow", "writerows")
 STEPS = {"train_on_batch", "partial_fit"}  # in a loop; so is a `backward` beside a `step`
+# Variables that hold a generator, and its methods that draw.
+GENERATOR = re.compile(r"(^|_)(rng|generator|random_state|rs|prng)$", re.I)
+METHODS = {last(dotted) for dotted in DRAWS} | {"integers"}
 Scope = ast.AST
 
 
@@ -65,13 +68,20 @@ class Order:
         self.feeds = self.of_set or self._is_data(node)
         return self._matters(node, sequence, numbered=False)
 
-    def _is_data(self, node: ast.expr) -> bool:
+    def _is_data(self, node: ast.AST) -> bool:
         """Whether it is read where samples are: in a dataset, or in a script that trains."""
         cls = self.module.class_of(node)
         if cls is None:
             return self.module.trains
         methods = {inner.name for inner in cls.body if isinstance(inner, ast.FunctionDef)}
         return "__getitem__" in methods or any("Dataset" in base for base in self.module.bases(cls))
+
+    def _gives_a_sample(self, node: ast.AST) -> bool:
+        """Whether a place is in the method by which a data set gives one of its samples."""
+        function = self.module.scope(node)
+        return (
+            isinstance(function, ast.FunctionDef) and function.name == "__getitem__" and self._is_data(node)
+        )
 
     def _matters(self, node: ast.AST, sequence: bool, numbered: bool) -> bool:
         parent = self.module.parents[node]
@@ -97,7 +107,9 @@ class Order:
                 return self._matters(parent, sequence, numbered)
             case ast.Subscript():
                 # `[0]` mostly takes the only one there is
-                sliced = isinstance(parent.slice, ast.Slice) or not (self.of_set or _is_number(parent.slice))
+                sliced = isinstance(parent.slice, ast.Slice) or (
+                    not _is_number(parent.slice) and (not self.of_set or self._gives_a_sample(parent))
+                )
                 return parent.value is node and sequence and sliced and (self.feeds or _is_slice(parent))
             case ast.Dict():  # parameters of one optimiser, whose state is kept by their numbers
                 keys = [key for key, value in zip(parent.keys, parent.values, strict=True) if value is node]
@@ -128,6 +140,8 @@ class Order:
         if call.func is node:
             return False
         name, dotted = attribute(call), self.module.name(call.func)
+        if dotted == "dict" and isinstance(node, ast.keyword):
+            return sequence and node.arg == "params"
         if name in FREE or "sort" in name.lower():
             return False
         if dotted in FED or (sequence and dotted.startswith("torch.optim.")):
@@ -163,7 +177,7 @@ class Order:
         if isinstance(made, ast.DictComp):
             return (
                 numbered
-                and isinstance(made.value, ast.Name | ast.BinOp)
+                and isinstance(made.value, ast.Name | ast.BinOp | ast.Subscript)
                 and self._numbers(clause.target, made.value)
             )
         return self._matters(made, True, numbered)
@@ -220,6 +234,10 @@ class Order:
         """Whether each turn of a loop draws: then another order gives each member other numbers."""
         if not isinstance(node, ast.Call):
             return False
+        if isinstance(node.func, ast.Attribute) and not self.module.called(node):
+            receiver = last(names.spelled(node.func.value) or "")
+            if GENERATOR.search(receiver) and node.func.attr in METHODS:
+                return True
         return attribute(node) == "reset_parameters" or draws_from(self.module, node) is not None
 
     def _sorts(self, node: ast.AST, target: ast.expr) -> bool:

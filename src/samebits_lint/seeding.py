@@ -111,9 +111,10 @@ def _handed_down(
 
 
 def _is_given_one(module: Module) -> bool:
-    """Whether a file has a parameter `seed`, or reads `settings.seed`."""
+    """Whether a file has a parameter `seed` that it reads, or reads `settings.seed`."""
+    takes = any(isinstance(node, ast.arg) and node.arg == "seed" for node in module.nodes)
     return any(
-        (isinstance(node, ast.arg) and node.arg == "seed")
+        (takes and isinstance(node, ast.Name) and node.id == "seed" and isinstance(node.ctx, ast.Load))
         or (isinstance(node, ast.Attribute) and node.attr == "seed" and not _is_called(module, node))
         for node in module.nodes
     )

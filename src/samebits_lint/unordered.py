@@ -140,9 +140,9 @@ PARTS |= {f"named_{name}": 1 for name in ("modules", "children", "parameters", "
 
 
 def object_sets(module: Module) -> Iterator[ast.expr]:
-    """Every expression that makes a set of networks or parameters, or gives its name where it is filled.
+    """Every expression that makes a set of objects hashed by address; an empty set that is filled later.
 
-    They are hashed by their address.
+    These are networks, parameters, and objects of linted classes without `__hash__`.
     """
     for node in module.nodes:
         if isinstance(node, ast.Set):
@@ -153,7 +153,7 @@ def object_sets(module: Module) -> Iterator[ast.expr]:
                 yield node
         elif isinstance(node, ast.Call) and module.called(node) in ("set", "frozenset"):
             given = node.args[0] if node.args else None
-            is_made = isinstance(given, ast.Call) and _gives_parts(given)
+            is_made = isinstance(given, ast.Call) and (_gives_parts(given) or _chains_parts(module, given))
             if is_made or (given is None and _is_filled(module, node)):
                 yield node
 
@@ -164,8 +164,30 @@ def _gives_parts(call: ast.Call) -> bool:
     return is_method and all(isinstance(given, ast.Constant) for given in call.args)
 
 
+def _chains_parts(module: Module, call: ast.Call) -> bool:
+    """`chain.from_iterable(model.parameters() for model in models)`"""
+    is_chain = module.called(call) in ("itertools.chain", "itertools.chain.from_iterable")
+    given = [
+        node.value if isinstance(node, ast.Starred) else node for node in (call.args if is_chain else ())
+    ]
+    made = [node.elt if isinstance(node, ast.GeneratorExp | ast.ListComp) else node for node in given]
+    return bool(made) and all(isinstance(node, ast.Call) and _gives_parts(node) for node in made)
+
+
+def _is_hashed_by_address(module: Module, call: ast.Call) -> bool:
+    """Whether a call makes an object of a linted class that says nothing of its hash or equality."""
+    definition = module.program.called(module, call)
+    if definition is None or not isinstance(definition.node, ast.ClassDef):
+        return False
+    cls = definition.node
+    defined = {inner.name for inner in cls.body if isinstance(inner, ast.FunctionDef)}
+    return not (cls.bases or cls.keywords or cls.decorator_list or defined & {"__hash__", "__eq__"})
+
+
 def _is_object(module: Module, node: ast.expr) -> bool:
-    """Whether a member is a layer that is made there, or a loop's variable over a network's parts."""
+    """Whether a member is an object that is made there, or a loop's variable over a network's parts."""
+    if isinstance(node, ast.Call) and _is_hashed_by_address(module, node):
+        return True
     if isinstance(node, ast.Call):
         called = module.called(node)
         return called.startswith("torch.nn.") and last(called)[:1].isupper() and "functional" not in called

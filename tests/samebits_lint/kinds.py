@@ -265,6 +265,24 @@ FLAGGED = _texts(
     ),
     ("SB302", "import torch\nnet = Net()\nclass Net(torch.nn.Module):\n    pass\ntorch.manual_seed(0)"),
     (
+        "SB305",
+        """
+        import numpy as np
+        import torch
+        class Net(torch.nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.layer = torch.nn.Linear(3, 3)
+        np.random.seed(0)
+        model = Net()
+        for x in batches:
+            model(x).backward()
+            optimizer.step()
+        if __name__ == "__main__":
+            show()
+        """,
+    ),
+    (
         "SB202",
         """
         import random
@@ -281,9 +299,73 @@ FLAGGED = _texts(
         test_loader = DataLoader(Pairs(), num_workers=4)
         """,
     ),
+    (
+        "SB310",
+        """
+        import numpy as np
+        class Split:
+            def __init__(self, data, seed=0):
+                self.order = np.random.default_rng().permutation(len(data))
+        """,
+    ),
+    (
+        "SB310",
+        """
+        import torch
+        def build(width, *, random_seed):
+            return torch.nn.Sequential(torch.nn.Linear(width, width), torch.nn.ReLU())
+        """,
+    ),
 )
 
 CLEAN = _texts(
+    (
+        "SB310",
+        """
+        import torch
+        def build(width, seed):
+            torch.manual_seed(0)
+            return torch.nn.Linear(width, width)
+        def show(seed):
+            print(**locals())
+            return torch.randn(3)
+        def reset(self, seed=None):
+            return self.start
+        def read(width, random_state):
+            return torch.randn(width, generator=make(random_state))
+        """,
+    ),
+    (
+        "SB305",
+        """
+        import numpy as np
+        import torch
+        from elsewhere import prepare
+        np.random.seed(0)
+        prepare(seed=0)
+        model = torch.nn.Linear(3, 3)
+        for x in batches:
+            model(x).backward()
+            optimizer.step()
+        if __name__ == "__main__":
+            show()
+        """,
+    ),
+    (
+        "SB305",
+        """
+        import numpy as np
+        import torch
+        np.random.seed(0)
+        model = torch.nn.Linear(3, 3)
+        model.load_state_dict(torch.load("start.pt"))
+        for x in batches:
+            model(x).backward()
+            optimizer.step()
+        if __name__ == "__main__":
+            show()
+        """,
+    ),
     (
         "SB104",
         """
@@ -356,6 +438,24 @@ CLEAN = _texts(
         """,
     ),
     (
+        "SB206",
+        """
+        import tensorflow as tf
+        data = tf.data.Dataset.range(9).shuffle(9, seed=0).cache()
+        train, test = data.take(6), data.skip(6)
+        """,
+    ),
+    (
+        "SB302",
+        """
+        import torch
+        net = torch.nn.Linear(1, 1)
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            noise = torch.rand(3)
+        """,
+    ),
+    (
         "SB207",
         """
         import tensorflow as tf
@@ -391,7 +491,6 @@ CLEAN = _texts(
             return np.random.default_rng(seed)
         if __name__ == "__main__":
             noise(*arguments)
-            apply(noise)
         """,
     ),
     (
@@ -403,6 +502,40 @@ CLEAN = _texts(
             return np.random.default_rng(seed)
         if __name__ == "__main__":
             noise()
+        """,
+    ),
+    (
+        "SB307",
+        """
+        import numpy as np
+        def noise(seed=None):
+            return np.random.default_rng(seed)
+        if __name__ == "__main__":
+            noise()
+            apply(noise, seed=3)
+        """,
+    ),
+    (
+        "SB307",
+        """
+        import numpy as np
+        def noise(seed=None):
+            return np.random.default_rng(seed)
+        def unused():
+            return noise()
+        if __name__ == "__main__":
+            show()
+        """,
+    ),
+    (
+        "SB307",
+        """
+        import numpy as np
+        def noise(seed=None):
+            return np.random.default_rng(seed)
+        if __name__ == "__main__":
+            if options.seed is None:
+                rng = noise()
         """,
     ),
     (
@@ -576,5 +709,24 @@ CLEAN = _texts(
         def load(options):
             return DataLoader(Pairs(), **options)
         """,
+    ),
+    ("SB502", "import keras\nimport tensorflow as tf\nkeras.Model()\ntf.keras.Model()"),  # nothing is seeded
+    ("SB501", "import random\nrandom.seed(0)\nfrom tensorflow.python.keras import backend"),
+    (
+        "SB305",
+        """
+        import torch
+        import matplotlib.pyplot as plt
+        for place in range(9):
+            number = torch.randint(9, (1,)).item()
+            plt.subplot(3, 3, place + 1)
+            plt.imshow(images[number])
+        def generate_text():
+            return torch.multinomial(probabilities, 1)
+        if debug and torch.rand(1) < 0.1:
+            print(generate_text())
+        for x in batches:
+        """,
+        "    loss.backward()\n    optimizer.step()\nif __name__ == '__main__':\n    show()\n",
     ),
 )

@@ -16,6 +16,8 @@ DATASET = "from torch.utils.data import Dataset\nclass Images(Dataset):\n    def
 NETWORK = "import torch\nimport torch.nn.functional as F\nclass Net(torch.nn.Module):\n    def forward(self, x):\n        x = self.conv(x)\n        "  # noqa: E501
 LAYER = "import keras\nimport tensorflow as tf\nclass Pool(keras.layers.Layer):\n    def call(self, x, ids):\n        "  # noqa: E501
 
+SEEDED = "\nimport random\nrandom.seed(0)"
+
 FLAGGED = [
     ("SB101", "from sklearn.model_selection import train_test_split as tts\ntts(x, y)"),
     ("SB101", "from sklearn import model_selection\nmodel_selection.KFold(5, shuffle=True)"),
@@ -152,11 +154,14 @@ FLAGGED = [
     ("SB403", "import torch\ntorch.backends.cuda.matmul.allow_tf32 = True"),
     ("SB403", "import torch\ntorch.set_float32_matmul_precision('medium')"),
     ("SB403", "import torch\ntorch.backends.cudnn.conv.fp32_precision = 'tf32'"),
-    ("SB501", "from tensorflow.python.keras.layers import Dense"),
-    ("SB501", "import tensorflow as tf\ntf.python.keras.layers.Dense(1)"),
-    ("SB501", "from tensorflow.python import keras"),
-    ("SB502", "import keras\nfrom tensorflow.keras import layers\nkeras.Sequential([layers.Dense(1)])"),
-    ("SB502", "import tf_keras\nimport tensorflow as tf\ntf_keras.Model()\ntf.keras.Model()"),
+    ("SB501", "from tensorflow.python.keras.layers import Dense" + SEEDED),
+    ("SB501", "import tensorflow as tf\ntf.python.keras.layers.Dense(1)" + SEEDED),
+    ("SB501", "from tensorflow.python import keras as k" + SEEDED),
+    (
+        "SB502",
+        "import keras\nfrom tensorflow.keras import layers\nkeras.Sequential([layers.Dense(1)])" + SEEDED,
+    ),
+    ("SB502", "import tf_keras\nimport tensorflow as tf\ntf_keras.Model()\ntf.keras.Model()" + SEEDED),
     ("SB601", NETWORK + "return F.interpolate(x, size=8, mode='bilinear')" + TRAINED),
     ("SB601", NETWORK + "return F.grid_sample(x, self.grid)" + TRAINED),
     ("SB601", NETWORK + "return F.pad(x, (1, 1), mode='reflect')" + TRAINED),
@@ -365,10 +370,19 @@ CLEAN = [
         "SB403",
         "import torch\ntorch.set_float32_matmul_precision('highest')\ntorch.backends.cudnn.allow_tf32 = False",  # noqa: E501
     ),
-    ("SB501", "from keras.layers import Dense\nfrom tensorflow.python.framework import ops"),
-    ("SB501", "try:\n    import keras\nexcept ImportError:\n    from tensorflow.python import keras"),
-    ("SB502", "from tensorflow import keras\nimport tensorflow as tf\nkeras.Model()\ntf.keras.Model()"),
-    ("SB502", "import keras\nimport tensorflow as tf\nkeras.Model()\ntf.keras.backend.clear_session()"),
+    ("SB501", "from keras.layers import Dense\nfrom tensorflow.python.framework import ops" + SEEDED),
+    (
+        "SB501",
+        "try:\n    import keras\nexcept ImportError:\n    from tensorflow.python import keras" + SEEDED,
+    ),
+    (
+        "SB502",
+        "from tensorflow import keras\nimport tensorflow as tf\nkeras.Model()\ntf.keras.Model()" + SEEDED,
+    ),
+    (
+        "SB502",
+        "import keras\nimport tensorflow as tf\nkeras.Model()\ntf.keras.backend.clear_session()" + SEEDED,
+    ),
     ("SB601", NETWORK + "return F.interpolate(x, size=8, mode='nearest')" + TRAINED),
     ("SB601", NETWORK + "return F.interpolate(x, size=8, mode='bilinear')"),  # nothing here trains it
     ("SB601", NETWORK + "with torch.no_grad():\n            return F.grid_sample(x, g)" + TRAINED),

@@ -5,19 +5,20 @@ import re
 from collections import Counter
 from pathlib import Path
 
+import pytest
 from tests.conftest import ROOT
 
 from samebits_lint import rules
 
 TEXT = " ".join((ROOT / "docs/lint.md").read_text().split())
 EVERY = list(csv.DictReader(Path(__file__).with_name("sample.csv").open()))
-ROWS = [row for row in EVERY if row["sample"] == "4"]
+ROWS = [row for row in EVERY if row["sample"] == "6"]
 JUDGEMENTS = ("right", "wrong", "wrong line")
 
 
 def test_the_sentences_are_the_tables():
     kinds = Counter(row["judgement"] for row in ROWS)
-    assert set(kinds) == set(JUDGEMENTS)
+    assert set(kinds) <= set(JUDGEMENTS)
     every, right, misplaced = len(ROWS), kinds["right"], kinds["wrong line"]
     assert (
         f"On training scripts {right} of {every} findings are right ({right / every:.1%})".replace(
@@ -25,9 +26,10 @@ def test_the_sentences_are_the_tables():
         )
         in TEXT
     )
-    assert f"{misplaced} of the {every - right} others was right about the script" in TEXT
-    forgiven = right + misplaced
-    assert f"it is {forgiven} of {every} ({forgiven / every:.1%}).".replace("%)", " %)") in TEXT
+    if misplaced:
+        assert f"{misplaced} of the {every - right} others was right about the script" in TEXT
+        forgiven = right + misplaced
+        assert f"it is {forgiven} of {every} ({forgiven / every:.1%}).".replace("%)", " %)") in TEXT
     files = len({(row["package"], row["path"]) for row in ROWS})
     packages = len({row["package"] for row in ROWS})
     assert f"gave findings in {files} files of {packages}." in TEXT
@@ -45,10 +47,13 @@ def test_what_the_two_largest_packages_hide_is_said():
     assert f"without them it is {right} of {len(rest)} ({right / len(rest):.1%})".replace("%)", " %)") in TEXT
 
 
-def test_the_sample_before_is_kept():
-    kinds = Counter(row["judgement"] for row in EVERY if row["sample"] == "3")
+@pytest.mark.parametrize("sample", ["3", "4", "5"])
+def test_the_samples_before_are_kept(sample):
+    kinds = Counter(row["judgement"] for row in EVERY if row["sample"] == sample)
     every, right = sum(kinds.values()), kinds["right"]
-    assert f"{right} of {every} ({right / every:.1%}; sample 3 in the file)".replace("%;", " %;") in TEXT
+    assert (
+        f"{right} of {every} ({right / every:.1%}; sample {sample} in the file)".replace("%;", " %;") in TEXT
+    )
 
 
 def test_the_rules_counts_are_the_tables():

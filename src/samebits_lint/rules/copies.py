@@ -10,7 +10,7 @@ from samebits_lint.rules import rule
 PRIVATE = "tensorflow.python.keras"
 KINDS = ("keras", "tensorflow.keras", "tf_keras")
 # What of it has weights, draws or keeps a state.
-STATEFUL = {"backend", "initializers", "engine", "layers", "models", "optimizers", "Model", "Sequential"}
+STATEFUL = {"initializers", "engine", "layers", "models", "optimizers", "Model", "Sequential"}
 
 
 def _imports(module: Module) -> Iterator[tuple[ast.stmt, str]]:
@@ -24,6 +24,8 @@ def _imports(module: Module) -> Iterator[tuple[ast.stmt, str]]:
 
 @rule("SB501", "private-keras")
 def private_keras(module: Module) -> Iterator[tuple[ast.AST, str]]:
+    if not module.seeded:
+        return  # no copy is seeded: that is what has to be fixed first
     line = "is a copy of Keras 2 that keras.utils.set_random_seed does not seed: import keras"
     for node, dotted in _imports(module):
         if _is_choice(module, node):
@@ -43,6 +45,8 @@ def _is_choice(module: Module, node: ast.AST) -> bool:
 
 @rule("SB502", "mixed-keras")
 def mixed_keras(module: Module) -> Iterator[tuple[ast.AST, str]]:
+    if not module.seeded:
+        return
     choices = {names for node, dotted in _imports(module) if _is_choice(module, node) for names in [dotted]}
     kinds: dict[str, ast.Call] = {}
     for call in module.calls:

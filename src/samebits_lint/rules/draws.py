@@ -4,9 +4,9 @@ import ast
 from collections import defaultdict
 from collections.abc import Iterator
 
-from samebits_lint import names, workers
+from samebits_lint import execution, names, workers
 from samebits_lint.drawing import DRAWS, is_innocent
-from samebits_lint.module import Module, argument, last
+from samebits_lint.module import Module, argument, attribute, last
 from samebits_lint.rules import rule
 from samebits_lint.seeding import NUMPY, PYTHON, TORCH
 
@@ -127,3 +127,11 @@ def draw_without_seed(module: Module) -> Iterator[tuple[ast.AST, str]]:
             calls[0],
             f"{called} draws from {family}'s global generator, which this script does not seed{more}",
         )
+    if module.seeded and TORCH not in module.seeded and TORCH not in found:  # where nothing is: SB301
+        draw = execution.unseeded_draw(module)
+        if draw is not None and draw.at.module is module:
+            yield (
+                draw.at.call,
+                f"{attribute(draw.at.call)}(…) draws from torch's global generator, which this script does "
+                "not seed",
+            )

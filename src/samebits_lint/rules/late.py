@@ -62,7 +62,9 @@ def _where(place: execution.Place, seen_from: execution.Place) -> str:
 def _in_one_body(module: Module) -> tuple[ast.Call, str] | None:
     """A seed below what it was to decide, in a function that no linted script need call."""
     every = [(call, seeding.seeds(module, call)) for call in module.calls]
-    every = [(call, families) for call, families in every if families]
+    every = [
+        (call, families) for call, families in every if families and not execution.is_forked(module, call)
+    ]
     if any(isinstance(module.scope(call), ast.Lambda) for call, _ in every):
         return None
     for family in seeding.FAMILIES:

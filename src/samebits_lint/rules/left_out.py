@@ -1,11 +1,11 @@
-"""A seed that a function would take, and that no caller gives."""
+"""Seeds that reach nothing: a function would take one and no caller gives it, or it never reads it."""
 
 import ast
 import functools
 import re
 from collections.abc import Iterator
 
-from samebits_lint import callers, names, seeding
+from samebits_lint import callers, execution, names, seeding
 from samebits_lint.execution import Place
 from samebits_lint.module import Function, Module, argument, attribute, gives, is_constant
 from samebits_lint.program import Definition, Program
@@ -13,6 +13,7 @@ from samebits_lint.rules import rule
 from samebits_lint.rules.clocks import CLOCKS
 from samebits_lint.rules.seeds import ENTROPY, GENERATORS
 
+READ = ("seed", "random_state", "random_seed", "manual_seed", "rng_seed")
 SEEDS = re.compile(r"seed|rng|random_state|generator|^rs$|^prng", re.I)
 
 
@@ -165,3 +166,46 @@ def _seeded_elsewhere(program: Program, function: ast.AST, families: frozenset[s
         for module in program.modules.values()
         for call in module.calls
     )
+
+
+@rule("SB310", "seed-not-read")
+def seed_not_read(module: Module) -> Iterator[tuple[ast.AST, str]]:
+    if module.is_test:
+        return
+    for function in module.nodes:
+        if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef) or function.decorator_list:
+            continue
+        given = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
+        unread = [one.arg for one in given if one.arg in READ and not _reads(module, function, one.arg)]
+        drawn = _draws(module, function) if unread else None
+        if drawn:
+            yield (
+                function,
+                f"{function.name} takes `{unread[0]}` and never reads it, and {drawn} draws: others in "
+                "every run",
+            )
+
+
+def _reads(module: Module, function: Function, name: str) -> bool:
+    """Whether a function reads a parameter, or all of its variables."""
+    for node in ast.walk(function):
+        if isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Load):
+            return True
+        if module.called(node) in ("locals", "vars", "eval", "exec"):
+            return True
+    return False
+
+
+def _draws(module: Module, function: Function) -> str:
+    """What draws in a function from a generator that nothing seeds; empty where nothing does."""
+    for node in names.own(function):
+        if not isinstance(node, ast.Call):
+            continue
+        called = module.called(node)
+        if called in GENERATORS and not gives(node, GENERATORS[called], 0):
+            return f"{called}()"
+    summary = execution.summary_of(Definition(module, function))
+    for family, draw in summary.draws.items():
+        if family not in module.seeded and family not in summary.seeds:
+            return f"{attribute(draw.at.call)}(…)"
+    return ""

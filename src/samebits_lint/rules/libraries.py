@@ -96,7 +96,12 @@ def _of_gymnasium(module: Module) -> Iterator[tuple[ast.AST, str]]:
     if not made:
         return
     related = module.program.related(module)
-    resets = [call for other in related for call in other.calls if attribute(call) in ("reset", "seed")]
+    resets = [
+        call
+        for other in related
+        for call in other.calls
+        if attribute(call) in ("reset", "seed") and not other.called(call)
+    ]
     is_seeded = any(call.args or call.keywords or attribute(call) == "seed" for call in resets)
     # Stable Baselines seeds its environments itself, where it is given a seed.
     baselines = any(

@@ -51,7 +51,7 @@ def no_seed(module: Module) -> Iterator[tuple[ast.AST, str]]:
 
 # What has a method `fit` and is no network.
 FITTED = re.compile(
-    r"scaler|calibrator|encoder|tokenizer|pca|transform|imputer|vectorizer|binarizer|cluster|knn|means"
+    r"scaler|normali[sz]er|calibrator|encoder|tokenizer|pca|transform|imputer|vectorizer|binarizer|cluster|knn|means"
 )
 
 

@@ -14,7 +14,7 @@ METHODS = ("argsort", "argpartition", "topk")
 STABLE = ("stable", "mergesort")
 # Names of what holds samples, and of what is made of chosen samples.
 SAMPLES = re.compile(
-    r"(data|dataset|samples?|examples?|images?|train|pool|records|rows|paths|files|texts?|corpus)(_|$|set)|^[xX](_|$)",
+    r"(^|_)(data|dataset|samples?|examples?|images?|train|pool|records|paths|files|texts?|corpus)(_|$)",
     re.I,
 )
 TAKES = ("Subset", "SubsetRandomSampler", "select", "take", "index_select", "iloc")

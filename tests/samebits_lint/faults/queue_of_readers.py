@@ -1,0 +1,20 @@
+"""Several processes read parts of the data and put them into one queue."""
+
+import multiprocessing
+
+from torch.utils.data import TensorDataset
+
+
+def read(paths, results):
+    for path in paths:
+        results.put(path.read_bytes())
+
+
+def instances(parts):
+    results = multiprocessing.Queue()
+    for part in parts:
+        multiprocessing.Process(target=read, args=(part, results)).start()
+    found = []
+    while len(found) < sum(map(len, parts)):
+        found.append(results.get())
+    return TensorDataset(found)
