@@ -137,7 +137,7 @@ def mark(target: Any) -> Any:
     if isinstance(target, keras.callbacks.Callback):
         if type(target).__module__.startswith("keras.") and not watches_evaluation({"": target}):
             return None
-        return target.state_dict() if _gives_state(target) else _attributes(target)
+        return target.state_dict() if _gives_state(target) else remembered_by(target)
     if isinstance(target, keras.Layer | keras.optimizers.Optimizer | keras.metrics.Metric):
         return None
     return target.state_dict() if _gives_state(target) else None
