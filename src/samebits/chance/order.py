@@ -26,7 +26,7 @@ class Used(Order):
     The linter cannot know whether code takes part in a training; here it ran in one.
     """
 
-    def _is_data(self, node: ast.expr) -> bool:
+    def _is_data(self, node: ast.AST) -> bool:
         return True
 
     def _matters(self, node: ast.AST, sequence: bool, numbered: bool) -> bool:
