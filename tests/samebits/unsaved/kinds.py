@@ -447,15 +447,6 @@ def first_time(run):
     run.finish(training.model)
 
 
-def second_loader(run):
-    training = Training(run)
-    other = itertools.cycle(run.loader(data(), name="other", batch_size=8, shuffle=True))
-    for _ in training.hold():
-        for (x, y), (more, _) in zip(run.batches(training.loader), other, strict=False):
-            training.step(x + more, y)
-    run.finish(training.model)
-
-
 def patience(run):
     training = Training(run)
     best, bad = math.inf, 0

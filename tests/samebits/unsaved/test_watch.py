@@ -42,7 +42,6 @@ NAMED = {
     "class_attribute": ["Clock.ticks: int"],
     "dictionary": ["state['step']: int"],
     "first_time": ["whitened.first: bool"],
-    "second_loader": ["other: iterator"],
     "patience": ["best: float", "bad: int"],
     "plateau_not_held": ["plateau: ReduceLROnPlateau"],
     "scaler_not_held": ["scaler: GradScaler"],
