@@ -6,10 +6,12 @@ import linecache
 import sys
 import warnings
 from collections.abc import Collection
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from samebits_lint.module import Module, attribute
+from samebits_lint.program import Program
 
 UNKNOWN: Any = object()
 Spot = tuple[
@@ -27,6 +29,7 @@ def module(file: str) -> Module | None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of invalid escapes in the user's code
             found = Module(ast.parse(text))
+            Program({Path(file): found})  # of this file only: others may have changed since they ran
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
     found.trained = True  # whatever it is, its results are compared, or nobody would watch it
