@@ -7,7 +7,8 @@ resumes, and compared with the digests in metrics.jsonl. What cannot is refused 
 
 import gc
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+import weakref
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import GeneratorType
 from typing import Any
@@ -31,7 +32,7 @@ class History:
 
     def __init__(self, state: TrainingState) -> None:
         self._state = state
-        self._before: list[Any] = []  # the iterators that the epoch before read
+        self._before: list[Callable[[], Any]] = []  # the iterators that the epoch before read
 
     def refuse_same(self, loader: Any, epoch: int) -> None:
         """Refuse an iterator that the epoch before has read, too: its place is in no checkpoint.
@@ -43,12 +44,12 @@ class History:
         held = any(map(self._state.holds_a_place, parts))
         iterators = [part for part in parts if isinstance(part, Iterator) and not held]
         for part in iterators:
-            if any(part is before for before in self._before):
+            if any(part is before() for before in self._before):
                 raise UsageError(
                     f"run.batches: epoch {epoch} continues to read {_called(part)} where epoch {epoch - 1} "
                     "ended, and no checkpoint has that place: give a new one in each epoch, or a list"
                 )
-        self._before = iterators
+        self._before = list(map(_remembered, iterators))
 
     def read_again(self, loader: Any, epochs: int, lines: Sequence[Mapping[str, Any]], steps: int) -> None:
         """Where a resumed run's loader may have a history, read the epochs again that are done.
@@ -69,8 +70,8 @@ class History:
         if isinstance(loader, Iterator) or self._state.order_is_saved(loader):
             return
         digests = {line["epoch"]: line["batches"] for line in lines if "batches" in line and "epoch" in line}
-        expected = [bytes.fromhex(digests[epoch]) for epoch in range(1, epochs + 1) if epoch in digests]
-        if len(expected) < epochs or (epochs > 1 and len(set(expected)) == 1):
+        expected = [bytes.fromhex(digests[epoch]) for epoch in sorted(digests) if epoch <= epochs]
+        if not expected or (len(expected) > 1 and len(set(expected)) == 1):
             return  # the same batches in each epoch: no history
         name = type(loader).__name__
         print(f"reads epochs 1 to {epochs} of {name} again: no checkpoint has its place", flush=True)
@@ -78,7 +79,9 @@ class History:
             for epoch, digest in enumerate(expected, 1):
                 batches = _progress.bar(loader, f"epoch {epoch}, again")
                 number = _read(batches, digest, steps + epochs)
-                if number and (number - 1) * epochs != steps:  # not left by `break`, which counts no step
+                if (
+                    number and (number - 1) * len(expected) != steps
+                ):  # not left by `break`, which counts no step
                     next(batches, None)  # so it asked for the end
                 if not number:
                     if moved():
@@ -98,6 +101,17 @@ def _read(batches: Iterator[Any], digest: bytes, most: int) -> int:
         if (so_far := chained(so_far, batch_digest(batch))) == digest:
             return number
     return 0
+
+
+def _remembered(iterator: Any) -> Callable[[], Any]:
+    """What gives the iterator, as long as somebody else has it.
+
+    Python's own, such as `cycle`, know no weak references. They are kept, but not what would keep others.
+    """
+    if type(iterator).__weakrefoffset__:
+        return weakref.ref(iterator)
+    keeps = any(isinstance(part, Iterator) and type(part).__weakrefoffset__ for part in _parts(iterator))
+    return lambda: None if keeps else iterator
 
 
 def _parts(value: Any, depth: int = DEPTH) -> Iterator[Any]:

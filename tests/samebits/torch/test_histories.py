@@ -177,7 +177,10 @@ def test_a_generator_that_epochs_share_is_refused_by_name(
         train(tmp_path / "run", make)
 
 
-def test_a_part_of_a_loader_that_is_held_and_never_ends_continues(tmp_path: Path) -> None:
+@pytest.mark.parametrize("ends", [False, True])
+def test_parts_of_a_loader_that_is_held(tmp_path: Path, ends: bool) -> None:
+    """Of one that never ends, the next part comes; one that is left begins its next epoch."""
+
     def train_parts(folder: Path, hold: bool = True) -> str:
         with samebits.torch.open_run({"seed": 0}, device="cpu", folder=folder) as run:
             loader = run.loader(SAMPLES, batch_size=5, shuffle=True)
@@ -186,7 +189,7 @@ def test_a_part_of_a_loader_that_is_held_and_never_ends_continues(tmp_path: Path
             optimizer = torch.optim.SGD(model.parameters(), lr=1e-3)
             run.checkpoint(model=model, optimizer=optimizer, **({"loader": loader} if hold else {}))
             for _ in run.epochs(4):
-                for (batch,) in run.batches(itertools.islice(endless, 4)):
+                for (batch,) in run.batches(itertools.islice(loader if ends else endless, 2)):
                     optimizer.zero_grad()
                     model(batch).square().mean().backward()
                     optimizer.step()
@@ -194,7 +197,7 @@ def test_a_part_of_a_loader_that_is_held_and_never_ends_continues(tmp_path: Path
 
     whole = train_parts(tmp_path / "whole")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SAMEBITS_STOP_AT", "8")
+        patch.setenv("SAMEBITS_STOP_AT", "4")
         with pytest.raises(SystemExit):
             train_parts(tmp_path / "parts")
     assert train_parts(tmp_path / "parts") == whole
