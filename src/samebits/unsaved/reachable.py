@@ -99,10 +99,11 @@ class Training:
     def find_in_libraries(self) -> None:
         """Look through all modules for generators: 50 ms."""
         kinds = tuple(kind for _, row in generators.imported() for kind in row.kinds())
+        held = {"samebits", *(name.partition(".")[0] for name in generators.ROWS)}  # checkpoints have theirs
         self.in_libraries[:] = [
             (f"{name}.{attribute}", value)
             for name, module in list(sys.modules.items())
-            if not name.startswith("samebits") and name not in generators.ROWS
+            if name.partition(".")[0] not in held
             for attribute, value in list(getattr(module, "__dict__", {}).items())
             if issubclass(type(value), kinds)  # isinstance asks the value, and a library may warn then
         ]

@@ -14,6 +14,7 @@ from typing import Any
 from samebits.errors import CheckFailed
 from samebits.framework import Unsaved
 from samebits.unsaved import source
+from samebits.unsaved.elsewhere import beside
 from samebits.unsaved.lines import lines
 from samebits.unsaved.reachable import TooLong, Training, Walk
 from samebits.unsaved.report import matching, row
@@ -104,6 +105,7 @@ class Watch:
             first = not self._values
             if first or self._looked == 1:  # a library may make its generator in the first step
                 self._training.find_in_libraries()
+                self._rows.update({one["name"]: one for one in beside()})
             frames = _users_frames()
             walk.run(frames, self.loader)
             if self._generator is not None and first:
