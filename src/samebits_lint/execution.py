@@ -97,13 +97,13 @@ class Summary:
 def late_seeds(program: Program) -> list[Late]:
     """The draws of every linted script that come before the seed which was to decide them."""
     scripts = [module for module in program.modules.values() if module.is_script]
-    found: list[Late] = []
+    listed: list[Late] = []
     for module in scripts:
         walk = _Walk()
         late = walk.of_script(module).late
         if late and walk.trains(module):
-            found += late
-    return found
+            listed += late
+    return listed
 
 
 def unseeded_draw(module: Module) -> Draw | None:
@@ -265,7 +265,7 @@ class _Reader:
         return after
 
     def _merge(self, before: Summary, sides: list[Summary], parameter: str | None) -> None:
-        """Go on with what holds whichever branch was taken."""
+        """Continue with what holds whichever branch was taken."""
         merged = Summary()
         for side in sides:
             merged.late += [late for late in side.late if late not in merged.late]
