@@ -114,7 +114,10 @@ def unseeded_draw(module: Module) -> Draw | None:
 
 def summary_of(definition: Definition) -> Summary:
     """What a function draws and seeds."""
-    return _Walk().of(definition)
+    try:
+        return _Walk().of(definition)
+    except RecursionError:
+        return Summary()
 
 
 def draws(definition: Definition) -> bool:
@@ -129,7 +132,10 @@ class _Walk:
         self._known: dict[ast.AST, Summary] = {}
 
     def of_script(self, module: Module) -> Summary:
-        return self._read(module, module.tree.body, is_started=True)
+        try:
+            return self._read(module, module.tree.body, is_started=True)
+        except RecursionError:
+            return Summary()  # code that is nested so deeply is made by a program
 
     def trains(self, module: Module) -> bool:
         """Whether a script that was read trains something, itself or in a function that it calls."""
@@ -220,6 +226,9 @@ class _Reader:
                 self._call(node)
             case ast.Assign() | ast.AnnAssign() | ast.AugAssign():
                 for child in filter(None, (node.value, getattr(node, "target", None))):
+                    self._expression(child)
+            case ast.BinOp():
+                for child in _operands(node):  # `"a" + "b" + …` may be thousands of levels deep
                     self._expression(child)
             case ast.IfExp():
                 self._expression(node.test)
@@ -452,6 +461,15 @@ def is_given(definition: Definition, call: ast.Call, name: str) -> bool | None:
         value = value if value is not None else call.args[position or 0]
         return True if isinstance(value, ast.Constant) else None
     return False if is_constant(defaults(function).get(name, ast.Constant(None)), None) else None
+
+
+def _operands(node: ast.BinOp) -> list[ast.expr]:
+    """What `a + b + c` adds, from left to right."""
+    listed, left = [node.right], node.left
+    while isinstance(left, ast.BinOp):
+        listed.append(left.right)
+        left = left.left
+    return [left, *reversed(listed)]
 
 
 def _asks_main(test: ast.expr) -> bool:

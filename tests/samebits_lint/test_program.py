@@ -187,6 +187,16 @@ def test_a_project_that_asks_for_the_older_library(tmp_path):
     assert problems_of(tmp_path, main=ALBUMENTS + f"def main():\n    {STEP}") == []
 
 
+def test_a_long_sum_ends_in_no_traceback(tmp_path):
+    """Python nests it: 2000 levels deep, more than a function may call itself."""
+    long = " + ".join(['"a"'] * 2000)
+    lines = f"import torch\nfrom mine import f\nwith torch.autocast('cuda'):\n    x = f({long})\n"
+    script = lines + "net = torch.nn.Linear(1, 1)\ntorch.manual_seed(0)\nnet.fit()\n"
+    assert problems_of(tmp_path, main=script) == ["main.py:6 SB302"]
+    chain = "built = f()" + ".add(1)" * 900
+    assert problems_of(tmp_path, main=f"import torch\nfrom mine import f\n{chain}\nbuilt.fit()\n") == []
+
+
 def test_circles_end(tmp_path):
     assert (
         problems_of(
