@@ -39,20 +39,20 @@ def leave_out(program: Program, definition: Definition, name: str, depth: int = 
         called = cls.name
     if called in program.values or depth > 4:
         return None  # it is handed to somebody, or a base of another class
-    found: Calls = []
+    leaving: Calls = []
     for module, call in program.calls.get(called, ()):
         if module.is_test:
             continue
         given = is_given(definition, call, name)
         if given is False:
-            found.append((module, call))
+            leaving.append((module, call))
             continue
         handed_on = _parameter(module, call, definition, name) if given is None else None
         outer = leave_out(program, *handed_on, depth + 1) if handed_on else None
         if outer is None:
             return None
-        found += outer
-    return found
+        leaving += outer
+    return leaving
 
 
 def _parameter(

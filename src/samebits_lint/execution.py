@@ -97,13 +97,13 @@ class Summary:
 def late_seeds(program: Program) -> list[Late]:
     """The draws of every linted script that come before the seed which was to decide them."""
     scripts = [module for module in program.modules.values() if module.is_script]
-    found: list[Late] = []
+    listed: list[Late] = []
     for module in scripts:
         walk = _Walk()
         late = walk.of_script(module).late
         if late and walk.trains(module):
-            found += late
-    return found
+            listed += late
+    return listed
 
 
 def unseeded_draw(module: Module) -> Draw | None:
@@ -114,7 +114,10 @@ def unseeded_draw(module: Module) -> Draw | None:
 
 def summary_of(definition: Definition) -> Summary:
     """What a function draws and seeds."""
-    return _Walk().of(definition)
+    try:
+        return _Walk().of(definition)
+    except RecursionError:
+        return Summary()
 
 
 def draws(definition: Definition) -> bool:
@@ -129,7 +132,10 @@ class _Walk:
         self._known: dict[ast.AST, Summary] = {}
 
     def of_script(self, module: Module) -> Summary:
-        return self._read(module, module.tree.body, is_started=True)
+        try:
+            return self._read(module, module.tree.body, is_started=True)
+        except RecursionError:
+            return Summary()  # code that is nested so deeply is made by a program
 
     def trains(self, module: Module) -> bool:
         """Whether a script that was read trains something, itself or in a function that it calls."""
@@ -221,6 +227,9 @@ class _Reader:
             case ast.Assign() | ast.AnnAssign() | ast.AugAssign():
                 for child in filter(None, (node.value, getattr(node, "target", None))):
                     self._expression(child)
+            case ast.BinOp():
+                for child in _operands(node):  # `"a" + "b" + …` may be thousands of levels deep
+                    self._expression(child)
             case ast.IfExp():
                 self._expression(node.test)
                 before = self.summary
@@ -265,7 +274,7 @@ class _Reader:
         return after
 
     def _merge(self, before: Summary, sides: list[Summary], parameter: str | None) -> None:
-        """Go on with what holds whichever branch was taken."""
+        """Continue with what holds whichever branch was taken."""
         merged = Summary()
         for side in sides:
             merged.late += [late for late in side.late if late not in merged.late]
@@ -452,6 +461,15 @@ def is_given(definition: Definition, call: ast.Call, name: str) -> bool | None:
         value = value if value is not None else call.args[position or 0]
         return True if isinstance(value, ast.Constant) else None
     return False if is_constant(defaults(function).get(name, ast.Constant(None)), None) else None
+
+
+def _operands(node: ast.BinOp) -> list[ast.expr]:
+    """What `a + b + c` adds, from left to right."""
+    listed, left = [node.right], node.left
+    while isinstance(left, ast.BinOp):
+        listed.append(left.right)
+        left = left.left
+    return [left, *reversed(listed)]
 
 
 def _asks_main(test: ast.expr) -> bool:

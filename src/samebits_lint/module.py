@@ -271,12 +271,12 @@ class Module:
         """
         if scope not in self._assigned:
             inside = ast.walk(scope) if isinstance(scope, ast.ClassDef) else names.own(scope)
-            found: dict[str, list[ast.expr]] = {}
+            values: dict[str, list[ast.expr]] = {}
             for node in inside:
                 for target, value in _assignments(node):
                     if written := names.spelled(target):
-                        found.setdefault(written, []).append(value)
-            self._assigned[scope] = found
+                        values.setdefault(written, []).append(value)
+            self._assigned[scope] = values
         return self._assigned[scope]
 
     def stored_in(self, scope: ast.AST) -> set[str]:

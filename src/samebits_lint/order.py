@@ -315,7 +315,7 @@ class Order:
         )
 
     def _elsewhere(self, module: Module) -> "Order":
-        """The same questions in another file, which go on from those asked here."""
+        """The same questions in another file, with those that were asked here already."""
         other = Order(module, of_set=self.of_set)
         other.feeds, other._asked = self.feeds, self._asked
         return other

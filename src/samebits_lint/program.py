@@ -71,9 +71,9 @@ class Program:
             if (
                 known
                 and isinstance(known.node, ast.ClassDef)
-                and (found := self.method(known, name, depth + 1))
+                and (inherited := self.method(known, name, depth + 1))
             ):
-                return found
+                return inherited
         return None
 
     def bases(self, cls: Definition, depth: int = 0) -> set[str]:
@@ -183,24 +183,24 @@ class Program:
     @functools.cached_property
     def calls(self) -> dict[str, list[tuple[Module, ast.Call]]]:
         """Every call of every file, by the last part of what it calls."""
-        found: dict[str, list[tuple[Module, ast.Call]]] = {}
+        by_name: dict[str, list[tuple[Module, ast.Call]]] = {}
         for module in self.modules.values():
             for call in module.calls:
-                found.setdefault(attribute(call), []).append((module, call))
-        return found
+                by_name.setdefault(attribute(call), []).append((module, call))
+        return by_name
 
     @functools.cached_property
     def values(self) -> set[str]:
         """Names that are used and not called: a function of such a name may be called from anywhere."""
-        found = set()
+        used = set()
         for module in self.modules.values():
             for node in module.nodes:
                 if isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Load):
                     parent = module.parents.get(node)
                     is_called = isinstance(parent, ast.Call) and parent.func is node
                     if not is_called and not isinstance(parent, ast.Attribute):
-                        found.add(node.id if isinstance(node, ast.Name) else node.attr)
-        return found
+                        used.add(node.id if isinstance(node, ast.Name) else node.attr)
+        return used
 
     @functools.cached_property
     def reached(self) -> set[ast.AST]:
@@ -280,15 +280,15 @@ class Program:
             scope = next((s for s in module.scopes(node) if written in module.stored_in(s)), None)
         if scope is None or depth > DEEPEST:
             return None
-        found = set()
+        classes = set()
         for value in module.assigned(scope).get(written, ()):
             if is_constant(value, None):
                 continue
             made = self.resolve(module, value.func, depth + 1) if isinstance(value, ast.Call) else None
             if made is None or not isinstance(made.node, ast.ClassDef):
                 return None
-            found.add(made)
-        return found.pop() if len(found) == 1 else None
+            classes.add(made)
+        return classes.pop() if len(classes) == 1 else None
 
 
 def _defines(statement: ast.AST) -> bool:
@@ -304,13 +304,13 @@ def parameters(function: Function, *, bound: bool) -> list[str]:
 def defaults(function: Function) -> dict[str, ast.expr]:
     """The default of each parameter that has one."""
     listed = [*function.args.posonlyargs, *function.args.args]
-    found: dict[str, ast.expr] = {}
+    values: dict[str, ast.expr] = {}
     for given, value in zip(reversed(listed), reversed(function.args.defaults), strict=False):
-        found[given.arg] = value
+        values[given.arg] = value
     for given, default in zip(function.args.kwonlyargs, function.args.kw_defaults, strict=True):
         if default is not None:
-            found[given.arg] = default
-    return found
+            values[given.arg] = default
+    return values
 
 
 def is_method(module: Module, function: Function) -> bool:

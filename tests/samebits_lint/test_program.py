@@ -48,7 +48,7 @@ def adapt(model):
 """
 
 
-def found(tmp_path, **files):
+def problems_of(tmp_path, **files):
     """The problems in these files, as `file:line rule`; main.py is one that is started."""
     for name, text in files.items():
         (tmp_path / f"{name}.py").write_text(textwrap.dedent(text).strip() + "\n")
@@ -99,12 +99,12 @@ def main(*lines):
     ],
 )
 def test_a_seed_in_another_file_comes_too_late(tmp_path, lines, expected):
-    assert found(tmp_path, main=main(*lines), nets=NETS, engine=ENGINE, adapted=ADAPTED) == expected
+    assert problems_of(tmp_path, main=main(*lines), nets=NETS, engine=ENGINE, adapted=ADAPTED) == expected
 
 
 def test_a_late_seed_names_both_places(tmp_path):
     files = {"main": main("model = nets.Net()", "fit(model, 3)"), "nets": NETS, "engine": ENGINE}
-    found(tmp_path, **files, adapted=ADAPTED)
+    problems_of(tmp_path, **files, adapted=ADAPTED)
     (problem,) = check([tmp_path], rules.load())
     assert problem.message == (
         "Net(…) draws from torch's generator (nets.py:5) before its seed is set (engine.py:10)"
@@ -114,9 +114,9 @@ def test_a_late_seed_names_both_places(tmp_path):
 def test_what_is_imported_runs_where_it_is_imported(tmp_path):
     files = {"nets": NETS + "\nmodel = Net()", "main": "import torch\ntorch.manual_seed(0)\nimport nets\n"}
     start = "\nif __name__ == '__main__':\n    nets.model.fit()"
-    assert found(tmp_path, nets=files["nets"], main=files["main"] + start) == []
+    assert problems_of(tmp_path, nets=files["nets"], main=files["main"] + start) == []
     late = "import torch\nimport nets\ntorch.manual_seed(0)\n" + start
-    assert found(tmp_path, main=late) == ["nets.py:9 SB302"]
+    assert problems_of(tmp_path, main=late) == ["nets.py:9 SB302"]
 
 
 AUGMENT = """
@@ -139,15 +139,15 @@ class Compose:
 )
 def test_a_class_of_another_file_gets_no_seed(tmp_path, line, expected):
     script = f"from augment import Compose\n\nif __name__ == '__main__':\n    {line}\n"
-    assert found(tmp_path, augment=AUGMENT, main=script) == expected
+    assert problems_of(tmp_path, augment=AUGMENT, main=script) == expected
 
 
 def test_tests_are_no_callers(tmp_path):
     script = "from augment import Compose\n\nif __name__ == '__main__':\n    Compose()\n"
     test = "import pytest\nfrom augment import Compose\n\ndef test_it():\n    Compose(seed=3)\n"
-    assert found(tmp_path, augment=AUGMENT, main=script, test_it=test) == ["main.py:4 SB307"]
+    assert problems_of(tmp_path, augment=AUGMENT, main=script, test_it=test) == ["main.py:4 SB307"]
     other = "from augment import Compose\n\nif __name__ == '__main__':\n    Compose(seed=3)\n"
-    assert found(tmp_path, other=other) == []
+    assert problems_of(tmp_path, other=other) == []
 
 
 def test_an_order_is_followed_into_the_file_that_uses_it(tmp_path):
@@ -157,8 +157,8 @@ def test_an_order_is_followed_into_the_file_that_uses_it(tmp_path):
         return [future.result() for future in as_completed(futures)]
     """
     script = "from read import read\nrows = read(futures)\ntrain, test = rows[:80], rows[80:]\n"
-    assert found(tmp_path, read=read, main=script) == ["read.py:3 SB107"]
-    assert found(tmp_path, main=script.replace("read(futures)", "sorted(read(futures))")) == []
+    assert problems_of(tmp_path, read=read, main=script) == ["read.py:3 SB107"]
+    assert problems_of(tmp_path, main=script.replace("read(futures)", "sorted(read(futures))")) == []
 
 
 def test_a_parameter_is_written_by_the_file_that_imports_it(tmp_path):
@@ -166,8 +166,8 @@ def test_a_parameter_is_written_by_the_file_that_imports_it(tmp_path):
     nets += "        self.gate = torch.nn.Parameter(torch.empty(3))\n"
     script = "import torch\nimport nets\ntorch.manual_seed(0)\n"
     script += f"def main():\n    {STEP}    model = nets.Net()\n"
-    assert found(tmp_path, nets=nets, main=script) == ["nets.py:5 SB309"]
-    assert found(tmp_path, main=script + "    torch.nn.init.ones_(model.gate)\n") == []
+    assert problems_of(tmp_path, nets=nets, main=script) == ["nets.py:5 SB309"]
+    assert problems_of(tmp_path, main=script + "    torch.nn.init.ones_(model.gate)\n") == []
 
 
 ALBUMENTS = (
@@ -177,19 +177,29 @@ ALBUMENTS = (
 
 def test_an_older_library_has_no_generator_of_its_own(tmp_path):
     script = ALBUMENTS + f"def main():\n    {STEP}"
-    assert found(tmp_path, main=script) == ["main.py:4 SB308"]
+    assert problems_of(tmp_path, main=script) == ["main.py:4 SB308"]
     (tmp_path / "requirements.txt").write_text("torch==2.3\nalbumentations==2.0.8\n")
-    assert found(tmp_path, main=script) == ["main.py:4 SB308"]
+    assert problems_of(tmp_path, main=script) == ["main.py:4 SB308"]
 
 
 def test_a_project_that_asks_for_the_older_library(tmp_path):
     (tmp_path / "requirements.txt").write_text("torch==2.3\nalbumentations==1.3.1\n")
-    assert found(tmp_path, main=ALBUMENTS + f"def main():\n    {STEP}") == []
+    assert problems_of(tmp_path, main=ALBUMENTS + f"def main():\n    {STEP}") == []
+
+
+def test_a_long_sum_ends_in_no_traceback(tmp_path):
+    """Python nests it: 2000 levels deep, more than a function may call itself."""
+    long = " + ".join(['"a"'] * 2000)
+    lines = f"import torch\nfrom mine import f\nwith torch.autocast('cuda'):\n    x = f({long})\n"
+    script = lines + "net = torch.nn.Linear(1, 1)\ntorch.manual_seed(0)\nnet.fit()\n"
+    assert problems_of(tmp_path, main=script) == ["main.py:6 SB302"]
+    chain = "built = f()" + ".add(1)" * 900
+    assert problems_of(tmp_path, main=f"import torch\nfrom mine import f\n{chain}\nbuilt.fit()\n") == []
 
 
 def test_circles_end(tmp_path):
     assert (
-        found(
+        problems_of(
             tmp_path,
             a="import b\nclass A(b.B):\n    pass\ndef f(seed=None):\n    b.g(seed=seed)\n",
             b="import a\nclass B(a.A):\n    pass\ndef g(seed=None):\n    a.f(seed=seed)\n    g()\n",

@@ -27,15 +27,15 @@ def seed_left_out(module: Module) -> Iterator[tuple[ast.AST, str]]:
 @functools.lru_cache(maxsize=1)
 def _left_out(program: Program) -> list[tuple[Place, str]]:
     """The calls that leave a seed out, each once, and what follows."""
-    found: dict[ast.Call, tuple[Place, str]] = {}
+    by_call: dict[ast.Call, tuple[Place, str]] = {}
     for module in program.modules.values():
         if module.is_test:
             continue
         for node in module.nodes:
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 for place, message in _of(program, Definition(module, node)):
-                    found.setdefault(place.call, (place, message))
-    return list(found.values())
+                    by_call.setdefault(place.call, (place, message))
+    return list(by_call.values())
 
 
 def _of(program: Program, definition: Definition) -> Iterator[tuple[Place, str]]:
@@ -176,7 +176,11 @@ def seed_not_read(module: Module) -> Iterator[tuple[ast.AST, str]]:
         if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef) or function.decorator_list:
             continue
         given = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
-        unread = [one.arg for one in given if one.arg in READ and not _reads(module, function, one.arg)]
+        unread = [
+            parameter.arg
+            for parameter in given
+            if parameter.arg in READ and not _reads(module, function, parameter.arg)
+        ]
         drawn = _draws(module, function) if unread else None
         if drawn:
             yield (

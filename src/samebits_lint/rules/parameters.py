@@ -87,12 +87,12 @@ def _may_write(module: Module, cls: ast.ClassDef, name: str) -> bool:
 @functools.lru_cache(maxsize=4096)
 def _written(module: Module) -> frozenset[str]:
     """The attributes that a file writes, or hands to what may write them."""
-    found: list[str] = []
+    written: list[str] = []
     for node in module.nodes:
         if isinstance(node, ast.Call):
             if WRITES.search(attribute(node)) or _is_unknown(module, node):
-                found += [part.attr for part in ast.walk(node) if isinstance(part, ast.Attribute)]
-                found += [
+                written += [part.attr for part in ast.walk(node) if isinstance(part, ast.Attribute)]
+                written += [
                     part.value
                     for part in ast.walk(node)
                     if isinstance(part, ast.Constant) and isinstance(part.value, str)
@@ -101,15 +101,17 @@ def _written(module: Module) -> frozenset[str]:
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             for target in targets:
                 if isinstance(target, ast.Attribute) and not _is_parameter(module, node.value):
-                    found.append(target.attr)
-                    found += [part.attr for part in ast.walk(target.value) if isinstance(part, ast.Attribute)]
+                    written.append(target.attr)
+                    written += [
+                        part.attr for part in ast.walk(target.value) if isinstance(part, ast.Attribute)
+                    ]
                 elif isinstance(target, ast.Subscript):
-                    found += [part.attr for part in ast.walk(target) if isinstance(part, ast.Attribute)]
+                    written += [part.attr for part in ast.walk(target) if isinstance(part, ast.Attribute)]
             if isinstance(node.value, ast.Attribute):
-                found.append(node.value.attr)  # another name for it, under which it may be written
+                written.append(node.value.attr)  # another name for it, under which it may be written
         elif isinstance(node, ast.For):
-            found += [part.attr for part in ast.walk(node.iter) if isinstance(part, ast.Attribute)]
-    return frozenset(found)
+            written += [part.attr for part in ast.walk(node.iter) if isinstance(part, ast.Attribute)]
+    return frozenset(written)
 
 
 def _is_parameter(module: Module, value: ast.expr) -> bool:

@@ -87,13 +87,16 @@ def _repeated_step(
 
 def _calls(node: ast.AST, *, repeated: bool) -> Iterator[tuple[ast.Call, bool]]:
     """The calls of a statement that run with it, and whether a loop of it repeats them."""
-    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda):
-        return
-    if isinstance(node, ast.Call):
-        yield node, repeated
-    for child in ast.iter_child_nodes(node):
-        inside = isinstance(node, Loop) and child is not getattr(node, "iter", None)
-        yield from _calls(child, repeated=repeated or inside)
+    waiting = [(node, repeated)]
+    while waiting:
+        node, repeated = waiting.pop()
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda):
+            continue
+        if isinstance(node, ast.Call):
+            yield node, repeated
+        for child in reversed(list(ast.iter_child_nodes(node))):
+            inside = isinstance(node, Loop) and child is not getattr(node, "iter", None)
+            waiting.append((child, repeated or inside))
 
 
 def _steps(module: Module, call: ast.Call) -> bool:

@@ -14,7 +14,7 @@ def instances(parts):
     results = multiprocessing.Queue()
     for part in parts:
         multiprocessing.Process(target=read, args=(part, results)).start()
-    found = []
-    while len(found) < sum(map(len, parts)):
-        found.append(results.get())
-    return TensorDataset(found)
+    rows = []
+    while len(rows) < sum(map(len, parts)):
+        rows.append(results.get())
+    return TensorDataset(rows)

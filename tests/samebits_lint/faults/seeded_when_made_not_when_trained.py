@@ -1,4 +1,4 @@
-"""The seed is set when the object is made; a second training goes on from where the generator stands."""
+"""The seed is set when the object is made; a second one continues where the generator stands."""
 
 import torch
 
