@@ -117,8 +117,6 @@ class Loop:
             self._stopped_in = found.content.get("loops", 0)
             self._resumed = True
             print(f"resumes after step {self.step}, {_where(self._next_epoch, batch)}", flush=True)
-            for line in some(found.content.get("unsaved", ()), within_epochs=batch > 0):
-                print(f"samebits: {printable(line)}", file=sys.stderr)
         self.unsaved = Watch(
             load_unsaved(self.framework),
             state.objects,
@@ -127,6 +125,9 @@ class Loop:
             self.ignored,
             self._strict,
         )
+        if self.saving.found is not None:
+            for line in some(self.unsaved.found, within_epochs=self.resumes_at[1] > 0):
+                print(f"samebits: {printable(line)}", file=sys.stderr)
         self._handled.enter_context(self._interruption.handled())
 
     @property

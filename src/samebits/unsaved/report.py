@@ -87,17 +87,17 @@ def fix(about: About) -> str:
     if about.root == "cache":
         return "a resumed run computes it anew: keep what decides in run.state"
     if about.root == "library":
-        return f"run.checkpoint({_word(name)}={name})"
+        return f"add it: run.checkpoint(…, {_word(name)}={name})"
     if about.kind == "generator":
-        return f"run.checkpoint({_word(last)}={name})"
+        return f"add it: run.checkpoint(…, {_word(last)}={name})"
     if about.kind == "iterator" or about.root == "iterator":
         return "its place cannot be saved: make it anew in each epoch, or count in run.state"
     if about.fixed and about.kind not in CONTAINERS:
-        return f"run.checkpoint({_word(name)}={name})"
+        return f"add it: run.checkpoint(…, {_word(name)}={name})"
     if about.root == "attribute":
         module = any("register_buffer" in vars(kind) for kind in getattr(about.owner, "__mro__", ()))
         return "register_buffer, or run.state" if module else "run.state, or run.checkpoint with a state_dict"
-    return f"run.state.{_word(last)}"
+    return f"use run.state.{_word(last)} in its place"
 
 
 def _word(name: str) -> str:

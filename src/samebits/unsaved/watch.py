@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from types import FrameType
 from typing import Any
 
+from samebits._printable import printable
 from samebits.errors import CheckFailed
 from samebits.framework import Unsaved
 from samebits.unsaved import source
@@ -100,9 +101,9 @@ class Watch:
     def _look(self, epoch: int, limit: float) -> set[str]:
         """Look once, and note what has changed; returns the keys of what is alive."""
         began = time.thread_time()
-        walk = Walk(self._training, epoch, began + limit - self._spent)
+        first = not self._values
         try:
-            first = not self._values
+            walk = Walk(self._training, epoch, began + limit - self._spent)
             if first or self._looked == 1:  # a library may make its generator in the first step
                 self._training.find_in_libraries()
                 self._rows.update({one["name"]: one for one in beside()})
@@ -115,10 +116,10 @@ class Watch:
             return set()
         except Exception as error:  # whatever an object of somebody's does when it is looked at
             self._spent = SECONDS
-            print(
-                f"samebits: could not look for unsaved state: {type(error).__name__}: {error}",
-                file=sys.stderr,
-            )
+            line = f"could not look for unsaved state: {type(error).__name__}: {error}"
+            if self._strict:
+                raise CheckFailed(line) from error
+            print(f"samebits: {printable(line)}", file=sys.stderr)
             return set()
         for key, digest in walk.values.items():
             about = walk.about[key]

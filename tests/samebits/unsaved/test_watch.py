@@ -177,6 +177,15 @@ def test_a_resume_names_what_its_checkpoint_lacks(tmp_path: Path, capsys: pytest
     assert [one["name"] for one in unsaved(tmp_path / "run")] == ["counter.calls", "total"]
 
 
+def test_a_resume_names_nothing_that_is_ignored_by_now(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stopped(tmp_path / "run", 4)
+    capsys.readouterr()
+    train(tmp_path / "run", ignored=("counter",))
+    assert capsys.readouterr().err == ""
+
+
 def test_a_resume_at_an_epochs_end_names_what_crosses_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -254,7 +263,8 @@ def test_an_object_that_cannot_be_looked_at_ends_the_looking(
         raise ZeroDivisionError("of an object")
 
     monkeypatch.setattr("samebits.unsaved.reachable.Walk.run", broken)
-    train(tmp_path / "run", strict=True)
-    assert capsys.readouterr().err == (
-        "samebits: could not look for unsaved state: ZeroDivisionError: of an object\n"
-    )
+    train(tmp_path / "run")
+    line = "could not look for unsaved state: ZeroDivisionError: of an object"
+    assert capsys.readouterr().err == f"samebits: {line}\n"
+    with pytest.raises(CheckFailed, match=line):
+        train(tmp_path / "strict", strict=True)
