@@ -49,7 +49,8 @@ def test_it_names_and_says_nothing_else(start, tmp_path):
 
 def test_the_exit_status_is_the_commands(start, tmp_path):
     done = start("samebits", "watch", "--", "python", "-c", "raise SystemExit(7)", cwd=tmp_path)
-    assert done.returncode == 7
+    assert (done.returncode, done.stderr) == (7, "")
+    assert done.stdout.endswith("decides, until the command ended with status 7\n")
     done = start("samebits", "watch", "--json", "python", "-c", "print('its own')", cwd=tmp_path)
     assert (json.loads(done.stdout), done.stderr) == ([], "its own\n")
     done = start("samebits", "watch", "--", "true", cwd=tmp_path)
