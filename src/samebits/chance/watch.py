@@ -15,7 +15,7 @@ from samebits._report import print_json, print_table
 from samebits.chance import records
 from samebits.errors import CheckFailed, UsageError
 from samebits.process import launch
-from samebits.process.variables import WATCHED
+from samebits.process.variables import PACKAGE
 
 
 @click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
@@ -62,7 +62,7 @@ def run(words: Sequence[str], folder: str, quiet: bool = False) -> int:
     Raises:
         UsageError: it cannot be started.
     """
-    path = os.pathsep.join(filter(None, (WATCHED, os.environ.get("PYTHONPATH"))))
+    path = os.pathsep.join(filter(None, (str(PACKAGE / "chance/site"), os.environ.get("PYTHONPATH"))))
     environment = {**os.environ, **launch.for_entrypoint(), "SAMEBITS_WATCH": folder, "PYTHONPATH": path}
     sys.stdout.flush()
     try:
