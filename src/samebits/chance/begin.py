@@ -33,6 +33,7 @@ PARTS: dict[str, tuple[Callable[[], None], ...]] = {  # by the module whose impo
     "tensorflow": (framework_generators.watch_tensorflow, seeds.watch_tensorflow, files.watch_tensorflow),
 }
 EARLY: dict[str, tuple[Callable[[], None], ...]] = {  # only where a process is watched from its beginning
+    "random": (python_generators.watch_global,),
     "numpy.random": (lines.draws.watch,),
     "torch": (torch_beginning.watch,),
 }

@@ -13,7 +13,7 @@ from typing import Any
 from samebits.chance import calls, sets
 from samebits.chance.methods import set_method
 from samebits.chance.never_fails import never_fails
-from samebits.chance.places import kind_of
+from samebits.chance.places import kind_of, outwards
 from samebits.chance.records import RECORDS, Source
 
 WORDS = 624  # of 32 bits: the state of NumPy's global Mersenne twister, with its position behind them
@@ -35,6 +35,11 @@ class Draws:
             return
         self.position = ctypes.c_int.from_address(state.ctypes.state_address + WORDS * 4)
         self.before = self.position.value
+        # NumPy imports this when it is first named: the line that names it runs already.
+        user = next(
+            (one for one in outwards(sys._getframe()) if kind_of(one.f_code.co_filename) == "user"), None
+        )
+        self.line = None if user is None else (user.f_code, user.f_lineno)
         original, method = package.set_state, package.RandomState.set_state
 
         @functools.wraps(original)

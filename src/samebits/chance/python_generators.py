@@ -13,10 +13,11 @@ from typing import Any
 from samebits.chance.made import decided, note, source_at
 from samebits.chance.never_fails import never_fails
 from samebits.chance.places import place
-from samebits.chance.records import RECORDS
+from samebits.chance.records import RECORDS, Source
 from samebits.chance.seeds import seeded
 
 GLOBAL = getattr(random, "_inst", None)  # whose methods `random.random` and the others are
+unseeded: set[str] = set()  # the functions that are watched as long as nobody gave them a seed
 
 
 def watch() -> None:
@@ -26,6 +27,8 @@ def watch() -> None:
     @functools.wraps(seed)
     def watched_seed(self: random.Random, a: Any = None, version: int = 2) -> None:
         seed(self, a, version)
+        if self is GLOBAL:
+            unseeded.clear()
         if a is None:
             _without_seed(self, sys._getframe(1))
         else:
@@ -35,6 +38,8 @@ def watch() -> None:
     @functools.wraps(setstate)
     def watched_setstate(self: random.Random, state: Any) -> None:
         setstate(self, state)
+        if self is GLOBAL:
+            unseeded.clear()
         decided(id(self))
 
     random.Random.seed = watched_seed  # type: ignore[method-assign]
@@ -75,3 +80,32 @@ def _watch_system(name: str) -> None:
         return original(self, *arguments)
 
     setattr(random.SystemRandom, name, watched)
+
+
+def watch_global() -> None:
+    """`random.random` and the others, until they have a seed. Keras takes its layers' seeds from them."""
+    for name, original in list(vars(random).items()):
+        if getattr(original, "__self__", None) is GLOBAL and name not in ("seed", "getstate", "setstate"):
+            unseeded.add(name)
+            setattr(random, name, _watched(name, original))
+
+
+def _watched(name: str, original: Any) -> Any:
+    @functools.wraps(original)
+    def watched(*given: Any, **named: Any) -> Any:
+        if name in unseeded:
+            _drawn(sys._getframe(1))
+        return original(*given, **named)
+
+    return watched
+
+
+@never_fails
+def _drawn(frame: FrameType) -> None:
+    where = place(frame)
+    # Other libraries draw names and pauses from it.
+    if where is None or where.user is None or where.library not in ("", "keras"):
+        return
+    fix = "keras.utils.set_random_seed(seed) before it" if where.library else "random.seed(seed) before it"
+    source = "Python's global generator before it had a seed"
+    RECORDS.add(Source("global generator", source, where.file, where.line, where.library, fix))

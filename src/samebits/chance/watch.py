@@ -15,7 +15,7 @@ from samebits._report import print_json, print_table
 from samebits.chance import records
 from samebits.errors import CheckFailed, UsageError
 from samebits.process import launch
-from samebits.process.variables import WATCHED
+from samebits.process.variables import PACKAGE
 
 
 @click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
@@ -45,7 +45,7 @@ def command(command: tuple[str, ...], strict: bool, as_json: bool) -> int:
     if as_json:
         print_json(records.as_json(counts))
     else:
-        report(counts)
+        report(counts, status)
     if strict and counts and not status:
         raise CheckFailed(f"no seed decides {len(counts)} of the sources of chance that were used")
     return status
@@ -62,7 +62,7 @@ def run(words: Sequence[str], folder: str, quiet: bool = False) -> int:
     Raises:
         UsageError: it cannot be started.
     """
-    path = os.pathsep.join(filter(None, (WATCHED, os.environ.get("PYTHONPATH"))))
+    path = os.pathsep.join(filter(None, (str(PACKAGE / "chance/site"), os.environ.get("PYTHONPATH"))))
     environment = {**os.environ, **launch.for_entrypoint(), "SAMEBITS_WATCH": folder, "PYTHONPATH": path}
     sys.stdout.flush()
     try:
@@ -88,10 +88,11 @@ def run(words: Sequence[str], folder: str, quiet: bool = False) -> int:
     return status if status >= 0 else 128 - status
 
 
-def report(counts: dict[records.Source, int]) -> None:
-    """Print a table, or that there is nothing to name."""
+def report(counts: dict[records.Source, int], status: int) -> None:
+    """Print a table, or that there is nothing to name in what ran until the command ended with a status."""
     if not counts:
-        print("no chance was used that no seed decides")
+        until = f", until the command ended with status {status}" if status else ""
+        print(f"no chance was used that no seed decides{until}")
         return
     headings = ("source of chance", "where", "library", "count", "fix")
     rows = (

@@ -25,6 +25,25 @@ child = np.random.default_rng().spawn(1)[0]  #!
 child.random()
 """
 
+EARLY = """
+import random, sys
+import numpy as np
+from random import shuffle
+
+np.random.rand()  #!
+random.random()  #!
+shuffle([1, 2])  #!
+
+def later():
+    return np.random.permutation(3)  #!
+
+later()
+random.seed(1)
+np.random.seed(1)
+random.random(), shuffle([1, 2])
+later()
+"""
+
 SEEDED = """
 import copy, pickle, random, secrets, tempfile, uuid
 import numpy as np
@@ -70,3 +89,9 @@ def test_each_generator_without_a_seed_is_named(watched):
 
 def test_what_has_a_seed_or_is_not_used_is_not_named(watched):
     assert watched(SEEDED) == []
+
+
+def test_draws_before_a_seed_are_named_and_none_after_it(watched):
+    named = watched(EARLY)
+    assert [row["where"] for row in named] == marked(EARLY)
+    assert {(row["kind"], row["count"]) for row in named} == {("global generator", 1)}

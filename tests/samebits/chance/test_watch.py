@@ -2,7 +2,7 @@
 
 import json
 
-from tests.conftest import one_line
+from tests.conftest import ROOT, one_line
 
 UNSEEDED = "import random\nrandom.Random().random()\n"
 SEEDED = "import random\nprint(random.Random(3).random())\n"
@@ -49,7 +49,8 @@ def test_it_names_and_says_nothing_else(start, tmp_path):
 
 def test_the_exit_status_is_the_commands(start, tmp_path):
     done = start("samebits", "watch", "--", "python", "-c", "raise SystemExit(7)", cwd=tmp_path)
-    assert done.returncode == 7
+    assert (done.returncode, done.stderr) == (7, "")
+    assert done.stdout.endswith("decides, until the command ended with status 7\n")
     done = start("samebits", "watch", "--json", "python", "-c", "print('its own')", cwd=tmp_path)
     assert (json.loads(done.stdout), done.stderr) == ([], "its own\n")
     done = start("samebits", "watch", "--", "true", cwd=tmp_path)
@@ -62,3 +63,13 @@ def test_children_are_watched_however_they_are_started(watched, tmp_path):
     named = {row["where"]: row["count"] for row in watched(CHILDREN)}
     # `draw` runs 8 times in each of two pools; what the parent made and a worker used is there once.
     assert named == {"child.py:2": 1, "train.py:6": 16, "train.py:12": 1}
+
+
+def test_a_process_that_is_watched_is_as_it_was_without(start, tmp_path):
+    """A second entrypoint leaves it alone, a run's check accepts it, and no manifest has it."""
+    ask = "from samebits.process import check, started\n"
+    ask += "print(started.variables()['PYTHONPATH'], check.faults(), started.replaced())"
+    inside = [ROOT / "entrypoint", "python", "-c", ask]
+    done = start("samebits", "watch", "--", *inside, cwd=tmp_path, PYTHONPATH=None)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == ["None [] []", "no chance was used that no seed decides"]
