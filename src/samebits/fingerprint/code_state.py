@@ -4,7 +4,6 @@ import functools
 import hashlib
 import os
 import sys
-import sysconfig
 import tempfile
 import time
 import traceback
@@ -16,10 +15,9 @@ from samebits import __version__
 from samebits._files import sha256_file, shown
 from samebits._printable import DIGITS
 from samebits.fingerprint import git
+from samebits.process.code_owner import SAMEBITS, is_users_file
 from samebits.process.command_line import lengthened, shortened
 from samebits.process.variables import find_root
-
-OWN = Path(__file__).parents[1]  # the toolkit
 
 
 class Code:
@@ -65,7 +63,7 @@ class Code:
 
     def _see(self) -> None:
         new = [path for path in imported() if path not in self._files and not self._is_generated(path)]
-        if self.script is not None and self.script not in self._files and _is_users(str(self.script)):
+        if self.script is not None and self.script not in self._files and is_users_file(str(self.script)):
             new.append(self.script)
         for path in new:
             if (sha256 := _sha256(path)) is not None:
@@ -102,7 +100,7 @@ def find_script() -> tuple[Path, Path | None]:
     path = Path(os.path.realpath(file))
     if path.parent.is_file():  # in an archive
         path = path.parent
-    if not path.is_file() or not (path.is_relative_to(OWN) or _is_users(str(path))):
+    if not path.is_file() or not (path.is_relative_to(SAMEBITS) or is_users_file(str(path))):
         return Path.cwd(), None  # typed in, or a console script: a notebook's kernel, pytest
     spec = getattr(main, "__spec__", None)
     return path.parents[spec.name.count(".") if spec is not None else 0], path
@@ -138,14 +136,14 @@ def place_of(error: BaseException) -> str:
     """The line of the user's own code at which an error was raised, in words; empty when it is in none."""
     frames = reversed(traceback.extract_tb(error.__traceback__))
     places = ((os.path.realpath(frame.filename), frame.lineno) for frame in frames)
-    return next((f"{shown(Path(file))}, line {line}" for file, line in places if _is_users(file)), "")
+    return next((f"{shown(Path(file))}, line {line}" for file, line in places if is_users_file(file)), "")
 
 
 def imported() -> list[Path]:
     """The imported modules' files that are the user's: not Python's, not installed, not samebits' own."""
     files = (getattr(module, "__file__", None) for module in list(sys.modules.values()))
-    chosen = {file for file in files if isinstance(file, str) and _is_users(file)}
-    return sorted({path for file in chosen if _is_users(str(path := Path(os.path.realpath(file))))})
+    chosen = {file for file in files if isinstance(file, str) and is_users_file(file)}
+    return sorted({path for file in chosen if is_users_file(str(path := Path(os.path.realpath(file))))})
 
 
 @functools.cache
@@ -157,33 +155,12 @@ def _started() -> float:
     return time.time() - age
 
 
-def _is_users(file: str) -> bool:
-    parts = file.split(os.sep)
-    return (
-        not file.startswith(_installed())
-        and "site-packages" not in parts
-        and "dist-packages" not in parts
-        and os.path.isabs(file)
-    )
-
-
-@functools.cache
-def _installed() -> tuple[str, ...]:
-    """Folders whose files are no user's code, each with its last slash."""
-    paths = sysconfig.get_paths()
-    folders = {paths["stdlib"], paths["platstdlib"], paths["scripts"], str(OWN)}
-    if sys.prefix != sys.base_prefix:
-        folders.add(sys.prefix)
-    both = folders | {os.path.realpath(folder) for folder in folders}
-    return tuple(sorted(f"{folder}{os.sep}" for folder in both))
-
-
 @functools.cache
 def own() -> dict[str, str]:
     """The toolkit: its version, one SHA-256 of its Python files' names and contents, the image's commit."""
     # In an image of another project, which has it installed, the commit is that project's.
-    built = os.environ.get("SAMEBITS_COMMIT") if "site-packages" not in OWN.parts else None
-    return {"version": __version__, "sha256": _hash_of_python(OWN)} | ({"commit": built} if built else {})
+    built = os.environ.get("SAMEBITS_COMMIT") if "site-packages" not in SAMEBITS.parts else None
+    return {"version": __version__, "sha256": _hash_of_python(SAMEBITS)} | ({"commit": built} if built else {})
 
 
 def _hash_of_python(folder: Path) -> str:

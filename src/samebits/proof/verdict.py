@@ -105,7 +105,8 @@ class Verdict:
             three = f"samebits smoke --runs 3 {shlex.join(command)}"
             yield f"`{three}` shows whether memory that nobody wrote decides"
         if self.resumes is False:
-            yield from unsaved.lines(self.unsaved)
+            weights = self.failure or (self.difference is not None and self.difference.tensor is not None)
+            yield from unsaved.some(self.unsaved) if weights else unsaved.lines(self.unsaved)
             yield f"`samebits resume-proof {shlex.join(command)}` stops it at other steps, too"
 
     def as_json(self) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
+from samebits.process.code_owner import is_users_file
 from samebits.unsaved import source
 
 FIX = "what it remembers cannot be seen or saved: stop it, or run.ignore({!r}) if it decides no weight"
@@ -29,7 +30,7 @@ def _outermost(frame: FrameType | None) -> FrameType | None:
     """The outermost frame of the user's own code."""
     users = None
     while frame is not None:
-        if source.is_users(frame.f_code.co_filename):
+        if is_users_file(frame.f_code.co_filename):
             users = frame
         frame = frame.f_back
     return users

@@ -25,6 +25,7 @@ from typing import Any
 
 from samebits.checkpoint.state import RunState
 from samebits.framework import Unsaved
+from samebits.process.code_owner import is_users_file
 from samebits.rng import generators
 from samebits.unsaved import source
 from samebits.unsaved.liveness import live_names
@@ -323,7 +324,7 @@ class Walk:
 
     def _function(self, about: About, key: str, function: types.FunctionType, depth: int) -> None:
         code = function.__code__
-        if not source.is_users(code.co_filename):  # a wrapper
+        if not is_users_file(code.co_filename):  # a wrapper
             if (inner := vars(function).get("__wrapped__")) is not None:
                 self._look(about, key, inner, depth + 1)
             return
@@ -348,7 +349,7 @@ class Walk:
     def _cache(self, about: About, key: str, cache: Any, depth: int) -> None:
         inner = cache.__wrapped__
         code = getattr(inner, "__code__", None)
-        if code is None or not source.is_users(code.co_filename):
+        if code is None or not is_users_file(code.co_filename):
             return
         name = about.name if about.root in ("global", "local") else inner.__name__
         child = About(name, "lru_cache", None, "cache", inner.__name__, code)
@@ -362,7 +363,7 @@ class Walk:
             return
         place = (frame.f_lasti, *(one for one in frame.f_locals.values() if type(one) is int))
         self._leaf(_of_kind(about, "iterator"), key, place)
-        if source.is_users(code.co_filename):
+        if is_users_file(code.co_filename):
             live = live_names(frame)
             for name, value in list(frame.f_locals.items()):
                 if name in live:

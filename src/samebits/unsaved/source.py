@@ -4,29 +4,14 @@ import ast
 import functools
 import os
 import sys
-import sysconfig
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from types import CodeType, FrameType, ModuleType
 
+from samebits.process.code_owner import is_users_file
 from samebits.unsaved.shown import only_shown, only_shown_attributes
 
-SAMEBITS = os.path.realpath(Path(__file__).parents[1]) + os.sep
-AS_WRITTEN = tuple(sysconfig.get_path(name) + os.sep for name in ("stdlib", "purelib", "platlib"))
-LIBRARIES = (
-    SAMEBITS,
-    *(os.path.realpath(sysconfig.get_path(name)) + os.sep for name in ("stdlib", "purelib", "platlib")),
-)
 CHANGING_CALLS = {"append", "add", "extend", "update", "appendleft", "insert", "pop", "popleft", "setdefault"}
-
-
-@functools.cache
-def is_users(filename: str | None) -> bool:
-    """Whether a file is the user's own: neither Python's, nor installed, nor samebits'."""
-    if not filename or filename.startswith(("<", *AS_WRITTEN)):
-        return False
-    return not os.path.realpath(filename).startswith(LIBRARIES)
 
 
 def users_modules() -> Iterator[ModuleType]:
@@ -34,13 +19,13 @@ def users_modules() -> Iterator[ModuleType]:
     names = ["__main__", *(name for name in sys.modules if name not in ("__main__", "__mp_main__"))]
     for name in names:
         module = sys.modules.get(name)
-        if isinstance(module, ModuleType) and is_users(getattr(module, "__file__", None)):
+        if isinstance(module, ModuleType) and is_users_file(getattr(module, "__file__", None)):
             yield module
 
 
 def is_users_class(kind: type) -> bool:
     """Whether a class stands in the user's own code."""
-    return kind.__module__ == "__main__" or is_users(file_of(kind))
+    return kind.__module__ == "__main__" or is_users_file(file_of(kind))
 
 
 def file_of(kind: type) -> str | None:

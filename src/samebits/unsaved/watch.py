@@ -14,7 +14,7 @@ from typing import Any
 from samebits._printable import printable
 from samebits.errors import CheckFailed
 from samebits.framework import Unsaved
-from samebits.unsaved import source
+from samebits.process.code_owner import is_users_file
 from samebits.unsaved.elsewhere import beside
 from samebits.unsaved.lines import lines
 from samebits.unsaved.reachable import TooLong, Training, Walk
@@ -161,7 +161,7 @@ def _users_frames() -> list[FrameType]:
     """The frames of the user's own code that are being run, the innermost first."""
     frames, frame = [], sys._getframe(1)
     while frame is not None:
-        if source.is_users(frame.f_code.co_filename):
+        if is_users_file(frame.f_code.co_filename):
             frames.append(frame)
         frame = frame.f_back  # type: ignore[assignment]
     return frames
