@@ -13,8 +13,9 @@ from typing import Any
 from samebits.chance import calls, sets
 from samebits.chance.methods import set_method
 from samebits.chance.never_fails import never_fails
-from samebits.chance.places import kind_of, outwards
+from samebits.chance.places import outwards
 from samebits.chance.records import RECORDS, Source
+from samebits.process.code_owner import owner
 
 WORDS = 624  # of 32 bits: the state of NumPy's global Mersenne twister, with its position behind them
 
@@ -37,7 +38,7 @@ class Draws:
         self.before = self.position.value
         # NumPy imports this when it is first named: the line that names it runs already.
         user = next(
-            (one for one in outwards(sys._getframe()) if kind_of(one.f_code.co_filename) == "user"), None
+            (one for one in outwards(sys._getframe()) if owner(one.f_code.co_filename) == "user"), None
         )
         self.line = None if user is None else (user.f_code, user.f_lineno)
         original, method = package.set_state, package.RandomState.set_state
@@ -80,7 +81,7 @@ def watch() -> None:
 
 
 def _called(frame: FrameType, event: str, argument: Any) -> Any:
-    if kind_of(frame.f_code.co_filename) != "user":
+    if owner(frame.f_code.co_filename) != "user":
         return None
     return _line
 
@@ -107,7 +108,7 @@ def _has_seed() -> bool:
 
 @never_fails
 def _drawn(code: Any, line: int) -> None:
-    if kind_of(code.co_filename) != "user" or line in calls.imports(code.co_filename):
+    if owner(code.co_filename) != "user" or line in calls.imports(code.co_filename):
         return
     source, fix = "NumPy's global generator before it had a seed", "numpy.random.seed(seed) before it"
     RECORDS.add(Source("global generator", source, code.co_filename, line, "", fix))

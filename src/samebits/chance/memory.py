@@ -11,8 +11,8 @@ from types import FrameType
 from typing import Any
 
 from samebits.chance.never_fails import never_fails
-from samebits.chance.places import kind_of
 from samebits.chance.records import RECORDS, Source
+from samebits.process.code_owner import owner
 from samebits.rng.live_objects import instances
 
 MARK = 2.0**-9 * 1.2421875  # every kind of float holds it exactly
@@ -75,7 +75,7 @@ def remember(tensor: Any, frame: FrameType, fill: bool) -> None:
         frame: who asked for it.
         fill: with the mark.
     """
-    if kind_of(frame.f_code.co_filename) != "user" or not tensor.is_floating_point() or tensor.is_meta:
+    if owner(frame.f_code.co_filename) != "user" or not tensor.is_floating_point() or tensor.is_meta:
         return
     if fill:
         tensor.fill_(MARK)

@@ -4,7 +4,7 @@ import contextlib
 import os
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -79,9 +79,10 @@ class Chance:
         return [one for one, _ in records.in_order(self._counts()) if one.yours]
 
 
-def lines(manifest: Mapping[str, Any]) -> list[str]:
-    """A line for each source that a manifest names."""
-    return [f"{one['source']} ({one['where']}): {one['fix']}" for one in manifest.get("chance", ())]
+def lines_of(manifests: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+    """A line for each source that any of the runs' manifests names, once."""
+    sources = (source for manifest in manifests for source in manifest.get("chance", ()))
+    return tuple(dict.fromkeys(f"{one['source']} ({one['where']}): {one['fix']}" for one in sources))
 
 
 def _line(one: Source) -> str:

@@ -9,8 +9,9 @@ from typing import Any
 
 from samebits.chance import calls
 from samebits.chance.never_fails import never_fails
-from samebits.chance.places import kind_of, outwards
+from samebits.chance.places import outwards
 from samebits.chance.records import RECORDS, Source
+from samebits.process.code_owner import owner
 from samebits_lint.module import attribute
 from samebits_lint.order import Order
 from samebits_lint.rules.draws import DRAWS
@@ -79,7 +80,7 @@ def note(
         ours: the files of Python's through which it is asked for; another file's use is not the user's.
     """
     for each in outwards(frame):
-        if kind_of(each.f_code.co_filename) == "user":
+        if owner(each.f_code.co_filename) == "user":
             if _matters_here(each.f_code, each.f_lasti, frozenset(names), each):
                 RECORDS.add(Source(kind, source, each.f_code.co_filename, each.f_lineno, "", fix))
             return

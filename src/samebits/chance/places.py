@@ -3,15 +3,14 @@
 import functools
 import os
 import random
-import sysconfig
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import FrameType
 
-OWN = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-CHANCE = os.path.join(OWN, "chance", "")
+from samebits.process.code_owner import INSTALLED, owner
+
+CHANCE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "")
 RANDOM = random.__file__
-INSTALLED = ("site-packages", "dist-packages")
 
 
 @dataclass(frozen=True)
@@ -44,9 +43,9 @@ def place(frame: FrameType | None) -> Place | None:
     result depends on.
     """
     asked_by = _outer(frame)
-    if asked_by is None or (kind := kind_of(asked_by.f_code.co_filename)) in ("python", "samebits"):
+    if asked_by is None or (whose := owner(asked_by.f_code.co_filename)) in ("python", "samebits"):
         return None
-    library = package_of(asked_by.f_code.co_filename) if kind == "library" else ""
+    library = package_of(asked_by.f_code.co_filename) if whose == "library" else ""
     return Place(library, asked_by, users(asked_by))
 
 
@@ -55,7 +54,7 @@ def users(frame: FrameType | None) -> FrameType | None:
     for each in outwards(frame):
         if each.f_code.co_filename.startswith("<frozen importlib"):
             return None
-        if kind_of(each.f_code.co_filename) == "user":
+        if owner(each.f_code.co_filename) == "user":
             return each
     return None
 
@@ -78,27 +77,8 @@ def _outer(frame: FrameType | None) -> FrameType | None:
 
 
 @functools.cache
-def kind_of(file: str) -> str:
-    """Whose code a file is: "user", "library" (installed), "python" (its own modules) or "samebits"."""
-    if file.startswith(OWN + os.sep):
-        return "samebits"
-    if any(part in INSTALLED for part in file.split(os.sep)):
-        return "library"
-    if file.startswith("<"):  # `python -c`, a prompt; Python's frozen modules and what libraries generate
-        return "user" if file in ("<string>", "<stdin>") else "python"
-    return "python" if file.startswith(_pythons()) else "user"
-
-
-@functools.cache
 def package_of(file: str) -> str:
     """The top-level name of an installed file's package."""
     parts = file.split(os.sep)
     first = max(number for number, part in enumerate(parts) if part in INSTALLED) + 1
     return os.path.splitext(parts[first])[0] if first < len(parts) else ""
-
-
-@functools.cache
-def _pythons() -> tuple[str, ...]:
-    paths = sysconfig.get_paths()
-    folders = {paths["stdlib"], paths["platstdlib"], paths["scripts"]}
-    return tuple(f"{one}{os.sep}" for folder in folders for one in (folder, os.path.realpath(folder)))

@@ -18,8 +18,9 @@ from typing import Any
 from samebits.chance import calls
 from samebits.chance.methods import set_method
 from samebits.chance.never_fails import never_fails
-from samebits.chance.places import kind_of, users
+from samebits.chance.places import users
 from samebits.chance.records import RECORDS, Source
+from samebits.process.code_owner import owner
 from samebits_lint import names
 from samebits_lint.module import Module, attribute
 from samebits_lint.rules.clocks import CLOCKS
@@ -43,9 +44,7 @@ def seeded(value: Any, frame: FrameType, what: str) -> None:
         frame: who gave it, or what lies between.
         what: the function or class that got it, such as "random.seed".
     """
-    if (
-        kind_of(frame.f_code.co_filename) == "samebits"
-    ):  # derived from the run's own, for each step and sample
+    if owner(frame.f_code.co_filename) == "samebits":  # derived from the run's own, for each step and sample
         return
     user = users(frame)
     if user is None:
@@ -149,7 +148,7 @@ def _of_parameter(
 ) -> str | None:
     """What the user's code gave for a parameter where it called the function that runs."""
     outer = frame.f_back
-    if frame.f_code.co_name != function.name or outer is None or kind_of(outer.f_code.co_filename) != "user":
+    if frame.f_code.co_name != function.name or outer is None or owner(outer.f_code.co_filename) != "user":
         return None
     call, outside = calls.call_at(outer), calls.module(outer.f_code.co_filename)
     made = module.class_of(function)

@@ -160,7 +160,8 @@ def own() -> dict[str, str]:
     """The toolkit: its version, one SHA-256 of its Python files' names and contents, the image's commit."""
     # In an image of another project, which has it installed, the commit is that project's.
     built = os.environ.get("SAMEBITS_COMMIT") if "site-packages" not in SAMEBITS.parts else None
-    return {"version": __version__, "sha256": _hash_of_python(SAMEBITS)} | ({"commit": built} if built else {})
+    own = {"version": __version__, "sha256": _hash_of_python(SAMEBITS)}
+    return own | ({"commit": built} if built else {})
 
 
 def _hash_of_python(folder: Path) -> str:

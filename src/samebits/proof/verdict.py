@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from samebits._printable import some
+from samebits.chance import of_run
 from samebits.fingerprint.manifest import read_manifest
 from samebits.hashing.compare import Comparison, compare_runs, holding_nan
 from samebits.proof.trainings import Finished
@@ -35,6 +36,7 @@ class Verdict:
         not_numbers: how many NaN the tensors hold, where all runs are the same.
         unwritten: what the run held that nobody had written; known where memory was filled.
         unsaved: what changes and is in no checkpoint, as the manifest has it.
+        chance: where nothing repeats, what no seed decides, as the manifests have it; a line each.
     """
 
     finished: Sequence[Finished]
@@ -49,6 +51,7 @@ class Verdict:
     not_numbers: Mapping[str, int] = field(default_factory=dict)
     unwritten: Sequence[str] = ()
     unsaved: Sequence[Mapping[str, Any]] = ()
+    chance: Sequence[str] = ()
 
     @property
     def good(self) -> bool:
@@ -104,6 +107,7 @@ class Verdict:
         if not self.repeats and len(self.finished) == 2:
             three = f"samebits smoke --runs 3 {shlex.join(command)}"
             yield f"`{three}` shows whether memory that nobody wrote decides"
+        yield from (f"chance that no seed decides: {line}" for line in self.chance)
         if self.resumes is False:
             weights = self.failure or (self.difference is not None and self.difference.tensor is not None)
             yield from unsaved.some(self.unsaved) if weights else unsaved.lines(self.unsaved)
@@ -125,6 +129,7 @@ class Verdict:
             "not_numbers": dict(self.not_numbers),
             "unwritten": list(self.unwritten),
             "unsaved": list(self.unsaved),
+            "chance": list(self.chance),
         }
 
 
@@ -171,6 +176,7 @@ def judge(
         others[0].not_numbers if same and others else {},
         () if repeats else manifest(finished[-1]).get("unwritten", ()),
         () if resumes is not False else manifest(reference).get("unsaved", ()),
+        () if repeats else of_run.lines_of(manifest(run) for run in finished),
     )
 
 

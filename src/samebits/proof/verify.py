@@ -304,7 +304,7 @@ def compare(manifest: Mapping[str, Any], run: Path, repetition: Path) -> Verdict
         manifest.get("metrics", {}),
         again["metrics"],
         not_numbers(repetition / "weights.safetensors"),
-        tuple(dict.fromkeys(line for each in (manifest, again) for line in of_run.lines(each))),
+        of_run.lines_of((manifest, again)),
     )
 
 

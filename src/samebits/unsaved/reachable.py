@@ -25,7 +25,7 @@ from typing import Any
 
 from samebits.checkpoint.state import RunState
 from samebits.framework import Unsaved
-from samebits.process.code_owner import is_users_file
+from samebits.process.code_owner import is_users_file, owner
 from samebits.rng import generators
 from samebits.unsaved import source
 from samebits.unsaved.liveness import live_names
@@ -359,7 +359,7 @@ class Walk:
     def _generator(self, about: About, key: str, generator: Any, depth: int) -> None:
         frame = generator.gi_frame
         code = generator.gi_code
-        if frame is None or code.co_filename.startswith(source.SAMEBITS + "run"):
+        if frame is None or owner(code.co_filename) == "samebits":
             return
         place = (frame.f_lasti, *(one for one in frame.f_locals.values() if type(one) is int))
         self._leaf(_of_kind(about, "iterator"), key, place)

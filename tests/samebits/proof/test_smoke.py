@@ -71,6 +71,7 @@ manifest = {
     "format": FORMAT, "steps": 32, "metrics": {"epoch": 4}, "settings": {"checkpoint_every": 5},
     "chain": [] if what in NOTHING_SAVED else chain, "unsaved": unsaved,
     "resumes_within_epochs": what != "end",
+    "chance": [{"source": "default_rng()", "where": "train.py:7", "fix": "default_rng(seed)"}],
 }
 folder.mkdir(parents=True)
 if what != "foreign":
@@ -228,6 +229,7 @@ def test_a_training_that_does_not_repeat_is_not_said_to_forget(smoke: Start) -> 
     )
     told = json.loads(done.stdout)
     assert (told["same"], told["repeats"], told["resumes"], told["unsaved"]) == (False, False, None, [])
+    assert told["chance"] == ["default_rng() (train.py:7): default_rng(seed)"]
 
 
 def test_json_tells_repeating_and_resuming_apart(smoke: Start) -> None:
@@ -237,6 +239,7 @@ def test_json_tells_repeating_and_resuming_apart(smoke: Start) -> None:
     assert [bad[name] for name in names] == [False, True, False, STOP, None]
     assert (len(good["sha256"]), len(bad["sha256"])) == (2, 3)
     assert bad["unsaved"][0]["name"] == "average.updates"
+    assert bad["chance"] == [], "it repeats: no chance decides"
 
 
 def test_weights_that_are_no_numbers_are_not_called_the_same(smoke: Start) -> None:
