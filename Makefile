@@ -18,7 +18,7 @@ PYTHON ?=
 CONDA ?=
 
 # A variable that nothing reads is a misspelt one. Where another Makefile called this one, its own variables come along.
-KNOWN := ARGS BASE CA CONDA DEVICE DOCKER FILE FRAMEWORK IMAGE INDEX INTERPRETER JOBS JSON KEEP KILLS NET ONLY PACKAGE PORT \
+KNOWN := ARGS BASE CA CONDA DEVICE DOCKER FILE FRAMEWORK IMAGE INDEX INTERPRETER JOBS JSON KEEP KILLS NET NO_RESUME ONLY PACKAGE PORT \
     PROFILE PYTHON REGISTRY RUNS SEEDS STRESS TARGET VERSION WRITE SAMEBITS_%
 GIVEN := $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(name)))
 UNKNOWN := $(if $(filter 0,$(MAKELEVEL)),$(filter-out $(KNOWN),$(GIVEN)))

@@ -200,11 +200,14 @@ def _shown_attributes(paths: tuple[str, ...]) -> frozenset[str]:
 
 
 def is_loop_variable(code: CodeType, name: str) -> bool:
-    """Whether only a `for` of the function sets a variable."""
-    place = source(code.co_filename).where(
-        name, False, () if code.co_name == "<module>" else (code.co_qualname,)
-    )
-    return place is not None and place[0] == LOOP
+    """Whether only a `for` of the function sets a variable; what a function inside calls so is another one."""
+    scope = "" if code.co_name == "<module>" else code.co_qualname
+    ranks = {
+        one.rank
+        for one in source(code.co_filename).sets
+        if one.name == name and not one.attribute and one.scope == scope
+    }
+    return ranks == {LOOP}
 
 
 def loop_variable(code: CodeType, line: int) -> str | None:

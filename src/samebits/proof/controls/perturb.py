@@ -154,7 +154,8 @@ def log_steps() -> None:
 
     def printing(function: Callable[..., None]) -> Callable[..., None]:
         def print_and_call(run: Run, **values: Any) -> None:
-            print({name: float(value) for name, value in values.items()}, flush=True)
+            numbers = {name: value for name, value in values.items() if not callable(value)}
+            print({name: float(value) for name, value in numbers.items()}, flush=True)
             function(run, **values)
 
         return print_and_call
