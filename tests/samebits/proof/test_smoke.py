@@ -66,12 +66,13 @@ if what == "nan":
 chain = [{"from_step": 0}]
 if stopped.exists():
     chain.append({"from_step": int(stopped.read_text())})
+CHANCE = [{"source": "default_rng()", "where": "train.py:7", "fix": "default_rng(seed)"}]
 unsaved = [{"name": "average.updates", "kind": "int", "where": "ema.py:31", "fix": "register_buffer"}]
 manifest = {
     "format": FORMAT, "steps": 32, "metrics": {"epoch": 4}, "settings": {"checkpoint_every": 5},
     "chain": [] if what in NOTHING_SAVED else chain, "unsaved": unsaved,
     "resumes_within_epochs": what != "end",
-    "chance": [{"source": "default_rng()", "where": "train.py:7", "fix": "default_rng(seed)"}],
+    "chance": CHANCE if what in ("random-and-saved", "forgets") else [],
 }
 folder.mkdir(parents=True)
 if what != "foreign":
