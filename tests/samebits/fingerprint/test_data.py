@@ -84,7 +84,7 @@ def test_a_locked_folder_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyP
     scandir = os.scandir
 
     def refuse(path: os.PathLike[str] | str | int) -> object:
-        if not isinstance(path, int) and Path(path).name == "locked":  # pytest removes folders by their number
+        if not isinstance(path, int) and Path(path).name == "locked":  # a number: pytest removes it
             raise PermissionError(13, "Permission denied", str(path))
         return scandir(path)
 
