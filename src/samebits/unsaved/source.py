@@ -200,7 +200,7 @@ def _shown_attributes(paths: tuple[str, ...]) -> frozenset[str]:
 
 
 def is_loop_variable(code: CodeType, name: str) -> bool:
-    """Whether only a `for` of the function sets a variable; what a function inside calls so is another one."""
+    """Whether only a `for` of the function sets a variable; one of a function inside is another one."""
     scope = "" if code.co_name == "<module>" else code.co_qualname
     ranks = {
         one.rank
