@@ -33,6 +33,15 @@ def lint(repository: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+def test_a_repository_that_has_no_file_yet_is_looked_at_whole(repository: Path) -> None:
+    git(repository, "init", "--quiet")
+    git(repository, "rm", "-r", "--cached", "--quiet", ".")
+    done = lint(repository)
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    (repository / "tools/good.py").write_text(SPOILT["scratch.py"])
+    assert lint(repository).returncode != 0
+
+
 @pytest.mark.parametrize("name", SPOILT)
 def test_a_scratch_file_is_nobodys_business_until_git_has_it(repository: Path, name: str) -> None:
     (repository / name).write_text(SPOILT[name])

@@ -12,6 +12,7 @@ def is_tensor(value: Any) -> bool:
 
 def raw(tensor: torch.Tensor) -> memoryview:
     """The bytes of its values, row by row."""
-    flat = tensor.detach().cpu().contiguous().flatten()
+    whole = tensor.detach().resolve_conj().resolve_neg()  # such views have their values in no memory
+    flat = whole.cpu().contiguous().flatten()
     content: Any = flat.view(torch.uint8).numpy()  # NumPy lacks some of torch's types
     return memoryview(content)

@@ -11,6 +11,7 @@ from torch.utils.data.dataloader import _BaseDataLoaderIter
 
 from samebits.torch.accelerate import unwrapped
 from samebits.torch.base_loader import Loader
+from samebits.torch.tensor_bytes import raw
 
 KNOWN = (
     "torch.",
@@ -175,4 +176,7 @@ def _sample(tensor: torch.Tensor) -> int | None:
         flat = flat.view(-1)
         middle = flat.numel() // 2
         flat = torch.cat([flat[:SAMPLES], flat[middle : middle + SAMPLES], flat[-SAMPLES:]])
-    return hash(bytes(flat.contiguous().cpu().reshape(-1).view(torch.uint8).numpy())) if flat.numel() else 0
+    try:
+        return hash(bytes(raw(flat))) if flat.numel() else 0
+    except (RuntimeError, NotImplementedError):  # of a functional transform, or a subclass without bytes
+        return None
