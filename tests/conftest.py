@@ -23,6 +23,17 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 Started = subprocess.CompletedProcess[str]
 
 
+@pytest.fixture(autouse=True)
+def no_chance_of_other_tests() -> None:
+    """What earlier tests drew without a seed in this process is not the next one's."""
+    if "samebits.chance.begin" in sys.modules:
+        from samebits.chance.made import made
+        from samebits.chance.records import RECORDS
+
+        made.clear()
+        RECORDS.counts.clear()
+
+
 @pytest.fixture(scope="session")
 def root() -> Path:
     """The repository."""

@@ -78,10 +78,10 @@ MOVES = "samebits: not the same bits: does not repeat: 3 runs, "
     ("fault", "says", "shows"),
     [
         ("closure", FORGETS, "between run 1 and run 2, stopped after step "),
-        ("parameter", MOVES, "nobody wrote model.scale before the first step: "),
         *(
             pytest.param(*values, marks=pytest.mark.slow)
             for values in (
+                ("parameter", MOVES, "nobody wrote model.scale before the first step: "),
                 ("enumerate", FORGETS, "weights  "),
                 ("sum", FORGETS, "metrics  first difference in line 2, seen: 96 and "),
                 ("batch", MOVES, "all runs but the first agree: memory that nobody wrote "),

@@ -16,7 +16,7 @@ EVERY = [(number, 2, place) for number in (KILL, TERM) for place in PLACES]
 EVERY += [(KILL, 3, place) for place in ("step 4", "evaluation", "finish")]
 SOME = [(KILL, 2, "evaluation"), (TERM, 2, "step 2"), (TERM, 2, "step 4"), (TERM, 2, "logged")]
 CASES: list[tuple[dict[str, Any], list[tuple[int, int, str]]]] = [
-    ({}, EVERY),
+    ({}, SOME),
     ({"checkpoint_every": 1}, SOME),
     ({"checkpoint_every": 10, "keep_steps": [6]}, SOME),  # the last of an epoch's training, or evaluation
     ({"stream": True, "checkpoint_every": 2}, SOME),
@@ -37,7 +37,7 @@ def result(folder: Path) -> tuple[bytes, str]:
     return (folder / "weights.safetensors").read_bytes(), (folder / "metrics.jsonl").read_text()
 
 
-@pytest.mark.parametrize(("settings", "instants"), CASES)
+@pytest.mark.parametrize(("settings", "instants"), [*CASES, pytest.param({}, EVERY, marks=pytest.mark.slow)])
 def test_a_signal_at_any_instant_leaves_what_resumes_to_the_same_bits(
     start: Start, tmp_path: Path, settings: dict[str, Any], instants: list[tuple[int, int, str]]
 ) -> None:

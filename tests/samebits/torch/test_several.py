@@ -31,6 +31,7 @@ def test_torchrun(start: Callable[..., Started], tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_processes_that_a_script_starts_itself(start: Callable[..., Started], tmp_path: Path) -> None:
     """They connect before they open a run, or in an open one; or only the first one opens a run.
 
