@@ -52,6 +52,13 @@ def aliases(tree: ast.Module) -> dict[str, str]:
     return found
 
 
+def target(node: ast.AST) -> ast.expr | None:
+    """What an assignment gives its value to, the first of several; None of another node."""
+    if isinstance(node, ast.Assign):
+        return node.targets[0]
+    return node.target if isinstance(node, ast.AnnAssign) else None
+
+
 def spelled(node: ast.AST) -> str | None:
     """`a.b.c` as it is written; None for anything but names and attributes of names."""
     if isinstance(node, ast.Name):

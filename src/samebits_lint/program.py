@@ -86,10 +86,6 @@ class Program:
                 known |= self.bases(definition, depth + 1)
         return known
 
-    def is_a(self, cls: Definition, *kinds: str) -> bool:
-        """Whether a class has one of these dotted names among its bases."""
-        return bool(self.bases(cls) & set(kinds))
-
     def imported(self, module: Module, dotted: str, depth: int = 0) -> Definition | None:
         """What `package.file.name` is, as `module` imports it: through files that import it themselves."""
         if depth > DEEPEST:

@@ -215,10 +215,9 @@ def _is_object(module: Module, node: ast.expr) -> bool:
 
 def _is_filled(module: Module, made: ast.Call) -> bool:
     """`layers = set()`, and then `layers.add(layer)` in a loop over a network's parts."""
-    holder = module.parents[made]
-    if not isinstance(holder, ast.Assign | ast.AnnAssign):
+    target = names.target(module.parents[made])
+    if target is None:
         return False
-    target = holder.targets[0] if isinstance(holder, ast.Assign) else holder.target
     written = names.spelled(target)
     return any(
         attribute(call) == "add"

@@ -143,7 +143,7 @@ def imported() -> list[Path]:
     """The imported modules' files that are the user's: not Python's, not installed, not samebits' own."""
     files = (getattr(module, "__file__", None) for module in list(sys.modules.values()))
     chosen = {file for file in files if isinstance(file, str) and is_users_file(file)}
-    return sorted({path for file in chosen if is_users_file(str(path := Path(os.path.realpath(file))))})
+    return sorted({Path(os.path.realpath(file)) for file in chosen})
 
 
 @functools.cache

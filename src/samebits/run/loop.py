@@ -109,9 +109,9 @@ class Loop:
         self.saving.checkpoint(state, facts, link)
         self.evaluation = evaluation.watch(self.settings, state)
         self._history = History(state)
-        if self.evaluation is not None and self.saving.found is not None:
-            self.evaluation.changed += self.saving.found.content["changed_by_evaluation"]
         if (found := self.saving.found) is not None:
+            if self.evaluation is not None:
+                self.evaluation.changed += found.content["changed_by_evaluation"]
             self.epoch, self.step = found.content["epoch"], found.content["step"]
             self._next_epoch, batch = self.resumes_at
             self._stopped_in = found.content.get("loops", 0)
@@ -125,7 +125,7 @@ class Loop:
             self.ignored,
             self._strict,
         )
-        if self.saving.found is not None:
+        if found is not None:
             for line in some(self.unsaved.found, within_epochs=self.resumes_at[1] > 0):
                 print(f"samebits: {printable(line)}", file=sys.stderr)
         self._handled.enter_context(self._interruption.handled())

@@ -114,10 +114,9 @@ def _is_fallback(module: Module, call: ast.Call) -> bool:
 
 def _is_set_later(module: Module, call: ast.Call) -> bool:
     """`rng = random.Random()`, and then `rng.seed(…)` or a state that was kept."""
-    holder = module.parents[call]
-    if not isinstance(holder, ast.Assign | ast.AnnAssign):
+    target = names.target(module.parents[call])
+    if target is None:
         return False
-    target = holder.targets[0] if isinstance(holder, ast.Assign) else holder.target
     written = names.spelled(target)
     return any(
         isinstance(node, ast.Attribute)
