@@ -6,19 +6,19 @@ FORMAT = 2
 LAST_READER = {1: "e251841"}  # an older format, and samebits' last commit that reads it
 
 
-def refuse_other(what: object, found: object, then: str = "") -> None:
+def refuse_other(what: object, number: object, then: str = "") -> None:
     """Refuse a file of another format.
 
     Args:
         what: the file.
-        found: the format that it names; None where it names none.
+        number: the format that it names; None where it names none.
         then: what else the user can do.
 
     Raises:
         UsageError: it is not this version's format.
     """
-    if found == FORMAT and not isinstance(found, bool):
+    if number == FORMAT and not isinstance(number, bool):
         return
-    commit = LAST_READER.get(found) if isinstance(found, int) else None
+    commit = LAST_READER.get(number) if isinstance(number, int) else None
     reader = f": samebits' last commit that reads it is {commit}" if commit else ""
-    raise UsageError(f"{what} has format {found!r}, this version of samebits reads {FORMAT}{reader}{then}")
+    raise UsageError(f"{what} has format {number!r}, this version of samebits reads {FORMAT}{reader}{then}")

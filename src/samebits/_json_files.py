@@ -28,7 +28,7 @@ TEXTS: Shape = ("a list of text", lambda value: isinstance(value, list) and all(
 COUNT: Shape = ("a whole number", lambda value: type(value) is int and value >= 0)
 NUMBERS: Shape = (
     "a list of numbers",
-    lambda value: isinstance(value, list) and all(type(one) in (int, float) for one in value),
+    lambda value: isinstance(value, list) and all(type(number) in (int, float) for number in value),
 )
 ANYTHING: Shape = ("anything", lambda value: True)
 YES_NO: Shape = ("true or false", lambda value: type(value) is bool)
@@ -96,9 +96,9 @@ def parse(text: str | bytes, **options: Any) -> Any:
     for _ in range(DEEPEST):
         level = [
             inner
-            for one in level
-            if isinstance(one, dict | list)
-            for inner in (one.values() if isinstance(one, dict) else one)
+            for node in level
+            if isinstance(node, dict | list)
+            for inner in (node.values() if isinstance(node, dict) else node)
         ]
         if not level:
             return value

@@ -22,7 +22,10 @@ def printable(text: object) -> str:
     if text.isascii() and text.isprintable():  # nearly all text
         return text
     return "".join(
-        one if one in KEPT or unicodedata.category(one) not in UNSAFE else ascii(one)[1:-1] for one in text
+        character
+        if character in KEPT or unicodedata.category(character) not in UNSAFE
+        else ascii(character)[1:-1]
+        for character in text
     )
 
 

@@ -34,9 +34,12 @@ class Finding:
 
 def print_findings(findings: Iterable[Finding]) -> None:
     """Print one row a finding, the worst first."""
-    findings = sorted(findings, key=lambda one: OUTCOMES.index(one.outcome))
-    headings = ["subject", "outcome", "found"] + ["what to do"] * any(one.fix for one in findings)
-    rows = [(one.subject, cell(one.outcome), one.found, one.fix)[: len(headings)] for one in findings]
+    findings = sorted(findings, key=lambda finding: OUTCOMES.index(finding.outcome))
+    headings = ["subject", "outcome", "found"] + ["what to do"] * any(finding.fix for finding in findings)
+    rows = [
+        (finding.subject, cell(finding.outcome), finding.found, finding.fix)[: len(headings)]
+        for finding in findings
+    ]
     print_table(headings, rows)
 
 
@@ -57,7 +60,7 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[Cell]], title: 
     for heading in headings:
         table.add_column(Text(printable(heading)), overflow="fold")
     for row in rows:
-        pairs = ((one, "") if isinstance(one, str) else (one[0], COLOURS[one[1]]) for one in row)
+        pairs = ((entry, "") if isinstance(entry, str) else (entry[0], COLOURS[entry[1]]) for entry in row)
         table.add_row(*(Text(printable(text), style=colour) for text, colour in pairs))
     console.print(table)
 
@@ -76,7 +79,7 @@ def as_json(content: Any) -> str:
     """
     if isinstance(content, list):
         return (
-            "[\n" + ",\n".join(json.dumps(one, default=_plain) for one in content) + "\n]"
+            "[\n" + ",\n".join(json.dumps(element, default=_plain) for element in content) + "\n]"
             if content
             else "[]"
         )

@@ -70,9 +70,9 @@ def clients() -> list[str]:
     if chosen and os.path.sep in chosen:
         return [chosen]
     names = [chosen] if chosen else ["docker", "podman"]
-    found = [shutil.which(name, path=folder) for name in names for folder in os.get_exec_path()]
+    paths = [shutil.which(name, path=folder) for name in names for folder in os.get_exec_path()]
     different: dict[str, str] = {}
-    for path in found:
+    for path in paths:
         if path is not None:
             different.setdefault(os.path.realpath(path), path)
     return list(different.values()) or ([chosen] if chosen else [])

@@ -46,13 +46,13 @@ def damage(lock: Path) -> str:
 def other(wheel: Path, sha256: str, lock: Path) -> str:
     """What is wrong with a wheel in the project's own folder; empty when it is the one that was locked."""
     try:
-        found = hashlib.sha256(wheel.read_bytes()).hexdigest()
+        digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
     except OSError as error:
         return f"{wheel}, which {lock} names, cannot be read ({error.strerror}): {RESTORE.format(lock=wheel)}"
-    if found == sha256:
+    if digest == sha256:
         return ""
     return (
-        f"{wheel} has sha256 {found[:12]}…, {lock} has {sha256[:12]}…: {RESTORE.format(lock=wheel)}, "
+        f"{wheel} has sha256 {digest[:12]}…, {lock} has {sha256[:12]}…: {RESTORE.format(lock=wheel)}, "
         "or lock the one that is there (`make lock`)"
     )
 

@@ -55,12 +55,12 @@ def encode(value: Any, path: str, tensors: dict[str, Tensor], leaf: Leaf) -> Any
             return items
         keys = [encode(key, f"{path} (a key)", tensors, leaf) for key in value]
         return {TAG: kind.__name__, "items": [list(pair) for pair in zip(keys, items.values(), strict=True)]}
-    if (found := leaf(path, value)) is None:
+    if (encoded := leaf(path, value)) is None:
         raise UsageError(
             f"{path} is of type {kind.__module__}.{kind.__qualname__}, which a checkpoint cannot save: only "
             "numbers, text, tensors, and lists and dictionaries of these"
         )
-    node, name, tensor = found
+    node, name, tensor = encoded
     if name in tensors:
         raise UsageError(f"two tensors of the state have one name, {name!r}: rename a key")
     tensors[name] = tensor

@@ -96,8 +96,8 @@ def write(folder: Path, step: int, content: Mapping[str, Any], tensors: Mapping[
 def find(folder: Path) -> list[Path]:
     """The checkpoints in a folder, whole or damaged, the newest first."""
     with contextlib.suppress(OSError):
-        found = [path for path in folder.iterdir() if NAME.fullmatch(path.name)]
-        return sorted(found, key=_step, reverse=True)
+        paths = [path for path in folder.iterdir() if NAME.fullmatch(path.name)]
+        return sorted(paths, key=_step, reverse=True)
     return []
 
 
@@ -141,9 +141,9 @@ def prune(folder: Path, newest: int, steps: Collection[int]) -> None:
 
 
 def _step(folder: Path) -> int:
-    found = NAME.fullmatch(folder.name)
-    assert found is not None
-    return int(found[1])
+    match = NAME.fullmatch(folder.name)
+    assert match is not None
+    return int(match[1])
 
 
 def _digest(content: Mapping[str, Any]) -> str:

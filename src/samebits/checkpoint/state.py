@@ -124,7 +124,9 @@ class TrainingState:
             What tells inside whether one of them is not as it was.
         """
         kinds = tuple(kind for _, row in generators.imported() for kind in row.kinds())
-        own = [(self._kinds[name], one) for name, one in self.objects.items() if isinstance(one, kinds)]
+        own = [
+            (self._kinds[name], target) for name, target in self.objects.items() if isinstance(target, kinds)
+        ]
 
         def states() -> list[Any]:
             return [kind.get(target) for kind, target in own]
@@ -277,7 +279,7 @@ def _first_difference(before: Any, now: Any, path: str) -> str | None:
         pairs = [(f"{path}.{index}", *pair) for index, pair in enumerate(zip(before, now, strict=True))]
     else:
         return None if before == now else path
-    return next((found for at, a, b in pairs if (found := _first_difference(a, b, at))), None)
+    return next((difference for at, a, b in pairs if (difference := _first_difference(a, b, at))), None)
 
 
 def _is_numpys(name: str) -> Callable[[Any], bool]:

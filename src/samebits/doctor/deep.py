@@ -42,8 +42,8 @@ def _files() -> Finding:
         return Finding(
             "installed files", "fail", in_short(faults), f"{FIX}; `{hint('samebits', 'attest')}` has more"
         )
-    found = f"{len(rows):,} of {len(installed)} packages are as recorded, {size:.2f} GB"
-    return Finding("installed files", "ok", found)
+    state = f"{len(rows):,} of {len(installed)} packages are as recorded, {size:.2f} GB"
+    return Finding("installed files", "ok", state)
 
 
 def _imported() -> list[Finding]:

@@ -62,8 +62,8 @@ def _driver(version: str) -> Finding:
         if "mismatch" in word:  # the kernel's module is of another version than the libraries
             return Finding(subject, "fail", word, "restart the machine: its driver was updated while it ran")
         if container_engine.gpu_without_driver():
-            found = "none, though an NVIDIA GPU is there: training runs on the CPU"
-            return Finding(subject, "warn", found, newer)
+            state = "none, though an NVIDIA GPU is there: training runs on the CPU"
+            return Finding(subject, "warn", state, newer)
         return Finding(subject, "ok", "none, and no NVIDIA GPU: training runs on the CPU")
     number = tuple(int(part) for part in re.findall(r"\d+", version)[:2])
     if number < OLDEST_DRIVER:
@@ -71,11 +71,11 @@ def _driver(version: str) -> Finding:
     if status != 0:
         fix = "restart the machine, or install the driver's user space (nvidia-smi) in the same version"
         return Finding(subject, "fail", f"{version}, but nvidia-smi fails: {word}", fix)
-    found = f"{version} ({', '.join(told.splitlines())})"
+    state = f"{version} ({', '.join(told.splitlines())})"
     if number < DRIVER_OF_CUDA:
-        found += ": runs CUDA 12.8 by minor version compatibility only"
-        return Finding(subject, "warn", found, newer)
-    return Finding(subject, "ok", found)
+        state += ": runs CUDA 12.8 by minor version compatibility only"
+        return Finding(subject, "warn", state, newer)
+    return Finding(subject, "ok", state)
 
 
 def _toolkit(usable: Engine | None, *, gpu: bool) -> Finding:
@@ -87,17 +87,17 @@ def _toolkit(usable: Engine | None, *, gpu: bool) -> Finding:
         fix = "install nvidia-container-toolkit from NVIDIA's package repository"
         return Finding(subject, "warn", "not installed: containers train on the CPU", fix)
     version = re.search(r"\d+\.\d+\S*", told)
-    found = version.group() if version else "of unknown version"
+    release = version.group() if version else "of unknown version"
     if usable is None:
         fix = "install or start an engine"
-        return Finding(subject, "warn", f"{found}; no container engine uses it", fix)
+        return Finding(subject, "warn", f"{release}; no container engine uses it", fix)
     devices = container_engine.cdi_devices()
     if usable.kind == "docker" and "nvidia" in usable.runtimes:
-        return Finding(subject, "ok", f"{found}; Docker's runtimes: {', '.join(usable.runtimes)}")
+        return Finding(subject, "ok", f"{release}; Docker's runtimes: {', '.join(usable.runtimes)}")
     if devices and usable.kind == "podman":
-        return Finding(subject, "ok", f"{found}; CDI: {', '.join(devices)}")
+        return Finding(subject, "ok", f"{release}; CDI: {', '.join(devices)}")
     if usable.kind == "docker":
         fix = "nvidia-ctk runtime configure --runtime=docker, then restart Docker"
-        return Finding(subject, "warn", f"{found}; Docker does not know its runtime", fix)
+        return Finding(subject, "warn", f"{release}; Docker does not know its runtime", fix)
     fix = "nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml"
-    return Finding(subject, "warn", f"{found}; no CDI specification, by which podman finds GPUs", fix)
+    return Finding(subject, "warn", f"{release}; no CDI specification, by which podman finds GPUs", fix)

@@ -34,10 +34,10 @@ def report() -> list[Finding]:
 
 
 def _python() -> Finding:
-    found = f"{sys.version.split()[0]} in {sys.prefix}"
+    interpreter = f"{sys.version.split()[0]} in {sys.prefix}"
     if sys.version_info[:2] == (3, 11) or not _is_reference(find_root()):
-        return Finding("Python", "ok", found)
-    return Finding("Python", "fail", found, "must be 3.11: run `make env`")
+        return Finding("Python", "ok", interpreter)
+    return Finding("Python", "fail", interpreter, "must be 3.11: run `make env`")
 
 
 def _is_reference(project: Path) -> bool:
@@ -109,12 +109,12 @@ def _variables() -> list[Finding]:
     def judge(row: Row) -> Finding:
         if row.policy == "placebo":
             return traps.placebo(row)
-        found = seen[row.name] or "not set"
+        value = seen[row.name] or "not set"
         if row.name in allowed:
-            return Finding(row.name, "warn", found, "allowed by SAMEBITS_ALLOW")
+            return Finding(row.name, "warn", value, "allowed by SAMEBITS_ALLOW")
         if row.name in faults:
             return Finding(row.name, "fail", faults[row.name].line, faults[row.name].fix)
-        return Finding(row.name, "ok", found)
+        return Finding(row.name, "ok", value)
 
     findings = [judge(row) for row in read()]
     left = [row.name for row in read_switches() if row.name in allowed]

@@ -23,9 +23,9 @@ def report() -> list[Finding]:
     """Everything of this kind that is there; one row that says so when there is nothing."""
     environment = started.environment()
     rows = read()
-    found = [*misspelt(environment, rows), *contradicting(environment, rows), *copies(_site())]
+    findings = [*misspelt(environment, rows), *contradicting(environment, rows), *copies(_site())]
     none = "no misspelt or contradicting variable, one copy of each library"
-    return found or [Finding("traps", "ok", none)]
+    return findings or [Finding("traps", "ok", none)]
 
 
 def placebo(row: Row) -> Finding:
@@ -67,8 +67,8 @@ def copies(site: Path) -> Iterator[Finding]:
             wheels[wheel[1]].add(f"cu{wheel[2]}")
     for name, versions in sorted(wheels.items()):
         if len(versions) > 1:
-            found = f"for {' and '.join(sorted(versions))}, in the same files"
-            yield Finding(name.replace("_", "-"), "fail", found, FIX)
+            copied = f"for {' and '.join(sorted(versions))}, in the same files"
+            yield Finding(name.replace("_", "-"), "fail", copied, FIX)
     libraries: dict[str, list[str]] = defaultdict(list)
     for path in sorted(site.glob("nvidia/*/lib/lib*.so*")):
         if library := LIBRARY.match(path.name):

@@ -61,19 +61,19 @@ def show(first: str, second: str, all_: bool, json_: bool) -> None:
     facts = read(first), read(second)
     if any(golden.ENTRY in source for source in facts):  # it holds only what decides
         facts = golden.shrink(facts[0]), golden.shrink(facts[1])
-    found = differences(*facts)
+    all_differences = differences(*facts)
     if json_:
-        print_json(found)
+        print_json(all_differences)
     else:
         if have_same_weights(*facts):
             click.echo(f"the same weights: {facts[0][WEIGHTS]}")
-        shown = [difference for difference in found if all_ or difference.rank != "none"]
+        shown = [difference for difference in all_differences if all_ or difference.rank != "none"]
         print_differences(shown, f"{first} → {second}")
-        hidden = sum(difference.rank == "none" for difference in found)
+        hidden = sum(difference.rank == "none" for difference in all_differences)
         if hidden and not all_:
-            more = "more " if len(found) > hidden else ""
+            more = "more " if len(all_differences) > hidden else ""
             click.echo(f"{hidden} {more}cannot change bits: --all shows them")
-    harmful = [difference for difference in found if difference.rank != "none"]
+    harmful = [difference for difference in all_differences if difference.rank != "none"]
     if harmful:
         certain = sum(difference.rank == "changes" for difference in harmful)
         raise CheckFailed(f"differences that change bits: {certain}; that may: {len(harmful) - certain}")
@@ -85,13 +85,13 @@ def show(first: str, second: str, all_: bool, json_: bool) -> None:
             "the training does not repeat, or one was interrupted and did not resume to the same weights. "
             f"`{lint}` looks for the reason in the code, `{smoke}` trains twice and shows what differs first"
         )
-    if not found and not json_:
+    if not all_differences and not json_:
         click.echo("no differences")
 
 
-def print_differences(found: list[Difference], heading: str) -> None:
+def print_differences(shown: list[Difference], heading: str) -> None:
     """A row for each difference: whether it changes bits, which fact, from what to what, and why."""
-    if not found:
+    if not shown:
         return
     rows = [
         (
@@ -99,6 +99,6 @@ def print_differences(found: list[Difference], heading: str) -> None:
             difference.fact,
             f"{change(difference)}\n  {difference.why}",
         )
-        for difference in found
+        for difference in shown
     ]
     print_table(("", "fact", heading), rows)

@@ -16,12 +16,12 @@ LIBM = ("exp", "log", "pow", "sin", "cos", "tan", "atan", "atan2", "exp2", "log2
 
 def facts() -> dict[str, Any]:
     """The processor's name and vendor, its instruction sets, and what libm and MKL have chosen by them."""
-    found: dict[str, Any] = processor()
+    cpu: dict[str, Any] = processor()
     if variants := libm():
-        found["libm"] = variants
+        cpu["libm"] = variants
     for room in effective_of_imported():
-        found |= room.cpu_facts()
-    return found
+        cpu |= room.cpu_facts()
+    return cpu
 
 
 def processor() -> dict[str, str]:

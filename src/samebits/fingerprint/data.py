@@ -95,9 +95,9 @@ def _size(path: Path) -> int:
         UsageError: it is none that can be read twice and to an end.
         OSError: it is not there, or may not be read.
     """
-    found = os.stat(path)
-    if (kind := SPECIAL.get(stat.S_IFMT(found.st_mode))) is not None:
+    status = os.stat(path)
+    if (kind := SPECIAL.get(stat.S_IFMT(status.st_mode))) is not None:
         raise UsageError(f"{path} is {kind}; expected data in files, or in a folder of files alone")
     if not os.access(path, os.R_OK):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
-    return found.st_size
+    return status.st_size

@@ -98,7 +98,7 @@ def differences(first: Mapping[str, str], second: Mapping[str, str]) -> list[Dif
     both_have_files = _have("code.files.", first, second)
     same_files = both_have_files and _of("code.files.", first) == _of("code.files.", second)
     rows = {row.name: row for row in variables.read()}
-    found = []
+    differing = []
     for fact in sorted({*first, *second} - {WEIGHTS}):
         before, now = first.get(fact, "absent"), second.get(fact, "absent")
         if before == now or {before, now} == {"", "absent"}:
@@ -118,8 +118,8 @@ def differences(first: Mapping[str, str], second: Mapping[str, str]) -> list[Dif
             rank, why = "none", "the files that ran are the same"
         if same_weights:
             rank, why = "none", "the weights are the same"
-        found.append(Difference(fact, before, now, rank, why))
-    return sorted(found, key=lambda each: (each.rank == "none", ORDER.index(group(each.fact))))
+        differing.append(Difference(fact, before, now, rank, why))
+    return sorted(differing, key=lambda each: (each.rank == "none", ORDER.index(group(each.fact))))
 
 
 def have_same_weights(first: Mapping[str, str], second: Mapping[str, str]) -> bool:

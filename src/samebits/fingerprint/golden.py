@@ -82,13 +82,13 @@ def compare(manifest: dict[str, Any], path: Path | None = None, folder: Path | N
 def _verdict(entry: Mapping[str, Any], run: Mapping[str, Any], dirty: bool) -> tuple[str, str]:
     """What follows the two hashes, and what can be typed."""
     sides = [_usual_variables(side["profile"]) | _facts(side) for side in (entry, run)]
-    found = [difference for difference in differences(*sides) if difference.rank != "none"]
-    reasons = _reasons(found, entry, run, dirty)
-    groups = {group(difference.fact) for difference in found} | ({"code"} if dirty else set())
+    deciding = [difference for difference in differences(*sides) if difference.rank != "none"]
+    reasons = _reasons(deciding, entry, run, dirty)
+    groups = {group(difference.fact) for difference in deciding} | ({"code"} if dirty else set())
     if reasons:
         on_cpu = run["profile"] == "run" and run["device"] == "cpu"
         hint = "PROFILE=portable gives one hash on both; " if on_cpu and groups == {"machine"} else ""
-        certain = any(difference.rank == "changes" for difference in found)
+        certain = any(difference.rank == "changes" for difference in deciding)
         how = "" if "code" in groups else ", as expected" if certain else ", perhaps for this reason"
         return f"{how}: {'; '.join(reasons)}", hint
     was, is_ = (_facts(side).get("cpu.model", "unknown") for side in (entry, run))
@@ -102,10 +102,10 @@ def _verdict(entry: Mapping[str, Any], run: Mapping[str, Any], dirty: bool) -> t
 
 
 def _reasons(
-    found: Iterable[Difference], entry: Mapping[str, Any], run: Mapping[str, Any], dirty: bool
+    deciding: Iterable[Difference], entry: Mapping[str, Any], run: Mapping[str, Any], dirty: bool
 ) -> list[str]:
     """What differs, in words; what somebody changed comes before what the machine is."""
-    of = {name: [difference for difference in found if group(difference.fact) == name] for name in ORDER}
+    of = {name: [difference for difference in deciding if group(difference.fact) == name] for name in ORDER}
     reasons = _chosen(of["settings"], run["framework"])
     if of["data"]:
         was, is_ = (some([fact[5:] for fact in _parted(side, "data.", of["data"])]) for side in (entry, run))
@@ -129,7 +129,7 @@ def _reasons(
     return reasons + _machines(of["machine"], entry, run)
 
 
-def _chosen(found: list[Difference], framework: str) -> list[str]:
+def _chosen(deciding: list[Difference], framework: str) -> list[str]:
     """Which settings and variables differ, in words: those that decide this framework's weights.
 
     The variables that follow SAMEBITS_THREADS are one reason, and the first.
@@ -141,10 +141,10 @@ def _chosen(found: list[Difference], framework: str) -> list[str]:
         if name != framework
     )
     follow = [f"variables.{row.name}" for row in variables.read() if row.value == "${SAMEBITS_THREADS}"]
-    found = [difference for difference in found if not difference.fact.startswith(others)]
-    threads = [difference for difference in found if difference.fact in follow]
-    rest = [difference for difference in found if difference.fact not in follow]
-    if any(not difference.fact.startswith(OF_NUMPY) for difference in found):
+    deciding = [difference for difference in deciding if not difference.fact.startswith(others)]
+    threads = [difference for difference in deciding if difference.fact in follow]
+    rest = [difference for difference in deciding if difference.fact not in follow]
+    if any(not difference.fact.startswith(OF_NUMPY) for difference in deciding):
         rest = [difference for difference in rest if not difference.fact.startswith(OF_NUMPY)]
     changed = list(dict.fromkeys(change(difference) for difference in threads))
     return [f"the number of threads differs ({some(changed)})"] * bool(changed) + [
@@ -152,8 +152,8 @@ def _chosen(found: list[Difference], framework: str) -> list[str]:
     ]
 
 
-def _machines(found: list[Difference], entry: Mapping[str, Any], run: Mapping[str, Any]) -> list[str]:
-    if not found:
+def _machines(deciding: list[Difference], entry: Mapping[str, Any], run: Mapping[str, Any]) -> list[str]:
+    if not deciding:
         return []
     if run["device"] == "cpu":
         was, is_ = ((_maker(side), _vectors(side)) for side in (entry, run))
@@ -161,14 +161,14 @@ def _machines(found: list[Difference], entry: Mapping[str, Any], run: Mapping[st
             parts = 1 if was[0] != is_[0] and was[1] == is_[1] else 2
             there, here = (" with ".join(side[:parts]) for side in (was, is_))
             return [f"that one was made on {there}, this CPU is {here}"]
-    lists = [difference for difference in found if LISTS.match(difference.fact)]
-    named = [difference for difference in found if difference not in lists] + lists
+    lists = [difference for difference in deciding if LISTS.match(difference.fact)]
+    named = [difference for difference in deciding if difference not in lists] + lists
     facts = (f"{difference.fact}: {change(difference)}" for difference in named[:NAMED])
     return [f"on another machine ({', '.join(facts)})"]
 
 
-def _parted(entry: Mapping[str, Any], prefix: str, found: Iterable[Difference]) -> list[str]:
-    return [each.fact for each in found if each.fact in _facts(entry) and each.fact.startswith(prefix)]
+def _parted(entry: Mapping[str, Any], prefix: str, deciding: Iterable[Difference]) -> list[str]:
+    return [each.fact for each in deciding if each.fact in _facts(entry) and each.fact.startswith(prefix)]
 
 
 def _other_settings(golden: Mapping[str, Any], run: Mapping[str, Any]) -> str:

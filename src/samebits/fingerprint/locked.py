@@ -22,15 +22,15 @@ def installed(folders: Iterable[str] | None = None) -> dict[str, str]:
     Args:
         folders: where to look, the first comes first; all that Python imports from if None.
     """
-    found: dict[str, str] = {}
+    versions: dict[str, str] = {}
     for folder in filter(None, sys.path if folders is None else folders):
         try:
             names = [path.name for path in Path(folder).iterdir()]
         except OSError:  # a zip file, or a folder that is not there
             continue
         for match in filter(None, map(METADATA.fullmatch, names)):
-            found.setdefault(plain(match[1]), match[2])
-    return found
+            versions.setdefault(plain(match[1]), match[2])
+    return versions
 
 
 def unlike(lock: Path) -> list[tuple[str, str, str]]:
@@ -69,15 +69,15 @@ def departures(root: Path) -> dict[str, str]:
     What no lock has counts only where the locks are the whole environment: where `make env` installs it.
     """
     try:
-        found = {
+        unlike_locks = {
             name: f"{now or 'not installed'}, {LOCK} has {version}"
             for name, now, version in unlike(root / LOCK)
         }
         if (root / CONDA_LOCK).exists():
-            found |= {name: f"{now}, in no lock" for name, now in sorted(unlocked(root).items())}
+            unlike_locks |= {name: f"{now}, in no lock" for name, now in sorted(unlocked(root).items())}
     except (OSError, UnicodeDecodeError):  # no lock: this is not a project of samebits' kind
         return {}
-    return found
+    return unlike_locks
 
 
 def _own_name(root: Path) -> str:
@@ -89,13 +89,13 @@ def _own_name(root: Path) -> str:
         return ""
 
 
-def _same(one: str, other: str) -> bool:
-    if one == other or not one:
-        return one == other
+def _same(first: str, second: str) -> bool:
+    if first == second or not first:
+        return first == second
     from packaging.version import InvalidVersion, Version  # a tenth of a second, and rarely needed
 
     try:
-        return Version(one) == Version(other)
+        return Version(first) == Version(second)
     except InvalidVersion:
         return False
 
@@ -104,13 +104,13 @@ def _same(one: str, other: str) -> bool:
 def warn_once() -> None:
     """Say it on stderr, once in a process, when this environment is not the locks'."""
     try:
-        found = departures(find_root())
+        unlike_locks = departures(find_root())
     except UsageError:
         return
-    if not found:
+    if not unlike_locks:
         return
-    name, how = next(iter(found.items()))
-    more = f", and {len(found) - 1} more differ" if len(found) > 1 else ""
+    name, how = next(iter(unlike_locks.items()))
+    more = f", and {len(unlike_locks) - 1} more differ" if len(unlike_locks) > 1 else ""
     line = f"{name} is {how}{more}: `make env` installs it"
     if how.endswith("in no lock"):
         line = f"{name} is installed ({how}){more}: `make env` removes it, `make add PACKAGE={name}` keeps it"

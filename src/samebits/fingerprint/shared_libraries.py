@@ -47,14 +47,14 @@ def libraries() -> dict[str, str]:
     """
     paths = [path for path in mapped() if COMPUTING.match(os.path.basename(path))]
     digests = _digests([path for path in paths if not path.endswith(DELETED)])
-    found: dict[str, str] = {}
+    places: dict[str, str] = {}
     for path in paths:
         name, number = os.path.basename(path), 1
-        while name in found:
+        while name in places:
             number += 1
             name = f"{os.path.basename(path)} {number}"
-        found[name] = f"{place(path)} sha256:{digests.get(path, 'unknown')}"
-    return found
+        places[name] = f"{place(path)} sha256:{digests.get(path, 'unknown')}"
+    return places
 
 
 def place(path: str) -> str:

@@ -208,15 +208,17 @@ def compare_weights(first: Path, second: Path) -> tuple[TensorDifference | None,
         The first difference by name, how many tensors differ, and how many there are in both together.
     """
     here, there = (_read(path, read_header) for path in (first, second))
-    found: TensorDifference | None = None
+    first_difference: TensorDifference | None = None
     count = 0
     names = sorted({*here, *there}, key=_by_number)
     for name in names:
-        difference = _compare_tensor(name, here.get(name), there.get(name), count_elements=found is None)
+        difference = _compare_tensor(
+            name, here.get(name), there.get(name), count_elements=first_difference is None
+        )
         if difference is not None:
             count += 1
-            found = found or difference
-    return found, count, len(names)
+            first_difference = first_difference or difference
+    return first_difference, count, len(names)
 
 
 def _by_number(name: str) -> list[tuple[int, int | str]]:

@@ -49,8 +49,8 @@ class Check:
         return "ok" if self.attested else "warn"
 
     def finding(self) -> Finding:
-        found = in_short(self.faults) if self.faults else f"{self.looked_at:,} {self.what}"
-        return Finding(self.check, self.outcome, found if self.looked_at or self.faults else self.what)
+        state = in_short(self.faults) if self.faults else f"{self.looked_at:,} {self.what}"
+        return Finding(self.check, self.outcome, state if self.looked_at or self.faults else self.what)
 
 
 def in_short(faults: Sequence[str]) -> str:
@@ -107,7 +107,7 @@ def attest(environment: Environment, locks: Sequence[Path], conda_lock: Path) ->
     others = sorted(content.files.keys() - known - pyc)
     checks.append(_judged(Check("other files", len(others), "as uv and this project write them",
                                 strange(environment, others)), locks))  # fmt: skip
-    checks.append(_bytecode(environment, sorted(pyc), any(one.name == "pytest" for one in installed)))
+    checks.append(_bytecode(environment, sorted(pyc), any(package.name == "pytest" for package in installed)))
     linked = sum(status.st_nlink > 1 for status in content.files.values())
     also = f"; {linked:,} files are hard links to uv's cache" if linked else ""
     count = len(content.files) + len(content.links) + len(content.folders) + len(content.special)
@@ -117,7 +117,7 @@ def attest(environment: Environment, locks: Sequence[Path], conda_lock: Path) ->
 
 
 def _judged(check: Check, locks: Sequence[Path]) -> Check:
-    """What is strange in an environment of ours need not be so in another's, which other tools made."""
+    """What is strange in our environment need not be so in another's, which other tools made."""
     if locks or not check.faults:
         return check
     what = f"looked at; not what `uv venv` and installers write: {in_short(check.faults)}"
@@ -191,7 +191,7 @@ def interpreter(environment: Environment, conda_lock: Path) -> list[Check]:
             again.append(path)  # Python may have written it anew: its source, which is recorded, decides
         else:
             faults.append(f"{_in(folder, path)} {fault}")
-    faults += [f"{_in(folder, one.path)} {one.fault}" for one in judged(again) if one.fault]
+    faults += [f"{_in(folder, file.path)} {file.fault}" for file in judged(again) if file.fault]
     return [
         Check("conda packages", len(prefix.packages), f"as in {conda_lock.name}", unlike),
         Check("conda files", len(recorded) + len(compiled), "as recorded in conda-meta", sorted(faults)),

@@ -54,33 +54,33 @@ def judge(path: Path) -> Verdict:
     if source is None:
         return Verdict(path, "", "no import would read a bytecode file of this name")
     try:
-        found = path.read_bytes()
+        compiled = path.read_bytes()
         text = source.read_bytes()
     except OSError as error:
         what = "its source is missing" if isinstance(error, FileNotFoundError) else str(error.strerror)
         return Verdict(path, "", what)
-    kind = KINDS.get(int.from_bytes(found[4:8], "little"), "")
-    if found[:4] != importlib.util.MAGIC_NUMBER or not kind:
+    kind = KINDS.get(int.from_bytes(compiled[4:8], "little"), "")
+    if compiled[:4] != importlib.util.MAGIC_NUMBER or not kind:
         return Verdict(path, kind, "is not bytecode of this Python")
     if kind == "unchecked-hash":
         return Verdict(path, kind, "is valid whatever its source says (unchecked-hash)")
-    if kind == "checked-hash" and found[8:HEADER] != importlib.util.source_hash(text):
+    if kind == "checked-hash" and compiled[8:HEADER] != importlib.util.source_hash(text):
         return Verdict(path, kind, "has another hash than its source: Python would compile it again")
     level = int((NAME.fullmatch(path.name) or {"level": None})["level"] or 0)
     try:
-        code = marshal.loads(found[HEADER:])
+        code = marshal.loads(compiled[HEADER:])
         # The name in it is for tracebacks: Python puts in the right one as it imports.
         again = compile(text, code.co_filename, "exec", dont_inherit=True, optimize=level)
-        same = marshal.dumps(again) == found[HEADER:] or marshal.dumps(again, 2) == marshal.dumps(code, 2)
+        same = marshal.dumps(again) == compiled[HEADER:] or marshal.dumps(again, 2) == marshal.dumps(code, 2)
     except Exception as error:  # whatever a damaged file or a source that is not Python can raise
         return Verdict(path, kind, f"cannot be compared: {' '.join(str(error).split())}")
-    if kind == "timestamp" and not same and _is_stale(found, source):
+    if kind == "timestamp" and not same and _is_stale(compiled, source):
         return Verdict(path, "stale")  # left by an edit; Python compiles the source again
     return Verdict(path, kind, "" if same else "is not what its source compiles to")
 
 
-def _is_stale(found: bytes, source: Path) -> bool:
+def _is_stale(compiled: bytes, source: Path) -> bool:
     status = source.stat()
-    return found[8:HEADER] != b"".join(
+    return compiled[8:HEADER] != b"".join(
         (int(number) & 0xFFFFFFFF).to_bytes(4, "little") for number in (status.st_mtime, status.st_size)
     )

@@ -93,8 +93,11 @@ def _hexadecimal(digest: str) -> str:
 
 def installed(site: Path) -> list[Package]:
     """Every distribution in a site-packages folder, by name."""
-    found = importlib.metadata.distributions(path=[str(site)])
-    return sorted((Package(one) for one in found), key=lambda package: (package.name, package.version))
+    distributions = importlib.metadata.distributions(path=[str(site)])
+    return sorted(
+        (Package(distribution) for distribution in distributions),
+        key=lambda package: (package.name, package.version),
+    )
 
 
 def locked(locks: Sequence[Path]) -> dict[str, tuple[str, str]]:
@@ -106,13 +109,13 @@ def locked(locks: Sequence[Path]) -> dict[str, tuple[str, str]]:
     rows: dict[str, tuple[str, str]] = {}
     for lock in locks:
         try:
-            found = pins(lock.read_text(encoding="utf-8"))
+            pinned = pins(lock.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError) as error:
             why = error.strerror if isinstance(error, OSError) else "not a text file"
             raise UsageError(f"{lock} cannot be read: {why}; --lock names the lock") from None
-        if not found:
+        if not pinned:
             raise UsageError(f"{lock} has no rows NAME==VERSION; --lock names the lock") from None
-        rows |= {name: (version, lock.name) for name, version in found.items()}
+        rows |= {name: (version, lock.name) for name, version in pinned.items()}
     return rows
 
 
@@ -135,11 +138,11 @@ def unlike_lock(packages: Sequence[Package], rows: Mapping[str, tuple[str, str]]
     return faults
 
 
-def _same_version(one: str, other: str) -> bool:
+def _same_version(first: str, second: str) -> bool:
     try:
-        return Version(one) == Version(other)
+        return Version(first) == Version(second)
     except InvalidVersion:
-        return one == other
+        return first == second
 
 
 def unmet(packages: Sequence[Package], python: str) -> tuple[int, list[str]]:
@@ -190,7 +193,7 @@ def unmet(packages: Sequence[Package], python: str) -> tuple[int, list[str]]:
                 faults.append(
                     f"{who} {package.version} needs {need.name}{need.specifier}: {other.version} is installed"
                 )
-            more = [pair for one in sorted(need.extras) if (pair := (other.name, one)) not in seen]
+            more = [pair for wanted in sorted(need.extras) if (pair := (other.name, wanted)) not in seen]
             seen.update(more)
             waiting.extend(more)
     return looked_at, faults

@@ -11,21 +11,21 @@ from samebits.process.effective import InForce, imported
 
 def values() -> dict[str, dict[str, Any]]:
     """Numbers of threads and settings; what `samebits.framework.Effective` says of it."""
-    found: dict[str, dict[str, Any]] = {}
+    facts: dict[str, dict[str, Any]] = {}
     if tensorflow := imported("tensorflow", "config"):
-        found["tensorflow"] = {
+        facts["tensorflow"] = {
             "intra_op_threads": _threads(tensorflow, "intra"),
             "inter_op_threads": _threads(tensorflow, "inter"),
             "op_determinism": _determinism(),
         }
     if keras := imported("keras", "config"):
-        found["keras"] = {
+        facts["keras"] = {
             "backend": keras.config.backend(),
             "floatx": keras.config.floatx(),
             "epsilon": keras.config.epsilon(),
             "image_data_format": keras.config.image_data_format(),
         }
-    return found
+    return facts
 
 
 def in_force() -> Iterator[InForce]:

@@ -135,7 +135,7 @@ def explain(error: BaseException) -> str | None:
     if refused is None:
         return None
     # "Detected at node gradients/Some/Op defined at …" in a graph, "… [Op:SomeOp]" outside of one
-    found = re.search(r"Detected at node '?([^\s']+)|\[Op:(?!__)(\w+)\]", message)
-    operation = (found[1] or found[2]).rsplit("/", 1)[-1] if found else "an operation of TensorFlow"
+    match = re.search(r"Detected at node '?([^\s']+)|\[Op:(?!__)(\w+)\]", message)
+    operation = (match[1] or match[2]).rsplit("/", 1)[-1] if match else "an operation of TensorFlow"
     sentence = re.sub(r"\{\{.*?\}\}|\[Op:.*", "", refused[0]).strip().rstrip(".")
     return f"{operation} has no deterministic kernel here ({sentence}); use another operation, or {CPU}"

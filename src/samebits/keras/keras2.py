@@ -21,34 +21,34 @@ def require_keras3(*objects: Any) -> None:
     seen: set[int] = set()
     waiting = deque(objects)
     while waiting:
-        found = waiting.popleft()
-        if id(found) in seen:
+        target = waiting.popleft()
+        if id(target) in seen:
             continue
-        seen.add(id(found))
-        cls = found if isinstance(found, type) else type(found)
+        seen.add(id(target))
+        cls = target if isinstance(target, type) else type(target)
         for base in cls.__mro__:
             package = next((name for name in LEGACY if f"{base.__module__}.".startswith(f"{name}.")), None)
             if package is not None:
-                raise UsageError(_line(found, cls, base, package))
-        waiting.extend(_parts(found))
+                raise UsageError(_line(target, cls, base, package))
+        waiting.extend(_parts(target))
 
 
-def _parts(found: Any) -> Iterable[Any]:
+def _parts(target: Any) -> Iterable[Any]:
     """What a list, a dictionary or a Keras object holds."""
-    if isinstance(found, list | tuple):
-        return found
-    if isinstance(found, dict):
-        return found.values()
-    if any(base.__module__.startswith("keras.") for base in type(found).__mro__):
-        return list(getattr(found, "__dict__", {}).values())
+    if isinstance(target, list | tuple):
+        return target
+    if isinstance(target, dict):
+        return target.values()
+    if any(base.__module__.startswith("keras.") for base in type(target).__mro__):
+        return list(getattr(target, "__dict__", {}).values())
     return ()
 
 
-def _line(found: Any, cls: type, base: type, package: str) -> str:
+def _line(target: Any, cls: type, base: type, package: str) -> str:
     import keras
 
-    name = getattr(found, "name", None)
-    what = f"{cls.__name__} {name!r}" if isinstance(name, str) and found is not cls else cls.__name__
+    name = getattr(target, "name", None)
+    what = f"{cls.__name__} {name!r}" if isinstance(name, str) and target is not cls else cls.__name__
     if base is not cls:
         what += f" (by way of {base.__name__})"
     places = {

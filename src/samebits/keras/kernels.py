@@ -89,12 +89,12 @@ def _threads() -> dict[str, Switch]:
     import tensorflow as tf
 
     threading = tf.config.threading
-    found = {}
+    switches = {}
     for name, kind in ((INTRA, "intra"), (INTER, "inter")):
         get = getattr(threading, f"get_{kind}_op_parallelism_threads")
         put = getattr(threading, f"set_{kind}_op_parallelism_threads")
-        found[name] = Switch(get(), get, put, f"tf.config.threading.get_{kind}_op_parallelism_threads()")
-    return found
+        switches[name] = Switch(get(), get, put, f"tf.config.threading.get_{kind}_op_parallelism_threads()")
+    return switches
 
 
 def determinism() -> dict[str, Any]:

@@ -22,7 +22,7 @@ def load_cusolver() -> None:
 
 def load(library: str) -> None:
     """Load `nvidia/LIBRARY/lib/libLIBRARY.so.N`, if the environment has that wheel."""
-    found = importlib.util.find_spec("nvidia")
-    for folder in (found and found.submodule_search_locations) or ():
+    package = importlib.util.find_spec("nvidia")
+    for folder in (package and package.submodule_search_locations) or ():
         for file in Path(folder, library, "lib").glob(f"lib{library}.so.*"):
             ctypes.CDLL(str(file))

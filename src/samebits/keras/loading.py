@@ -185,7 +185,9 @@ class Dataset(keras.utils.PyDataset, DataAdapter):
             stream = hasher(self.seed, self.name, "sample", epoch)
             with restored_generators() if self.draws_globally else nullcontext():
                 pairs = zip(batch[0], chosen, strict=True)
-                batch[0] = np.stack([self._augmented(sample, stream, int(one)) for sample, one in pairs])
+                batch[0] = np.stack(
+                    [self._augmented(sample, stream, int(number)) for sample, number in pairs]
+                )
         return tuple(batch)
 
     def _augmented(self, sample: np.ndarray, stream: Any, index: int) -> np.ndarray:

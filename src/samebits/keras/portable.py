@@ -84,12 +84,12 @@ def routed() -> bool:
 
 def explain(error: BaseException) -> str | None:
     """One line about an operation that the profile `portable` refuses; None if the error is about another."""
-    found = re.search(rf"([A-Z]\w*)( of \w+)?{NOT_PORTABLE}", str(error))
-    if found is None:
+    match = re.search(rf"([A-Z]\w*)( of \w+)?{NOT_PORTABLE}", str(error))
+    if match is None:
         return None
     return (
-        f"TensorFlow's {found[1]}{found[2] or ''} was not shown to give the same bits on other CPUs: "
-        f"PROFILE=portable refuses it; {INSTEAD.get(found[1], ELSE)}"
+        f"TensorFlow's {match[1]}{match[2] or ''} was not shown to give the same bits on other CPUs: "
+        f"PROFILE=portable refuses it; {INSTEAD.get(match[1], ELSE)}"
     )
 
 

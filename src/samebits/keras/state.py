@@ -42,41 +42,41 @@ def make_tensor(node: Mapping[str, Any], stored: Stored) -> tf.Tensor:
 
 def missing(objects: Mapping[str, Any]) -> str | None:
     """What the held objects need and do not have, in words; None when all is there."""
-    known = {id(part) for one in objects.values() for part in _with_layers(one)}
-    for name, one in objects.items():
-        if isinstance(one, keras.Layer):
-            named_weights(one)  # refuses a model that is not built
-            if _lacks_metrics(one):
+    known = {id(part) for target in objects.values() for part in _with_layers(target)}
+    for name, target in objects.items():
+        if isinstance(target, keras.Layer):
+            named_weights(target)  # refuses a model that is not built
+            if _lacks_metrics(target):
                 return (
                     f"{name} has metrics whose variables are not made yet: call samebits.keras.build({name}, "
                     "dataset) before"
                 )
-            for layer in one._flatten_layers():
+            for layer in target._flatten_layers():
                 for attribute, value in vars(layer).items():
                     if isinstance(value, tf.Variable | tf.random.Generator) and id(value) not in known:
                         return (
                             f"{name} keeps a {type(value).__name__} in {layer.name}.{attribute}, which Keras "
                             f"knows nothing of: hold it too, {attribute.strip('_')}=…"
                         )
-        elif isinstance(one, keras.optimizers.Optimizer) and not one.built:
+        elif isinstance(target, keras.optimizers.Optimizer) and not target.built:
             return f"{name} has no variables yet: call {name}.build(model.trainable_variables) before"
-        elif isinstance(one, keras.callbacks.BackupAndRestore):
+        elif isinstance(target, keras.callbacks.BackupAndRestore):
             return "BackupAndRestore puts back less, after us: leave it out of the callbacks"
-        elif isinstance(one, keras.callbacks.Callback) and not _gives_state(one):
-            for attribute, value in vars(one).items():
+        elif isinstance(target, keras.callbacks.Callback) and not _gives_state(target):
+            for attribute, value in vars(target).items():
                 model = isinstance(value, keras.Layer) and value.weights and attribute not in NO_MEMORY
                 if model and id(value) not in known:
                     return (
-                        f"the callback {type(one).__name__} keeps a {type(value).__name__} in {attribute}: "
-                        f"hold it too, {attribute.strip('_')}=…, or give the callback `stateless = True` if "
-                        "the training is the same without it"
+                        f"the callback {type(target).__name__} keeps a {type(value).__name__} in "
+                        f"{attribute}: hold it too, {attribute.strip('_')}=…, or give the callback "
+                        "`stateless = True` if the training is the same without it"
                     )
-            for attribute, value in remembered_by(one).items():
+            for attribute, value in remembered_by(target).items():
                 if not _is_plain(value):
                     return (
-                        f"the callback {type(one).__name__} keeps a {type(value).__name__} in {attribute}: "
-                        "give it state_dict and load_state_dict, or `stateless = True` if the training "
-                        "is the same without it"
+                        f"the callback {type(target).__name__} keeps a {type(value).__name__} in "
+                        f"{attribute}: give it state_dict and load_state_dict, or `stateless = True` if the "
+                        "training is the same without it"
                     )
     return None
 
@@ -87,13 +87,13 @@ def watch(objects: Mapping[str, Any]) -> None:
     From now on it is known by name which weights a held optimizer trains.
     """
     layers = {name: target for name, target in sorted(objects.items()) if isinstance(target, keras.Layer)}
-    for one in objects.values():
-        if isinstance(one, keras.optimizers.Optimizer):
-            _layers[one] = layers
-        optimizer = getattr(one, "optimizer", None) if isinstance(one, keras.Model) else None
+    for target in objects.values():
+        if isinstance(target, keras.optimizers.Optimizer):
+            _layers[target] = layers
+        optimizer = getattr(target, "optimizer", None) if isinstance(target, keras.Model) else None
         if optimizer is not None and not optimizer.built:
             require_keras3(optimizer)
-            optimizer.build(one.trainable_variables)
+            optimizer.build(target.trainable_variables)
 
 
 _layers: "WeakKeyDictionary[Any, Mapping[str, keras.Layer]]" = WeakKeyDictionary()  # held with an optimizer
@@ -121,9 +121,9 @@ def watches_evaluation(objects: Mapping[str, Any]) -> list[str]:
     """The held callbacks by which evaluation decides: Keras gives its numbers names that begin with val_."""
     deciding = keras.callbacks.EarlyStopping | keras.callbacks.ReduceLROnPlateau
     return [
-        f"{name} watches {one.monitor}"
-        for name, one in objects.items()
-        if isinstance(one, deciding) and one.monitor.startswith("val_")
+        f"{name} watches {callback.monitor}"
+        for name, callback in objects.items()
+        if isinstance(callback, deciding) and callback.monitor.startswith("val_")
     ]
 
 
@@ -193,7 +193,7 @@ def _get_layer(layer: keras.Layer) -> dict[str, Any]:
         **parts,
         "optimizers": _optimizers(layer),
         "trained": _trained(getattr(layer, "optimizer", None), {"": layer}),
-        "trainable": [one.trainable for one in layer._flatten_layers()],
+        "trainable": [part.trainable for part in layer._flatten_layers()],
     }
 
 
@@ -202,8 +202,8 @@ def _parts(layer: keras.Layer) -> dict[str, list[Any]]:
     weights = {id(variable) for variable in named_weights(layer).values()}
     optimizer = getattr(layer, "optimizer", None)
     return {
-        "generators": [one for one in layer.variables if id(one) not in weights],
-        "metrics": list({id(one): one for one in layer.metrics_variables}.values()),
+        "generators": [variable for variable in layer.variables if id(variable) not in weights],
+        "metrics": list({id(variable): variable for variable in layer.metrics_variables}.values()),
         "optimizer": [] if optimizer is None else optimizer.variables,
     }
 
@@ -253,9 +253,9 @@ def _optimizer_differs(optimizer: keras.optimizers.Optimizer, state: dict[str, A
 
 
 def _put_layer(layer: keras.Layer, state: dict[str, Any]) -> None:
-    for one, trainable in zip(layer._flatten_layers(), state["trainable"], strict=True):
-        if one.trainable != trainable:
-            one.trainable = trainable
+    for part, trainable in zip(layer._flatten_layers(), state["trainable"], strict=True):
+        if part.trainable != trainable:
+            part.trainable = trainable
     for name, variable in named_weights(layer).items():
         variable.assign(state["weights"][name])
     for name, variables in _parts(layer).items():
@@ -327,8 +327,8 @@ def _gives_state(target: Any) -> bool:
     return hasattr(target, "state_dict") and hasattr(target, "load_state_dict")
 
 
-def _with_layers(one: Any) -> list[Any]:
-    return [one, *one._flatten_layers()] if isinstance(one, keras.Layer) else [one]
+def _with_layers(target: Any) -> list[Any]:
+    return [target, *target._flatten_layers()] if isinstance(target, keras.Layer) else [target]
 
 
 NO_MEMORY = ("_model", "params")  # of a callback: Keras gives it these
@@ -343,7 +343,7 @@ def remembered_by(callback: keras.callbacks.Callback) -> dict[str, Any]:
 
 def _is_plain(value: Any) -> bool:
     if isinstance(value, dict):
-        return all(type(key) is str and _is_plain(one) for key, one in value.items())
+        return all(type(key) is str and _is_plain(element) for key, element in value.items())
     if type(value) in (list, tuple, set, frozenset):
         return all(map(_is_plain, value))
     return value is None or isinstance(value, bool | int | float | str | bytes | np.ndarray | np.generic)

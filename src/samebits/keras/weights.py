@@ -118,25 +118,25 @@ def _children(layer: keras.Layer) -> list[keras.Layer]:
 
 def _attributes(layer: keras.Layer) -> dict[int, str]:
     """By id of the layer: the first attribute that holds it, as "name", "name/0" or "name/key"."""
-    found: dict[int, str] = {}
+    names: dict[int, str] = {}
     for name, value in vars(layer).items():
         # Keras keeps lists of its own under names with an underscore.
         if isinstance(value, keras.Layer):
-            found.setdefault(id(value), name)
+            names.setdefault(id(value), name)
         elif not name.startswith("_"):
-            _search(name, value, found)
-    return found
+            _search(name, value, names)
+    return names
 
 
-def _search(path: str, value: Any, found: dict[int, str]) -> None:
+def _search(path: str, value: Any, names: dict[int, str]) -> None:
     if isinstance(value, keras.Layer):
-        found.setdefault(id(value), path)
+        names.setdefault(id(value), path)
     elif isinstance(value, list | tuple):
         for index, element in enumerate(value):
-            _search(f"{path}/{index}", element, found)
+            _search(f"{path}/{index}", element, names)
     elif isinstance(value, Mapping):
         for key, element in value.items():
-            _search(f"{path}/{key}", element, found)
+            _search(f"{path}/{key}", element, names)
 
 
 def _given_name(layer: keras.Layer) -> str | None:

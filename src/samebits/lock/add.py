@@ -87,13 +87,13 @@ def refuse_present(wanted: Sequence[Requirement], request: Request) -> None:
         UsageError: one is there, or is asked for twice.
     """
     there = {next(iter(pins(entry)), re.split(r"[\[=;]", entry)[0]): entry for entry in request.pip}
-    for number, one in enumerate(wanted):
-        if one.name in (other.name for other in wanted[:number]):
-            raise UsageError(f"{one.name} is asked for twice: give one PACKAGE for each")
-        if one.name in there:
+    for number, requirement in enumerate(wanted):
+        if requirement.name in (other.name for other in wanted[:number]):
+            raise UsageError(f"{requirement.name} is asked for twice: give one PACKAGE for each")
+        if requirement.name in there:
             raise UsageError(
-                f"{one.name} is in {ENVIRONMENT} already, as {there[one.name]}: change its version there, "
-                "then `make lock` and `make env`"
+                f"{requirement.name} is in {ENVIRONMENT} already, as {there[requirement.name]}: change its "
+                "version there, then `make lock` and `make env`"
             )
 
 
@@ -109,13 +109,17 @@ def choose(uv: Uv, request: Request, wanted: Sequence[Requirement]) -> list[str]
         packages = Solve(uv, asked, request.python, {}, "").packages(versions_in(PIP))
     except CheckFailed as error:
         raise explained(str(error).removeprefix(": "), uv, request, wanted) from None
-    found = {package["name"]: str(package["version"]) for package in packages if "version" in package}
+    versions = {package["name"]: str(package["version"]) for package in packages if "version" in package}
     rows = []
-    for one in wanted:
-        extras = f"[{','.join(sorted(one.extras))}]" if one.extras else ""
+    for requirement in wanted:
+        extras = f"[{','.join(sorted(requirement.extras))}]" if requirement.extras else ""
         # `==2.10.0` is met by another index's 2.10.0+cpu, too.
-        version = found[one.name] if "+" in str(one.specifier) else Version(found[one.name]).public
-        rows.append(f"{one.name}{extras}=={version}")
+        version = (
+            versions[requirement.name]
+            if "+" in str(requirement.specifier)
+            else Version(versions[requirement.name]).public
+        )
+        rows.append(f"{requirement.name}{extras}=={version}")
     return rows
 
 

@@ -32,7 +32,7 @@ def changes(old: Mapping[str, str], new: Mapping[str, str]) -> list[Change]:
     return [Change(name, old.get(name), new.get(name)) for name in names if old.get(name) != new.get(name)]
 
 
-def table(found: list[Change]) -> str:
+def table(changed: list[Change]) -> str:
     """One line a change, indented and aligned."""
-    width = max((len(one.name) for one in found), default=0)
-    return "".join(f"  {one.line(width)}\n" for one in found)
+    width = max((len(change.name) for change in changed), default=0)
+    return "".join(f"  {change.line(width)}\n" for change in changed)

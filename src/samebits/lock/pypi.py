@@ -53,8 +53,8 @@ class Solve:
             self._compile(
                 name, "--format", "pylock.toml", "--no-emit-index-url", "--output-file", str(result)
             )
-            found: list[dict[str, Any]] = tomllib.loads(result.read_text()).get("packages", [])
-        return sorted(found, key=lambda package: str(package["name"]))
+            packages: list[dict[str, Any]] = tomllib.loads(result.read_text()).get("packages", [])
+        return sorted(packages, key=lambda package: str(package["name"]))
 
     def of_the_other_index(self) -> set[str]:
         """The packages that come from `uv.index` where no version is preferred."""

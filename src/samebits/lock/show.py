@@ -14,14 +14,16 @@ from samebits.lock.request import PIP
 DECIDES = re.compile(r"(nvidia-|torch$|triton$|tensorflow$|keras$|numpy$|scikit-learn$|scipy$|ml-dtypes$)")
 
 
-def show(found: Mapping[str, Sequence[Change]], json_: bool) -> None:
+def show(of_locks: Mapping[str, Sequence[Change]], json_: bool) -> None:
     """Print what each lock changes, and say it when that can move the golden hashes."""
-    deciding = [one.line() for one in found.get(str(PIP), []) if DECIDES.match(one.name)]
+    deciding = [change.line() for change in of_locks.get(str(PIP), []) if DECIDES.match(change.name)]
     if json_:
-        rows = {lock: [dataclasses.asdict(one) for one in changed] for lock, changed in found.items()}
+        rows = {
+            lock: [dataclasses.asdict(change) for change in changed] for lock, changed in of_locks.items()
+        }
         click.echo(json.dumps({"locks": rows, "decides_bits": deciding}, indent=2))
         return
-    for lock, changed in found.items():
+    for lock, changed in of_locks.items():
         click.echo(f"{lock}: {len(changed) or 'no'} package{'s' * (len(changed) != 1)} to change")
         click.echo(table(list(changed)), nl=False)
     if deciding:

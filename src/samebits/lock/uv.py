@@ -33,8 +33,10 @@ class Uv:
         if here is None:
             raise UsageError(f"{places[-1]} is missing; run `make env` first")
         self.words = [str(here)]
-        found = run([str(here), "--version"], "uv does not start").split()[1]
-        if found != version:  # environment.yml was changed since: that uv, in its own cached environment
+        version_here = run([str(here), "--version"], "uv does not start").split()[1]
+        if (
+            version_here != version
+        ):  # environment.yml was changed since: that uv, in its own cached environment
             self.words += ["tool", "run", "--from", f"uv=={version}", "uv"]
         kept = {k: v for k, v in os.environ.items() if k.startswith(VARIABLES) or not k.startswith("UV_")}
         self.environment = {**kept, "UV_PYTHON_DOWNLOADS": "never"}

@@ -49,11 +49,11 @@ def this_process(strict: bool) -> None:
     global _warned
     if (_warned and not strict) or _is_data_worker():
         return
-    found = faults()
-    if found:
+    problems = faults()
+    if problems:
         # Not doctor: that one looks at its own process, where all may be right.
-        more = f" (and {len(found) - 1} more, such as {found[1].name})" if len(found) > 1 else ""
-        line = f"{found[0].line}{more}: {found[0].fix}"
+        more = f" (and {len(problems) - 1} more, such as {problems[1].name})" if len(problems) > 1 else ""
+        line = f"{problems[0].line}{more}: {problems[0].fix}"
         if strict:
             raise UsageError(line)
         print(f"samebits: {line}", file=sys.stderr)
@@ -64,10 +64,10 @@ def faults() -> list[Fault]:
     """Everything that is wrong with this process: variables in the order of determinism.env, then values."""
     names = set(started.allowed())
     rows = [row for row in read() if row.name not in names]
-    found = [fault for row in rows if (fault := _variable_fault(row))]
-    known = {fault.name for fault in found}
+    problems = [fault for row in rows if (fault := _variable_fault(row))]
+    known = {fault.name for fault in problems}
     # An effective value follows from its variable: one line for both.
-    return found + [fault for fault in _effective_faults() if fault.name not in known | names]
+    return problems + [fault for fault in _effective_faults() if fault.name not in known | names]
 
 
 def must_be(row: Row, environment: Mapping[str, str]) -> str:
@@ -141,19 +141,19 @@ def _is_inside(entry: str, project: str) -> bool:
 
 def _effective_faults() -> list[Fault]:
     environment = started.environment()
-    found: list[Fault] = []
+    problems: list[Fault] = []
 
     def expect(name: str, what: str, now: object, must: object, fix: str) -> None:
         if str(now) != str(must):
             undo = f"remove the call that changed it, or SAMEBITS_ALLOW={name} says that you mean it"
-            found.append(Fault(name, f"{what} is {now}, must be {must} ({name})", fix or undo))
+            problems.append(Fault(name, f"{what} is {now}, must be {must} ({name})", fix or undo))
 
     if started.profile() not in PROFILES:
         line = f"SAMEBITS_PROFILE is '{started.profile()}', must be {' or '.join(PROFILES)}"
-        found.append(Fault("SAMEBITS_PROFILE", line, f"start it with `{_right_command()}`"))
+        problems.append(Fault("SAMEBITS_PROFILE", line, f"start it with `{_right_command()}`"))
     if sys.flags.hash_randomization:
         line = "PYTHONHASHSEED is set, but Python ignores it"
-        found.append(Fault("PYTHONHASHSEED", line, "start Python without -E, -I and -R"))
+        problems.append(Fault("PYTHONHASHSEED", line, "start Python without -E, -I and -R"))
     for value in effective.in_force():
         expect(value.name, value.what, value.now, value.must, value.undo)
     for row in framework.FRAMEWORKS.values():
@@ -162,7 +162,7 @@ def _effective_faults() -> list[Fault]:
             for key, now in _read_settings(path).items():
                 must = file.defaults.get(key, now)
                 expect(file.variable, f"{key} in {path}", now, must, f"delete {path}")
-    return found
+    return problems
 
 
 def _read_settings(path: Path) -> dict[str, Any]:

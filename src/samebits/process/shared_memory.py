@@ -13,13 +13,13 @@ FIX = (
 def size() -> int | None:
     """How many bytes it holds in all; None where there is none (`docker run --ipc none`)."""
     try:
-        found = os.statvfs(FOLDER)
+        status = os.statvfs(FOLDER)
     except OSError:
         return None
-    return found.f_blocks * found.f_frsize
+    return status.f_blocks * status.f_frsize
 
 
 def described() -> str:
     """What is there, in words: "/dev/shm holds 64 MiB"."""
-    found = size()
-    return f"there is no {FOLDER}" if found is None else f"{FOLDER} holds {found >> 20} MiB"
+    bytes_ = size()
+    return f"there is no {FOLDER}" if bytes_ is None else f"{FOLDER} holds {bytes_ >> 20} MiB"

@@ -36,7 +36,9 @@ def variables() -> dict[str, str | None]:
             continue
         now = os.environ.get(row.name)
         if row.kind == "entries" and now:
-            entries = [one for one in now.split(":") if not one.endswith(WATCHING)]  # it decides no bits
+            entries = [
+                entry for entry in now.split(":") if not entry.endswith(WATCHING)
+            ]  # it decides no bits
             seen[row.name] = ":".join(_seen_from_project(entry, row) for entry in entries) or None
             continue
         ours = re.search(r"SAMEBITS_(CACHE|ROOT)", row.value) and now == row.filled(environment())

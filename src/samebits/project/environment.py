@@ -70,11 +70,11 @@ def _row(name: str, version: Version, origin: str) -> str:
 
 def _packages() -> dict[str, Package]:
     """By name, and sorted; of two with one name the one that is imported."""
-    found: dict[str, Package] = {}
+    packages: dict[str, Package] = {}
     for distribution in distributions():
         package = Package(distribution)
-        found.setdefault(canonicalize_name(package.name), package)
-    return dict(sorted(found.items()))
+        packages.setdefault(canonicalize_name(package.name), package)
+    return dict(sorted(packages.items()))
 
 
 def _needs(package: Package) -> Iterable[str]:

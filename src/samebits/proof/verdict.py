@@ -96,8 +96,8 @@ class Verdict:
             command: that trains.
         """
         if self.difference is not None:
-            one, other = (_name(run) for run in (self.difference.first, self.difference.second))
-            yield f"between {one} and {other}{f', {self.stopped()}' if self.resumes is False else ''}:"
+            first, second = (_name(run) for run in (self.difference.first, self.difference.second))
+            yield f"between {first} and {second}{f', {self.stopped()}' if self.resumes is False else ''}:"
             yield from self.difference.lines()
         if self.unwritten:
             names = some(self.unwritten)
@@ -180,9 +180,9 @@ def judge(
     )
 
 
-def compare(one: Finished, other: Finished) -> Comparison:
+def compare(first: Finished, second: Finished) -> Comparison:
     """Bit by bit."""
-    return compare_runs(one.child.folder, other.child.folder)
+    return compare_runs(first.child.folder, second.child.folder)
 
 
 def manifest(run: Finished) -> Mapping[str, Any]:

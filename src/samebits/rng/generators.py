@@ -57,8 +57,8 @@ ROWS = {
 def row(module: str) -> Generators:
     """The row of the generators that the import of `module` brings; the import must have ended."""
     place, _, name = ROWS[module].partition(":")
-    found: Generators = getattr(importlib.import_module(place), name)
-    return found
+    generators: Generators = getattr(importlib.import_module(place), name)
+    return generators
 
 
 def imported() -> Iterator[tuple[str, Generators]]:

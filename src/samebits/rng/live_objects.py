@@ -11,4 +11,4 @@ def instances(kind: type) -> list[Any]:
         kinds += kind.__subclasses__()
     # An object refers to its class, and the collector looks for that faster than Python can look at each
     # object.
-    return [found for found in gc.get_referrers(*kinds) if type(found) in kinds]
+    return [instance for instance in gc.get_referrers(*kinds) if type(instance) in kinds]

@@ -83,8 +83,8 @@ def _kept_by_function(function: FunctionType) -> Iterator[tuple[str, Any]]:
     yield "defaults", function.__defaults__ or ()
     kinds = _kinds()
     for name in _names(function.__code__):
-        if isinstance(found := function.__globals__.get(name), kinds):  # other globals are code, or data
-            yield name, found
+        if isinstance(generator := function.__globals__.get(name), kinds):  # other globals are code, or data
+            yield name, generator
 
 
 def _names(code: CodeType) -> Iterator[str]:

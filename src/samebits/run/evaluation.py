@@ -30,7 +30,7 @@ class Evaluation:
     """
 
     def __init__(self, setting: str, state: TrainingState) -> None:
-        self.found: list[str] = []
+        self.lines: list[str] = []
         self.changed: list[str] = []  # what is held and changed between an epoch's last step and its end
         self._marks: dict[str, bytes] | None = None  # of what is held, at the epoch's last step
         self._setting, self._training_state = setting, state
@@ -117,7 +117,7 @@ class Evaluation:
         for metric, value in evaluated.items():
             if _rounded(value) == _rounded(number):
                 return self._say(f"{called} follows {metric}")
-        if not any(abs(number - one) <= 1e-3 * abs(one) for one in of_training):
+        if not any(abs(number - mean) <= 1e-3 * abs(mean) for mean in of_training):
             self._say(f"{called} follows a number that is not the steps' loss")
         return None
 
@@ -137,8 +137,8 @@ class Evaluation:
             f"evaluation decides how the training continues: {what}. So {self._setting} affects the weights: "
             "remove affects_weights=False from that setting"
         )
-        if line not in self.found:
-            self.found.append(line)
+        if line not in self.lines:
+            self.lines.append(line)
             print(f"samebits: {line}", file=sys.stderr)
 
     def _read(self) -> dict[str, float | None]:
@@ -163,11 +163,11 @@ def watch(settings: Any, state: TrainingState) -> Evaluation | None:
 def _numbers(path: str, value: Any) -> Iterator[tuple[str, float | None]]:
     """Every number of a state, with its place; None where a number may come."""
     if isinstance(value, Mapping):
-        for key, one in value.items():
-            yield from _numbers(f"{path}.{key}", one)
+        for key, element in value.items():
+            yield from _numbers(f"{path}.{key}", element)
     elif isinstance(value, list | tuple):
-        for index, one in enumerate(value if len(value) <= ITEMS else ()):
-            yield from _numbers(f"{path}.{index}", one)
+        for index, element in enumerate(value if len(value) <= ITEMS else ()):
+            yield from _numbers(f"{path}.{index}", element)
     elif value is None or isinstance(number := _number(value), float):
         yield path, None if value is None else number
 

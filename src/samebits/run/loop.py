@@ -109,23 +109,23 @@ class Loop:
         self.saving.checkpoint(state, facts, link)
         self.evaluation = evaluation.watch(self.settings, state)
         self._history = History(state)
-        if (found := self.saving.found) is not None:
+        if (resumed := self.saving.resume_from) is not None:
             if self.evaluation is not None:
-                self.evaluation.changed += found.content["changed_by_evaluation"]
-            self.epoch, self.step = found.content["epoch"], found.content["step"]
+                self.evaluation.changed += resumed.content["changed_by_evaluation"]
+            self.epoch, self.step = resumed.content["epoch"], resumed.content["step"]
             self._next_epoch, batch = self.resumes_at
-            self._stopped_in = found.content.get("loops", 0)
+            self._stopped_in = resumed.content.get("loops", 0)
             self._resumed = True
             print(f"resumes after step {self.step}, {_where(self._next_epoch, batch)}", flush=True)
         self.unsaved = Watch(
             load_unsaved(self.framework),
             state.objects,
             (self, self.settings, self._metrics, self.saving),
-            found.content.get("unsaved", ()) if found is not None else (),
+            resumed.content.get("unsaved", ()) if resumed is not None else (),
             self.ignored,
             self._strict,
         )
-        if found is not None:
+        if resumed is not None:
             for line in some(self.unsaved.found, within_epochs=self.resumes_at[1] > 0):
                 print(f"samebits: {printable(line)}", file=sys.stderr)
         self._handled.enter_context(self._interruption.handled())
@@ -133,14 +133,14 @@ class Loop:
     @property
     def resumes(self) -> bool:
         """Whether there is something to resume from that is not restored yet."""
-        return self.saving.found is not None
+        return self.saving.resume_from is not None
 
     @property
     def resumes_at(self) -> tuple[int, int]:
         """The epoch, counted from 1, and its batch, from 0, where this run resumes; (1, 0) at a beginning."""
-        if self.saving.found is None:
+        if self.saving.resume_from is None:
             return 1, 0
-        epoch, batch = self.saving.found.content["next"]
+        epoch, batch = self.saving.resume_from.content["next"]
         return epoch, batch
 
     def restore(self) -> None:
@@ -160,7 +160,7 @@ class Loop:
         self._batches, self._batches_seen = bytes.fromhex(content["batches"]), content["batches_seen"]
         self._announced = max(self._announced, self._next_epoch - 1)
         if self._ended and self._loops >= self._stopped_in:
-            self.saving.found = None
+            self.saving.resume_from = None
 
     # ------------------------------------------------------------ epochs
 
@@ -196,7 +196,7 @@ class Loop:
         self._refuse_if_over()
         if self._metrics.collected or (self._batches_seen and not self._again):
             self.log({})
-        self.saving.found, self._ended, self._next_epoch = None, True, self._announced + 1
+        self.saving.resume_from, self._ended, self._next_epoch = None, True, self._announced + 1
         if self.unsaved is not None:
             self.unsaved.end_epoch(self.epoch)
         self._save_at_epochs_end(last)
@@ -241,9 +241,9 @@ class Loop:
         self.epoch = self._announced or self.epoch + 1
         self._again, self._begun = self._begun == self._announced > 0, self._announced
         self.restore()
-        if self.saving.found is None:
+        if self.saving.resume_from is None:
             self.batch, self._batches = 0, NONE
-        self.saving.found, self._ended = None, False
+        self.saving.resume_from, self._ended = None, False
         self._length, self._placeable = None, False
 
     def _place(self, loader: Any, size: int = 1) -> Any:

@@ -90,9 +90,9 @@ def find_checkpoint(working: WorkingFolder, wanted: str) -> Checkpoint | None:
         return None
     for folder in there:
         try:
-            found = files.read(folder)
-            _check_content(found)
-            check_metrics(working.metrics, found)
+            checkpoint = files.read(folder)
+            _check_content(checkpoint)
+            check_metrics(working.metrics, checkpoint)
         except Damaged as error:
             if wanted != "previous":
                 raise
@@ -100,24 +100,24 @@ def find_checkpoint(working: WorkingFolder, wanted: str) -> Checkpoint | None:
             print(f"samebits: {printable(error.what)}; it is kept as {shown(aside)}", file=sys.stderr)
             continue
         if working.is_new:  # a power cut can take the name and leave the checkpoints
-            working.name(found.content["run"])
-        if found.content["run"] != working.run:
+            working.name(checkpoint.content["run"])
+        if checkpoint.content["run"] != working.run:
             raise UsageError(
-                f"{folder} belongs to another run, started {found.content['chain'][0]['started']}: take "
+                f"{folder} belongs to another run, started {checkpoint.content['chain'][0]['started']}: take "
                 "it away, or `--resume never` starts from the beginning and keeps what is here"
             )
-        return found
+        return checkpoint
     working.clear()
     return None
 
 
-def _check_content(found: Checkpoint) -> None:
+def _check_content(checkpoint: Checkpoint) -> None:
     """Look whether a checkpoint has the types that a run relies on.
 
     Raises:
         UsageError: naming what has another.
     """
-    content, where = found.content, found.folder / files.STATE
+    content, where = checkpoint.content, checkpoint.folder / files.STATE
     check_shape(content, SHAPES, where)
     check_shape(content["metrics"], PLACE, f"{where}, metrics", whole=True)
     collected = content.get("collected", {})
@@ -134,20 +134,20 @@ def _check_content(found: Checkpoint) -> None:
             check_shape(saved, OBJECT, f"{where}, {name}", whole=True)
 
 
-def check_metrics(path: Path, found: Checkpoint) -> None:
+def check_metrics(path: Path, checkpoint: Checkpoint) -> None:
     """The metrics up to a checkpoint must be those that it was made with.
 
     Raises:
         Damaged: they are not.
     """
-    expected = found.content["metrics"]
+    expected = checkpoint.content["metrics"]
     try:
         with open(path, "rb") as file:
             content = file.read(expected["bytes"])
     except FileNotFoundError:
         content = b""
     if hashlib.sha256(content).hexdigest() != expected["sha256"]:
-        raise Damaged(path, f"is not what it was at {found.folder.name}: its sha256 differs")
+        raise Damaged(path, f"is not what it was at {checkpoint.folder.name}: its sha256 differs")
     try:
         tables = all(isinstance(parse(line), dict) for line in content.splitlines())
     except ValueError:
@@ -156,19 +156,19 @@ def check_metrics(path: Path, found: Checkpoint) -> None:
         raise Damaged(path, "is not a file of JSON lines, each a table")
 
 
-def differences(found: Checkpoint, now: Mapping[str, Any]) -> list[str]:
+def differences(checkpoint: Checkpoint, now: Mapping[str, Any]) -> list[str]:
     """What can change bits and is not as it was, in lines: framework, device, settings, then fingerprint."""
     lines = []
     for name in ("framework", "device"):
-        if found.content[name] != now[name]:
-            lines.append(f"{name} was {found.content[name]} and is {now[name]}")
+        if checkpoint.content[name] != now[name]:
+            lines.append(f"{name} was {checkpoint.content[name]} and is {now[name]}")
     for table, label in (("settings", "setting "), ("fingerprint", "")):
-        was, is_ = found.content[table], json.loads(json.dumps(now[table]))
+        was, is_ = checkpoint.content[table], json.loads(json.dumps(now[table]))
         for name in {**was, **is_}:
             if name not in FOLLOWING_THE_HOST and was.get(name) != is_.get(name):
                 lines.append(f"{label}{name} was {was.get(name, 'absent')} and is {is_.get(name, 'absent')}")
-    if changed := found.content["changed_by_evaluation"]:
-        was, is_ = found.content["evaluating"], now["evaluating"]
+    if changed := checkpoint.content["changed_by_evaluation"]:
+        was, is_ = checkpoint.content["evaluating"], now["evaluating"]
         for name in {**was, **is_}:
             if was.get(name) != is_.get(name):
                 lines.append(
@@ -178,16 +178,16 @@ def differences(found: Checkpoint, now: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def refuse_or_note(found: Checkpoint, now: Mapping[str, Any], wanted: str) -> list[str]:
+def refuse_or_note(checkpoint: Checkpoint, now: Mapping[str, Any], wanted: str) -> list[str]:
     """The differences, if `force` allows them.
 
     Raises:
         UsageError: there are some, and it was not.
     """
-    lines = differences(found, now)
+    lines = differences(checkpoint, now)
     if lines and wanted != "force":
         raise UsageError(
-            f"{found.folder} was made in another way: {some(lines, separator='; ')}. "
+            f"{checkpoint.folder} was made in another way: {some(lines, separator='; ')}. "
             "`--resume force` continues anyway and records it, `--resume never` starts from the beginning"
         )
     return lines

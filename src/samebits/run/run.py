@@ -377,7 +377,7 @@ class Run:
             "code": self._code.facts(),
             "replaced": started.replaced(),
             "allowed": started.allowed(),
-            "evaluation_decides": evaluation.found if evaluation is not None else [],
+            "evaluation_decides": evaluation.lines if evaluation is not None else [],
             "unsaved": self.loop.unsaved.found if self.loop.unsaved is not None else [],
             "fingerprint": facts,
             "metrics": self._metrics.lines[-1] if self._metrics.lines else {},

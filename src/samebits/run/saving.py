@@ -29,7 +29,7 @@ class Saving:
         metrics: the lines so far; a checkpoint says how far they were.
 
     Attributes:
-        found: what to resume from, until all of it is restored; None where there is nothing.
+        resume_from: the checkpoint to resume, until all of it is restored; None where there is nothing.
         state: what `run.checkpoint` named; None before.
         every: steps between checkpoints; 0: each epoch's end.
         within_epochs: whether checkpoints within an epoch are asked for.
@@ -40,7 +40,7 @@ class Saving:
     """
 
     def __init__(self, options: Options, working: WorkingFolder, metrics: Metrics) -> None:
-        self.found: Checkpoint | None = None
+        self.resume_from: Checkpoint | None = None
         self.state: TrainingState | None = None
         self.every = options.checkpoint_every
         self.due = False
@@ -60,7 +60,7 @@ class Saving:
         Raises:
             UsageError: as `resume.find_checkpoint`.
         """
-        self.found = resume.find_checkpoint(self._working, resume.mode(self._options.resume))
+        self.resume_from = resume.find_checkpoint(self._working, resume.mode(self._options.resume))
 
     def checkpoint(self, state: TrainingState, facts: Mapping[str, Any], link: Mapping[str, Any]) -> None:
         """What checkpoints hold from now on.
@@ -75,10 +75,10 @@ class Saving:
         """
         forced: list[str] = []
         step = 0
-        if self.found is not None:
-            forced = resume.refuse_or_note(self.found, facts, resume.mode(self._options.resume))
-            state.check(self.found.content["state"], self.found.tensors)
-            self.chain, step = list(self.found.content["chain"]), self.found.content["step"]
+        if self.resume_from is not None:
+            forced = resume.refuse_or_note(self.resume_from, facts, resume.mode(self._options.resume))
+            state.check(self.resume_from.content["state"], self.resume_from.tensors)
+            self.chain, step = list(self.resume_from.content["chain"]), self.resume_from.content["step"]
         for line in forced:
             print(f"samebits: resumes although {printable(line)}", file=sys.stderr)
         self.state, self._facts = state, facts
@@ -93,15 +93,15 @@ class Saving:
         Raises:
             UsageError: nothing is held.
         """
-        if self.found is None:
+        if self.resume_from is None:
             return None
         if self.state is None:
             raise UsageError(
                 f"{shown(self._working.path)} is an interrupted run, and this one saves no checkpoints: call "
                 "run.checkpoint(…) first, or `--resume never` starts from the beginning"
             )
-        content = self.found.content
-        self.state.restore(content["state"], self.found.tensors)
+        content = self.resume_from.content
+        self.state.restore(content["state"], self.resume_from.tensors)
         self._metrics.restore(content)
         self.step, self.position = content["step"], (*content["next"], content["ended"])
         return content

@@ -36,8 +36,8 @@ def missing(objects: Mapping[str, Any]) -> str | None:
         return "the Accelerator uses several processes, and a run's checkpoints are of one"
     if not any(map(is_accelerator, objects.values())):
         return "an Accelerator counts the steps in which gradients are added up: add accelerator=…"
-    for name, one in objects.items():
-        if type(one).__name__ in ("AcceleratedOptimizer", "AcceleratedScheduler"):
+    for name, target in objects.items():
+        if type(target).__name__ in ("AcceleratedOptimizer", "AcceleratedScheduler"):
             return f"{name} is what accelerator.prepare made: call run.checkpoint before accelerator.prepare"
     return None
 

@@ -83,16 +83,16 @@ def is_data_worker() -> bool:
 def chosen(torch: ModuleType) -> dict[str, tuple[str, str]]:
     """Variable → (what is meant, what is in force), in the words of the variable's own values."""
     capability = torch.backends.cpu.get_cpu_capability().lower()
-    found = {"ATEN_CPU_CAPABILITY": ("torch's instruction set", capability)}
+    values = {"ATEN_CPU_CAPABILITY": ("torch's instruction set", capability)}
     for name, (what, function, arguments) in MKL.items():
         if (answer := _ask_mkl(str(torch.__file__), function, *arguments)) is not None:
-            found[name] = (what, BRANCHES.get(answer, str(answer)) if name == "MKL_CBWR" else str(answer))
-    return found
+            values[name] = (what, BRANCHES.get(answer, str(answer)) if name == "MKL_CBWR" else str(answer))
+    return values
 
 
 def _mkl_threads(torch: Any) -> int | None:
-    found = re.search(r"mkl_get_max_threads\(\) : (\d+)", torch.__config__.parallel_info())
-    return int(found[1]) if found else None
+    match = re.search(r"mkl_get_max_threads\(\) : (\d+)", torch.__config__.parallel_info())
+    return int(match[1]) if match else None
 
 
 @functools.cache

@@ -57,10 +57,10 @@ def explain(error: BaseException) -> str | None:
         return missing
     if refused := portable.explain(error):
         return refused
-    found = isinstance(error, RuntimeError) and _MESSAGE.match(str(error))
-    if not found:
+    match = isinstance(error, RuntimeError) and _MESSAGE.match(str(error))
+    if not match:
         return None
-    operation = found[1]
+    operation = match[1]
     for pattern, instead in INSTEAD.items():
         if re.fullmatch(pattern, operation):
             return f"{operation} has no deterministic kernel; use {instead}"

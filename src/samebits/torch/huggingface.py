@@ -179,7 +179,7 @@ class TrainerState:
             "loss": trainer._tr_loss,
             **{name: getattr(trainer, name) for name in COUNTERS},
             "evaluated": trainer.evaluated,
-            "callbacks": [one.state()["attributes"] for one in self._stateful()],
+            "callbacks": [callback.state()["attributes"] for callback in self._stateful()],
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -197,7 +197,7 @@ class TrainerState:
 
     def _stateful(self) -> list[Any]:
         callbacks = self.trainer.callback_handler.callbacks
-        return [one for one in callbacks if isinstance(one, ExportableState)]
+        return [callback for callback in callbacks if isinstance(callback, ExportableState)]
 
 
 COUNTERS = ("_total_loss_scalar", "_globalstep_last_logged", "_initial_global_step", "current_flos")

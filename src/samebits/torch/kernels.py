@@ -65,7 +65,7 @@ def switch_on() -> dict[str, Switch]:
 def switches() -> dict[str, Switch]:
     """What decides whether torch computes the same bits again, by name."""
     backends: Any = torch.backends  # of modules, which torch makes at run time
-    found = {
+    rows = {
         "torch.use_deterministic_algorithms": Switch(
             True, lambda: torch.get_deterministic_debug_mode() == 2, torch.use_deterministic_algorithms
         ),
@@ -75,10 +75,10 @@ def switches() -> dict[str, Switch]:
         "torch.backends.fp32_precision": Switch(FULL, _precision, _set_precision),
     }
     if _has_inductors():
-        found["TORCHINDUCTOR_DETERMINISTIC"] = Switch(
+        rows["TORCHINDUCTOR_DETERMINISTIC"] = Switch(
             True, _inductor, _set_inductor, f"{INDUCTOR}.deterministic"
         )
-    return found
+    return rows
 
 
 def _threads() -> Switch:

@@ -21,7 +21,7 @@ FOR_EVERY_NUMBER = (
     "special_chebyshev_polynomial_t",
     *(f"special_shifted_chebyshev_polynomial_{kind}" for kind in "tuvw"),
 )
-FOR_COMPLEX_ONES = (
+FOR_COMPLEX = (
     *("acos", "angle", "asin", "atan", "cos", "expm1", "log", "log10", "log1p", "log2", "pow", "sin", "sinc"),
     *("tan", "tanh"),
 )
@@ -47,7 +47,7 @@ def kernels() -> Iterator[tuple[str, Kernel]]:
 def _replacement(kernel: str) -> Kernel | None:
     packet, _, overload = kernel.partition(".")
     operation = packet.removesuffix("_")
-    if operation in FOR_COMPLEX_ONES:
+    if operation in FOR_COMPLEX:
         concerns, compute = _is_complex, _in_float64
     elif operation in FOR_EVERY_NUMBER:
         concerns, compute = _is_narrow, _in_float64
@@ -100,12 +100,14 @@ def _out(function: Kernel, original: Kernel, *args: Any, **named: Any) -> Any:
 
 def _type(*args: Any) -> torch.dtype:
     """The type of the result, or of its real and imaginary parts together, by torch's rules."""
-    first, *others = (one for one in args[:2] if isinstance(one, torch.Tensor | int | float | complex))
+    first, *others = (
+        argument for argument in args[:2] if isinstance(argument, torch.Tensor | int | float | complex)
+    )
     return torch.result_type(first, others[0] if others else first)
 
 
 def _is_complex(*args: Any) -> bool:
-    return any(isinstance(one, torch.Tensor) and one.is_complex() for one in args) and (
+    return any(isinstance(argument, torch.Tensor) and argument.is_complex() for argument in args) and (
         _type(*args) == torch.complex64
     )
 
@@ -143,11 +145,11 @@ def _whole(size: int) -> int:
 
 
 def _is_broken(*args: Any) -> bool:
-    tensors = [one for one in args if isinstance(one, torch.Tensor)]
-    if tensors[0].dtype not in NARROW or any(one.shape != tensors[0].shape for one in tensors):
+    tensors = [argument for argument in args if isinstance(argument, torch.Tensor)]
+    if tensors[0].dtype not in NARROW or any(tensor.shape != tensors[0].shape for tensor in tensors):
         return False  # shapes that do not fit are refused
     alike = any(
-        all(one.is_contiguous(memory_format=layout) for one in tensors)
+        all(tensor.is_contiguous(memory_format=layout) for tensor in tensors)
         for layout in (torch.contiguous_format, torch.channels_last, torch.channels_last_3d)
     )
     return not alike or _whole(tensors[0].numel()) != tensors[0].numel()

@@ -88,7 +88,8 @@ class Resume(Callback):
             "trainer": TrainerState(trainer, self),
         }
         objects |= _numbered(
-            "callback", [one for one in trainer.callbacks if one is not self and _to_hold(one)]
+            "callback",
+            [callback for callback in trainer.callbacks if callback is not self and _to_hold(callback)],
         )
         if trainer.datamodule is not None:
             objects["datamodule"] = trainer.datamodule
@@ -180,7 +181,7 @@ def _put_loop(loop: _Loop, state: dict[str, Any], prefix: str = "") -> None:
 
 
 def _metrics(module: LightningModule) -> list[tuple[str, Metric]]:
-    return [(name, one) for name, one in module.named_modules() if isinstance(one, Metric)]
+    return [(name, metric) for name, metric in module.named_modules() if isinstance(metric, Metric)]
 
 
 def _get_metric(metric: Metric) -> dict[str, Any]:
@@ -222,26 +223,26 @@ def _get_results(results: _ResultCollection) -> dict[str, Any]:
 def _put_results(trainer: Trainer, state: dict[str, Any]) -> None:
     results = trainer.fit_loop.epoch_loop._results
     results.clear()
-    for key, one in state.items():
-        meta = _Metadata(**one["meta"], reduce_fx=getattr(torch, one["reduce"]))
+    for key, saved in state.items():
+        meta = _Metadata(**saved["meta"], reduce_fx=getattr(torch, saved["reduce"]))
         meta.sync = _Sync(
-            fn=trainer.strategy.reduce, **one["sync"]
+            fn=trainer.strategy.reduce, **saved["sync"]
         )  # Lightning compares it with the next log's
         result = _ResultMetric(meta, is_tensor=True)
-        _put_metric(result, one)
-        result.has_reset = one["reset"]
+        _put_metric(result, saved)
+        result.has_reset = saved["reset"]
         results[key] = result
 
 
 def _of_epoch(results: _ResultCollection | None) -> dict[str, float]:
     """What was logged with `on_epoch=True`, by the names that the module gave."""
     logged = {} if results is None else results.metrics(on_step=False)["callback"]
-    forked = {f"{one.meta.name}_epoch" for one in (results or {}).values() if one.meta.forked}
+    forked = {f"{result.meta.name}_epoch" for result in (results or {}).values() if result.meta.forked}
     return {name: float(value) for name, value in logged.items() if name not in forked}
 
 
 def _numbered(name: str, objects: list[Any]) -> dict[str, Any]:
-    return {f"{name}_{number}": one for number, one in enumerate(objects)}
+    return {f"{name}_{number}": element for number, element in enumerate(objects)}
 
 
 def _to_hold(callback: Callback) -> bool:

@@ -228,7 +228,7 @@ def order_is_saved(loader: Any, objects: Mapping[str, Any]) -> bool:
         return False
     held = [None, *objects.values()]
     own = [getattr(part, "generator", None) for part in (loader, *samplers)]
-    return all(any(generator is one for one in held) for generator in own) and not find_generator(
+    return all(any(generator is saved for saved in held) for generator in own) and not find_generator(
         loader.dataset, "dataset"
     )
 

@@ -72,15 +72,15 @@ class StreamLoader(Loader):
         return keys, QuietLoader(shards, batch_size=None, sampler=keys, collate_fn=as_it_is, **self._options)
 
 
-def _wanted(keys: "Keys", found: Iterator[Any]) -> Iterator[Any]:
+def _wanted(keys: "Keys", answers: Iterator[Any]) -> Iterator[Any]:
     """The batches among what the shards gave, from the first wanted one on."""
     number = 0
-    for one in found:
-        if isinstance(one, Ended):
-            keys.note(one)
+    for answer in answers:
+        if isinstance(answer, Ended):
+            keys.note(answer)
             continue
         if number >= keys.first:
-            yield one
+            yield answer
         number += 1
 
 

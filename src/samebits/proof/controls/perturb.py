@@ -199,10 +199,10 @@ def command(
 ) -> None:
     """Run the training script MODULE, as `python -m MODULE ARGS` would, with something perturbed."""
     try:
-        found = importlib.util.find_spec(module)
+        spec = importlib.util.find_spec(module)
     except ModuleNotFoundError:  # of the package that would hold it
-        found = None
-    if found is None:
+        spec = None
+    if spec is None:
         raise UsageError(
             f"there is no module {module}: name it as `python -m` takes it, such as starter.train_torch"
         )

@@ -204,12 +204,12 @@ def _train(machine: Machine, environment: dict[str, str], module: Sequence[str])
         run = Path(folder) / "run"
         for _ in _lines(machine, {**environment, RUN_FOLDER: str(run)}, "-m", *module):
             pass
-        found = sorted(Path(folder).rglob(TENSORS)) or sorted(Path(folder).rglob("weights.safetensors"))
-        if not found:
+        files = sorted(Path(folder).rglob(TENSORS)) or sorted(Path(folder).rglob("weights.safetensors"))
+        if not files:
             raise UsageError(
                 f"`python -m {' '.join(module)}` left no checkpoint: it must call run.checkpoint(…)"
             )
-        return sha256_file(found[-1])
+        return sha256_file(files[-1])
 
 
 def _print_rows(machines: Sequence[Machine], rows: Sequence[str]) -> None:

@@ -22,9 +22,9 @@ WRONG = (  # before that: rows of the tables
 def version() -> tuple[int, ...]:
     """The version of qemu on PATH."""
     said = subprocess.run([QEMU, "--version"], capture_output=True, text=True, check=True).stdout
-    found = re.search(r"version (\d+)\.(\d+)", said)
-    assert found is not None, said
-    return tuple(map(int, found.groups()))
+    match = re.search(r"version (\d+)\.(\d+)", said)
+    assert match is not None, said
+    return tuple(map(int, match.groups()))
 
 
 def wrong() -> list[str]:
@@ -33,11 +33,11 @@ def wrong() -> list[str]:
 
     from samebits.proof.portable import inputs
 
-    found = []
+    names = []
     x = inputs.numbers(4099, salt=1, scale=3)
     if not np.allclose(np.tanh(x[::3]), np.tanh(x[::3].copy())):  # apart and side by side
-        found.append("numpy.tanh f64")
+        names.append("numpy.tanh f64")
     for name, values in (("f32", x.astype(np.float32)), ("f64", x)):
         if not (np.diff(values[np.argsort(values)]) >= 0).all():  # sorted, by what argsort says
-            found.append(f"numpy.argsort {name}")
-    return found
+            names.append(f"numpy.argsort {name}")
+    return names

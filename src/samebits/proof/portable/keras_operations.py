@@ -73,17 +73,17 @@ def with_gradients(function: Callable[..., Any], *given: tf.Tensor) -> list[Any]
             tf.cast(tf.reduce_sum(r * make(*r.shape, salt=90, dtype=r.dtype.name)), tf.float32)
             for r in floating
         ]
-    found = tape.gradient(total, given) if total else []
-    return [*results, *(tf.convert_to_tensor(gradient) for gradient in found if gradient is not None)]
+    gradients = tape.gradient(total, given) if total else []
+    return [*results, *(tf.convert_to_tensor(gradient) for gradient in gradients if gradient is not None)]
 
 
 def _find(name: str) -> Callable[..., Any]:
     if name == "math.xlogy2":
         return lambda x: tf.math.xlogy(x, x)
-    found: Any = tf
+    operation: Any = tf
     for part in name.split("."):
-        found = getattr(found, part)
-    return found
+        operation = getattr(operation, part)
+    return operation
 
 
 # ---------------------------------------------------------------- element by element

@@ -119,16 +119,16 @@ def in_image(image: str) -> tuple[Machine, str]:
     Raises:
         UsageError: no engine answers, there is no such image, or this Python does not run in it.
     """
-    found, asked = container_engine.find()
-    if found is None or found.kind == "buildah":
+    engine, asked = container_engine.find()
+    if engine is None or engine.kind == "buildah":
         why = "; ".join(f"{engine.command}: {engine.complaint or 'it only builds'}" for engine in asked)
         raise UsageError(f"--image needs a container engine ({why or 'no docker, no podman on PATH'})")
-    if container_engine.ask(found.command, "image", "inspect", image)[0] != 0:
+    if container_engine.ask(engine.command, "image", "inspect", image)[0] != 0:
         raise UsageError(
-            f"there is no image {image} here: `{Path(found.command).name} pull {image}` fetches it"
+            f"there is no image {image} here: `{Path(engine.command).name} pull {image}` fetches it"
         )
     why = "they follow the C library"
-    container = Container(image, left_out=FOLLOW_THE_C_LIBRARY, why=why, client=found.command)
+    container = Container(image, left_out=FOLLOW_THE_C_LIBRARY, why=why, client=engine.command)
     status, libc, complaint = container_engine.ask(*container.command(("-c", PROBE), {}), patience=120)
     container.end()
     if status != 0:

@@ -77,10 +77,10 @@ def _find(name: str) -> Callable[[torch.Tensor], torch.Tensor]:
         return lambda x: torch.polygamma(2, x)
     if name == "zeta2":
         return lambda x: torch.special.zeta(x + 1, 2.0)
-    found: Any = torch
+    operation: Any = torch
     for part in name.split("."):
-        found = getattr(found, part)
-    return found
+        operation = getattr(operation, part)
+    return operation
 
 
 def _domain(kind: str, dtype: torch.dtype) -> list[torch.Tensor]:
