@@ -53,12 +53,6 @@ def _left_by_a_run(root: Path, name: str) -> bool:
     return any((folder / "manifest.json").is_file() for folder in above)
 
 
-def hash_of_changes(here: Path) -> str:
-    """A hash of every file that differs from the commit or that git has not: name, mode and content."""
-    root = Path(git(here, "rev-parse", "--show-toplevel") or here)
-    return hash_of(root, changes(root))
-
-
 def hash_of(root: Path, names: Iterable[str]) -> str:
     """A hash of files: name, mode and content of each."""
     sha256, names = hashlib.sha256(), list(names)

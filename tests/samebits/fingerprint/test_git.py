@@ -2,7 +2,7 @@
 
 import pytest
 
-from samebits.fingerprint.git import changes, checkout, git, has_all, hash_of, hash_of_changes
+from samebits.fingerprint.git import changes, checkout, git, has_all, hash_of
 
 
 def test_no_checkout_is_no_error(tmp_path, monkeypatch):
@@ -39,23 +39,18 @@ def test_thousands_of_data_files_are_not_read(tmp_path, monkeypatch):
     assert hash_of(tmp_path, names) != first
 
 
-def test_the_hash_of_what_differs_from_the_commit(tmp_path):
-    user = ("-c", "user.name=a", "-c", "user.email=a@b")
-    assert git(tmp_path, "init", "-q") is not None
-    (tmp_path / "code.py").write_text("1\n")
-    git(tmp_path, "add", "code.py")
-    git(tmp_path, *user, "commit", "-q", "-m", "first")
-    clean = hash_of_changes(tmp_path)
-    seen = {clean}
-    (tmp_path / "code.py").write_text("2\n")
-    seen.add(hash_of_changes(tmp_path))
-    (tmp_path / "new.py").write_text("3\n")
-    seen.add(hash_of_changes(tmp_path))
-    (tmp_path / "new.py").write_text("4\n")
-    seen.add(hash_of_changes(tmp_path))
-    (tmp_path / "code.py").unlink()
-    seen.add(hash_of_changes(tmp_path))
-    assert len(seen) == 5
-    (tmp_path / "code.py").write_text("1\n")
-    (tmp_path / "new.py").unlink()
-    assert hash_of_changes(tmp_path) == clean
+def test_the_hash_of_files_depends_on_name_content_mode_and_kind(tmp_path):
+    file = tmp_path / "a"
+    hashes = [hash_of(tmp_path, ["a"])]  # absent
+    for change in (
+        lambda: file.write_text("1"),
+        lambda: file.write_text("2"),
+        lambda: file.chmod(0o755),
+        lambda: (file.unlink(), file.symlink_to("b")),
+        lambda: (file.unlink(), file.symlink_to("c")),
+    ):
+        change()
+        hashes.append(hash_of(tmp_path, ["a"]))
+    file.rename(tmp_path / "d")
+    hashes.append(hash_of(tmp_path, ["d"]))
+    assert len(set(hashes)) == len(hashes)
