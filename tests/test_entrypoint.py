@@ -406,11 +406,11 @@ def two_cores() -> str:
 
 def test_torch_threads_never_follow_the_host(enter):
     both = two_cores()
-    one = both.split(",")[0]
+    core = both.split(",")[0]
     hashes = {1: on_cores(enter, both, TORCH, 1)}
     for threads in (2, 8):
         hashes[threads] = on_cores(enter, both, TORCH, threads)
-        assert on_cores(enter, one, TORCH, threads) == hashes[threads]
+        assert on_cores(enter, core, TORCH, threads) == hashes[threads]
         assert hashes[threads].split()[0] == str(threads)
     assert len({text.split()[1] for text in hashes.values()}) == 3  # another number is another run
 
@@ -504,7 +504,7 @@ def test_root_is_its_own_folder_however_it_is_called(copy, path):
 
 
 @pytest.mark.parametrize(
-    ("marks", "started_in", "found"),
+    ("marks", "started_in", "folder"),
     [
         ([".git/"], "", ""),
         ([".git/"], "a/b c", ""),
@@ -514,13 +514,13 @@ def test_root_is_its_own_folder_however_it_is_called(copy, path):
         (["a/pyproject.toml"], "", None),
     ],
 )
-def test_the_project_is_found_from_the_working_folder_upwards(enter, tmp_path, marks, started_in, found):
+def test_the_project_is_found_from_the_working_folder_upwards(enter, tmp_path, marks, started_in, folder):
     """By samebits' own entrypoint and by Python alike; where there is none, it is this checkout."""
     base = tmp_path / "base"
     (base / "a/b c").mkdir(parents=True)
     for mark in marks:
         (base / mark).mkdir() if mark.endswith("/") else (base / mark).touch()
-    expected = f"{ROOT if found is None else base / found}\n"
+    expected = f"{ROOT if folder is None else base / folder}\n"
     own = f"{ROOT}/src/samebits/entrypoint"
     go, ask = (
         f"cd '{base / started_in}' && ",

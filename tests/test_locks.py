@@ -123,10 +123,10 @@ def test_the_environment_is_what_the_locks_say_and_is_closed() -> None:
     reached: set[tuple[str, str, bool]] = set()
     ahead = [(name, "", name not in base) for name in all_rows]
     while ahead:
-        name, extra, for_tools = one = ahead.pop()
-        if one in reached:
+        name, extra, for_tools = requirement = ahead.pop()
+        if requirement in reached:
             continue
-        reached.add(one)
+        reached.add(requirement)
         allowed = all_rows if for_tools else base  # what goes into the image needs no development tool
         for text in installed[name].requires or []:
             need = Requirement(text)

@@ -48,7 +48,7 @@ def test_make_knows_each_variable_that_its_help_and_its_recipes_name() -> None:
     }
     named = set(re.findall(r"\b([A-Z_]{2,})=|\$\(([A-Z_]+)\)", text))
     names = (
-        {one or other for one, other in named}
+        {name or other for name, other in named}
         - assigned
         - {"CURDIR", "MAKEFILE_LIST", "MAKELEVEL", "NAME", "ADDRESS"}
     )
@@ -86,14 +86,14 @@ def faults(name: str, content: bytes) -> list[str]:
         "end_of_line": "\r" in text,
         "insert_final_newline": bool(text) and not text.endswith("\n"),
         "trim_trailing_whitespace": any(line != line.rstrip() for line in lines),
-        "indent_style": any("\t" in one for one in indents) and Path(name).name != "Makefile",
+        "indent_style": any("\t" in indent for indent in indents) and Path(name).name != "Makefile",
     }
     return [rule for rule, broken in wrong.items() if broken]
 
 
 def test_every_file_is_as_editorconfig_has_it() -> None:
-    found = {name: faults(name, (ROOT / name).read_bytes()) for name in files()}
-    assert {name: rules for name, rules in found.items() if rules} == {}
+    broken = {name: faults(name, (ROOT / name).read_bytes()) for name in files()}
+    assert {name: rules for name, rules in broken.items() if rules} == {}
 
 
 @pytest.mark.parametrize(

@@ -91,7 +91,7 @@ README = (ROOT / "README.md").read_text()
 
 def commands() -> dict[str, list[str]]:
     """Each command of the pages, once, in their order, with the lines that the page shows below it."""
-    found: dict[str, list[str]] = {}
+    lines: dict[str, list[str]] = {}
     for page in PAGES:
         text = (ROOT / page).read_text()
         for kind, block in re.findall(r"^```(sh|console)\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
@@ -100,14 +100,14 @@ def commands() -> dict[str, list[str]]:
                 if kind == "sh" or line.startswith("$ "):
                     command = line.removeprefix("$ ").partition(" #")[0].strip()
                     if command:
-                        found.setdefault(command, [])
+                        lines.setdefault(command, [])
                 else:
-                    found[command].append(line)
+                    lines[command].append(line)
         for command in re.findall(
             r"`(make[^`]*|cookiecutter [^`]*|samebits exec [^`]*|\./entrypoint [^`]*)`", text
         ):
-            found.setdefault(" ".join(command.split()), [])
-    return found
+            lines.setdefault(" ".join(command.split()), [])
+    return lines
 
 
 COMMANDS = commands()
@@ -218,10 +218,10 @@ def test_the_demonstration(typed: Callable[[str], str]) -> None:
     for command in DEMONSTRATION:
         *losses, hashed = [line for line in typed(command).splitlines() if "samebits:" not in line]
         results.append((losses, hashed.split()[0]))
-    (plain, one), (plain_2, two), (ours, same), (ours_2, same_2) = results
+    (plain, first), (plain_2, second), (ours, same), (ours_2, same_2) = results
     assert len(plain) >= 3
     assert plain == plain_2 == ours == ours_2
-    assert one != two
+    assert first != second
     assert same == same_2
 
 

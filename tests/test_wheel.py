@@ -37,15 +37,15 @@ def test_it_is_the_same_file_from_another_folder(clone: Path, wheel: Path, tmp_p
     assert sha256(build(other, umask=0o077)) == sha256(wheel)
     told = int(git(clone, "log", "-1", "--format=%ct"))
     with zipfile.ZipFile(wheel) as archive:
-        times = {one.date_time for one in archive.infolist()}
-        assert {one.create_system for one in archive.infolist()} == {3}
+        times = {member.date_time for member in archive.infolist()}
+        assert {member.create_system for member in archive.infolist()} == {3}
     first = time.gmtime(told)
     assert times == {(*first[:5], first.tm_sec // 2 * 2)}
 
 
 def test_what_is_in_it(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
-        modes = {one.filename: one.external_attr >> 16 & 0o777 for one in archive.infolist()}
+        modes = {member.filename: member.external_attr >> 16 & 0o777 for member in archive.infolist()}
         metadata = archive.read("samebits-0.1.0.dist-info/METADATA").decode()
         table = archive.read("samebits/determinism.env")
         uv = archive.read("samebits/bootstrap/uv.lock").decode()
@@ -157,7 +157,7 @@ def test_without_its_dependencies_it_is_one_line(alone: Path, project: Path) -> 
 
 IMPORT_ALL = """
 import importlib, pkgutil, samebits
-ours = [one.name for one in pkgutil.walk_packages(samebits.__path__, "samebits.", onerror=lambda name: None)]
+ours = [row.name for row in pkgutil.walk_packages(samebits.__path__, "samebits.", onerror=lambda name: None)]
 missing = set()
 for name in ours:
     if name != "samebits.__main__":
@@ -223,13 +223,13 @@ def test_an_extra_on_top_of_torch_is_named(
 def test_doctor_and_attest_say_what_they_cannot_tell(core: Path, project: Path) -> None:
     done = call(core, "exec", "--", "samebits", "doctor", "--json", cwd=project)
     assert done.returncode == 0, done.stdout
-    findings = {one["subject"]: one for one in json.loads(done.stdout)}
+    findings = {finding["subject"]: finding for finding in json.loads(done.stdout)}
     assert findings["requirements.lock"]["outcome"] == "warn"
     assert f"none in {project}: " in findings["requirements.lock"]["found"]
     assert findings["requirements"]["outcome"] == "ok"
     done = call(core, "attest", "--json", cwd=project)
     assert done.returncode == 0, done.stderr
-    checks = {one["check"]: one for one in json.loads(done.stdout)}
+    checks = {check["check"]: check for check in json.loads(done.stdout)}
     assert (checks["packages"]["outcome"], checks["recorded files"]["outcome"]) == ("warn", "ok")
 
 

@@ -358,9 +358,9 @@ def peak_memory(work: Callable[[], object]) -> int:
     """The most that the process holds in memory meanwhile, less what it held before; bytes."""
 
     def status(name: str) -> int:
-        found = re.search(rf"{name}:\s+(\d+) kB", Path("/proc/self/status").read_text())
-        assert found is not None
-        return int(found[1]) * 1024
+        match = re.search(rf"{name}:\s+(\d+) kB", Path("/proc/self/status").read_text())
+        assert match is not None
+        return int(match[1]) * 1024
 
     Path("/proc/self/clear_refs").write_text("5")  # proc(5): resets VmHWM
     before = status("VmRSS")

@@ -39,13 +39,13 @@ def main() -> None:
         ("nvidia-cuda-runtime-cu12", sys.argv[1], cuda_runtime),
         ("nvidia-cudnn-cu12", sys.argv[2], cudnn),
     ):
-        found, own_word = version(wheel), library()
-        if found != wanted or not f"{wanted}.".startswith(f"{own_word}."):
+        in_wheel, own_word = version(wheel), library()
+        if in_wheel != wanted or not f"{wanted}.".startswith(f"{own_word}."):
             sys.exit(
-                f"samebits: the build was told {wheel} {wanted}, but its wheel says {found} and its library "
-                f"{own_word}; `make image` passes what requirements.lock has"
+                f"samebits: the build was told {wheel} {wanted}, but its wheel says {in_wheel} and its "
+                f"library {own_word}; `make image` passes what requirements.lock has"
             )
-        print(f"{wheel} {found}: its library says {own_word}")
+        print(f"{wheel} {in_wheel}: its library says {own_word}")
 
 
 if __name__ == "__main__":

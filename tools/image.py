@@ -80,15 +80,19 @@ class Parser(argparse.ArgumentParser):
 
 def find_engine(building: bool = False) -> Engine:
     """The engine to use, or one line that says what is missing and what works instead."""
-    found, asked = container_engine.find()
-    if found is not None and found.kind == "buildah" and not building:
+    engine, asked = container_engine.find()
+    if engine is not None and engine.kind == "buildah" and not building:
         fail(
-            f"{found.command} only builds; `make image-reproduce` uses it, all else needs docker or podman", 2
+            f"{engine.command} only builds; `make image-reproduce` uses it, all else needs docker or podman",
+            2,
         )
-    if found is None:
-        why = "; ".join(f"{one.command}: {one.complaint}" for one in asked) or "no docker, no podman on PATH"
+    if engine is None:
+        why = (
+            "; ".join(f"{client.command}: {client.complaint}" for client in asked)
+            or "no docker, no podman on PATH"
+        )
         fail(f"no container engine ({why}); `make doctor` says what to install, `make train` needs none")
-    return found
+    return engine
 
 
 def plain_name() -> str:
@@ -249,12 +253,12 @@ def build_options(kind: str, step: Step, root: Path = ROOT) -> list[str]:
     return options
 
 
-def fetch(found: Engine, reference: str) -> None:
+def fetch(engine: Engine, reference: str) -> None:
     """Have a base here before the build starts, so that a registry out of reach is told as such."""
-    look = ["inspect", "--type=image"] if found.kind == "buildah" else ["image", "inspect"]
-    if ask(found.command, *look, reference)[0] == 0:
+    look = ["inspect", "--type=image"] if engine.kind == "buildah" else ["image", "inspect"]
+    if ask(engine.command, *look, reference)[0] == 0:
         return
-    if subprocess.run([found.command, "pull", reference]).returncode != 0:
+    if subprocess.run([engine.command, "pull", reference]).returncode != 0:
         fail(
             f"cannot fetch {reference}; without a registry: `tools/image.py test-base`, then "
             f"`make image BASE={TEST_BASE} INTERPRETER=base`"
@@ -263,15 +267,15 @@ def fetch(found: Engine, reference: str) -> None:
 
 def build(options: Sequence[str]) -> int:
     """Build the image; `options` are for its own build, the last one, after those that this tool gives."""
-    found = find_engine(building=True)
+    engine = find_engine(building=True)
     values = arguments()
     todo = steps(plain_name(), values)
     for name in sources(values):
-        fetch(found, values[name])
+        fetch(engine, values[name])
     environment = {**os.environ, "DOCKER_BUILDKIT": "1"}
     with secrets() as handed_over:
         for step in todo:
-            command = [found.command, "build", *build_options(found.kind, step), *handed_over]
+            command = [engine.command, "build", *build_options(engine.kind, step), *handed_over]
             command += options if step is todo[-1] else []
             if subprocess.run([*command, str(ROOT)], env=environment).returncode != 0:
                 fail("the image was not built; the reason stands above")
@@ -280,16 +284,16 @@ def build(options: Sequence[str]) -> int:
 
 def run(arguments: Sequence[str]) -> int:
     """Run the image, with the GPU where there is one; its runs come out into ./runs, owned by the caller."""
-    found = find_engine()
-    name = find_image(found.command)
-    gpu = container_engine.gpu_flags(found)
+    engine = find_engine()
+    name = find_image(engine.command)
+    gpu = container_engine.gpu_flags(engine)
     if not gpu:
         print("samebits: no NVIDIA driver with its container toolkit: running on the CPU", file=sys.stderr)
     runs = ROOT / "runs"
     runs.mkdir(exist_ok=True)  # or the engine makes it, and root owns it
     # --init: a first process that passes signals on and reaps what data workers leave behind.
-    command = [found.command, "run", "--rm", "--init", f"--user={os.getuid()}:{os.getgid()}"]
-    if found.kind == "podman":
+    command = [engine.command, "run", "--rm", "--init", f"--user={os.getuid()}:{os.getgid()}"]
+    if engine.kind == "podman":
         command.append("--userns=keep-id")  # rootless: the caller has the same number inside and outside
     if sys.stdin.isatty() and sys.stdout.isatty():
         command.append("-it")
@@ -297,7 +301,7 @@ def run(arguments: Sequence[str]) -> int:
         if os.environ.get(variable):
             command += ["--env", variable]
     # An image cannot know its own id; the run's fingerprint has it from here.
-    identity = ask(found.command, "image", "inspect", "--format", "{{.Id}}", name)[1]
+    identity = ask(engine.command, "image", "inspect", "--format", "{{.Id}}", name)[1]
     command += ["--env", f"SAMEBITS_IMAGE={identity}"]
     command += [*gpu, f"--volume={runs}:/workspace/runs", name, *arguments]
     os.execv(command[0], command)
@@ -308,8 +312,8 @@ def commit_of_image() -> int:
     docker = find_engine().command
     name = find_image(docker)
     variables = ask(docker, "image", "inspect", "--format", '{{join .Config.Env "\\n"}}', name)[1]
-    found = re.search(r"^SAMEBITS_COMMIT=(.*)$", variables, re.MULTILINE)
-    built, here = found[1] if found else "", commit()
+    match = re.search(r"^SAMEBITS_COMMIT=(.*)$", variables, re.MULTILINE)
+    built, here = match[1] if match else "", commit()
     if built != here:
         fail(f"{name} was built from commit {built or 'unknown'}, here is {here or 'none'}: `make image`")
     print(built)
@@ -365,9 +369,12 @@ def update_base() -> int:
 def doctor() -> int:
     """`samebits doctor --host` for a machine that has no environment yet."""
     findings = host.report()
-    for one in findings:
-        print(f"{one.outcome}: {one.subject}: {one.found}" + (f"; {one.fix}" if one.fix else ""))
-    return int(any(one.outcome == "fail" for one in findings))
+    for finding in findings:
+        print(
+            f"{finding.outcome}: {finding.subject}: {finding.found}"
+            + (f"; {finding.fix}" if finding.fix else "")
+        )
+    return int(any(finding.outcome == "fail" for finding in findings))
 
 
 def main() -> int:

@@ -73,7 +73,7 @@ class _Hashed:
         while self.read():
             pass
         hashes = [self.sha256] + ([self.unpacked[1]] if self.unpacked else [])
-        return {f"sha256:{one.hexdigest()}" for one in hashes}
+        return {f"sha256:{sha256.hexdigest()}" for sha256 in hashes}
 
 
 def _entry(tar: tarfile.TarFile, member: tarfile.TarInfo) -> Entry:
@@ -107,7 +107,7 @@ def read(stream: BinaryIO, wants: Callable[[str], bool] = lambda name: False) ->
     Raises:
         Damaged: it is no archive of one image, it is cut short, or a digest in it is not its content's.
     """
-    found: dict[str, set[str]] = {}
+    digests: dict[str, set[str]] = {}
     entries: dict[str, dict[str, Entry]] = {}
     links: dict[str, str] = {}
     texts: dict[str, bytes] = {}
@@ -122,16 +122,16 @@ def read(stream: BinaryIO, wants: Callable[[str], bool] = lambda name: False) ->
                 hashed = _Hashed(tar.extractfile(member))
                 if member.name.endswith(".tar") and wants(member.name):
                     with tarfile.open(fileobj=hashed, mode="r|") as layer:  # type: ignore[call-overload]
-                        entries[member.name] = {one.name: _entry(layer, one) for one in layer}
+                        entries[member.name] = {entry.name: _entry(layer, entry) for entry in layer}
                 elif member.size < CHUNK:
                     texts[member.name] = hashed.read()
-                found[member.name] = hashed.digests()
+                digests[member.name] = hashed.digests()
         (manifest,) = json.loads(texts["manifest.json"])
         configuration = json.loads(texts[manifest["Config"]])
         layers, members = configuration["rootfs"]["diff_ids"], manifest["Layers"]
     except (tarfile.TarError, EOFError, zlib.error, KeyError, TypeError, ValueError) as error:
         raise Damaged(f"it is cut short or no archive of one image ({type(error).__name__})") from None
-    (image,) = found[manifest["Config"]]
+    (image,) = digests[manifest["Config"]]
     if manifest["Config"].rpartition("/")[2].removesuffix(".json") != image.removeprefix("sha256:"):
         raise Damaged(f"its configuration is {image}, and is stored as {manifest['Config']}")
     if len(layers) != len(members):
@@ -139,7 +139,7 @@ def read(stream: BinaryIO, wants: Callable[[str], bool] = lambda name: False) ->
     archive = Archive(image, configuration, layers)
     for layer, name in zip(layers, members, strict=True):
         name = links.get(name, name)
-        if layer not in found.get(name, set()):
+        if layer not in digests.get(name, set()):
             raise Damaged(f"the layer {name} is not {layer}, which its configuration names")
         if name in entries:
             archive.entries[layer] = entries[name]

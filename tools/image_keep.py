@@ -106,7 +106,9 @@ def _push(docker: str, reference: str, registry: str) -> str:
     told = ask(docker, "image", "inspect", "--format", "{{range .RepoDigests}}{{println .}}{{end}}", target)[
         1
     ]
-    known = [one.partition("@")[2] for one in told.split() if one.startswith(f"{repository}@")]
+    known = [
+        reference.partition("@")[2] for reference in told.split() if reference.startswith(f"{repository}@")
+    ]
     digests = re.findall(r"digest: (sha256:[0-9a-f]{64})", "".join(said)) or known
     if not digests:
         image.fail(f"{target} was pushed, and {docker} tells no digest for it")
@@ -119,14 +121,14 @@ def mirror(registry: str) -> int:
         image.fail(
             f"REGISTRY is {registry!r}; it must be a host and a path, such as registry.example/team", 2
         )
-    found = image.find_engine()
-    name = image.find_image(found.command)
+    engine = image.find_engine()
+    name = image.find_image(engine.command)
     values = image.arguments()
     pushed = {}
     for argument in image.sources(values):
-        image.fetch(found, values[argument])
-        pushed[argument] = _push(found.command, values[argument], registry)
-    own = _push(found.command, name, registry)
+        image.fetch(engine, values[argument])
+        pushed[argument] = _push(engine.command, values[argument], registry)
+    own = _push(engine.command, name, registry)
     chosen = {**pushed, "INTERPRETER": values["INTERPRETER"]}
     print("make image " + " ".join(f"{argument}={value}" for argument, value in chosen.items()))
     print(f"docker run --rm --init --gpus all {own} train")

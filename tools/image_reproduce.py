@@ -194,23 +194,26 @@ def build(buildah: str, person: Person, folder: Path, values: dict[str, str]) ->
         shutil.rmtree(folder / person.folder, ignore_errors=True)
 
 
-def difference(one: Built, two: Built) -> Difference | None:
+def difference(left_build: Built, right_build: Built) -> Difference | None:
     """The first path that differs, in the order of the layers and of their paths; None when nothing does."""
-    if one.digest == two.digest:
+    if left_build.digest == right_build.digest:
         return None
-    pairs = zip(one.archive.layers, two.archive.layers, strict=False)
+    pairs = zip(left_build.archive.layers, right_build.archive.layers, strict=False)
     for number, (first, second) in enumerate(pairs, 1):
         if first != second:
-            left, right = one.archive.entries.get(first, {}), two.archive.entries.get(second, {})
-            return _first_path(f"layer {number} of {len(one.archive.layers)}", left, right)
+            left, right = (
+                left_build.archive.entries.get(first, {}),
+                right_build.archive.entries.get(second, {}),
+            )
+            return _first_path(f"layer {number} of {len(left_build.archive.layers)}", left, right)
     for where, left, right in (
-        ("the configuration", one.archive.configuration, two.archive.configuration),
-        ("the manifest", one.manifest, two.manifest),
+        ("the configuration", left_build.archive.configuration, right_build.archive.configuration),
+        ("the manifest", left_build.manifest, right_build.manifest),
     ):
         if left != right:
             key, what = _first_key(left, right)
             return Difference(where, key, what, 1)
-    return Difference("the manifest", "its bytes", f"{one.digest} and {two.digest}", 1)
+    return Difference("the manifest", "its bytes", f"{left_build.digest} and {right_build.digest}", 1)
 
 
 def _first_path(where: str, left: dict[str, Any], right: dict[str, Any]) -> Difference:
@@ -226,7 +229,7 @@ def _first_path(where: str, left: dict[str, Any], right: dict[str, Any]) -> Diff
         what = f"only the {'first' if path in left else 'second'} build has it"
     else:
         fields = left[path].differs_in(right[path])
-        shown = [f"{one} {_short(left[path], one)} and {_short(right[path], one)}" for one in fields]
+        shown = [f"{field} {_short(left[path], field)} and {_short(right[path], field)}" for field in fields]
         what = ", ".join(shown)
     return Difference(where, _rooted(path), what, len(differing))
 
@@ -243,11 +246,11 @@ def _short(entry: Any, name: str) -> str:
 def _first_key(left: Any, right: Any, key: str = "") -> tuple[str, str]:
     """Where two JSON documents first differ, as `history.3.created`, and how."""
     if isinstance(left, list) and isinstance(right, list):
-        left, right = (dict(enumerate(one)) for one in (left, right))
+        left, right = (dict(enumerate(side)) for side in (left, right))
     if isinstance(left, dict) and isinstance(right, dict):
-        for one in [*left, *(other for other in right if other not in left)]:
-            if left.get(one) != right.get(one):
-                return _first_key(left.get(one), right.get(one), f"{key}.{one}" if key else str(one))
+        for name in [*left, *(other for other in right if other not in left)]:
+            if left.get(name) != right.get(name):
+                return _first_key(left.get(name), right.get(name), f"{key}.{name}" if key else str(name))
     return key, f"{str(left)[:80]!r} and {str(right)[:80]!r}"
 
 
@@ -266,7 +269,7 @@ def main() -> int:
         for person in PEOPLE:
             built.append(build(buildah, person, Path(folder), values))
     first = difference(*built)
-    made = {"digest": [one.digest for one in built], "image": [one.archive.image for one in built]}
+    made = {"digest": [build.digest for build in built], "image": [build.archive.image for build in built]}
     if options.json:
         told = {"same": first is None, "commit": values["COMMIT"], "epoch": int(epoch), **made}
         print_json(told | {"first_difference": first})

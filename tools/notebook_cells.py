@@ -54,7 +54,7 @@ def cells(script: Path, root: Path) -> Iterator[tuple[str, str, str]]:
         if isinstance(part, ast.FunctionDef) and part.name == "train":
             train = part
         elif isinstance(part, ast.FunctionDef | ast.ClassDef):
-            yield part.name.lower(), "code", "\n\n\n".join(_source(text, one) for one in [*before, part])
+            yield part.name.lower(), "code", "\n\n\n".join(_source(text, node) for node in [*before, part])
             before = []
         elif part not in imports:
             before.append(part)

@@ -56,7 +56,7 @@ MATRIX = "nothing that must not matter does, and what must does"
 STRESS = "twenty processes under load and jitter, one hash"
 CONTROLS = "each protection is what protects"
 PARTS = (
-    Part("lint", "style, types, imports, shell scripts and pages are clean", "make lint"),
+    Part("lint", "style, words, types, imports, shell scripts and pages are clean", "make lint"),
     Part("tests", "every test that this machine can run, image included", "make test"),
     Part("slow-tests", "what `make test` only samples", "./entrypoint python -m pytest -m slow"),
     Part("smoke-torch", "ten processes, one hash", "make smoke RUNS=10 FRAMEWORK=torch"),

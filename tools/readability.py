@@ -43,6 +43,9 @@ PHRASES = {
     r"nevertheless": "anyway",
 }
 
+# Between two words: also those in two lines of a comment, or of a text in code.
+BETWEEN = r"\s+(?:#\s+|[\"']\s+f?[\"'])?"
+
 FENCED = re.compile(r"^( *)(```|~~~).*?^\1\2[ \t]*$", re.MULTILINE | re.DOTALL)
 COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 INDENTED = re.compile(r"(?<=\n)[ \t]*\n(?: {4,}[^\n]*\n|[ \t]*\n(?= {4}))+")  # code, after an empty line
@@ -114,7 +117,7 @@ def prose(text: str) -> str:
 
 def sentences(text: str) -> list[Sentence]:
     """The sentences of a Markdown page. A paragraph and an item of a list end one, too."""
-    found = []
+    rows = []
     line = 1
     for block in BLOCK.split(prose(text)):
         for piece in END.split(block):
@@ -124,20 +127,19 @@ def sentences(text: str) -> list[Sentence]:
                 begin = line + piece[: len(piece) - len(piece.lstrip())].count("\n")
                 shown = " ".join(content.split()).replace(CODE_WORD, "`…`")
                 length = len(words) + content.count(CODE_WORD)
-                found.append(Sentence(begin, shown, len(words), length, sum(map(count_syllables, words))))
+                rows.append(Sentence(begin, shown, len(words), length, sum(map(count_syllables, words))))
             line += piece.count("\n")
-    return found
+    return rows
 
 
-def phrases(text: str) -> list[tuple[int, str, str]]:
-    """Where a page has a phrase that is not used: the line, the phrase, and what to write."""
-    found = []
-    text = prose(text)
+def find_phrases(text: str) -> list[tuple[int, str, str]]:
+    """Where a text has a phrase that is not used: the line, the phrase, and what to write."""
+    rows = []
     for phrase, instead in PHRASES.items():
-        for match in re.finditer(rf"\b(?:{phrase.replace(' ', chr(92) + 's+')})\b", text, re.IGNORECASE):
+        for match in re.finditer(rf"\b(?:{phrase.replace(' ', BETWEEN)})\b", text, re.IGNORECASE):
             line = text.count("\n", 0, match.start()) + 1
-            found.append((line, " ".join(match[0].split()), instead))
-    return sorted(found)
+            rows.append((line, " ".join(match[0].split()), instead))
+    return sorted(rows)
 
 
 def measure(page: Path) -> dict[str, Any]:
@@ -148,18 +150,19 @@ def measure(page: Path) -> dict[str, Any]:
         raise UsageError(f"{page} is not text in UTF-8") from None
     except OSError as error:
         raise UsageError(f"{page} cannot be read: {error.strerror}") from None
-    found = sentences(text)
-    if not found:
+    measured = sentences(text)
+    if not measured:
         raise UsageError(f"{page} has no sentence to measure")
     limits = README if page.name == "README.md" else PAGE
-    words = sum(sentence.words for sentence in found)
-    ease = flesch(words, len(found), sum(sentence.syllables for sentence in found))
-    length = sum(sentence.length for sentence in found) / len(found)
-    replace = phrases(text)
+    words = sum(sentence.words for sentence in measured)
+    ease = flesch(words, len(measured), sum(sentence.syllables for sentence in measured))
+    length = sum(sentence.length for sentence in measured) / len(measured)
+    replace = find_phrases(prose(text))
     ok = ease >= limits.ease and length <= limits.length and not replace
-    long_enough = [sentence for sentence in found if sentence.words >= LEAST]
+    long_enough = [sentence for sentence in measured if sentence.words >= LEAST]
     hardest = sorted(
-        long_enough, key=lambda one: flesch(one.words, 1, one.syllables) + one.words - one.length
+        long_enough,
+        key=lambda sentence: flesch(sentence.words, 1, sentence.syllables) + sentence.words - sentence.length,
     )
     return {
         "file": str(page.relative_to(ROOT) if page.is_relative_to(ROOT) else page),
@@ -169,7 +172,7 @@ def measure(page: Path) -> dict[str, Any]:
         "words_in_a_sentence": round(length, 1),
         "most_words": limits.length,
         "phrases": [{"line": line, "phrase": phrase, "instead": new} for line, phrase, new in replace],
-        "hardest": [{"line": one.line, "sentence": one.text} for one in hardest[:HARDEST]],
+        "hardest": [{"line": sentence.line, "sentence": sentence.text} for sentence in hardest[:HARDEST]],
     }
 
 
@@ -181,11 +184,11 @@ def show(row: dict[str, Any]) -> None:
     )
     if row["outcome"] == "ok":
         return
-    for one in row["phrases"]:
-        click.echo(f"      {row['file']}:{one['line']}: “{one['phrase']}”: write “{one['instead']}”")
+    for place in row["phrases"]:
+        click.echo(f"      {row['file']}:{place['line']}: “{place['phrase']}”: write “{place['instead']}”")
     if row["ease"] < row["least_ease"] or row["words_in_a_sentence"] > row["most_words"]:
-        for one in row["hardest"]:
-            click.echo(f"      {row['file']}:{one['line']}: {one['sentence']}")
+        for place in row["hardest"]:
+            click.echo(f"      {row['file']}:{place['line']}: {place['sentence']}")
 
 
 @click.command()

@@ -201,8 +201,8 @@ def release(version: str) -> None:
             set_version(version)
         template_files.write(ROOT)
         check_golden()
-        found = VERSION.search((ROOT / "src/samebits/__init__.py").read_text(encoding="utf-8"))
-        now = f"samebits {found[1] if found else ''}"
+        match = VERSION.search((ROOT / "src/samebits/__init__.py").read_text(encoding="utf-8"))
+        now = f"samebits {match[1] if match else ''}"
         commit(f"{now}: the version, and what the template has of the root", ".")
         source = source_commit()
         with tempfile.TemporaryDirectory(prefix="samebits-release-") as folder:

@@ -243,7 +243,7 @@ def _installed(environment: Path, packages: Iterable[str]) -> dict[str, str]:
     names = list(packages)
     command = [str(environment / "bin/python"), "-c", code, *names]
     printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    return {name: one.partition("+")[0] for name, one in zip(names, printed.split(), strict=True)}
+    return {name: version.partition("+")[0] for name, version in zip(names, printed.split(), strict=True)}
 
 
 def make_project(folder: Path, framework: str) -> None:
@@ -330,11 +330,11 @@ def code_hash(wheel: Path) -> str:
     """What of a wheel decides what comes out: its files, whatever their times, and what it requires."""
     sha256 = hashlib.sha256()
     with zipfile.ZipFile(wheel) as archive:
-        for one in sorted(archive.infolist(), key=lambda one: one.filename):
-            if ".dist-info/" not in one.filename:
-                sha256.update(f"{one.filename} {one.CRC}\n".encode())
-            elif one.filename.endswith("/METADATA"):
-                text = archive.read(one).decode()
+        for member in sorted(archive.infolist(), key=lambda entry: entry.filename):
+            if ".dist-info/" not in member.filename:
+                sha256.update(f"{member.filename} {member.CRC}\n".encode())
+            elif member.filename.endswith("/METADATA"):
+                text = archive.read(member).decode()
                 sha256.update("".join(re.findall(r"^Requires-.*\n", text, re.MULTILINE)).encode())
     return sha256.hexdigest()
 
@@ -411,7 +411,7 @@ def command(names: tuple[str, ...], again: bool, write: bool, as_json: bool) -> 
             raise UsageError("another tools/supported.py is at work here: wait for its end") from None
         results = try_rows([row for row in rows() if not names or row.name in names], again)
     if write:
-        write_page(PAGE, markdown([one for one in map(recorded, rows()) if one is not None]))
+        write_page(PAGE, markdown([row for row in map(recorded, rows()) if row is not None]))
     if as_json:
         print_json([dataclasses.asdict(result) for result in results])
     else:

@@ -100,12 +100,12 @@ def write(root: Path) -> list[Path]:
 @click.option("--write", "write_", is_flag=True, help="Write them.")
 def command(write_: bool) -> None:
     """Compare the template's copies of the root's files with the root, or write them."""
-    found = write(ROOT) if write_ else stale(ROOT)
-    for path in found:
+    paths = write(ROOT) if write_ else stale(ROOT)
+    for path in paths:
         click.echo(path.relative_to(ROOT))
-    if found and not write_:
+    if paths and not write_:
         raise CheckFailed(
-            f"{len(found)} files of the template are not what the root has: "
+            f"{len(paths)} files of the template are not what the root has: "
             "`./entrypoint python tools/template_files.py --write`"
         )
 

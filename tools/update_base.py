@@ -29,10 +29,10 @@ def update(docker: str, dockerfile: Path, *, write: bool) -> None:
         CheckFailed: the base has no digest, or the registry cannot be reached.
     """
     text = dockerfile.read_text()
-    found = BASE.search(text)
-    if found is None:
+    match = BASE.search(text)
+    if match is None:
         raise CheckFailed(f"{dockerfile} has no `ARG BASE=NAME:TAG@sha256:DIGEST` to compare with")
-    base, tag, old = found[2], found[3], found[4]
+    base, tag, old = match[2], match[3], match[4]
     new = _newest(docker, tag)
     report = {"tag": tag, "old": old, "new": new, "packages": [], "variables": []}
     lines = [f"{tag}\n  now     {old}\n  newest  {new}"]
@@ -46,7 +46,7 @@ def update(docker: str, dockerfile: Path, *, write: bool) -> None:
             for name, what in (("packages", packages), ("variables", variables)):
                 lines.append(f"{name} that differ: {len(what)}\n{table(what)}".rstrip())
         if write:
-            write_whole(dockerfile, text[: found.start(4)] + new + text[found.end(4) :])
+            write_whole(dockerfile, text[: match.start(4)] + new + text[match.end(4) :])
         done = "written into" if write else "nothing was written; `make update-base WRITE=1` puts it into"
         lines.append(
             f"{done} {dockerfile.name}; then `make image` and `make docker-smoke` say whether bits moved"
@@ -63,9 +63,9 @@ def _newest(docker: str, tag: str) -> str:
         raise CheckFailed(f"cannot ask the registry for {tag}: {complaint}")
     _, digests, _ = ask(docker, "image", "inspect", "--format", "{{json .RepoDigests}}", tag)
     name = tag.rpartition(":")[0] or tag
-    for one in json.loads(digests or "[]"):
-        if _short(one.partition("@")[0]) == _short(name):
-            return str(one.partition("@")[2])
+    for reference in json.loads(digests or "[]"):
+        if _short(reference.partition("@")[0]) == _short(name):
+            return str(reference.partition("@")[2])
     raise CheckFailed(f"{docker} does not tell the digest of {tag}")
 
 

@@ -60,9 +60,9 @@ def test_compose_is_as_hardened(service: str) -> None:
         *(["--init"] * told["init"]),
         *(["--read-only"] * told["read_only"]),
         f"--network={told['network_mode']}",
-        *(f"--cap-drop={one}" for one in told["cap_drop"]),
-        *(f"--security-opt={one.removesuffix(':true')}" for one in told["security_opt"]),
-        *(f"--tmpfs={one}" for one in told["tmpfs"]),
+        *(f"--cap-drop={capability}" for capability in told["cap_drop"]),
+        *(f"--security-opt={option.removesuffix(':true')}" for option in told["security_opt"]),
+        *(f"--tmpfs={mount}" for mount in told["tmpfs"]),
     }
     assert options == hardened()
     assert "entrypoint" not in told
@@ -77,16 +77,19 @@ def test_compose_asks_for_the_gpu() -> None:
 
 def test_the_job_is_as_hardened() -> None:
     pod = job()
-    (one,) = pod["containers"]
-    mounts = {mount["mountPath"]: mount["name"] for mount in one["volumeMounts"]}
+    (container,) = pod["containers"]
+    mounts = {mount["mountPath"]: mount["name"] for mount in container["volumeMounts"]}
     volumes = {volume.pop("name"): volume for volume in pod["volumes"]}
     # Kubernetes shares the network among all pods; a cluster's NetworkPolicy decides who reaches what.
     options = {
         "--network=none",
         *(["--init"] * pod["shareProcessNamespace"]),
-        *(["--read-only"] * one["securityContext"]["readOnlyRootFilesystem"]),
-        *(f"--cap-drop={name}" for name in one["securityContext"]["capabilities"]["drop"]),
-        *(["--security-opt=no-new-privileges"] * (not one["securityContext"]["allowPrivilegeEscalation"])),
+        *(["--read-only"] * container["securityContext"]["readOnlyRootFilesystem"]),
+        *(f"--cap-drop={name}" for name in container["securityContext"]["capabilities"]["drop"]),
+        *(
+            ["--security-opt=no-new-privileges"]
+            * (not container["securityContext"]["allowPrivilegeEscalation"])
+        ),
         *(f"--tmpfs={path}" for path in mounts if path == "/tmp" and "emptyDir" in volumes[mounts[path]]),
     }
     assert options == hardened()
@@ -94,9 +97,9 @@ def test_the_job_is_as_hardened() -> None:
     assert "persistentVolumeClaim" in volumes[mounts["/workspace/runs"]]
     assert pod["securityContext"]["runAsNonRoot"]
     assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
-    assert one["resources"]["limits"]["nvidia.com/gpu"] == 1
-    assert "command" not in one
-    assert one["args"][0] == "train"
+    assert container["resources"]["limits"]["nvidia.com/gpu"] == 1
+    assert "command" not in container
+    assert container["args"][0] == "train"
 
 
 def test_apptainers_own_parser_reads_the_definition() -> None:

@@ -128,12 +128,12 @@ def small(tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def docker() -> str:
     """The client of an engine that answers."""
-    found, asked = container_engine.find()
-    if found is None:
+    engine, asked = container_engine.find()
+    if engine is None:
         pytest.skip(
-            f"no container engine answers: {'; '.join(one.complaint for one in asked) or 'no client'}"
+            f"no container engine answers: {'; '.join(client.complaint for client in asked) or 'no client'}"
         )
-    return found.command
+    return engine.command
 
 
 @pytest.fixture(scope="session")
@@ -206,8 +206,8 @@ def container(docker: str, image: str) -> Iterator[Callable[..., str]]:
         return started[-1]
 
     yield container
-    for one in started:
-        run(docker, "rm", "--force", one)
+    for name in started:
+        run(docker, "rm", "--force", name)
 
 
 @pytest.fixture(scope="module")

@@ -57,9 +57,9 @@ def test_what_is_not_is_named(contain: Callable[..., Done], tmp_path: Path) -> N
     done, checks = attest(contain, *over)
     said = refusal(done, 1)
     assert f"joblib-{version}.dist-info/licenses/LICENSE.txt of joblib is missing; and " in said
-    found = [str(fault) for check in checks.values() for fault in check["faults"]]  # type: ignore[attr-defined]
-    assert [fault for fault in found if "joblib" not in fault] == []
-    faults = "\n".join(found)
+    problems = [str(fault) for check in checks.values() for fault in check["faults"]]  # type: ignore[attr-defined]
+    assert [fault for fault in problems if "joblib" not in fault] == []
+    faults = "\n".join(problems)
     for fault in (
         "joblib/logger.py has 10 bytes, recorded are",
         "logger.cpython-311.pyc has another hash than its source",

@@ -124,7 +124,7 @@ def test_the_entrypoint_refuses(contain: Callable[..., Done]) -> None:
 
 
 @pytest.mark.parametrize("init", [(), ("--init",)], ids=["bare", "init"])
-def test_a_stop_saves_the_training_and_the_next_start_goes_on(
+def test_a_stop_saves_the_training_and_the_next_start_resumes(
     docker: str,
     container: Callable[..., str],
     contain: Callable[..., Done],
@@ -134,18 +134,18 @@ def test_a_stop_saves_the_training_and_the_next_start_goes_on(
     init: tuple[str, ...],
 ) -> None:
     command = ("train", "--epochs", "40")
-    one = container(*command, options=(*init, *as_caller(folder)))
+    name = container(*command, options=(*init, *as_caller(folder)))
     deadline = time.monotonic() + 120
-    while "accuracy" not in run(docker, "logs", one).stdout:
-        assert time.monotonic() < deadline, run(docker, "logs", one).stderr
+    while "accuracy" not in run(docker, "logs", name).stdout:
+        assert time.monotonic() < deadline, run(docker, "logs", name).stderr
         time.sleep(0.5)
     assert [path.name for path in (folder / "runs").iterdir()] != []
     begun = time.monotonic()
-    run(docker, "stop", "--time=60", one)
+    run(docker, "stop", "--time=60", name)
     assert time.monotonic() - begun < 20
-    state = json.loads(run(docker, "inspect", "--format", "{{json .State}}", one).stdout)
+    state = json.loads(run(docker, "inspect", "--format", "{{json .State}}", name).stdout)
     assert state["ExitCode"] == 75
-    assert "SIGTERM: saved after step" in one_line(run(docker, "logs", one).stderr)
+    assert "SIGTERM: saved after step" in one_line(run(docker, "logs", name).stderr)
     if init:  # once is enough
         return
     # The next start continues, to the bits of a training that nobody stopped.
@@ -160,18 +160,18 @@ def test_a_stop_saves_the_training_and_the_next_start_goes_on(
 def test_a_stop_reaches_what_has_no_handler_yet(
     docker: str, container: Callable[..., str], command: tuple[str, ...]
 ) -> None:
-    one = container(*command)
+    name = container(*command)
     time.sleep(1)
     begun = time.monotonic()
-    run(docker, "stop", "--time=60", one)
+    run(docker, "stop", "--time=60", name)
     assert time.monotonic() - begun < 20
-    assert run(docker, "inspect", "--format", "{{.State.ExitCode}}", one).stdout.strip() == "143"
+    assert run(docker, "inspect", "--format", "{{.State.ExitCode}}", name).stdout.strip() == "143"
 
 
 def test_a_kill_is_told(docker: str, container: Callable[..., str]) -> None:
-    one = container("sleep", "99", options=("--init",))
-    run(docker, "kill", one)
-    assert run(docker, "wait", one).stdout.strip() == "137"
+    name = container("sleep", "99", options=("--init",))
+    run(docker, "kill", name)
+    assert run(docker, "wait", name).stdout.strip() == "137"
 
 
 @pytest.mark.parametrize(("init", "left"), [(("--init",), "0"), ((), "1")], ids=["init", "bare"])
@@ -191,7 +191,7 @@ def test_init_leaves_no_zombie(contain: Callable[..., Done], init: tuple[str, ..
 
 
 def test_too_little_shared_memory_is_one_line(contain: Callable[..., Done], folder: Path) -> None:
-    """In the starter, and in a script of one's own with torch's own loader, whose error nobody catches."""
+    """In the starter, and in a user's own script with torch's own loader, whose error nobody catches."""
     options = ("--init", *as_caller(folder))
     done = contain("train", "--workers", "2", "--batch-size", "512", options=("--shm-size=64k", *options))
     assert "--shm-size" in refusal(done, 2)
@@ -216,7 +216,9 @@ def test_too_little_shared_memory_is_one_line(contain: Callable[..., Done], fold
 def test_the_doctor_tells_the_shared_memory(contain: Callable[..., Done]) -> None:
     for size, outcome in ("64m", "warn"), ("1g", "ok"):
         findings = json.loads(contain("doctor", "--json", options=(f"--shm-size={size}",)).stdout)
-        assert [one["outcome"] for one in findings if one["subject"] == "shared memory"] == [outcome]
+        assert [finding["outcome"] for finding in findings if finding["subject"] == "shared memory"] == [
+            outcome
+        ]
 
 
 COMPILED = """
@@ -257,11 +259,11 @@ def test_the_target_compile_compiles_and_repeats(docker: str, compiling: str) ->
 
 
 def test_exec_goes_through_the_entrypoint_or_is_told(docker: str, container: Callable[..., str]) -> None:
-    one = container("sleep", "300", options=("--init",))
+    name = container("sleep", "300", options=("--init",))
     seeded = ("python", "-c", "import samebits; samebits.seed_everything(0)")
-    through = run(docker, "exec", one, "/opt/samebits/entrypoint", *seeded)
+    through = run(docker, "exec", name, "/opt/samebits/entrypoint", *seeded)
     assert (through.returncode, through.stderr) == (0, "")
-    past = run(docker, "exec", one, *seeded)
+    past = run(docker, "exec", name, *seeded)
     assert "samebits exec --" in refusal(past, 0)
 
 
@@ -284,7 +286,7 @@ def test_the_labels_are_what_is_installed(docker: str, image: str, contain: Call
 def test_any_base_asks_for_the_gpu_and_a_driver_of_the_locked_cuda(docker: str, image: str) -> None:
     """What NVIDIA's base would have set. Debian's has none of it."""
     variables = json.loads(run(docker, "inspect", "--format", "{{json .Config.Env}}", image).stdout)
-    told = dict(one.split("=", 1) for one in variables)
+    told = dict(row.split("=", 1) for row in variables)
     cuda = re.search(r"^nvidia-cuda-runtime-cu12==(\d+\.\d+)", (ROOT / "requirements.lock").read_text(), re.M)
     assert {name: value for name, value in told.items() if name.startswith("NVIDIA_")} == {
         "NVIDIA_VISIBLE_DEVICES": "all",
@@ -315,16 +317,16 @@ def test_there_is_no_cache_and_no_installer(contain: Callable[..., Done]) -> Non
     as_root = ("--user=0", "--entrypoint=sh")  # past the entrypoint, which makes a cache folder
     everywhere = f"find /opt /root /home /run /tmp /var/tmp -type f '(' {tools} ')'"
     empty = "find /run /tmp /var/tmp /workspace -type f"
-    found = contain("-c", f"{everywhere}; {empty}", options=as_root)
-    assert (found.stdout, found.stderr) == ("", "")
+    done = contain("-c", f"{everywhere}; {empty}", options=as_root)
+    assert (done.stdout, done.stderr) == ("", "")
 
 
 def test_the_ca_bundle_is_not_kept(docker: str, image: str, contain: Callable[..., Done]) -> None:
     search = f"find / -xdev -type f -size -1024k -print0 | xargs -0 grep -lF '{MARKER}'"
     as_root = ("--user=0", "--entrypoint=sh")
     assert contain("-c", search, options=as_root).stdout == ""
-    found = contain("-c", f"echo '# {MARKER}' > /tmp/kept; {search}", options=as_root)
-    assert found.stdout == "/tmp/kept\n"  # so the search would have found it
+    done = contain("-c", f"echo '# {MARKER}' > /tmp/kept; {search}", options=as_root)
+    assert done.stdout == "/tmp/kept\n"  # so the search would have found it
     history = run(docker, "history", "--no-trunc", image).stdout
     assert MARKER not in history
     assert "ca.pem" not in history

@@ -1,4 +1,4 @@
-"""The image as one file, and in a registry of one's own, with a real engine and a real registry."""
+"""The image as one file, and in your own registry, with a real engine and a real registry."""
 
 import hashlib
 import os
@@ -121,7 +121,7 @@ def test_wrong_use(keep: Callable[..., Done]) -> None:
     assert "REGISTRY is 'https://x/y'" in refusal(keep("mirror", "https://x/y"), 2)
 
 
-# ---------------------------------------------------------------- a registry of one's own
+# ---------------------------------------------------------------- your own registry
 
 
 def test_a_mirror(docker: str, keep: Callable[..., Done], tiny: str, registry: str) -> None:
@@ -137,7 +137,7 @@ def test_a_mirror(docker: str, keep: Callable[..., Done], tiny: str, registry: s
         for reference in (made["BASE"], own):
             assert re.fullmatch(rf"{registry}/team/\S*samebits-test/tiny@sha256:[0-9a-f]{{64}}", reference)
             ours = run(docker, "images", "--no-trunc", "--format", "{{.Repository}}:{{.Tag}}").stdout.split()
-            run(docker, "rmi", *(one for one in ours if one.startswith(registry)))
+            run(docker, "rmi", *(reference for reference in ours if reference.startswith(registry)))
             assert run(docker, "image", "inspect", reference).returncode != 0
             pulled = run(docker, "pull", reference)
             assert pulled.returncode == 0, pulled.stderr

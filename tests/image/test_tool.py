@@ -109,9 +109,9 @@ def test_passes_every_argument_explicitly(tool: Tool, tmp_path: Path) -> None:
     ):
         assert f"--build-arg {name}" in told
     python, image = told.splitlines()  # what the interpreter is taken from, and the image
-    for one in python, image:
-        assert f"--secret id=ca,src={bundle}" in one
-        assert "--secret id=index,src=" in one
+    for command in python, image:
+        assert f"--secret id=ca,src={bundle}" in command
+        assert "--secret id=index,src=" in command
     assert "id=index,src=secret" not in told
     assert f"--file {ROOT}/docker/base-python.Dockerfile --tag it:python --build-arg BASE=debian " in python
     assert f"--file {ROOT}/Dockerfile --tag it " in image

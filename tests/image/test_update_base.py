@@ -76,10 +76,10 @@ def test_shows_what_a_newer_base_changes_and_writes_only_when_told(
         assert written.returncode == 0, written.stderr
         report = json.loads(written.stdout)
         assert (report["old"], report["new"], report["written"]) == (old, new, True)
-        assert [one["name"] for one in report["packages"]] == ["bash:amd64"]
+        assert [package["name"] for package in report["packages"]] == ["bash:amd64"]
         assert (project / "Dockerfile").read_text() == before.replace(old, new)
     finally:
-        for reference in (*(f"{tag}@{one}" for one in pushed_digests), tag, newer):
+        for reference in (*(f"{tag}@{digest}" for digest in pushed_digests), tag, newer):
             run(docker, "rmi", reference)
 
 

@@ -98,7 +98,7 @@ def test_each_is_what_its_script_makes(start, tmp_path):
 
 
 def test_another_script_makes_another_notebook(start, tmp_path):
-    """A training of one's own, with comments, a helper and several statements before the run."""
+    """A user's own training, with comments, a helper and several statements before the run."""
     script = tmp_path / "src" / "own" / "train_torch.py"
     script.parent.mkdir(parents=True)
     script.write_text(SCRIPT)

@@ -89,7 +89,7 @@ def test_no_line_of_a_commands_help_is_cut(start, name):
     ],
 )  # fmt: skip
 def test_a_hint_runs_as_it_is_printed(command, hint):
-    """From the project's folder, in a shell that has nothing of ours on PATH."""
+    """From the project's folder, in a shell whose PATH does not have samebits."""
     environment = {"PATH": "/usr/bin:/bin", "HOME": os.environ.get("HOME", "/tmp")}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 2

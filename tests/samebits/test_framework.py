@@ -62,7 +62,9 @@ def test_a_room_gives_what_the_core_asks(name: str, file: str) -> None:
     for key in functions.keys() - {"__init__", "__subclasshook__"}:
         asked = list(inspect.signature(functions[key]).parameters.values())[1:]  # without `self`
         given = inspect.signature(getattr(module, key)).parameters.values()
-        assert [_plain(one) for one in given] == [_plain(one) for one in asked], f"{name}.{file}.{key}"
+        assert [_plain(argument) for argument in given] == [_plain(argument) for argument in asked], (
+            f"{name}.{file}.{key}"
+        )
     missing = [key for key in getattr(protocol, "__annotations__", {}) if not hasattr(module, key)]
     assert missing == []
 
@@ -133,5 +135,5 @@ def _code(path: Path) -> Iterator[tuple[str, ast.AST]]:
 
 def _texts(node: ast.AST) -> list[str]:
     """The names and strings of a node itself."""
-    found = [value for _, value in ast.iter_fields(node) if isinstance(value, str)]
-    return found if not isinstance(node, ast.ImportFrom) else [node.module or ""]
+    texts = [value for _, value in ast.iter_fields(node) if isinstance(value, str)]
+    return texts if not isinstance(node, ast.ImportFrom) else [node.module or ""]

@@ -260,7 +260,9 @@ def test_golden_entries(tmp_path: Path, name: str) -> None:
         plain = GOLDEN | {name: "x"}
         text = f"format = {FORMAT}\n[torch-cpu]\n{name} = {value}\n"
         text += "".join(
-            f"{key} = {json.dumps(one) if one != {} else '{}'}\n" for key, one in plain.items() if key != name
+            f"{key} = {json.dumps(value) if value != {} else '{}'}\n"
+            for key, value in plain.items()
+            if key != name
         )
         path.write_text(text)
         right = (name in ("framework", "device") and value.startswith('"')) or (
@@ -304,12 +306,12 @@ def test_any_value_at_any_place_of_a_checkpoint(tmp_path: Path, name: str) -> No
     for at, value in enumerate(VALUES[:-1]):
         working = interrupted(tmp_path / f"run{at}", CONTENT | {name: value})
         try:
-            found = find_checkpoint(working, "auto")
+            checkpoint = find_checkpoint(working, "auto")
         except UsageError:
             refused += 1
         else:
-            assert found is not None
-            assert type(found.content[name]) is type(CONTENT[name])
+            assert checkpoint is not None
+            assert type(checkpoint.content[name]) is type(CONTENT[name])
     assert refused >= len(VALUES) - 9
     lacking = interrupted(tmp_path / "lacking", {key: CONTENT[key] for key in CONTENT if key != name})
     with pytest.raises(UsageError, match=f"has no '{name}'"):
@@ -317,10 +319,10 @@ def test_any_value_at_any_place_of_a_checkpoint(tmp_path: Path, name: str) -> No
 
 
 def read_all(working: WorkingFolder) -> None:
-    found = find_checkpoint(working, "auto")
-    assert found is not None
+    checkpoint = find_checkpoint(working, "auto")
+    assert checkpoint is not None
     for name in CONTENT:
-        found.content[name]
+        checkpoint.content[name]
 
 
 @pytest.mark.parametrize("name", ["step-1", "step-00000001/../../x", "..", "step-00000001x"])
@@ -329,10 +331,10 @@ def test_no_other_name_is_a_checkpoints(tmp_path: Path, name: str) -> None:
     (tmp_path / "x").mkdir()
     (tmp_path / "checkpoints" / "step-00000001").mkdir()
     (tmp_path / "checkpoints" / name).mkdir(parents=True, exist_ok=True)
-    found = files.find(tmp_path / "checkpoints")
-    assert [path.name for path in found] == ["step-00000001"]
+    paths = files.find(tmp_path / "checkpoints")
+    assert [path.name for path in paths] == ["step-00000001"]
     with pytest.raises(files.Damaged, match="cannot be read as what it is"):
-        files.read(found[0])
+        files.read(paths[0])
 
 
 @pytest.mark.parametrize(
@@ -358,10 +360,10 @@ def test_the_state_of_generators(state: Any) -> None:
         def make_tensor(node: Any, stored: Any) -> Any:
             return node["no such"]
 
-    one = TrainingState.__new__(TrainingState)
-    one.toolkit = Toolkit  # type: ignore[assignment]
+    training_state = TrainingState.__new__(TrainingState)
+    training_state.toolkit = Toolkit  # type: ignore[assignment]
     with pytest.raises(UsageError, match="cannot be restored"):
-        one.restore_generators({"generators": {"random": state}}, {})
+        training_state.restore_generators({"generators": {"random": state}}, {})
 
 
 def test_a_damaged_golden_file_is_named_before_the_training(

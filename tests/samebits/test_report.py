@@ -66,8 +66,8 @@ def test_text_of_files_cannot_command_a_terminal_and_markup_is_text(capsys, pipe
 
 def test_findings_begin_with_the_worst(capsys, pipe):
     print_findings([Finding(f"was {outcome}", outcome, "x") for outcome in reversed(OUTCOMES)])
-    found = re.findall(r"was (\w+)", capsys.readouterr().out)
-    assert found == list(OUTCOMES) == ["fail", "warn", "skipped", "ok"]
+    printed = re.findall(r"was (\w+)", capsys.readouterr().out)
+    assert printed == list(OUTCOMES) == ["fail", "warn", "skipped", "ok"]
 
 
 def test_a_cell_says_the_word_and_why():

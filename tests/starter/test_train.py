@@ -168,7 +168,7 @@ def test_a_full_disk_is_one_line(start, tmp_path):
         subprocess.run(["umount", str(disk)], check=True)
 
 
-def test_sigterm_saves_and_the_same_command_goes_on(tmp_path, start):
+def test_sigterm_saves_and_the_same_command_resumes(tmp_path, start):
     command = [str(ROOT / "entrypoint"), "train", "--epochs", "20"]
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -178,10 +178,10 @@ def test_sigterm_saves_and_the_same_command_goes_on(tmp_path, start):
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=60) == SAVED
     assert [path.name[0] for path in (tmp_path / "runs").iterdir()] == ["."]
-    went_on = start(*command[1:], cwd=tmp_path)
+    resumed = start(*command[1:], cwd=tmp_path)
     whole = start(*command[1:], "--run", tmp_path / "whole")
-    assert "resumes after step" in went_on.stdout
-    (sha256,) = set(re.findall("^sha256 ([0-9a-f]{64})", went_on.stdout + whole.stdout, re.MULTILINE))
+    assert "resumes after step" in resumed.stdout
+    (sha256,) = set(re.findall("^sha256 ([0-9a-f]{64})", resumed.stdout + whole.stdout, re.MULTILINE))
     assert len(sha256) == 64
 
 

@@ -90,10 +90,8 @@ def test_make_names_a_variable_or_a_framework_that_is_misspelt(project: Path) ->
         assert says in stderr
     text = (project / "Makefile").read_text()
     named = set(re.findall(r"(?:\(| )([A-Z]{2,})=|\$\(if \$\(([A-Z]+)\)", text))
-    assert make(*(f"{one or other}={known[0]}" for one, other in named if one not in ("NAME", "COMMIT"))) == (
-        0,
-        "",
-    )
+    options = (f"{name or other}={known[0]}" for name, other in named if name not in ("NAME", "COMMIT"))
+    assert make(*options) == (0, "")
 
 
 def test_its_code_is_the_starters(project: Path) -> None:
@@ -111,8 +109,8 @@ def test_it_names_no_framework_that_was_not_asked_for(project: Path) -> None:
     code = {name for name in files(project) if name.startswith("src/")}
     for other in set(FRAMEWORKS) - frameworks_of(project):
         for word in distributions[other]:
-            found = [name for name, text in texts(project).items() if re.search(rf"\b{word}", text.lower())]
-            assert set(found) <= code, (word, found)  # the starter's settings are those of both
+            naming = [name for name, text in texts(project).items() if re.search(rf"\b{word}", text.lower())]
+            assert set(naming) <= code, (word, naming)  # the starter's settings are those of both
 
 
 def test_nothing_is_left_of_the_template(project: Path) -> None:
@@ -230,7 +228,7 @@ def test_an_extra_is_one_file(generate: Generate, tmp_path: Path, framework: str
     if extra == "notebook":
         json.loads(text)
     if extra == "kubernetes":
-        assert [one["kind"] for one in yaml.safe_load_all(text)] == ["PersistentVolumeClaim", "Job"]
+        assert [manifest["kind"] for manifest in yaml.safe_load_all(text)] == ["PersistentVolumeClaim", "Job"]
     if extra == "devcontainer":
         json.loads(re.sub(r"^\s*//.*", "", text, flags=re.MULTILINE))
     if extra == "slurm":
@@ -267,11 +265,11 @@ def test_a_change_of_the_root_is_seen_and_copied(
     text = (root / file).read_text()
     assert old in text
     (root / file).write_text(text.replace(old, new))
-    found = {path.relative_to(root / TEMPLATE) for path in stale(root)}
-    assert any(path.match(copy) for path in found), found
-    assert set(write(root)) == {root / TEMPLATE / path for path in found}
+    copies = {path.relative_to(root / TEMPLATE) for path in stale(root)}
+    assert any(path.match(copy) for path in copies), copies
+    assert set(write(root)) == {root / TEMPLATE / path for path in copies}
     assert stale(root) == []
-    assert any(new in (root / TEMPLATE / path).read_text() for path in found)
+    assert any(new in (root / TEMPLATE / path).read_text() for path in copies)
 
 
 def test_every_package_of_the_root_is_in_one_kind_of_project(template: Path, tmp_path: Path) -> None:

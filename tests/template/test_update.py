@@ -169,7 +169,7 @@ def test_a_project_of_the_former_template_moves_over(template: Path, tmp_path: P
     script = script.replace("make train ", training.format(ROOT / "src/samebits", "") + " ")
     done = run(tmp_path, "sh", "-euc", script)
     assert done.returncode == 0, done.stdout + done.stderr
-    hashes = [re.findall("^sha256 ([0-9a-f]{64})", one.stdout, re.MULTILINE) for one in (before, done)]
+    hashes = [re.findall("^sha256 ([0-9a-f]{64})", train.stdout, re.MULTILINE) for train in (before, done)]
     assert len(hashes[0]) == 1, before.stderr
     assert hashes[0] == hashes[1]
     moved = tmp_path / "moved/my-experiment"

@@ -38,11 +38,14 @@ def digest(data: bytes) -> str:
 
 def archive(*layers: bytes, zipped: bool = False, **configuration: Any) -> bytes:
     """An image as `docker save` writes it."""
-    configuration["rootfs"] = {"diff_ids": [f"sha256:{digest(one)}" for one in layers]}
+    configuration["rootfs"] = {"diff_ids": [f"sha256:{digest(content)}" for content in layers]}
     text = json.dumps(configuration).encode()
-    names = [f"{digest(one)}.tar" for one in layers]
+    names = [f"{digest(content)}.tar" for content in layers]
     manifest = [{"Config": f"{digest(text)}.json", "Layers": names}]
-    files = {name: gzip.compress(one) if zipped else one for name, one in zip(names, layers, strict=True)}
+    files = {
+        name: gzip.compress(content) if zipped else content
+        for name, content in zip(names, layers, strict=True)
+    }
     files |= {f"{digest(text)}.json": text, "manifest.json": json.dumps(manifest).encode()}
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as tar:
@@ -57,10 +60,10 @@ def archive(*layers: bytes, zipped: bool = False, **configuration: Any) -> bytes
 def difference(reproduce: Any) -> Any:
     """What is said of two images; the manifest is left out."""
 
-    def difference(one: bytes, two: bytes) -> str:
+    def difference(first: bytes, second: bytes) -> str:
         built = [
             reproduce.Built(digest(data), {}, reproduce.read(io.BytesIO(data), lambda name: True))
-            for data in (one, two)
+            for data in (first, second)
         ]
         return str(reproduce.difference(*built))
 
@@ -71,7 +74,7 @@ SAME = layer("etc", "etc/x")
 
 
 @pytest.mark.parametrize(
-    ("one", "two", "said"),
+    ("content", "other", "said"),
     [
         (SAME, SAME, "None"),
         (layer("a", content=b"1"), layer("a", content=b"2"), "/a: content 6b86b273ff34 and d4735e3a265e"),
@@ -90,22 +93,24 @@ SAME = layer("etc", "etc/x")
     ],
     ids=["same", "content", "mode", "owner", "time", "attributes", "target", "missing", "order", "headers"],
 )
-def test_the_first_path_that_differs(difference: Any, one: bytes, two: bytes, said: str) -> None:
-    told = difference(archive(SAME, one), archive(SAME, two))
+def test_the_first_path_that_differs(difference: Any, content: bytes, other: bytes, said: str) -> None:
+    told = difference(archive(SAME, content), archive(SAME, other))
     assert told == said or told.startswith(f"layer 2 of 2: {said}")
 
 
 def test_more_paths_are_counted_and_later_layers_are_not_looked_at(difference: Any) -> None:
-    one, two = (layer("b", "c", "a", mode=mode, content=b"other") for mode in (0o600, 0o644))
-    assert difference(archive(one, two), archive(two, one)) == "layer 1 of 2: /a: mode 0600 and 0644"
+    first, second = (layer("b", "c", "a", mode=mode, content=b"other") for mode in (0o600, 0o644))
+    assert (
+        difference(archive(first, second), archive(second, first)) == "layer 1 of 2: /a: mode 0600 and 0644"
+    )
     said = difference(archive(layer("b", "c")), archive(layer("a", "d")))
     assert said == "layer 1 of 1: /a: only the second build has it, and 3 more in this layer"
 
 
 def test_the_configuration_differs(difference: Any) -> None:
-    one = archive(SAME, history=[{"created": "now"}, {"created": "now"}])
-    two = archive(SAME, history=[{"created": "now"}, {"created": "then"}])
-    assert difference(one, two) == "the configuration: history.1.created: 'now' and 'then'"
+    first = archive(SAME, history=[{"created": "now"}, {"created": "now"}])
+    second = archive(SAME, history=[{"created": "now"}, {"created": "then"}])
+    assert difference(first, second) == "the configuration: history.1.created: 'now' and 'then'"
 
 
 def test_zipped_layers_are_checked_by_what_is_in_them(reproduce: Any) -> None:
@@ -130,9 +135,9 @@ def test_a_damaged_archive(reproduce: Any, damage: Any) -> None:
 
 def test_the_inputs_are_copied_as_somebody_else_has_them(reproduce: Any, tmp_path: Any) -> None:
     """Other modes, times and names; the same contents and executables, and all that .dockerignore lets in."""
-    one, two = (reproduce.copy_inputs(person, tmp_path) for person in reproduce.PEOPLE)
-    paths = sorted(path.relative_to(one) for path in one.rglob("*"))
-    assert paths == sorted(path.relative_to(two) for path in two.rglob("*"))
+    first, second = (reproduce.copy_inputs(person, tmp_path) for person in reproduce.PEOPLE)
+    paths = sorted(path.relative_to(first) for path in first.rglob("*"))
+    assert paths == sorted(path.relative_to(second) for path in second.rglob("*"))
     assert {str(path) for path in paths} >= {
         "Dockerfile",
         ".dockerignore",
@@ -141,10 +146,10 @@ def test_the_inputs_are_copied_as_somebody_else_has_them(reproduce: Any, tmp_pat
     }
     assert "__pycache__" not in str(paths)
     for path in paths:
-        left, right = (one / path).stat(), (two / path).stat()
+        left, right = (first / path).stat(), (second / path).stat()
         assert left.st_mode & 0o7777 == right.st_mode & 0o7700
         assert left.st_mtime != right.st_mtime
-        assert (one / path).is_dir() or (one / path).read_bytes() == (ROOT / path).read_bytes()
-        assert (one / path).is_dir() or bool(left.st_mode & 0o100) == bool(
+        assert (first / path).is_dir() or (first / path).read_bytes() == (ROOT / path).read_bytes()
+        assert (first / path).is_dir() or bool(left.st_mode & 0o100) == bool(
             (ROOT / path).stat().st_mode & 0o100
         )

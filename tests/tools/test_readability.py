@@ -29,8 +29,10 @@ def page(folder: Path, text: str, name: str = "page.md") -> Path:
 
 
 def ease(text: str) -> float:
-    found = readability.sentences(text)
-    return readability.flesch(sum(s.words for s in found), len(found), sum(s.syllables for s in found))
+    sentences = readability.sentences(text)
+    return readability.flesch(
+        sum(s.words for s in sentences), len(sentences), sum(s.syllables for s in sentences)
+    )
 
 
 def test_known_scores():
@@ -60,10 +62,10 @@ def test_only_sentences_count():
 - [The cat sat](https://example.org/{HARD.replace(" ", "-")}) on the mat.
 - The cat sat on `{HARD}`.
 """
-    found = readability.sentences(noise)
-    assert [sentence.words for sentence in found] == [6, 6, 4]
-    assert [sentence.length for sentence in found] == [6, 6, 5]  # a piece of code is one word long
-    assert [sentence.line for sentence in found] == [4, 16, 17]
+    sentences = readability.sentences(noise)
+    assert [sentence.words for sentence in sentences] == [6, 6, 4]
+    assert [sentence.length for sentence in sentences] == [6, 6, 5]  # a piece of code is one word long
+    assert [sentence.line for sentence in sentences] == [4, 16, 17]
 
 
 def test_where_a_sentence_ends():

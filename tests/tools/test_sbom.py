@@ -45,7 +45,11 @@ def sbom(folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
 def parts(text: str, kind: str) -> dict[str, dict[str, Any]]:
     """The components whose package URL is of a kind, by name."""
     components = json.loads(text)["components"]
-    return {one["name"]: one for one in components if PackageURL.from_string(one["purl"]).type == kind}
+    return {
+        component["name"]: component
+        for component in components
+        if PackageURL.from_string(component["purl"]).type == kind
+    }
 
 
 def test_it_is_valid(text: str) -> None:
@@ -58,19 +62,20 @@ def test_it_has_the_rows_of_the_locks(text: str) -> None:
     row = r"^([\w.-]+)==(\S+) --hash=sha256:(\w{64})"
     wheels = re.findall(row, (ROOT / "requirements.lock").read_text(), re.MULTILINE)
     told = [
-        (one["name"], one["version"], one["hashes"][0]["content"]) for one in parts(text, "pypi").values()
+        (component["name"], component["version"], component["hashes"][0]["content"])
+        for component in parts(text, "pypi").values()
     ]
     assert sorted(told) == sorted(wheels)
     conda = yaml.safe_load((ROOT / "conda-lock.yml").read_text())["package"]
     there = parts(text, "conda")
-    assert sorted(there) == sorted(one["name"] for one in conda)
-    for one in conda:
-        component = there[one["name"]]
-        assert component["hashes"][0]["content"] == one["hash"]["sha256"]
+    assert sorted(there) == sorted(package["name"] for package in conda)
+    for package in conda:
+        component = there[package["name"]]
+        assert component["hashes"][0]["content"] == package["hash"]["sha256"]
         more = PackageURL.from_string(component["purl"]).qualifiers
-        name = f"{one['name']}-{component['version']}-{more['build']}.{more['type']}"
-        assert one["url"].endswith(f"/{more['channel']}/{more['subdir']}/{name}")
-        assert component["scope"] == ("excluded" if one["name"] == "uv" else "optional")
+        name = f"{package['name']}-{component['version']}-{more['build']}.{more['type']}"
+        assert package["url"].endswith(f"/{more['channel']}/{more['subdir']}/{name}")
+        assert component["scope"] == ("excluded" if package["name"] == "uv" else "optional")
     (base,) = parts(text, "oci").values()
     assert f"@{base['version']}\n" in (ROOT / "Dockerfile").read_text()
     assert len(json.loads(text)["components"]) == len(wheels) + len(conda) + 1

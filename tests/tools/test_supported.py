@@ -29,14 +29,14 @@ def supported(monkeypatch):
 def table(supported) -> list[tuple[dict[str, str], dict[str, str]]]:
     """The page's rows: the versions by package, and the cells by heading."""
     text = (ROOT / "docs/library.md").read_text().split(supported.BEGIN)[1].split(supported.END)[0]
-    found = []
+    rows = []
     for line in text.strip().splitlines()[4:]:
         cells = dict(
             zip(supported.HEADINGS, (cell.strip() for cell in line.strip("|").split("|")), strict=True)
         )
-        pairs = (one.split() for one in cells["versions"].split(", "))
-        found.append(({name.lower(): version for name, version in pairs}, cells))
-    return found
+        pairs = (pair.split() for pair in cells["versions"].split(", "))
+        rows.append(({name.lower(): version for name, version in pairs}, cells))
+    return rows
 
 
 def test_the_locks_versions_are_in_the_page_and_work(table):
@@ -53,12 +53,17 @@ def test_the_locks_versions_are_in_the_page_and_work(table):
 
 def test_the_extras_begin_at_the_oldest_version_that_works(table):
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-    asked = {one.name: one for one in map(Requirement, [*extras["torch"], *extras["keras"]])}
+    asked = {
+        requirement.name: requirement
+        for requirement in map(Requirement, [*extras["torch"], *extras["keras"]])
+    }
     assert set(asked) == {"torch", "tensorflow", "keras"}
     for package, requirement in asked.items():
         worked = {versions[package] for versions, cells in table
                   if package in versions and cells["result"] == "works"}  # fmt: skip
-        (lowest,) = (Version(one.version) for one in requirement.specifier if one.operator == ">=")
+        (lowest,) = (
+            Version(specifier.version) for specifier in requirement.specifier if specifier.operator == ">="
+        )
         oldest = min(map(Version, worked))
         assert oldest.release[: len(lowest.release)] == lowest.release, package
         assert all(requirement.specifier.contains(version) for version in worked), package

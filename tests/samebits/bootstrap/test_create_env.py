@@ -21,7 +21,7 @@ from samebits.lock.request import read_request
 BOOTSTRAP = ROOT / "src/samebits/bootstrap"
 CREATE_ENV = BOOTSTRAP / "create-env"
 INTERPRETER: str = sys._base_executable  # type: ignore[attr-defined]
-BASE = f"/usr/bin:/bin:{Path(INTERPRETER).parent}"  # no environment of ours
+BASE = f"/usr/bin:/bin:{Path(INTERPRETER).parent}"  # without our environment
 
 # Debian's Python without python3-venv.
 WITHOUT_VENV = 'case "$*" in *ensurepip*) exit 1 ;; *_base_exec*) echo "$0" ;; *) exec PYTHON "$@" ;; esac'
@@ -240,8 +240,8 @@ def test_two_at_once_make_one_environment(project: Path) -> None:
         subprocess.Popen(CREATE_ENV, cwd=project, env=environment, stderr=subprocess.PIPE, text=True)
         for _ in range(2)
     ]
-    said = [one.communicate(timeout=300)[1] for one in both]
-    assert [one.returncode for one in both] == [0, 0], said
+    said = [process.communicate(timeout=300)[1] for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
     assert sorted(text.count("setuptools==") for text in said) == [0, 1]
     assert sum("waiting for it" in text for text in said) == 1
     assert has(project, "setuptools")

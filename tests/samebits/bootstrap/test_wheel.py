@@ -13,7 +13,7 @@ from tests.conftest import ROOT, Started, one_line, sha256
 from tests.samebits.bootstrap.conftest import interrupted
 
 INTERPRETER: str = sys._base_executable  # type: ignore[attr-defined]
-BASE = f"/usr/bin:/bin:{Path(INTERPRETER).parent}"  # no environment of ours
+BASE = f"/usr/bin:/bin:{Path(INTERPRETER).parent}"  # without our environment
 CORE = ("click", "markdown-it-py", "mdurl", "numpy", "packaging", "pygments", "rich", "threadpoolctl")
 
 

@@ -20,11 +20,11 @@ def tensors(value: float) -> dict:
 
 def test_it_comes_back(tmp_path: Path) -> None:
     write(tmp_path, 7, {"run": "x", "state": [0.1, None]}, tensors(0.5))
-    found = read(find(tmp_path)[0])
-    assert (found.content["step"], found.content["state"]) == (7, [0.1, None])
-    assert stored_array("a.b", found.tensors["a.b"]).tolist() == [[0.5] * 3] * 2
-    name = next(name for name in found.tensors if name.startswith("c"))
-    assert stored_array(name, found.tensors[name]).tolist() == [1 + 2j]
+    checkpoint = read(find(tmp_path)[0])
+    assert (checkpoint.content["step"], checkpoint.content["state"]) == (7, [0.1, None])
+    assert stored_array("a.b", checkpoint.tensors["a.b"]).tolist() == [[0.5] * 3] * 2
+    name = next(name for name in checkpoint.tensors if name.startswith("c"))
+    assert stored_array(name, checkpoint.tensors[name]).tolist() == [1 + 2j]
 
 
 def test_every_bit_counts(tmp_path: Path) -> None:

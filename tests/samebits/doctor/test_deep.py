@@ -37,7 +37,7 @@ import ctypes, dataclasses, json, sys
 from samebits.doctor import deep
 deep._imported, deep._files = list, lambda: None
 keep = [ctypes.CDLL(path) for path in sys.argv[1:]]
-print(json.dumps([dataclasses.asdict(one) for one in deep.report()[1:]]))
+print(json.dumps([dataclasses.asdict(finding) for finding in deep.report()[1:]]))
 """
 
 

@@ -66,15 +66,15 @@ def test_a_bare_machine_is_not_wrong(machine: Machine) -> None:
 
 
 def test_an_old_client_has_buildkit_in_itself(machine: Machine) -> None:
-    found = machine(docker=docker())["docker"]
-    assert found.outcome == "ok"
-    assert "client 20.10.24, engine 20.10.24, BuildKit" in found.found
+    finding = machine(docker=docker())["docker"]
+    assert finding.outcome == "ok"
+    assert "client 20.10.24, engine 20.10.24, BuildKit" in finding.found
 
 
 def test_a_new_client_without_buildx_cannot_build(machine: Machine) -> None:
-    found = machine(docker=docker(client="28.2.2"))["docker"]
-    assert found.outcome == "warn"
-    assert "buildx" in found.found
+    finding = machine(docker=docker(client="28.2.2"))["docker"]
+    assert finding.outcome == "warn"
+    assert "buildx" in finding.found
 
 
 @pytest.mark.parametrize(
@@ -86,54 +86,54 @@ def test_a_new_client_without_buildx_cannot_build(machine: Machine) -> None:
 )
 def test_an_engine_that_does_not_answer(machine: Machine, complaint: str, fix: str) -> None:
     info = {"ServerVersion": "", "ServerErrors": [complaint]}
-    found = machine(docker=docker(**info))["docker"]
-    assert found.outcome == "warn"
-    assert complaint in found.found
-    assert fix in found.fix
+    finding = machine(docker=docker(**info))["docker"]
+    assert finding.outcome == "warn"
+    assert complaint in finding.found
+    assert fix in finding.fix
 
 
 def test_an_engine_that_complains_on_stderr_only(machine: Machine) -> None:
     body = (
         'test "$1" = --version && echo "Docker version 20.10.24, build 1" || { echo no route >&2; exit 1; }'
     )
-    found = machine(docker=body)["docker"]
-    assert (found.outcome, "no engine answers: no route" in found.found) == ("warn", True)
+    finding = machine(docker=body)["docker"]
+    assert (finding.outcome, "no engine answers: no route" in finding.found) == ("warn", True)
 
 
 def test_podman_is_found_even_under_dockers_name(machine: Machine) -> None:
-    found = machine(docker='test "$1" = info || echo "podman version 4.3.1"')["podman"]
-    assert found.outcome == "ok"
-    assert "engine 4.3.1, buildah" in found.found
+    finding = machine(docker='test "$1" = info || echo "podman version 4.3.1"')["podman"]
+    assert finding.outcome == "ok"
+    assert "engine 4.3.1, buildah" in finding.found
 
 
 @pytest.mark.parametrize(
     ("version", "state"), [("570.86.15", "ok"), ("535.104.05", "warn"), ("470.82.01", "fail")]
 )
 def test_the_driver_must_be_new_enough(machine: Machine, version: str, state: str) -> None:
-    found = machine(driver=NVRM.format(version), nvidia_smi=SMI)["NVIDIA driver"]
-    assert (found.outcome, version in found.found) == (state, True)
-    assert ("570" in found.fix) == (state != "ok")
+    finding = machine(driver=NVRM.format(version), nvidia_smi=SMI)["NVIDIA driver"]
+    assert (finding.outcome, version in finding.found) == (state, True)
+    assert ("570" in finding.fix) == (state != "ok")
 
 
 def test_a_driver_updated_under_a_running_kernel(machine: Machine) -> None:
     smi = 'echo "Failed to initialize NVML: Driver/library version mismatch"; exit 18'
-    found = machine(nvidia_smi=smi)["NVIDIA driver"]
-    assert found.outcome == "fail"
-    assert "restart the machine" in found.fix
+    finding = machine(nvidia_smi=smi)["NVIDIA driver"]
+    assert finding.outcome == "fail"
+    assert "restart the machine" in finding.fix
 
 
 def test_a_gpu_without_the_toolkit(machine: Machine) -> None:
-    found = machine(driver=NVRM.format("570.86.15"), nvidia_smi=SMI, docker=docker())[
+    finding = machine(driver=NVRM.format("570.86.15"), nvidia_smi=SMI, docker=docker())[
         "nvidia-container-toolkit"
     ]
-    assert found.outcome == "warn"
-    assert "install nvidia-container-toolkit" in found.fix
+    assert finding.outcome == "warn"
+    assert "install nvidia-container-toolkit" in finding.fix
 
 
 def test_a_toolkit_that_docker_does_not_know(machine: Machine) -> None:
-    found = machine(nvidia_ctk=CTK, docker=docker())["nvidia-container-toolkit"]
-    assert (found.outcome, "1.17.8" in found.found) == ("warn", True)
-    assert "nvidia-ctk runtime configure" in found.fix
+    finding = machine(nvidia_ctk=CTK, docker=docker())["nvidia-container-toolkit"]
+    assert (finding.outcome, "1.17.8" in finding.found) == ("warn", True)
+    assert "nvidia-ctk runtime configure" in finding.fix
 
 
 def test_docker_with_its_toolkit(machine: Machine) -> None:

@@ -25,7 +25,7 @@ def test_all_is_right_through_entrypoint():
     assert started.returncode == 0, started.stderr
     findings = json.loads(started.stdout)
     # Where the tests run in a container, there may be little of it.
-    assert {one["outcome"] for one in findings if one["subject"] != "shared memory"} == {"ok"}
+    assert {finding["outcome"] for finding in findings if finding["subject"] != "shared memory"} == {"ok"}
     assert {row.name for row in read()} < {finding["subject"] for finding in findings}
 
 
@@ -56,7 +56,7 @@ def test_only_what_is_not_right_is_shown():
     """And a last line concludes and counts; `--all` and `--json` have every row."""
     started = doctor(SAMEBITS_ALLOW="NVIDIA_TF32_OVERRIDE", NVIDIA_TF32_OVERRIDE="1")
     everything = json.loads(doctor("--json").stdout)
-    outcomes = [one["outcome"] for one in everything]
+    outcomes = [row["outcome"] for row in everything]
     heading, *rows, last = started.stdout.splitlines()
     assert heading.startswith("subject")
     assert len(rows) == 1 + outcomes.count("warn")  # shared memory, in a small container
@@ -88,7 +88,7 @@ def test_a_package_that_is_not_as_locked_is_wrong(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("size", "state", "found"),
+    ("size", "state", "says"),
     [
         (64 << 20, "warn", "/dev/shm holds 64 MiB"),
         (2 << 30, "ok", "/dev/shm holds 2048 MiB"),
@@ -96,11 +96,11 @@ def test_a_package_that_is_not_as_locked_is_wrong(tmp_path):
     ],
 )
 def test_little_shared_memory_is_doubtful(
-    monkeypatch: pytest.MonkeyPatch, size: int | None, state: str, found: str
+    monkeypatch: pytest.MonkeyPatch, size: int | None, state: str, says: str
 ) -> None:
     monkeypatch.setattr(shared_memory, "size", lambda: size)
-    (finding,) = (one for one in report() if one.subject == "shared memory")
-    assert (finding.outcome, finding.found) == (state, found)
+    (finding,) = (row for row in report() if row.subject == "shared memory")
+    assert (finding.outcome, finding.found) == (state, says)
     assert ("--shm-size" in finding.fix) == (state == "warn")
 
 

@@ -48,8 +48,8 @@ def test_two_copies_of_one_library(tmp_path: Path) -> None:
     for name in ("cudnn/lib/libcudnn.so.9", "cu13/lib/libcudnn.so.9", "nccl/lib/libnccl.so.2"):
         (tmp_path / "nvidia" / name).parent.mkdir(parents=True)
         (tmp_path / "nvidia" / name).write_text("")
-    found = {finding.subject: finding.found for finding in copies(tmp_path)}
-    assert found == {
+    traps = {finding.subject: finding.found for finding in copies(tmp_path)}
+    assert traps == {
         "nvidia-cudnn": "for cu12 and cu13, in the same files",
         "libcudnn": "twice: nvidia/cu13/lib/libcudnn.so.9, nvidia/cudnn/lib/libcudnn.so.9",
     }

@@ -21,20 +21,22 @@ Start = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def ranks(first: dict[str, str], second: dict[str, str]) -> dict[str, str]:
-    return {one.fact: one.rank for one in differences(first, second)}
+    return {difference.fact: difference.rank for difference in differences(first, second)}
 
 
 def test_what_somebody_changed_comes_before_what_the_machine_is() -> None:
     facts = ("variables.XLA_FLAGS", "data.a", "code.dirty", "locks.a", "cpu.model", "cpu.vendor")
-    found = differences(dict.fromkeys(facts, "1"), dict.fromkeys(facts, "2"))
-    assert [one.fact for one in found] == list(facts)
-    assert all(one.why for one in found)
+    rows = differences(dict.fromkeys(facts, "1"), dict.fromkeys(facts, "2"))
+    assert [difference.fact for difference in rows] == list(facts)
+    assert all(difference.why for difference in rows)
     interop = "effective.torch.interop_threads"
     filled = "determinism.fill_uninitialized_memory"  # as `samebits smoke` does
     ranked = {"libc": "may", "cpu.instructions": "changes", filled: "none", interop: "none"}
     first = dict.fromkeys(ranked, "1") | {"a": "1"}
-    found = differences(first, dict.fromkeys(ranked, "2") | {"a": "1"})
-    assert [(one.fact, one.rank) for one in found] == list(ranked.items()), "what changes nothing is the last"
+    rows = differences(first, dict.fromkeys(ranked, "2") | {"a": "1"})
+    assert [(difference.fact, difference.rank) for difference in rows] == list(ranked.items()), (
+        "what changes nothing is the last"
+    )
     assert differences(first, first) == []
 
 
@@ -78,7 +80,10 @@ def test_of_a_list_only_what_was_lost_and_added_is_shown() -> None:
         }
         for features, cpu in ((["AVX", "AVX512FP16", "AVX512_SPR"], "amx"), (["AVX", "AVX2"], "fma"))
     ]
-    shown = {one.fact: change(one) for one in differences(*(dict(flatten(one)) for one in facts))}
+    shown = {
+        difference.fact: change(difference)
+        for difference in differences(*(dict(flatten(side)) for side in facts))
+    }
     assert shown == {
         "effective.numpy.cpu_features": "−AVX512FP16  −AVX512_SPR  +AVX2",
         "effective.thread_pools": "−amx  +fma",
@@ -102,11 +107,11 @@ def test_data_count_where_both_have_read_some() -> None:
 
 def test_variables_have_the_reason_of_determinism_env() -> None:
     every = {f"variables.{row.name}": "x" for row in variables.read()}
-    found = {one.fact: one for one in differences({}, every)}
-    assert found["variables.OMP_NUM_THREADS"].rank == "changes"
-    assert "reduction" in found["variables.OMP_NUM_THREADS"].why
-    assert found["variables.CUBLASLT_WORKSPACE_SIZE"].rank == "may"
-    assert found["variables.CUDA_VISIBLE_DEVICES"].rank == "none"
+    by_fact = {difference.fact: difference for difference in differences({}, every)}
+    assert by_fact["variables.OMP_NUM_THREADS"].rank == "changes"
+    assert "reduction" in by_fact["variables.OMP_NUM_THREADS"].why
+    assert by_fact["variables.CUBLASLT_WORKSPACE_SIZE"].rank == "may"
+    assert by_fact["variables.CUDA_VISIBLE_DEVICES"].rank == "none"
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +128,11 @@ def test_every_fact_of_this_machine_is_known_to_the_ranking(told: Path) -> None:
     facts = read(str(told))
     assert {"cpu.libm", "code.samebits.sha256", "locks.requirements.lock", "profile"} <= facts.keys()
     assert any(name.startswith("loaded.libscipy_openblas") for name in facts)
-    unknown = [one.fact for one in differences(facts, {}) if one.why == "samebits does not know this fact"]
+    unknown = [
+        difference.fact
+        for difference in differences(facts, {})
+        if difference.why == "samebits does not know this fact"
+    ]
     assert unknown == []
     assert len({pattern for pattern, _, _ in RULES}) == len(RULES)
 
@@ -141,7 +150,10 @@ def test_the_command(start: Start, told: Path, tmp_path: Path) -> None:
     assert one_line(differ.stderr) == "samebits: differences that change bits: 1; that may: 1"
     assert differ.stdout.index("effective.time_zone") < differ.stdout.index("cpu.libm")
     listed = start("samebits", "fingerprint", "diff", told, tmp_path / "there.json", "--json")
-    assert [one["fact"] for one in json.loads(listed.stdout)] == ["effective.time_zone", "cpu.libm"]
+    assert [difference["fact"] for difference in json.loads(listed.stdout)] == [
+        "effective.time_zone",
+        "cpu.libm",
+    ]
 
 
 def test_the_table_is_readable_on_a_terminal_and_in_a_pipe(start: Start, told: Path, tmp_path: Path) -> None:

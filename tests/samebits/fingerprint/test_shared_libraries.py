@@ -35,12 +35,12 @@ def copied(folder: Path, name: str) -> Path:
 
 
 def test_a_library_is_told_with_its_place_and_hash_and_a_second_copy_too(tmp_path: Path) -> None:
-    one, two = copied(tmp_path / "a", "libcudnn.so.9"), copied(tmp_path / "b", "libcudnn.so.9")
-    two.write_bytes(two.read_bytes() + b"more")
-    found = told(one, two, cache=tmp_path)
-    for name, path in {"libcudnn.so.9": one, "libcudnn.so.9 2": two}.items():
-        assert found[name] == f"{path} sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
-    assert found["libm.so.6"].startswith(f"{LIBM} sha256:")
+    first, second = copied(tmp_path / "a", "libcudnn.so.9"), copied(tmp_path / "b", "libcudnn.so.9")
+    second.write_bytes(second.read_bytes() + b"more")
+    libraries = told(first, second, cache=tmp_path)
+    for name, path in {"libcudnn.so.9": first, "libcudnn.so.9 2": second}.items():
+        assert libraries[name] == f"{path} sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
+    assert libraries["libm.so.6"].startswith(f"{LIBM} sha256:")
     assert "libcudnn.so.9" not in told(cache=tmp_path)
 
 
@@ -69,8 +69,8 @@ def test_a_cache_that_is_damaged_or_cannot_be_written_does_not_matter(tmp_path: 
 
 def test_a_library_that_was_replaced_while_it_runs_is_told(tmp_path: Path) -> None:
     library = copied(tmp_path, "libmkl_core.so")
-    found = told(library, cache=tmp_path, REMOVE="1")
-    assert found["libmkl_core.so (deleted)"] == f"{library} (deleted) sha256:unknown"
+    libraries = told(library, cache=tmp_path, REMOVE="1")
+    assert libraries["libmkl_core.so (deleted)"] == f"{library} (deleted) sha256:unknown"
 
 
 def test_a_place_in_the_environment_is_the_same_everywhere() -> None:

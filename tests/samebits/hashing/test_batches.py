@@ -22,6 +22,6 @@ def test_a_batchs_digest_sees_values_order_shape_and_type():
 
 def test_a_chain_sees_the_order():
     a, b = batch_digest([1]), batch_digest([2])
-    one, other = chained(chained(NONE, a), b), chained(chained(NONE, b), a)
-    assert one != other
-    assert len(one) == len(NONE)
+    chain, other = chained(chained(NONE, a), b), chained(chained(NONE, b), a)
+    assert chain != other
+    assert len(chain) == len(NONE)

@@ -40,44 +40,44 @@ def test_ulps_count_the_floats_between(tmp_path: Path, dtype: str) -> None:
     bits[2, 0] -= 1
     if dtype == "complex64":
         a, b = a.view(dtype), b.view(dtype)
-    found = difference(tmp_path, a, b)
-    assert found is not None
-    assert (found.name, found.reason, found.elements, found.of) == ("w", "values", 2, 12)
-    assert (found.distance, found.unit, found.not_numbers) == (3, "ULP", 0)
-    assert str(found) == "w: 2 of 12 elements differ, by at most 3 ULPs"
+    result = difference(tmp_path, a, b)
+    assert result is not None
+    assert (result.name, result.reason, result.elements, result.of) == ("w", "values", 2, 12)
+    assert (result.distance, result.unit, result.not_numbers) == (3, "ULP", 0)
+    assert str(result) == "w: 2 of 12 elements differ, by at most 3 ULPs"
 
 
 def test_ulps_go_through_zero_and_to_the_ends(tmp_path: Path) -> None:
     smallest = np.float32(1e-45)
-    found = difference(tmp_path, np.array([smallest]), np.array([-2 * smallest]))
-    assert found is not None
-    assert found.distance == 3
+    result = difference(tmp_path, np.array([smallest]), np.array([-2 * smallest]))
+    assert result is not None
+    assert result.distance == 3
     largest = np.finfo(np.float64).max
-    found = difference(tmp_path, np.array([largest]), np.array([-largest]))
-    assert found is not None
-    assert found.distance == 2 * (0x7FF0_0000_0000_0000 - 1)  # does not fit into 64 bits with a sign
-    found = difference(tmp_path, np.array([np.inf]), np.array([np.finfo(np.float64).max]))
-    assert found is not None
-    assert found.distance == 1
+    result = difference(tmp_path, np.array([largest]), np.array([-largest]))
+    assert result is not None
+    assert result.distance == 2 * (0x7FF0_0000_0000_0000 - 1)  # does not fit into 64 bits with a sign
+    result = difference(tmp_path, np.array([np.inf]), np.array([np.finfo(np.float64).max]))
+    assert result is not None
+    assert result.distance == 1
 
 
 def test_zeros_of_other_sign_differ_by_nothing(tmp_path: Path) -> None:
-    found = difference(tmp_path, np.array([0.0, 1.0]), np.array([-0.0, 1.0]))
-    assert found is not None
-    assert (found.elements, found.distance) == (1, 0)
-    assert "only in the sign of zero" in str(found)
+    result = difference(tmp_path, np.array([0.0, 1.0]), np.array([-0.0, 1.0]))
+    assert result is not None
+    assert (result.elements, result.distance) == (1, 0)
+    assert "only in the sign of zero" in str(result)
 
 
 def test_nan_is_no_distance(tmp_path: Path) -> None:
     nan = np.array([np.nan, 1, 2], dtype=np.float32)
     assert difference(tmp_path, nan, nan.copy()) is None, "the same NaN is the same bits"
-    found = difference(tmp_path, nan, np.array([0, 1, 2], dtype=np.float32))
-    assert found is not None
-    assert (found.elements, found.not_numbers, found.distance) == (1, 1, 0)
-    assert str(found).endswith("differ, NaN")
+    result = difference(tmp_path, nan, np.array([0, 1, 2], dtype=np.float32))
+    assert result is not None
+    assert (result.elements, result.not_numbers, result.distance) == (1, 1, 0)
+    assert str(result).endswith("differ, NaN")
     one_up = np.nextafter(np.float32(2), np.float32(3))
-    found = difference(tmp_path, nan, np.array([0, 1, one_up], dtype=np.float32))
-    assert str(found).endswith("2 of 3 elements differ, by at most 1 ULP, and 1 of them NaN")
+    result = difference(tmp_path, nan, np.array([0, 1, one_up], dtype=np.float32))
+    assert str(result).endswith("2 of 3 elements differ, by at most 1 ULP, and 1 of them NaN")
 
 
 @pytest.mark.parametrize(
@@ -85,30 +85,32 @@ def test_nan_is_no_distance(tmp_path: Path) -> None:
     [("int64", -(2**63), 2**63 - 1), ("uint8", 0, 255), ("int16", -5, 7), ("bool", 0, 1)],
 )
 def test_integers_differ_by_their_difference(tmp_path: Path, dtype: str, low: int, high: int) -> None:
-    found = difference(tmp_path, np.array([low, 1], dtype=dtype), np.array([high, 1], dtype=dtype))
-    assert found is not None
-    assert (found.elements, found.distance, found.unit) == (1, high - low, "1")
-    assert "ULP" not in str(found)
+    result = difference(tmp_path, np.array([low, 1], dtype=dtype), np.array([high, 1], dtype=dtype))
+    assert result is not None
+    assert (result.elements, result.distance, result.unit) == (1, high - low, "1")
+    assert "ULP" not in str(result)
 
 
 def test_other_names_types_and_shapes_are_named(tmp_path: Path) -> None:
     four = np.zeros(4, np.float32)
-    found = difference(tmp_path, four, four.astype(np.float16))
-    assert str(found) == "w: dtype F32 and F16"
-    found = difference(tmp_path, four, four.reshape(2, 2))
-    assert str(found) == "w: shape (4,) and (2, 2)"
+    result = difference(tmp_path, four, four.astype(np.float16))
+    assert str(result) == "w: dtype F32 and F16"
+    result = difference(tmp_path, four, four.reshape(2, 2))
+    assert str(result) == "w: shape (4,) and (2, 2)"
     a, b = save(tmp_path / "a", b=four, c=four), save(tmp_path / "b", b=four, a=four)
-    found, count, of = compare.compare_weights(a, b)
-    assert str(found) == "a: only the second run has it"
+    result, count, of = compare.compare_weights(a, b)
+    assert str(result) == "a: only the second run has it"
     assert (count, of) == (2, 3)
 
 
 def test_layer_2_comes_before_layer_10(tmp_path: Path) -> None:
     tensors = {f"layers.{at}.weight": np.full(2, at, np.float32) for at in (10, 2, 1)}
     other = {**tensors, "layers.10.weight": np.zeros(2), "layers.2.weight": np.ones(2, np.float32)}
-    found, count, of = compare.compare_weights(save(tmp_path / "a", **tensors), save(tmp_path / "b", **other))
-    assert found is not None
-    assert (found.name, count, of) == ("layers.2.weight", 2, 3)
+    result, count, of = compare.compare_weights(
+        save(tmp_path / "a", **tensors), save(tmp_path / "b", **other)
+    )
+    assert result is not None
+    assert (result.name, count, of) == ("layers.2.weight", 2, 3)
 
 
 def test_differences_in_every_chunk_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,16 +119,16 @@ def test_differences_in_every_chunk_are_counted(tmp_path: Path, monkeypatch: pyt
     b = a.copy()
     b[[0, 8, 19]] = np.nextafter(b[[0, 8, 19]], np.float32(np.inf))
     b[0] = np.nextafter(b[0], np.float32(np.inf))  # the largest difference is not in the last chunk
-    found = difference(tmp_path, a, b)
-    assert found is not None
-    assert (found.elements, found.of, found.distance) == (3, 20, 2)
+    result = difference(tmp_path, a, b)
+    assert result is not None
+    assert (result.elements, result.of, result.distance) == (3, 20, 2)
 
 
 def test_empty_and_scalar_tensors(tmp_path: Path) -> None:
     assert difference(tmp_path, np.zeros((0, 3)), np.zeros((0, 3))) is None
-    found = difference(tmp_path, np.array(1.0), np.array(2.0))
-    assert found is not None
-    assert (found.elements, found.of) == (1, 1)
+    result = difference(tmp_path, np.array(1.0), np.array(2.0))
+    assert result is not None
+    assert (result.elements, result.of) == (1, 1)
 
 
 def test_runs_of_the_same_bits(tmp_path: Path) -> None:
@@ -151,13 +153,13 @@ def test_a_metric_that_is_no_number_any_more_differs(tmp_path: Path) -> None:
 
 
 def test_metrics_and_batches_are_told_apart(tmp_path: Path) -> None:
-    one = [{"epoch": 1, "loss": 0.5, "batches": "a"}, {"epoch": 2, "loss": 0.25, "batches": "b"}]
+    lines = [{"epoch": 1, "loss": 0.5, "batches": "a"}, {"epoch": 2, "loss": 0.25, "batches": "b"}]
     other = [
         {"epoch": 1, "loss": 0.5, "batches": "a"},
         {"epoch": 2, "loss": 0.2500000000000001, "batches": "c"},
     ]
     weight = np.ones(3)
-    result = compare.compare_runs(run(tmp_path / "a", one, w=weight), run(tmp_path / "b", other, w=weight))
+    result = compare.compare_runs(run(tmp_path / "a", lines, w=weight), run(tmp_path / "b", other, w=weight))
     assert not result.same
     assert result.tensor is None
     assert result.batches == 2

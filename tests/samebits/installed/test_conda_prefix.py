@@ -150,10 +150,10 @@ def test_another_link_out_of_the_prefix(conda: Prefix) -> None:
 
 
 def test_packages_that_are_not_as_locked(conda: Prefix) -> None:
-    one, uv = conda.archives
-    assert conda.faults([one])["conda packages"] == ["uv-1.0-0 is installed and not in conda-lock.yml"]
+    first, uv = conda.archives
+    assert conda.faults([first])["conda packages"] == ["uv-1.0-0 is installed and not in conda-lock.yml"]
     two = package(conda.folder, "two", {"a": (b"", "")}, {})
-    told = conda.faults([one, uv, two])["conda packages"]
+    told = conda.faults([first, uv, two])["conda packages"]
     assert told == ["two-1.0-0 is in conda-lock.yml and not installed"]
     uv.write_bytes(b"another archive")
     told = conda.faults()["conda packages"]
@@ -163,5 +163,5 @@ def test_packages_that_are_not_as_locked(conda: Prefix) -> None:
 def test_the_projects_own_lock_can_be_read() -> None:
     rows = yaml.safe_load((ROOT / "conda-lock.yml").read_text())["package"]
     assert sorted(locked(ROOT / "conda-lock.yml").values()) == sorted(row["hash"]["sha256"] for row in rows)
-    assert all(any(one.startswith(f"{row['name']}-{row['version']}-") for row in rows)
-               for one in locked(ROOT / "conda-lock.yml"))  # fmt: skip
+    assert all(any(archive.startswith(f"{row['name']}-{row['version']}-") for row in rows)
+               for archive in locked(ROOT / "conda-lock.yml"))  # fmt: skip

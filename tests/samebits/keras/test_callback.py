@@ -132,7 +132,7 @@ def test_an_epochs_end_has_the_logs_of_its_last_step(
         ),
     ],
 )
-def test_what_cannot_go_on_is_refused(tmp_path: Path, options: dict[str, Any], words: str) -> None:
+def test_what_cannot_continue_is_refused(tmp_path: Path, options: dict[str, Any], words: str) -> None:
     with pytest.raises(UsageError, match=words) as caught:
         fit(tmp_path / "run", **options)
     assert "\n" not in str(caught.value)

@@ -37,7 +37,7 @@ CASES = {
 }
 x = np.random.default_rng(0).normal(size=(16, 3)).astype("f4")
 samebits.seed_everything(0)
-found = {}
+decides = {}
 for case, make in CASES.items():
     with samebits.open_run(Settings(), framework="keras", folder=case) as run:
         model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4), keras.layers.BatchNormalization(),
@@ -47,8 +47,8 @@ for case, make in CASES.items():
         model.fit(data, epochs=4, shuffle=False, verbose=0, validation_data=(x + 1, x[:, :1]),
                   callbacks=[make(), samebits.keras.RunLog(run, data)])
         run.finish(model)
-    found[case] = json.load(open(f"{case}/manifest.json"))["evaluation_decides"]
-print("\\n" + json.dumps(found))
+    decides[case] = json.load(open(f"{case}/manifest.json"))["evaluation_decides"]
+print("\\n" + json.dumps(decides))
 """
 
 
@@ -58,10 +58,10 @@ def test_callbacks_that_watch_evaluation_are_said_by_name(
     (tmp_path / "train.py").write_text(TRAIN)
     done = start("python", "train.py", cwd=tmp_path, SAMEBITS_ALLOW=None)
     assert done.returncode == 0, done.stderr
-    found = json.loads(next(line for line in done.stdout.splitlines() if line.startswith('{"early')))
+    watched = json.loads(next(line for line in done.stdout.splitlines() if line.startswith('{"early')))
     line = "evaluation decides how the training continues: {}. So validate affects the weights: remove "
     line += "affects_weights=False from that setting"
-    assert found == {
+    assert watched == {
         "early": [line.format("EarlyStopping watches val_loss")],
         "plateau": [line.format("ReduceLROnPlateau watches val_loss")],
         "own": [line.format("Stopper.best follows val_loss")],
@@ -69,4 +69,4 @@ def test_callbacks_that_watch_evaluation_are_said_by_name(
         "best": [],
     }
     said = [text for text in done.stderr.splitlines() if text.startswith("samebits: evaluation")]
-    assert said == [f"samebits: {lines[0]}" for lines in found.values() if lines]
+    assert said == [f"samebits: {lines[0]}" for lines in watched.values() if lines]

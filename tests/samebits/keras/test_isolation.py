@@ -3,7 +3,7 @@
 from tests.conftest import printed
 
 
-def test_tensorflow_and_keras_go_on_as_if_nothing_had_been(start):
+def test_tensorflow_and_keras_continue_as_if_nothing_had_been(start):
     code = """
 import random, numpy, samebits, keras, tensorflow as tf
 own, kept = tf.random.Generator.from_seed(5), keras.random.SeedGenerator(3)
@@ -43,10 +43,10 @@ for block in (None, samebits.isolated_rng, lambda: samebits.stream(0, 'x')):
     print([first, draw(), draw()])
 """
     early, plain, isolated, streamed = printed(start, code)
-    for found in (isolated, streamed, early):
+    for states in (isolated, streamed, early):
         for number in range(3):
             for name, value in plain[number].items():
-                assert found[number][name] == value, (name, number)
+                assert states[number][name] == value, (name, number)
 
 
 def test_kernels_that_keep_a_state_are_left_alone_by_a_block_that_draws_nothing(start):
@@ -78,4 +78,4 @@ print(numbers(samebits.isolated_rng, 2))
     plain, nothing_drawn, drawn = printed(start, code)
     assert nothing_drawn == plain
     # The docstring's list of what is not supported. Should one become so, this test will tell.
-    assert [one == two for one, two in zip(plain, drawn, strict=True)] == [False, False, False]
+    assert [first == second for first, second in zip(plain, drawn, strict=True)] == [False, False, False]

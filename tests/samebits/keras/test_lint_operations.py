@@ -14,7 +14,7 @@ def test_every_refusal_has_a_name_or_a_reason():
 
 def test_the_names_are_tensorflows():
     for dotted in operations.TENSORFLOW:
-        found = tf
+        operation = tf
         for part in dotted.split(".")[1:]:
-            found = getattr(found, part)
-        assert callable(found)
+            operation = getattr(operation, part)
+        assert callable(operation)

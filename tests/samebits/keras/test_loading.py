@@ -107,9 +107,9 @@ def test_fit_by_parts(expected: list[list[list[float]]]) -> None:
 
 def test_epochs_of_one_batch() -> None:
     data = make(batch_size=50)
-    one = [seen(data)[0] for _ in range(3)]
+    batches = [seen(data)[0] for _ in range(3)]
     data = make(batch_size=50)
-    assert trained(data) == one
+    assert trained(data) == batches
     assert data.epoch == 3
 
 
@@ -170,7 +170,7 @@ def test_a_pass_begins_within_an_epoch(
         assert trained(data, epochs) == in_one(expected[1:])[first : epochs * 7]
         assert data.epoch == 1 + epochs
     # Keras does not say that it ran out of data.
-    assert [str(one.message) for one in recwarn if "ran out of data" in str(one.message)] == []
+    assert [str(warning.message) for warning in recwarn if "ran out of data" in str(warning.message)] == []
 
 
 def draws_from_globals(sample: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -191,7 +191,7 @@ def test_global_draws_follow_from_the_sample_whatever_the_number_of_threads(epoc
     state = random.getstate()
     assert trained_by(4) == first
     assert random.getstate() == state  # the training's own generators do not notice
-    assert len({one for batch in first for one in batch}) == 50 * epochs
+    assert len({number for batch in first for number in batch}) == 50 * epochs
     assert not make().draws_globally
 
 

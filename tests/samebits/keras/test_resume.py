@@ -113,7 +113,7 @@ def test_evaluating_or_not_changes_no_weight(trainer: Trainer, whole: Bits, tmp_
     assert bits(tmp_path / "run").weights == whole.weights
 
 
-def test_a_loop_of_ones_own_goes_on_too(trainer: Trainer, tmp_path: Path) -> None:
+def test_a_users_own_loop_resumes_too(trainer: Trainer, tmp_path: Path) -> None:
     assert trainer(tmp_path / "whole", loop="own") == (0, [])
     assert trainer(tmp_path / "parts", loop="own", stop_at=6)[0] == SAVED  # at an epoch's end
     assert trainer(tmp_path / "parts", loop="own", stop_at=8)[0] == SAVED

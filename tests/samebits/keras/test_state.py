@@ -36,17 +36,20 @@ def make(units: int = 3, optimizer: Any = None, **options: Any) -> keras.Model:
 def round_trip(folder: Path, held: dict[str, Any], into: dict[str, Any]) -> None:
     """Write what is held to disk, and give it to other objects of the same names."""
     content, tensors = TrainingState(held, state).capture()
-    found = files.read(files.write(folder, 1, {"state": json.loads(json.dumps(content))}, tensors))
+    checkpoint = files.read(files.write(folder, 1, {"state": json.loads(json.dumps(content))}, tensors))
     taker = TrainingState(into, state)
-    taker.check(found.content["state"], found.tensors)
-    taker.restore(found.content["state"], found.tensors)
+    taker.check(checkpoint.content["state"], checkpoint.tensors)
+    taker.restore(checkpoint.content["state"], checkpoint.tensors)
 
 
 def values(model: keras.Model) -> list[np.ndarray]:
-    return [one.numpy() for one in (*model.variables, *model.optimizer.variables, *model.metrics_variables)]
+    return [
+        variable.numpy()
+        for variable in (*model.variables, *model.optimizer.variables, *model.metrics_variables)
+    ]
 
 
-def test_a_model_goes_on_bit_by_bit(tmp_path: Path) -> None:
+def test_a_model_continues_bit_by_bit(tmp_path: Path) -> None:
     model, other = make(), make()
     for _ in range(3):  # in the middle of an accumulation, of an epoch's metrics, of the dropout's stream
         model.train_on_batch(X, Y)
@@ -87,16 +90,16 @@ def test_generators_and_variables(tmp_path: Path) -> None:
             "mean": keras.metrics.Mean(),
         }
 
-    one, other = held(), held()
-    one["mean"].update_state([1.0, 2.0])
-    round_trip(tmp_path, one, other)
-    assert float(one["variable"][0]) == float(other["variable"][0])
+    objects, other = held(), held()
+    objects["mean"].update_state([1.0, 2.0])
+    round_trip(tmp_path, objects, other)
+    assert float(objects["variable"][0]) == float(other["variable"][0])
     assert float(other["mean"].result()) == 1.5
     for _ in range(2):
-        assert float(keras.random.normal((), seed=one["keras"])) == float(
+        assert float(keras.random.normal((), seed=objects["keras"])) == float(
             keras.random.normal((), seed=other["keras"])
         )
-        assert float(one["tensorflow"].normal(())) == float(other["tensorflow"].normal(()))
+        assert float(objects["tensorflow"].normal(())) == float(other["tensorflow"].normal(()))
 
 
 def draw() -> list[float]:
@@ -107,7 +110,7 @@ def draw() -> list[float]:
         tf.random.normal(()),
         tf.random.get_global_generator().normal(()),
     ]
-    return [float(one) for one in draws]
+    return [float(number) for number in draws]
 
 
 @pytest.mark.parametrize("used", [False, True])
@@ -117,11 +120,11 @@ def test_global_generators(tmp_path: Path, used: bool) -> None:
         if used:
             draw()
         content, tensors = TrainingState({}, state).capture()
-        found = files.read(files.write(tmp_path, 1, {"state": content}, tensors))
+        checkpoint = files.read(files.write(tmp_path, 1, {"state": content}, tensors))
         expected = draw()
         samebits.seed_everything(6)
         draw()
-        TrainingState({}, state).restore_generators(found.content["state"], found.tensors)
+        TrainingState({}, state).restore_generators(checkpoint.content["state"], checkpoint.tensors)
         assert draw() == expected
 
 
@@ -148,15 +151,15 @@ def test_callbacks_remember(tmp_path: Path) -> None:
         }
 
     model = make(optimizer=keras.optimizers.SGD(0.1))
-    one, other = held(), held()
-    fit(3, one["stop"], one["reduce"], losses=[2.0, 1.0, 1.5])
+    objects, other = held(), held()
+    fit(3, objects["stop"], objects["reduce"], losses=[2.0, 1.0, 1.5])
     fit(0, other["stop"], other["reduce"], losses=[])
     other["counts"].what = {"seen": []}
-    round_trip(tmp_path, one, other)
+    round_trip(tmp_path, objects, other)
     assert (other["stop"].best, other["stop"].wait) == (1.0, 1)
-    assert np.array_equal(other["stop"].best_weights[0], one["stop"].best_weights[0])
+    assert np.array_equal(other["stop"].best_weights[0], objects["stop"].best_weights[0])
     assert other["counts"].what == {"seen": [1, 2.5]}
-    for callback in (one["reduce"], other["reduce"]):  # which way is up has been found out, and only once
+    for callback in (objects["reduce"], other["reduce"]):  # which way is up has been found out, and only once
         assert callback.min_delta == -0.25
         assert callback.monitor_op(1, 2)
 
@@ -180,11 +183,11 @@ def test_another_model_is_told_before_anything_is_touched(
     tmp_path: Path, other: Callable[[], keras.Model], words: str
 ) -> None:
     content, tensors = TrainingState({"model": make()}, state).capture()
-    found = files.read(files.write(tmp_path, 1, {"state": content}, tensors))
+    checkpoint = files.read(files.write(tmp_path, 1, {"state": content}, tensors))
     model = other()
     before = values(model)
     with pytest.raises(UsageError, match=words):
-        TrainingState({"model": model}, state).check(found.content["state"], found.tensors)
+        TrainingState({"model": model}, state).check(checkpoint.content["state"], checkpoint.tensors)
     assert all(map(np.array_equal, before, values(model)))
 
 
@@ -211,10 +214,10 @@ def branches(order: str, trained: str) -> dict[str, Any]:
 def test_another_order_of_layers_or_of_trained_weights_is_refused(tmp_path: Path) -> None:
     """Their shapes are the same, so the moments of one layer would go to the other one."""
     content, tensors = TrainingState(branches("ab", "ab"), state).capture()
-    found = files.read(files.write(tmp_path, 1, {"state": json.loads(json.dumps(content))}, tensors))
+    checkpoint = files.read(files.write(tmp_path, 1, {"state": json.loads(json.dumps(content))}, tensors))
 
     def check(order: str, trained: str) -> None:
-        TrainingState(branches(order, trained), state).check(found.content["state"], found.tensors)
+        TrainingState(branches(order, trained), state).check(checkpoint.content["state"], checkpoint.tensors)
 
     check("ab", "ab")
     with pytest.raises(UsageError, match="model has changed: weight 0 is b/kernel here, and a/kernel in the"):
@@ -230,10 +233,10 @@ def test_another_order_within_a_compiled_model_is_refused(tmp_path: Path) -> Non
         return held
 
     content, tensors = TrainingState(compiled("ab"), state).capture()
-    found = files.read(files.write(tmp_path, 1, {"state": json.loads(json.dumps(content))}, tensors))
-    TrainingState(compiled("ab"), state).check(found.content["state"], found.tensors)
+    checkpoint = files.read(files.write(tmp_path, 1, {"state": json.loads(json.dumps(content))}, tensors))
+    TrainingState(compiled("ab"), state).check(checkpoint.content["state"], checkpoint.tensors)
     with pytest.raises(UsageError, match="model has changed: trained weight 0 is b/kernel here, and a"):
-        TrainingState(compiled("ba"), state).check(found.content["state"], found.tensors)
+        TrainingState(compiled("ba"), state).check(checkpoint.content["state"], checkpoint.tensors)
 
 
 class Keeps(keras.layers.Layer):

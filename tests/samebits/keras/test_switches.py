@@ -46,8 +46,10 @@ def train(start: Callable[..., Started], folder: Path, *codes: str, **variables:
     (folder / "train.py").write_text(TRAIN)
     done = start("python", "train.py", json.dumps(codes), cwd=folder, **variables)
     assert done.returncode == 0, done.stderr
-    found: list[object] = json.loads(next(line for line in done.stdout.splitlines() if line.startswith("[")))
-    return found
+    printed: list[object] = json.loads(
+        next(line for line in done.stdout.splitlines() if line.startswith("["))
+    )
+    return printed
 
 
 def test_a_switch_that_is_undone_stops_the_next_step_by_name(
@@ -64,7 +66,7 @@ def test_a_switch_that_is_undone_stops_the_next_step_by_name(
 
 def test_the_control_can_take_the_protection_away(start: Callable[..., Started], tmp_path: Path) -> None:
     """The control `atomics`, which can bite on a GPU only, by what it sets."""
-    (atomics,) = (one for one in controls("keras", 1, tmp_path) if one.name == "atomics")
+    (atomics,) = (control for control in controls("keras", 1, tmp_path) if control.name == "atomics")
     on, results = train(start, tmp_path, *UNDONE, **dict(atomics.unprotected.environment))
     assert on is False
     assert isinstance(results, list)

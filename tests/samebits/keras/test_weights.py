@@ -108,7 +108,7 @@ def test_names_of_a_sequential_model() -> None:
 def test_names_of_a_functional_model() -> None:
     dense = ["dense", "dense_1", "sequential/dense", "sequential/dense_1"]
     assert sorted(tensors(functional())) == sorted(
-        f"{one}/{name}" for one in dense for name in ("bias", "kernel")
+        f"{layer}/{name}" for layer in dense for name in ("bias", "kernel")
     )
 
 
@@ -120,7 +120,7 @@ def test_names_of_a_subclassed_model() -> None:
     assert not any(name.startswith("again") for name in names)
 
 
-def test_a_number_of_ours_never_takes_a_users_name() -> None:
+def test_our_numbers_never_take_a_users_name() -> None:
     class Kind(layers.Dense):
         """Keras would call these kind, kind_1 …"""
 

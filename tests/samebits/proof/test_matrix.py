@@ -116,8 +116,8 @@ def test_each_axis_changes_what_it_says(matrix: Start, tmp_path: Path) -> None:
     assert reference["replaced"] == "", "as from a shell that entrypoint has not been in"
 
     def trial(name: str) -> list[dict[str, Any]]:
-        (found,) = [lines for path, lines in seen.items() if name in path]
-        return found
+        (lines_of_trial,) = [lines for path, lines in seen.items() if name in path]
+        return lines_of_trial
 
     assert trial("started-in-another")[0]["place"] != reference["place"]
     assert trial("LC-ALL")[0]["replaced"] == "LC_ALL"
@@ -251,5 +251,5 @@ def test_the_starter(start: Start, tmp_path: Path, framework: str, only: str) ->
     assert done.returncode == 0, done.stdout + done.stderr
     assert {outcome for name, outcome in outcomes(done).items() if not name.startswith("user")} == {"ok"}
     if (ROOT / "cookiecutter.json").exists():  # the template's own starter: its sums are long enough
-        (threads,) = [one for one in json.loads(done.stdout)["trials"] if one["axis"] == "threads"]
+        (threads,) = [trial for trial in json.loads(done.stdout)["trials"] if trial["axis"] == "threads"]
         assert threads["says"] == "other bits, which is allowed"

@@ -139,7 +139,7 @@ def test_runs_that_are_there_already_stay_when_the_first_fails(seeds: Start, tmp
         ("broken", "it was `python training.py broken --seed 5`"),
     ],
 )
-def test_one_that_fails_is_named_and_the_others_go_on(
+def test_one_that_fails_is_named_and_the_others_continue(
     seeds: Start, tmp_path: Path, what: str, says: str
 ) -> None:
     done = seeds("--json", "python", "training.py", what, "--seed", "4")
@@ -179,7 +179,7 @@ def test_the_seed_and_the_name_of_a_command() -> None:
 
 def test_the_interval_is_students() -> None:
     """Twenty values: t(0.975, 19) = 2.093024."""
-    one = spread([float(number) for number in range(20)])
-    assert one.mean == 9.5
-    assert one.deviation == pytest.approx(5.916080, abs=1e-6)
-    assert one.half == pytest.approx(2.093024 * 5.916080 / 20**0.5, abs=1e-5)
+    interval = spread([float(number) for number in range(20)])
+    assert interval.mean == 9.5
+    assert interval.deviation == pytest.approx(5.916080, abs=1e-6)
+    assert interval.half == pytest.approx(2.093024 * 5.916080 / 20**0.5, abs=1e-5)

@@ -66,7 +66,7 @@ def commit(folder: Path, *files: str) -> None:
 
 @pytest.fixture(scope="module")
 def made(start: Start, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the training and a run of it, made under choices that a manifest must tell of."""
+    """A folder with the training and a run of it, made under choices that a manifest must show."""
     folder = tmp_path_factory.mktemp("verify")
     (folder / "training.py").write_text(TRAINING)
     (folder / ".gitignore").write_text("*\n")  # the runs, and what tests put beside them

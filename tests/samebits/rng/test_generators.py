@@ -23,21 +23,21 @@ class Theirs(random.Random):
 def library(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """A library with a global generator of its own kind, and its row."""
     library = ModuleType("their_library")
-    library.generator = one = Theirs(0)
+    library.generator = generator = Theirs(0)
 
     def save() -> generators.Restore:
-        state = one.getstate()
-        return lambda: one.setstate(state)
+        state = generator.getstate()
+        return lambda: generator.setstate(state)
 
     library.ROW = Generators(
         owner="Theirs",
-        seed=one.seed,
+        seed=generator.seed,
         save=save,
-        state=one.getstate,
-        put=one.setstate,
-        draw=one.random,
+        state=generator.getstate,
+        put=generator.setstate,
+        draw=generator.random,
         kinds=lambda: (Theirs,),
-        seed_step=one.seed,
+        seed_step=generator.seed,
     )
     monkeypatch.setitem(sys.modules, "their_library", library)
     monkeypatch.setitem(generators.ROWS, "their_library", "their_library:ROW")
@@ -45,20 +45,20 @@ def library(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 
 def test_a_row_is_all_that_a_new_owner_needs(library: ModuleType) -> None:
-    one = library.generator
+    generator = library.generator
 
     def first() -> float:
-        return one.random()
+        return generator.random()
 
     with isolated_rng():
         seed_everything(3)
         assert first() == random.Random(3).random()
         seed_step(4)
         assert first() == random.Random(4).random()
-        before = one.getstate()
+        before = generator.getstate()
         with isolated_rng():
             first()
-        assert one.getstate() == before
+        assert generator.getstate() == before
         assert moved_generators(first) == ["Theirs"]
         assert "is a" in (
             find_generator(type("Data", (), {"__init__": lambda s: setattr(s, "rng", Theirs())})(), "d") or ""

@@ -116,7 +116,7 @@ def test_two_scripts_with_one_seed_do_not_share_a_folder(start, tmp_path):
 def test_an_interrupted_run_keeps_its_name_and_what_is_worth_it(tmp_path):
     working = WorkingFolder(tmp_path / "run")
     assert not working.leave()
-    assert list(tmp_path.iterdir()) == []  # no checkpoint: nothing to go on from
+    assert list(tmp_path.iterdir()) == []  # no checkpoint: nothing to resume
 
     working = WorkingFolder(tmp_path / "run")
     (working.checkpoints / "step-00000001").mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""A signal whose exception Python drops ends the program nevertheless."""
+"""A signal whose exception Python drops ends the program anyway."""
 
 from samebits.run import signals
 
@@ -14,7 +14,7 @@ class Dying:
         assert False, "the handler has raised"
 
 Dying()
-print("went on", flush=True)
+print("continued", flush=True)
 with signals.Interruption(print).handled():
     print("never")
 """
@@ -24,7 +24,7 @@ def test_an_exception_that_is_dropped_comes_again(start):
     done = start("python", "-c", CODE)
     assert "Exception ignored in" in done.stderr
     assert "SystemExit: 143" in done.stderr
-    assert (done.stdout, done.returncode) == ("went on\n", 143)
+    assert (done.stdout, done.returncode) == ("continued\n", 143)
 
 
 TRAINING = """

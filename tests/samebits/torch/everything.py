@@ -58,7 +58,9 @@ def train(settings: Settings) -> None:
             Samples(), seed=settings.seed, batch_size=8, shuffle=True, num_workers=settings.workers
         )
         if settings.more:
-            print("another model:", sum(one.sum().item() for one in nn.Linear(50, 50).parameters()))
+            print(
+                "another model:", sum(parameter.sum().item() for parameter in nn.Linear(50, 50).parameters())
+            )
             draw()
         with run.stream("initialisation"):
             model = nn.Sequential(

@@ -1,4 +1,4 @@
-"""A loop of one's own in several processes, in the ways that the arguments name; each says what stops it."""
+"""A user's own loop in several processes, in the ways that the arguments name; each says what stops it."""
 
 import os
 import sys

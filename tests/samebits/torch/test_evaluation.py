@@ -1,4 +1,4 @@
-"""A setting that promises not to decide, and evaluation that decides nevertheless: seen from inside a run."""
+"""A setting that promises not to decide, and evaluation that decides anyway: seen from inside a run."""
 
 import dataclasses
 import json

@@ -6,7 +6,7 @@ from tests.conftest import printed
 from samebits import isolated_rng, stream
 
 
-def test_python_numpy_and_torch_go_on_as_if_nothing_had_been():
+def test_python_numpy_and_torch_continue_as_if_nothing_had_been():
     import random
 
     import numpy
@@ -22,14 +22,14 @@ def test_python_numpy_and_torch_go_on_as_if_nothing_had_been():
     seed()
     expected = [draw(), draw(), draw()]
     seed()
-    found = [draw()]
+    drawn = [draw()]
     with isolated_rng():
         inside = draw()
-    found.append(draw())
+    drawn.append(draw())
     with pytest.raises(ZeroDivisionError), stream(0, "x"), isolated_rng():
         draw()[99 // 0]
-    found.append(draw())
-    assert found == expected
+    drawn.append(draw())
+    assert drawn == expected
     assert inside == expected[1]  # the block itself continues from where it is
 
 

@@ -22,7 +22,7 @@ def test_every_kernel_has_a_name_or_a_reason():
 
 def test_the_names_are_torchs():
     for dotted in [*operations.TORCH, *operations.INTERPOLATED, *operations.PADDED]:
-        found = torch
+        operation = torch
         for part in dotted.split(".")[1:]:
-            found = getattr(found, part)
-        assert callable(found)
+            operation = getattr(operation, part)
+        assert callable(operation)

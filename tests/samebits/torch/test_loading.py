@@ -95,9 +95,9 @@ for collate in None, noisy, noisy_with:
     print(epochs(num_workers=4, prefetch_factor=1) == first)
     print(epochs(num_workers=4, prefetch_factor=5, persistent_workers=True) == first)
 """
-    found = lines(code)
-    digests = found[::4]
-    assert [line for line in found if line not in digests] == ["True"] * 9
+    printed = lines(code)
+    digests = printed[::4]
+    assert [line for line in printed if line not in digests] == ["True"] * 9
     assert [line.split()[-1] for line in digests] == ["2"] * 3
     assert len(set(digests)) == 3  # the collation's draws are in them
 
@@ -109,9 +109,9 @@ if __name__ == '__main__':
         for options in {}, {'num_workers': 1, 'multiprocessing_context': CONTEXT}:
             print(digest(loader(Numbers(), seed=3, batch_size=size, shuffle=True, **options)))
 """
-    found = lines(code.replace("CONTEXT", "'spawn'"))
-    assert found[0] == found[1] != found[2] == found[3]
-    assert lines("torch.manual_seed(9), random.seed(9)" + code.replace("CONTEXT", "'fork'")) == found
+    printed = lines(code.replace("CONTEXT", "'spawn'"))
+    assert printed[0] == printed[1] != printed[2] == printed[3]
+    assert lines("torch.manual_seed(9), random.seed(9)" + code.replace("CONTEXT", "'fork'")) == printed
 
 
 def test_plain_workers_do_change_the_batches(lines):
@@ -135,16 +135,16 @@ for workers in 0, 2:
     batches.set_epoch(3)
     print(digest(batches))
 """
-    found = lines(code)
-    assert found[:5] == found[5:]
-    assert len(set(found[:4])) == 4
-    assert found[3] == found[4]
+    printed = lines(code)
+    assert printed[:5] == printed[5:]
+    assert len(set(printed[:4])) == 4
+    assert printed[3] == printed[4]
     alone = """
 batches = loader(Numbers(), seed=3, batch_size=4, shuffle=True)
 batches.set_epoch(3)
 print(digest(batches))
 """
-    assert lines(alone) == [found[3]]
+    assert lines(alone) == [printed[3]]
 
 
 # What follows needs no second process.
@@ -213,8 +213,8 @@ def test_orders_are_shuffled_and_independent():
         return gathered(loader(Numbers(100), shuffle=True, **options))[:, 0].tolist()
 
     orders = [order(seed=0), order(seed=1), order(seed=0, name="other")]
-    assert all(sorted(one) == list(range(100)) for one in orders)
-    assert len({tuple(one) for one in orders}) == 3
+    assert all(sorted(order) == list(range(100)) for order in orders)
+    assert len({tuple(order) for order in orders}) == 3
 
 
 def test_attributes_are_those_of_a_dataloader():

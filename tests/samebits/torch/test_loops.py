@@ -1,4 +1,4 @@
-"""Loops of one's own, with what users put into them, end in the same bits wherever they were interrupted."""
+"""Users' own loops, with what they put into them, end in the same bits wherever they were interrupted."""
 
 import json
 from pathlib import Path

@@ -96,8 +96,8 @@ def after_the_last_epoch(training: Training) -> None:
 def two_loaders_at_once(training: Training) -> None:
     for _ in training.run.epochs(3):
         pairs = zip(training.run.batches(BATCHES), training.run.batches(BATCHES[1:]), strict=False)
-        for one, other in pairs:
-            training.run.average(loss=training.step(one + other))
+        for first, second in pairs:
+            training.run.average(loss=training.step(first + second))
 
 
 def a_loop_that_breaks(training: Training) -> None:

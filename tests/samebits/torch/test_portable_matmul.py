@@ -283,11 +283,11 @@ print(repr(hashlib.sha256((a.view(301, 300) @ b.view(300, 299)).numpy().tobytes(
 
 def test_the_host_s_cores_do_not_matter(start):
     """As many threads give the same bits on one core as on all."""
-    found = [
+    hashes = [
         printed(start, BITS.replace("CORES", cores), PROFILE="portable", SAMEBITS_THREADS="3")
         for cores in ("{min(os.sched_getaffinity(0))}", "None")
     ]
-    assert found[0] == found[1]
+    assert hashes[0] == hashes[1]
 
 
 @pytest.mark.parametrize("given", ["plain", "mask", "floating mask", "causal", "scale", "grouped"])

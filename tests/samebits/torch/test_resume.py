@@ -46,7 +46,7 @@ def whole(start: Start, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, 
 @pytest.mark.parametrize(
     ("step", "before", "after"), [(0, 0, 0), (5, 0, 4), (7, 4, 0), (13, 4, 4), (STEPS, 0, 2)]
 )
-def test_a_run_that_was_stopped_goes_on_to_the_same_bits(
+def test_a_run_that_was_stopped_resumes_to_the_same_bits(
     train: Start, whole: object, tmp_path: Path, step: int, before: int, after: int
 ) -> None:
     """Before the first step, mid-epoch, at an epoch's end, after the last; with other workers afterwards."""
@@ -56,8 +56,8 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_bits(
         one_line(stopped.stderr)
         == f"samebits: SAMEBITS_STOP_AT: {saved}; run the same command again to resume"
     )
-    went_on = train("run", "--workers", after)
-    assert f"{STEPS - step} steps in this process" in went_on.stdout
+    resumed = train("run", "--workers", after)
+    assert f"{STEPS - step} steps in this process" in resumed.stdout
     assert results(tmp_path / "run") == whole
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
@@ -171,8 +171,8 @@ def test_damage_is_named_and_the_one_before_is_used_when_asked(
     assert "--resume previous" in refused.stderr
     assert snapshot(left) == before
     if damage is flip:  # once is enough
-        went_on = train("run", "--resume", "previous")
-        assert "resumes after step 14, after epoch 2" in went_on.stdout
+        resumed = train("run", "--resume", "previous")
+        assert "resumes after step 14, after epoch 2" in resumed.stdout
         assert results(tmp_path / "run") == whole
         assert (tmp_path / "run/checkpoints/step-00000016.damaged").is_dir()
 

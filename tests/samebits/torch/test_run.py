@@ -84,7 +84,7 @@ def train(folder, **settings):
         return run.finish(model)
 
 
-def test_torchs_own_loader_goes_on_at_an_epochs_end(tmp_path, monkeypatch):
+def test_torchs_own_loader_continues_at_an_epochs_end(tmp_path, monkeypatch):
     monkeypatch.setattr("samebits.process.check.this_process", lambda strict: None)
     whole = train(tmp_path / "whole")
     assert json.loads((tmp_path / "whole/manifest.json").read_text())["resumes_within_epochs"] is False

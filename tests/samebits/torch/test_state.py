@@ -17,13 +17,13 @@ from samebits.torch import state
 def kept(tmp_path, **objects):
     """Write a checkpoint of the objects; returns what restores others from it (and returns it, too)."""
     captured, tensors = TrainingState(objects, state).capture()
-    found = read(write(tmp_path, 1, {"state": captured}, tensors))
+    checkpoint = read(write(tmp_path, 1, {"state": captured}, tensors))
 
     def restore(**others):
         held = TrainingState(others, state)
-        held.check(found.content["state"], found.tensors)
-        held.restore(found.content["state"], found.tensors)
-        return lambda: held.restore(found.content["state"], found.tensors)
+        held.check(checkpoint.content["state"], checkpoint.tensors)
+        held.restore(checkpoint.content["state"], checkpoint.tensors)
+        return lambda: held.restore(checkpoint.content["state"], checkpoint.tensors)
 
     return restore
 
@@ -55,13 +55,13 @@ def test_a_model_comes_back_whole(tmp_path):
     model.frozen.requires_grad_(False)
     model.inner.eval()
     kept(tmp_path, model=model)(model=other)
-    for (name, one), (_, two) in zip(
+    for (name, before), (_, after) in zip(
         [*model.named_parameters(), *model.named_buffers()],
         [*other.named_parameters(), *other.named_buffers()],
         strict=True,
     ):
-        assert torch.equal(one, two), name
-        assert one.requires_grad == two.requires_grad
+        assert torch.equal(before, after), name
+        assert before.requires_grad == after.requires_grad
     assert (other.seen, other.training, other.inner.training) == ((1, "x"), True, False)
 
 
@@ -76,10 +76,10 @@ def test_generators_come_back(tmp_path):
     np.random.seed(6)
     torch.manual_seed(7)
 
-    def draw(one):
+    def draw(objects):
         return [
-            one["python"].random(), one["new"].random(), one["old"].normal(), random.gauss(0, 1),
-            np.random.normal(), torch.rand(2).tolist(), torch.rand(2, generator=one["torch"]).tolist(),
+            objects["python"].random(), objects["new"].random(), objects["old"].normal(), random.gauss(0, 1),
+            np.random.normal(), torch.rand(2).tolist(), torch.rand(2, generator=objects["torch"]).tolist(),
         ]  # fmt: skip
 
     draw(own)
@@ -95,7 +95,7 @@ def test_generators_come_back(tmp_path):
     assert draw(others) == expected
 
 
-def test_a_loader_for_evaluation_goes_on_counting(tmp_path):
+def test_a_loader_for_evaluation_continues_to_count(tmp_path):
     def loader():
         return samebits.torch.loader(list(range(8)), seed=0, name="test", batch_size=4, shuffle=True)
 
@@ -131,10 +131,10 @@ def test_gradients_that_wait_come_back_and_used_ones_do_not(tmp_path):
     held.begin_step()
     model(torch.ones(1, 2)).sum().backward()
     captured, tensors = held.capture()
-    found = read(write(tmp_path, 1, {"state": captured}, tensors))
+    checkpoint = read(write(tmp_path, 1, {"state": captured}, tensors))
     expected = model.weight.grad.clone()
     optimizer.zero_grad()
-    held.restore(found.content["state"], found.tensors)
+    held.restore(checkpoint.content["state"], checkpoint.tensors)
     assert torch.equal(model.weight.grad, expected)
 
 
@@ -144,8 +144,8 @@ def test_a_copy_is_held_and_not_the_tensor(tmp_path):
     captured, tensors = TrainingState({"model": model}, state).capture()
     with torch.no_grad():
         model.weight.zero_()  # the training continues while the checkpoint is written
-    found = read(write(tmp_path, 1, {"state": captured}, tensors))
-    TrainingState({"model": model}, state).restore(found.content["state"], found.tensors)
+    checkpoint = read(write(tmp_path, 1, {"state": captured}, tensors))
+    TrainingState({"model": model}, state).restore(checkpoint.content["state"], checkpoint.tensors)
     assert torch.equal(model.weight, before)
 
 
@@ -192,11 +192,11 @@ def linear(*shape, dtype=torch.float32):
 )
 def test_another_model_is_named_before_anything_is_touched(tmp_path, other, says):
     restore = kept(tmp_path, model=nn.Linear(2, 1))
-    before = [parameter.detach().clone() for one in other.values() for parameter in one.parameters()]
+    before = [parameter.detach().clone() for module in other.values() for parameter in module.parameters()]
     with pytest.raises(UsageError, match=says):
         restore(**other)
-    after = [parameter for one in other.values() for parameter in one.parameters()]
-    assert all(torch.equal(one, two) for one, two in zip(before, after, strict=True))
+    after = [parameter for module in other.values() for parameter in module.parameters()]
+    assert all(torch.equal(first, second) for first, second in zip(before, after, strict=True))
 
 
 def test_what_is_needed_and_not_held_is_refused():
@@ -276,8 +276,8 @@ def test_groups_that_were_added_later_are_made_again(tmp_path, named):
     other, another = grown(0)
     again = restore(model=other, optimizer=another)
     assert [group["lr"] for group in another.param_groups] == [1.0, 3.0, 2.0]
-    for one, two in zip(model.parameters(), other.parameters(), strict=True):
-        assert torch.equal(optimizer.state[one]["exp_avg"], another.state[two]["exp_avg"])
+    for parameter, two in zip(model.parameters(), other.parameters(), strict=True):
+        assert torch.equal(optimizer.state[parameter]["exp_avg"], another.state[two]["exp_avg"])
     # The head of a resumed epoch runs again, and then everything is restored once more.
     another.add_param_group({"params": other[2].named_parameters() if named else other[2].parameters()})
     assert [group["lr"] for group in another.param_groups] == [1.0, 2.0, 0.001]

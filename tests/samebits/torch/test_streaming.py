@@ -70,9 +70,9 @@ for collate in None, noisy, noisy_with:
 single = [loader({dataset}(), seed=3, shards={shards}, batch_size=None, num_workers=w) for w in (0, 2)]
 print(digest(single[0]) == digest(single[1]))
 """
-    *found, single = lines(code)
-    digests = found[::6]
-    assert [line for line in found if line not in digests] == ["True"] * 15
+    *printed, single = lines(code)
+    digests = printed[::6]
+    assert [line for line in printed if line not in digests] == ["True"] * 15
     assert single == "True"
     others = [line.split()[-1] for line in digests]
     assert others == ["1" if dataset == "Nothing" else "2", "2", "2"]
@@ -85,9 +85,9 @@ if __name__ == '__main__':
     for options in {}, {'num_workers': 2, 'multiprocessing_context': CONTEXT}:
         print(digest(loader(Numbers(), seed=3, shards=5, batch_size=2, **options)))
 """
-    found = lines(code.replace("CONTEXT", "'spawn'"))
-    assert found[0] == found[1]
-    assert lines("torch.manual_seed(9), random.seed(9)" + code.replace("CONTEXT", "'fork'")) == found
+    printed = lines(code.replace("CONTEXT", "'spawn'"))
+    assert printed[0] == printed[1]
+    assert lines("torch.manual_seed(9), random.seed(9)" + code.replace("CONTEXT", "'fork'")) == printed
 
 
 def test_plain_workers_do_change_and_double_the_batches(lines):
@@ -263,11 +263,11 @@ def test_a_generator_that_is_handed_over_begins_anew_for_each_sample():
 
 def test_draws_between_batches_change_nothing():
     def rows(draw):
-        found = []
+        batches = []
         for batch in loader(Numbers(5, 3), seed=0, shards=2, batch_size=2):
-            found.append(batch)
+            batches.append(batch)
             draw()
-        return gathered(found)
+        return gathered(batches)
 
     def draw():
         return random.random(), np.random.rand(), torch.rand(1)
@@ -316,9 +316,9 @@ def test_a_shard_is_told_what_it_is_and_reads_a_copy():
     dataset = Told()
     batches = loader(dataset, seed=0, shards=2, batch_size=None)
     batches.set_epoch(4)
-    found = list(batches)
-    assert [sample[:4] for sample in found] == [[4, 1, 0, 2], [4, 1, 1, 2], [4, 2, 0, 2], [4, 2, 1, 2]]
-    seeds = [sample[4] for sample in found]
+    samples = list(batches)
+    assert [sample[:4] for sample in samples] == [[4, 1, 0, 2], [4, 1, 1, 2], [4, 2, 0, 2], [4, 2, 1, 2]]
+    seeds = [sample[4] for sample in samples]
     assert seeds[:2] == seeds[2:]
     assert len({*seeds, *(sample[4] for sample in batches)}) == 4  # another epoch, other seeds
     assert (dataset.epoch, dataset.at) == (None, 0)
@@ -335,9 +335,9 @@ def test_the_collation_is_not_in_a_shard():
 
 def test_iterations_side_by_side_do_not_meet():
     batches = loader(Numbers(3, 2), seed=0, shards=2)
-    for one, other in zip(batches, batches, strict=True):
-        assert torch.equal(one[:, :2], other[:, :2])
-        assert not (one[:, 2:] == other[:, 2:]).any()  # the next epoch
+    for batch, other in zip(batches, batches, strict=True):
+        assert torch.equal(batch[:, :2], other[:, :2])
+        assert not (batch[:, 2:] == other[:, 2:]).any()  # the next epoch
 
 
 class Broken(IterableDataset):

@@ -18,10 +18,10 @@ TOOL = ROOT / "tools" / "image.py"
 @pytest.fixture(scope="module")
 def docker():
     """The client of an engine that answers and runs."""
-    found, asked = container_engine.find()
-    if found is None or found.kind == "buildah":
-        pytest.skip(f"no container engine answers: {[one.complaint for one in asked]}")
-    return found.command
+    engine, asked = container_engine.find()
+    if engine is None or engine.kind == "buildah":
+        pytest.skip(f"no container engine answers: {[client.complaint for client in asked]}")
+    return engine.command
 
 
 @pytest.fixture(scope="module")
@@ -52,10 +52,10 @@ def test_a_sample_in_trixie(start, trixie, profile, status):
 
 
 def test_they_count_on_another_cpu_with_the_same_c_library():
-    one, other = {"numpy.tan f32": "1", "numpy.tan f64": "1"}, {"numpy.tan f32": "2", "numpy.tan f64": "2"}
-    assert differing([Machine("native", one), Machine("EPYC", other)]) == ["numpy.tan f32", "numpy.tan f64"]
+    here, other = {"numpy.tan f32": "1", "numpy.tan f64": "1"}, {"numpy.tan f32": "2", "numpy.tan f64": "2"}
+    assert differing([Machine("native", here), Machine("EPYC", other)]) == ["numpy.tan f32", "numpy.tan f64"]
     there = Container("trixie", other, left_out=FOLLOW_THE_C_LIBRARY)
-    assert differing([Machine("native", one), there]) == ["numpy.tan f64"]
+    assert differing([Machine("native", here), there]) == ["numpy.tan f64"]
 
 
 def test_without_an_engine_is_one_line(start):

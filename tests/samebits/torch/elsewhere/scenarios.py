@@ -10,7 +10,7 @@ from tests.conftest import Started, one_line
 HERE = Path(__file__).parent
 # The steps that are counted when the second epoch is evaluated after its last step.
 EVALUATED = {"lightning": 25, "huggingface": 13, "accelerate": 26}
-Said = dict[str, list[tuple[int, str]]]  # by the run's name: each process's exit status and lines of ours
+Said = dict[str, list[tuple[int, str]]]  # by the run's name: each process's exit status and our lines
 
 
 def play(
@@ -58,8 +58,8 @@ def play(
     return said
 
 
-def same(folder: Path, one: str, other: str, name: str = "weights.safetensors") -> bool:
-    return (folder / one / name).read_bytes() == (folder / other / name).read_bytes()
+def same(folder: Path, first: str, second: str, name: str = "weights.safetensors") -> bool:
+    return (folder / first / name).read_bytes() == (folder / second / name).read_bytes()
 
 
 def check_resumed(said: Said, folder: Path, middle: int, end: int) -> None:

@@ -1,4 +1,4 @@
-"""Train in a loop of one's own with Hugging Face's Accelerate."""
+"""Train in the user's own loop with Hugging Face's Accelerate."""
 
 import torch
 import torch.nn.functional as F

@@ -1,4 +1,4 @@
-"""Loops of one's own, as users write them: each is resumed within an epoch and at an epoch's end."""
+"""Loops as users write them: each is resumed within an epoch and at an epoch's end."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -126,7 +126,9 @@ def adapting(training: Training) -> None:
     with training.run.stream("adapters"):
         for name in ("0", "4"):
             model.set_submodule(name, Adapted(model.get_submodule(name)))
-    training.optimizer = torch.optim.AdamW([one for one in model.parameters() if one.requires_grad], lr=0.05)
+    training.optimizer = torch.optim.AdamW(
+        [parameter for parameter in model.parameters() if parameter.requires_grad], lr=0.05
+    )
     training.run.checkpoint(model=model, optimizer=training.optimizer)
     for _ in training.run.epochs(training.settings.epochs):
         for loss in training.steps():
