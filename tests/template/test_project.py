@@ -74,8 +74,9 @@ def test_what_is_in_it(project: Path) -> None:
 def test_make_names_a_variable_or_a_framework_that_is_misspelt(project: Path) -> None:
     own = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "FRAMEWORK"))}
 
-    def make(*words: str) -> tuple[int, str]:
-        done = subprocess.run(["make", "help", *words], cwd=project, env=own, capture_output=True, text=True)
+    def make(*words: str, **variables: str) -> tuple[int, str]:
+        command, environment = ["make", "help", *words], own | variables
+        done = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True)
         return done.returncode, done.stderr
 
     known = sorted(frameworks_of(project), reverse=True)
@@ -88,6 +89,8 @@ def test_make_names_a_variable_or_a_framework_that_is_misspelt(project: Path) ->
         status, stderr = make(word)
         assert (status, len(stderr.splitlines())) == (2, 1)
         assert says in stderr
+    assert make(EPOCHS="2") == (0, ""), "a variable of the shell is nobody's"
+    assert make(MAKELEVEL="1", MAKEFLAGS=" -- EPOCHS=2") == (0, ""), "nor one of an outer Makefile"
     text = (project / "Makefile").read_text()
     named = set(re.findall(r"(?:\(| )([A-Z]{2,})=|\$\(if \$\(([A-Z]+)\)", text))
     options = (f"{name or other}={known[0]}" for name, other in named if name not in ("NAME", "COMMIT"))

@@ -114,6 +114,11 @@ def test_what_somebody_changed_comes_before_the_cpu(committed):
         assert reason(settings, committed) == f": TZ differs (UTC → CET); {wine}; {code}{rest}"
         assert "PROFILE=portable gives" not in golden.compare(data, committed)
     run = manifest("b" * 64)
+    dirty = changed(run, "fingerprint", "variables", "TZ", to="CET")
+    dirty = changed(dirty, "code", "dirty", to=True)
+    assert reason(dirty, committed) == ": TZ differs (UTC → CET); the code has uncommitted changes", (
+        "not as expected"
+    )
     other = changed(changed(run, "code", "commit", to="d" * 40), "code", "files", "train.py", to="e" * 64)
     assert reason(other, committed) == ": the code is other code (train.py)"
     edited = changed(run, "fingerprint", "data", "digits.csv.gz", to="e" * 64)
@@ -138,6 +143,14 @@ def test_threads_are_one_reason_and_come_first(committed):
     assert reason(alone, committed) == ", as expected: OPENBLAS_CORETYPE differs (not set → Haswell)"
 
 
+def test_of_many_reasons_some_are_named_and_the_others_counted(committed):
+    many = {"TZ": "CET", "OMP_NUM_THREADS": "2", "ATEN_CPU_CAPABILITY": "avx2", "LC_ALL": "de"}
+    run = changed(manifest("b" * 64), "fingerprint", "variables", to=many)
+    run = changed(run, "fingerprint", "libraries", "torch", to="3")
+    first = "the number of threads differs (1 → 2); ATEN_CPU_CAPABILITY differs (not set → avx2)"
+    assert reason(run, committed) == f", as expected: {first}; LC_ALL differs (C.UTF-8 → de); 2 more"
+
+
 def test_the_portable_profile_is_not_excused_by_the_cpu(committed):
     run = manifest("b" * 64, cpu=AMD, profile="portable")
     said = golden.compare(run, committed)
@@ -148,10 +161,10 @@ def test_the_portable_profile_is_not_excused_by_the_cpu(committed):
 def test_another_hash_under_the_same_facts_is_not_explained_away(committed):
     run = manifest("b" * 64)
     later = changed(run, "code", "commit", to="d" * 40)
-    for one in (run, later, changed(run, "fingerprint", "image", to="x")):
-        said = reason(one, committed)
+    for repeated in (run, later, changed(run, "fingerprint", "image", to="x")):
+        said = reason(repeated, committed)
         assert "nothing that is known differs: the code changed (samebits itself, or" in said
-        assert "`make smoke`" in golden.compare(one, committed)
+        assert "`make smoke`" in golden.compare(repeated, committed)
 
 
 def test_each_kind_of_cpu_has_an_entry_of_its_own(committed):
@@ -167,6 +180,8 @@ def test_each_kind_of_cpu_has_an_entry_of_its_own(committed):
     for run in (manifest(), manifest("b" * 64, cpu=AMD), older):
         assert golden.compare(run, committed) == MATCHES
     assert reason(manifest(cpu=AMD), committed).startswith(", and nothing that is known differs")
+    third = manifest("f" * 64, cpu=INTEL | {"instructions": "avx avx2 fma", "mkl": "AVX2"})
+    assert "golden.toml's torch-cpu-intel-avx512 (" in golden.compare(third, committed), "not AMD's"
     before = committed.read_text()
     again = make(committed.parent, manifest("d" * 64, profile="portable", cpu=AMD))
     assert again.output.startswith("torch-cpu-portable: the same hash")

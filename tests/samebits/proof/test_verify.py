@@ -156,6 +156,15 @@ def test_what_a_manifest_alone_does_not_have_is_not_called_the_same() -> None:
     assert list(lines)[2] == "batches  none were recorded in the last line"
 
 
+def test_the_same_run_has_the_same_weights_and_the_same_metrics() -> None:
+    same = {
+        (repeat, metrics): verify.Verdict("a", repeat, metrics, (), None, {}, {}, {}).same
+        for repeat in "ab"
+        for metrics in (True, False)
+    }
+    assert same == {("a", True): True, ("a", False): False, ("b", True): False, ("b", False): False}
+
+
 def test_weights_that_are_no_numbers_are_named(capsys: pytest.CaptureFixture[str]) -> None:
     verdict = verify.Verdict("a", "a", True, (), None, {}, {}, {"bias": 2})
     verify.report(verdict, None, as_json=False)

@@ -120,19 +120,22 @@ def test_the_last_epoch_is_always_evaluated(every, epochs):
     assert Inherited(evaluate_every=every).evaluated_epochs(7) == epochs
 
 
-@pytest.mark.parametrize("folder", [3, True, b"runs/x", ["runs"]])
+class Place(os.PathLike):
+    def __init__(self, path):
+        self.path = path
+
+    def __fspath__(self):
+        return self.path
+
+
+@pytest.mark.parametrize("folder", [3, True, b"runs/x", ["runs"], Place(b"runs/x")])
 def test_a_folder_that_is_no_path_is_one_line(folder):
     with pytest.raises(UsageError, match=r"^folder is .*: give a path as text, or None$"):
         options({"seed": 0}, folder=folder)
 
 
-class Place(os.PathLike):
-    def __fspath__(self):
-        return "runs/x"
-
-
 def test_any_path_is_a_folder():
-    for folder in ("runs/x", Path("runs/x"), Place(), None):
+    for folder in ("runs/x", Path("runs/x"), Place("runs/x"), None):
         assert options({"seed": 0}, folder=folder).folder is folder
 
 
