@@ -103,11 +103,11 @@ def _push(docker: str, reference: str, registry: str) -> str:
         image.fail(f"cannot push {target}; see above (is the registry reachable, `docker login` done?)")
     repository = target if ":" not in target.rpartition("/")[2] else target.rpartition(":")[0]
     # Docker says it at the end of a push, podman tells it of the image.
-    told = ask(docker, "image", "inspect", "--format", "{{range .RepoDigests}}{{println .}}{{end}}", target)[
-        1
-    ]
+    output = ask(
+        docker, "image", "inspect", "--format", "{{range .RepoDigests}}{{println .}}{{end}}", target
+    )[1]
     known = [
-        reference.partition("@")[2] for reference in told.split() if reference.startswith(f"{repository}@")
+        reference.partition("@")[2] for reference in output.split() if reference.startswith(f"{repository}@")
     ]
     digests = re.findall(r"digest: (sha256:[0-9a-f]{64})", "".join(said)) or known
     if not digests:

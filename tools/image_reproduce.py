@@ -127,10 +127,10 @@ class Storage:
                 shutil.rmtree(temporary / "buildah-cache", ignore_errors=True)
 
     def ask(self, *arguments: str) -> str:
-        status, told, complaint = ask(*self.command, *arguments, patience=600)
+        status, output, complaint = ask(*self.command, *arguments, patience=600)
         if status != 0:
             image.fail(f"buildah {arguments[0]} failed: {' '.join(complaint.split())}")
-        return told
+        return output
 
     def pull(self, reference: str) -> str:
         """Have an image here, from a Docker engine on this machine if it is there; its ID."""
@@ -271,8 +271,8 @@ def main() -> int:
     first = difference(*built)
     made = {"digest": [build.digest for build in built], "image": [build.archive.image for build in built]}
     if options.json:
-        told = {"same": first is None, "commit": values["COMMIT"], "epoch": int(epoch), **made}
-        print_json(told | {"first_difference": first})
+        result = {"same": first is None, "commit": values["COMMIT"], "epoch": int(epoch), **made}
+        print_json(result | {"first_difference": first})
     elif first is None:
         print(f"the same image twice: {built[0].digest}, its ID {built[0].archive.image}")
     if first is not None:

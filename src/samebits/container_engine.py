@@ -80,13 +80,13 @@ def clients() -> list[str]:
 
 def probe(command: str) -> Engine:
     """Ask one client who it is and whether its engine answers."""
-    status, told, complaint = ask(command, "--version")
+    status, output, complaint = ask(command, "--version")
     if status != 0:
         complaint = _last_line(complaint) or f"exit status {status}"
         return Engine(command, "docker", "", "", buildkit=False, complaint=complaint)
-    client = told.partition("version ")[2].partition(",")[0].partition(" (")[0] or told
+    client = output.partition("version ")[2].partition(",")[0].partition(" (")[0] or output
     for kind in ("podman", "buildah"):
-        if kind in told.lower():
+        if kind in output.lower():
             status, _, complaint = ask(command, "info")
             if status != 0:
                 return Engine(command, kind, client, "", buildkit=True, complaint=_last_line(complaint))
@@ -131,8 +131,8 @@ def driver() -> str:
     try:
         text = Path(DRIVER).read_text()
     except OSError:
-        status, told, _ = ask("nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader")
-        return told.splitlines()[0].strip() if status == 0 and told else ""
+        status, output, _ = ask("nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader")
+        return output.splitlines()[0].strip() if status == 0 and output else ""
     words = text.splitlines()[0].split()
     return next((word for word in words if word[0].isdigit() and "." in word), "")
 

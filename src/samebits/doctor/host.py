@@ -56,8 +56,8 @@ def _engine(engine: Engine, usable: Engine | None) -> Finding:
 
 def _driver(version: str) -> Finding:
     subject, newer = "NVIDIA driver", "install 570 or newer"
-    status, told, complaint = ask("nvidia-smi", "--query-gpu=name", "--format=csv,noheader")
-    word = " ".join((complaint or told).splitlines()[:1])  # nvidia-smi complains on stdout
+    status, output, complaint = ask("nvidia-smi", "--query-gpu=name", "--format=csv,noheader")
+    word = " ".join((complaint or output).splitlines()[:1])  # nvidia-smi complains on stdout
     if not version:
         if "mismatch" in word:  # the kernel's module is of another version than the libraries
             return Finding(subject, "fail", word, "restart the machine: its driver was updated while it ran")
@@ -71,7 +71,7 @@ def _driver(version: str) -> Finding:
     if status != 0:
         fix = "restart the machine, or install the driver's user space (nvidia-smi) in the same version"
         return Finding(subject, "fail", f"{version}, but nvidia-smi fails: {word}", fix)
-    state = f"{version} ({', '.join(told.splitlines())})"
+    state = f"{version} ({', '.join(output.splitlines())})"
     if number < DRIVER_OF_CUDA:
         state += ": runs CUDA 12.8 by minor version compatibility only"
         return Finding(subject, "warn", state, newer)
@@ -80,13 +80,13 @@ def _driver(version: str) -> Finding:
 
 def _toolkit(usable: Engine | None, *, gpu: bool) -> Finding:
     subject = "nvidia-container-toolkit"
-    status, told, _ = ask("nvidia-ctk", "--version")
+    status, output, _ = ask("nvidia-ctk", "--version")
     if status != 0:
         if not gpu:
             return Finding(subject, "ok", "not installed, and without a GPU not needed")
         fix = "install nvidia-container-toolkit from NVIDIA's package repository"
         return Finding(subject, "warn", "not installed: containers train on the CPU", fix)
-    version = re.search(r"\d+\.\d+\S*", told)
+    version = re.search(r"\d+\.\d+\S*", output)
     release = version.group() if version else "of unknown version"
     if usable is None:
         fix = "install or start an engine"

@@ -33,15 +33,15 @@ def git(folder: Path, *words: str) -> str | None:
 
 def checkout(folder: Path) -> tuple[Path, str] | None:
     """The root of the checkout that holds a folder, and its commit; None without git or a first commit."""
-    told = git(folder, "rev-parse", "--show-toplevel", "HEAD")
-    root, _, commit = (told or "").rpartition("\n")
+    output = git(folder, "rev-parse", "--show-toplevel", "HEAD")
+    root, _, commit = (output or "").rpartition("\n")
     return (Path(root), commit) if root else None
 
 
 def changes(root: Path) -> list[str]:
     """The files that differ from the commit or that git does not have, without what runs leave behind."""
-    told = git(root, "status", "--porcelain", "-z", "--no-renames", "--untracked-files=all") or ""
-    lines = [(line[:2], line[3:]) for line in told.split("\0") if line]
+    output = git(root, "status", "--porcelain", "-z", "--no-renames", "--untracked-files=all") or ""
+    lines = [(line[:2], line[3:]) for line in output.split("\0") if line]
     return sorted(name for state, name in lines if state != "??" or not _left_by_a_run(root, name))
 
 

@@ -207,8 +207,8 @@ def project(root: Path) -> Check:
     changes = git(root, "status", "--porcelain", "--untracked-files=all", "--", *PROJECT)
     if commit is None or changes is None:
         built = os.environ.get("SAMEBITS_COMMIT")
-        told = f"said to be commit {built}" if built else "of no known commit"
-        what = f"files {told}, together sha256:{digest}: compare with that of `samebits attest` in a clone"
+        origin = f"said to be commit {built}" if built else "of no known commit"
+        what = f"files {origin}, together sha256:{digest}: compare with that of `samebits attest` in a clone"
     elif changes:
         what = f"files, of which {len(changes.splitlines())} differ from commit {commit}; sha256:{digest}"
     else:

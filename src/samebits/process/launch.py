@@ -49,13 +49,13 @@ def for_entrypoint() -> dict[str, str]:
     The latter is the one that runs this where it was called by its path. Where another environment is
     activated, `python` is its user's choice.
     """
-    told = {"SAMEBITS_ROOT": str(find_root())}
+    variables = {"SAMEBITS_ROOT": str(find_root())}
     own = os.path.dirname(sys.executable)
     activated = os.environ.get("VIRTUAL_ENV") or os.environ.get("CONDA_PREFIX")
     there = os.access(os.path.join(own, "python"), os.X_OK)
     if there and activated in (None, sys.prefix) and os.path.dirname(shutil.which("python") or "") != own:
-        told["PATH"] = own + os.pathsep + os.environ.get("PATH", os.defpath)
-    return told
+        variables["PATH"] = own + os.pathsep + os.environ.get("PATH", os.defpath)
+    return variables
 
 
 def become(command: Sequence[str]) -> NoReturn:

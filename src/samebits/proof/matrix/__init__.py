@@ -111,8 +111,8 @@ def command(
         raise CheckFailed(f"{len(broken)} of {len(results)} promises broken: {named} (runs kept in {kept})")
     if not json_:
         count = Counter(result.expected if result.sha256 else "skipped" for result in results)
-        told = f"{count[SAME]} gave the same bits and {count[OTHER]} gave others, as expected"
-        print(f"every promise is kept: {told}; {count['skipped']} skipped; sha256 {reference.sha256}")
+        counted = f"{count[SAME]} gave the same bits and {count[OTHER]} gave others, as expected"
+        print(f"every promise is kept: {counted}; {count['skipped']} skipped; sha256 {reference.sha256}")
 
 
 class Command:

@@ -76,7 +76,7 @@ def command(
 
     Exit status 0: the same bits on all machines; 1: the rows that differ are printed.
     """
-    told = [recorded(file, profile) for file in files]
+    recordings = [recorded(file, profile) for file in files]
     others = [emulated(cpu) for cpu in cpus or (() if images or files or here else CPUS)]
     for image in images:
         container, library = in_image(image)
@@ -98,9 +98,9 @@ def command(
 
         for machine in _at_once(compute, machines, jobs):
             print(f"{machine.name}: {len(machine.digests)} rows, {machine.seconds:.0f} s", file=sys.stderr)
-    for machine in told:
+    for machine in recordings:
         machine.digests = {row: machine.digests[row] for row in machines[0].digests if row in machine.digests}
-    machines += told
+    machines += recordings
     different = differing(machines)
     rows = list(dict.fromkeys(row for machine in machines for row in machine.digests))
     if as_json:

@@ -148,12 +148,14 @@ def recorded(path: Path, profile: str) -> Machine:
     """
     try:
         content = json.loads(path.read_text())
-        told, libc, machines = content["profile"], content["libc"], content["machines"]
+        recorded_profile, libc, machines = content["profile"], content["libc"], content["machines"]
         digests, cpu = dict(machines[NATIVE]["digests"]), str(content["cpu"])
     except (OSError, ValueError, TypeError, KeyError):
         raise UsageError(f"{path} is not what `samebits portable-proof --here --json` prints") from None
-    if told != profile:
-        raise UsageError(f"{path} is of the profile {told}, not {profile}: give --profile {told}")
+    if recorded_profile != profile:
+        raise UsageError(
+            f"{path} is of the profile {recorded_profile}, not {profile}: give --profile {recorded_profile}"
+        )
     same = libc == " ".join(platform.libc_ver())
     why = f"they follow the C library, which was {libc} there"
     return Machine(f"{path} ({cpu})", digests, left_out=() if same else FOLLOW_THE_C_LIBRARY, why=why)
