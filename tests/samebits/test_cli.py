@@ -24,7 +24,7 @@ from samebits.cli import COMMANDS, SUMMARIES
         (["samebits", "smoke", "--runs", "1", "true"], "1 is not in the range x>=2"),
         (["samebits", "exec"], "Missing argument 'CMD [ARG]...'"),
         (["samebits", "golden", "nowhere"], "nowhere is not a finished run"),
-        (["samebits", "doctor", "--hots"], "No such option"),
+        (["samebits", "doctor", "--hots"], "No such option '--hots'. Did you mean '--host'? See `"),
         (["samebits", "lint", "a" * 300], "a cannot be looked at: File name too long"),
         (["samebits", "verify", "a" * 300], "a is not a finished run"),
         (["samebits", "smoke-controls", "nomodule"], "there is no module nomodule"),

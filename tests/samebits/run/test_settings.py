@@ -42,7 +42,7 @@ def test_every_field_is_an_option_of_its_type():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--sede", "1"], "No such option '--sede'"),
+        (["--sede", "1"], "No such option '--sede'. Did you mean '--seed'? See `"),
         (["--seed", "x"], "'x' is not a valid integer"),
         (["--seed", "-1"], "-1 is not in the range x>=0"),
         (["--rate", "nan"], "'nan' is not a finite number"),
