@@ -151,7 +151,7 @@ lint: $(READY_DEV)  ## ruff, mypy, shellcheck, and how easy the pages are to rea
 
 .PHONY: test
 test: $(READY_DEV) lint lock-check  ## everything that this machine can run, in under 25 minutes
-	@./entrypoint python -m pytest -n 2 --dist loadfile -m "not slow" $(ARGS)
+	@./entrypoint python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 25 -m "not slow" $(ARGS)
 
 .PHONY: proof
 proof: $(READY_DEV)  ## all of it, resumable; says what each part showed
