@@ -76,14 +76,18 @@ class Chance:
         return RECORDS.collected(self._folder)
 
     def _own(self) -> list[Source]:
-        return [one for one, _ in records.in_order(self._counts()) if one.yours]
+        return [one for one, _ in records.in_order(self._counts()) if one.yours and one.certain]
 
 
 def lines_of(manifests: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
     """A line for each source that any of the runs' manifests names, once."""
-    sources = (source for manifest in manifests for source in manifest.get("chance", ()))
-    return tuple(dict.fromkeys(f"{one['source']} ({one['where']}): {one['fix']}" for one in sources))
+    rows = (row for manifest in manifests for row in manifest.get("chance", ()))
+    return tuple(dict.fromkeys(_in_words(row["source"], row["where"], row["fix"]) for row in rows))
 
 
-def _line(one: Source) -> str:
-    return f"{one.source} ({one.where}): {one.fix}"
+def _line(source: Source) -> str:
+    return _in_words(source.source, source.where, source.fix)
+
+
+def _in_words(source: str, where: str, fix: str) -> str:
+    return f"{source} ({where}): {fix}" if where else f"{source}: {fix}"

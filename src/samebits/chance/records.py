@@ -21,10 +21,11 @@ class Source:
         kind: for programs: "generator", "global generator", "seed", "completion", "listing", "set",
             "memory", "file".
         source: what it is, as a user knows it: `numpy.random.default_rng() without a seed`.
-        file: the file that asked for it: of the user's code, or of the library.
+        file: the file that asked for it: of the user's code, or of the library; "" where that is not known.
         line: in this file, from 1; 0 where it is about the whole file.
         library: the installed package that asked for it in the user's name; "" where the user's code did.
         fix: what to do about it.
+        certain: whether it is chance in any case; else it may decide nothing, and no run is refused for it.
     """
 
     kind: str
@@ -33,6 +34,7 @@ class Source:
     line: int
     library: str
     fix: str
+    certain: bool = True
 
     @property
     def yours(self) -> bool:
@@ -41,7 +43,9 @@ class Source:
 
     @property
     def where(self) -> str:
-        """The place: `train.py:12`, from the working folder, the project or where packages lie."""
+        """The place: `train.py:12`, from the working folder, the project or where packages lie; or ""."""
+        if not self.file:
+            return ""
         if "-packages/" in self.file:
             file = self.file.rpartition("-packages/")[2]
         else:
@@ -153,6 +157,7 @@ def as_json(counts: dict[Source, int]) -> list[dict[str, Any]]:
             "library": one.library or None,
             "count": number,
             "fix": one.fix,
+            "certain": one.certain,
         }
         for one, number in in_order(counts)
     ]

@@ -19,7 +19,7 @@ from samebits.process.variables import PACKAGE
 
 
 @click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
-@click.option("--strict", is_flag=True, envvar="SAMEBITS_STRICT", help="Exit with 1 if anything is named.")
+@click.option("--strict", is_flag=True, envvar="SAMEBITS_STRICT", help="Exit with 1 if something is certain.")
 @click.option("--json", "as_json", is_flag=True, envvar="JSON", help="Print the result as one JSON list.")
 @click.argument("command", metavar="CMD [ARG]...", nargs=-1, required=True, type=click.UNPROCESSED)
 def command(command: tuple[str, ...], strict: bool, as_json: bool) -> int:
@@ -46,8 +46,9 @@ def command(command: tuple[str, ...], strict: bool, as_json: bool) -> int:
         print_json(records.as_json(counts))
     else:
         report(counts, status)
-    if strict and counts and not status:
-        raise CheckFailed(f"no seed decides {len(counts)} of the sources of chance that were used")
+    certain = sum(source.certain for source in counts)
+    if strict and certain and not status:
+        raise CheckFailed(f"no seed decides {certain} of the sources of chance that were used")
     return status
 
 

@@ -386,7 +386,6 @@ class Run:
             "chain": self.loop.saving.chain,
             "resumes_within_epochs": self.loop.within_epochs,
             "chance": self.chance.named(),
-            "unwritten": self.loop.saving.unwritten,
             "weights_sha256": weights,
             "not_numbers": (nan := not_numbers(folder / "weights.safetensors")),
         }
