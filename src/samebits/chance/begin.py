@@ -18,6 +18,7 @@ from samebits.chance import (
     order,
     python_generators,
     seeds,
+    sets,
     torch_beginning,
 )
 from samebits.chance.records import RECORDS
@@ -53,6 +54,7 @@ def begin(folder: str | None = None) -> None:
         _flush_at_exit()
         order.watch_listings()
         files.watch()
+        sets.watch()
         if "SAMEBITS_WATCH" in os.environ:
             lines.watch()
     for name in PARTS:

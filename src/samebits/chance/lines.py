@@ -1,4 +1,4 @@
-"""Looks at each line of the user's code, below `samebits watch` only: for sets, and for NumPy's draws.
+"""Looks at each line of the user's code, below `samebits watch` only: for NumPy's draws, and for some sets.
 
 Python's own trace function; a debugger that sets another one takes its place.
 """
@@ -70,7 +70,6 @@ class Draws:
 
 
 draws = Draws()
-_before: dict[Any, int] = {}  # the line that ran last, of each function
 
 
 def watch() -> None:
@@ -92,10 +91,8 @@ def _line(frame: FrameType, event: str, argument: Any) -> Any:
             draws.look(frame)
             if event == "return" and (outer := frame.f_back) is not None:
                 draws.line = (outer.f_code, outer.f_lineno)
-        if event == "line":
-            if frame.f_lineno in sets.uses(frame.f_code.co_filename):
-                sets.look(frame, _before.get(frame.f_code, 0))
-            _before[frame.f_code] = frame.f_lineno
+        if event == "line" and frame.f_lineno in sets.without_iterator(frame.f_code.co_filename):
+            sets.look_at_line(frame)
     except Exception as error:
         print(f"samebits: samebits.chance.lines failed: {type(error).__name__}: {error}", file=sys.stderr)
     return _line

@@ -46,6 +46,18 @@ class Used(Order):
         inside = (node for statement in loop.body for node in ast.walk(statement))
         return any(map(self._draws, inside)) or super()._loop(loop, numbered)
 
+    def taken(self, call: ast.Call) -> bool:
+        """Whether anything depends on which of several elements a call gives, another each time."""
+        for outer in self.module.around(call):
+            if isinstance(outer, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+                break
+            if isinstance(outer, ast.For | ast.AsyncFor | ast.While):
+                turns = ast.For(ast.Name("_"), call, outer.body, [])
+                self._asked = set()
+                if self._loop(turns, numbered=False):
+                    return True
+        return self.matters(call, sequence=True)
+
     def _draws(self, node: ast.AST) -> bool:
         """Whether a call draws from a global generator: each turn of a loop then gets other numbers."""
         if not isinstance(node, ast.Call):
