@@ -110,6 +110,12 @@ def imports(file: str) -> frozenset[int]:
     )
 
 
+@functools.lru_cache(1024)
+def mentions(file: str, word: str) -> bool:
+    """Whether a file's text has a word."""
+    return word in "".join(linecache.getlines(file))
+
+
 def value_of(node: ast.expr, frame: FrameType) -> Any:
     """What a constant, a name or an attribute is now, without running any code; else UNKNOWN."""
     if isinstance(node, ast.Constant):

@@ -1,4 +1,4 @@
-"""What a run did not look at: named in its manifest, so that an empty list of chance is not taken for more."""
+"""What a run did not look at: its manifest names it, so that an empty list is not taken for more."""
 
 lines: dict[str, None] = {}  # in words, each once, in the order in which they were noted
 

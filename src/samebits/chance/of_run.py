@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shlex
 import shutil
 import sys
 from collections.abc import Iterable, Mapping
@@ -9,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from samebits._printable import printable, some
-from samebits.chance import records, torch_beginning
+from samebits.chance import before_seed, not_seen, records, torch_beginning
+from samebits.chance.begin import FOLDER as FOLDER_OF_CHILDREN
 from samebits.chance.begin import begin, finish
 from samebits.chance.records import RECORDS, Source
 from samebits.errors import CheckFailed
+from samebits.process import command_line
 
 FOLDER = ".chance"  # in the run's working folder: what its processes write, and those before an interruption
 SHOWN = 4  # lines at most
@@ -28,24 +31,33 @@ class Chance:
     def __init__(self, strict: bool) -> None:
         self._folder, self._strict = "", strict
         begin()
+        before_seed.look()
 
     def open(self, working: Path) -> None:
         """From now on they write into the run's working folder."""
         self._folder = str(working / FOLDER)
         RECORDS.write_to(self._folder)
-        if "torch" in sys.modules and "SAMEBITS_WATCH" not in os.environ:
-            torch_beginning.watch(in_run=True)
+        os.environ[FOLDER_OF_CHILDREN] = self._folder
+        if "torch" in sys.modules:
+            torch_beginning.watch()
 
     def named(self) -> list[dict[str, Any]]:
         """What the manifest has as `chance`."""
         return records.as_json(self._counts())
 
+    def not_looked_at(self) -> dict[str, Any]:
+        """What the manifest has as `chance_not_looked_at`: in words, with the command that looks at it."""
+        before_seed.tell()
+        command = shlex.join(["samebits", "watch", "--", *command_line.recorded()])
+        return {"what": list(not_seen.lines), "command": command} if not_seen.lines else {}
+
     def refuse(self) -> None:
-        """Where the run is strict, refuse to continue with chance in the user's own code.
+        """The generators have seeds now. Where the run is strict, refuse chance in the user's own code.
 
         Raises:
             CheckFailed: names it.
         """
+        before_seed.end()
         if self._strict and (own := self._own()):
             raise CheckFailed(
                 f"chance that no seed decides: {some([_line(one) for one in own], 2, '; ')} (--strict)"
@@ -61,6 +73,7 @@ class Chance:
 
     def clear(self) -> None:
         """Delete what the processes wrote: it is in the manifest."""
+        os.environ.pop(FOLDER_OF_CHILDREN, None)
         RECORDS.leave(self._folder)
         with contextlib.suppress(OSError):
             shutil.rmtree(self._folder)
@@ -68,7 +81,9 @@ class Chance:
     def leave(self) -> None:
         """The run has ended, or is interrupted: then the next process reads what this one wrote."""
         torch_beginning.leave()
+        before_seed.end()
         finish()
+        os.environ.pop(FOLDER_OF_CHILDREN, None)
         RECORDS.leave(self._folder)
 
     def _counts(self) -> dict[Source, int]:

@@ -19,7 +19,7 @@ class Source:
 
     Attributes:
         kind: for programs: "generator", "global generator", "seed", "completion", "listing", "set",
-            "memory", "file".
+            "address", "memory", "file".
         source: what it is, as a user knows it: `numpy.random.default_rng() without a seed`.
         file: the file that asked for it: of the user's code, or of the library; "" where that is not known.
         line: in this file, from 1; 0 where it is about the whole file.

@@ -48,7 +48,7 @@ class Slot:
         prototype = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.py_object)
         size = ctypes.sizeof(ctypes.c_void_p)
         self._slot = ctypes.c_void_p.from_address(id(kind) + BEFORE * size)
-        self._address = self._slot.value
+        self._address = self._slot.value or 0
         self._own = prototype(_iterate(prototype(self._address), look))  # alive as long as the slot has it
         self._slot.value = ctypes.cast(self._own, ctypes.c_void_p).value
 
@@ -183,7 +183,7 @@ def _expression(frame: FrameType, members: Any, itself: bool) -> ast.expr | None
     likely = [
         expression
         for expression, value in values
-        if value is members or (type(value) is weakref.WeakSet and value.data is members)
+        if value is members or (type(value) is weakref.WeakSet and vars(value)["data"] is members)
     ]
     if not likely and itself:  # else it may be another set, of the library's own
         computed = (expression for expression, value in values if value is calls.UNKNOWN)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from samebits.chance import memory
-from samebits.chance.records import RECORDS
+from samebits.chance.records import RECORDS, Source
 from samebits.checkpoint.state import TrainingState
 from samebits.framework import load_state
 
@@ -39,19 +39,23 @@ def nothing_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "named", set())
 
 
+def _memory() -> list[Source]:
+    return [source for source in RECORDS.counts if source.kind == "memory"]
+
+
 def test_what_is_held_is_named_once_and_with_the_place_that_is_known() -> None:
     model = Net()
     memory.remember(model.gate, sys._getframe(), fill=False)
     state = TrainingState({"model": model, "table": Table()}, load_state("torch"))
     memory.look_at_held(state.objects, state.capture()[1])
     memory.look(list(model.parameters()))  # at the optimiser's first step
-    named = {source.source: (source.line > 0, source.certain) for source in RECORDS.counts}
+    named = {source.source: (source.line > 0, source.certain) for source in _memory()}
     assert named == {
         "the parameter Net.gate: memory that nobody wrote": (True, True),
         "model.cache: memory that nobody wrote": (False, False),
         "table.rows: memory that nobody wrote": (False, False),
     }
-    assert set(RECORDS.counts.values()) == {1}
+    assert {RECORDS.counts[source] for source in _memory()} == {1}
 
 
 def test_what_was_written_since_is_not_named() -> None:
@@ -62,7 +66,7 @@ def test_what_was_written_since_is_not_named() -> None:
     state = TrainingState({"model": model}, load_state("torch"))
     memory.look_at_held(state.objects, state.capture()[1])
     memory.look(list(model.parameters()))
-    assert not RECORDS.counts
+    assert not _memory()
 
 
 def test_memory_that_asks_for_gradients_can_be_filled(capsys: pytest.CaptureFixture[str]) -> None:
