@@ -24,7 +24,7 @@ from samebits.chance import (
     sets,
     torch_beginning,
 )
-from samebits.chance.records import RECORDS
+from samebits.chance.records import RECORDS, began
 
 PARTS: dict[str, tuple[Callable[[], None], ...]] = {  # by the module whose import brings it
     "random": (python_generators.watch,),
@@ -44,6 +44,7 @@ PARTS: dict[str, tuple[Callable[[], None], ...]] = {  # by the module whose impo
         seeds.watch_tensorflow,
         files.watch_tensorflow,
     ),
+    "datasets.table": (files.watch_datasets,),
 }
 # What comes before a seed; not in the child processes of a run, where nobody draws from these on purpose.
 EARLY: dict[str, tuple[Callable[[], None], ...]] = {
@@ -80,7 +81,13 @@ def begin(folder: str | None = None) -> None:
             _watch(name)
     for told in (folder, os.environ.get(FOLDER)):
         if told is not None and (told == folder or os.path.isdir(told)):  # a run's is gone when it has ended
-            RECORDS.write_to(told)
+            write_to(told)
+
+
+def write_to(folder: str) -> None:
+    """Tell this folder from now on; who told it first says when the run began."""
+    RECORDS.write_to(folder)
+    files.began = min(files.began, began(folder))
 
 
 def _traced() -> bool:
@@ -95,6 +102,7 @@ def _is_child() -> bool:
 def finish() -> None:
     """Look at what was made, and write every count."""
     made.settle()
+    files.settle()
     RECORDS.flush()
 
 
@@ -113,6 +121,7 @@ def _is_being_imported(name: str) -> bool:
 def _forked() -> None:
     RECORDS.forked()
     made.forked()
+    files.forked()
 
 
 def _flush_at_exit() -> None:

@@ -12,8 +12,10 @@ from typing import Any
 from samebits.chance import calls
 from samebits.chance.order import Used, note
 
-PASS_ON = ("concurrent/futures/_base.py", "tqdm/std.py", "tqdm/asyncio.py", "rich/progress.py")
-PASS_ON += ("/queue.py", "multiprocessing/queues.py")
+PASS_ON: tuple[str, ...] = (
+    *("concurrent/futures/_base.py", "tqdm/std.py", "tqdm/asyncio.py", "rich/progress.py"),
+    *("/queue.py", "multiprocessing/queues.py"),
+)
 SORT = "put each result with its number, and sort them by it"
 FIXES = {
     "concurrent.futures.as_completed": "go through the futures in the order in which they were submitted",

@@ -5,14 +5,14 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from samebits._printable import printable, some
-from samebits.chance import before_seed, not_seen, records, torch_beginning
+from samebits.chance import before_seed, files, not_seen, records, torch_beginning
 from samebits.chance.begin import FOLDER as FOLDER_OF_CHILDREN
-from samebits.chance.begin import begin, finish
+from samebits.chance.begin import begin, finish, write_to
 from samebits.chance.records import RECORDS, Source
 from samebits.errors import CheckFailed
 from samebits.process import command_line
@@ -36,7 +36,7 @@ class Chance:
     def open(self, working: Path) -> None:
         """From now on they write into the run's working folder."""
         self._folder = str(working / FOLDER)
-        RECORDS.write_to(self._folder)
+        write_to(self._folder)
         os.environ[FOLDER_OF_CHILDREN] = self._folder
         if "torch" in sys.modules:
             torch_beginning.watch()
@@ -88,15 +88,21 @@ class Chance:
 
     def _counts(self) -> dict[Source, int]:
         finish()
-        return RECORDS.collected(self._folder)
+        return files.judged(RECORDS.collected(self._folder))
 
     def _own(self) -> list[Source]:
         return [one for one, _ in records.in_order(self._counts()) if one.yours and one.certain]
 
 
-def lines_of(manifests: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
-    """A line for each source that any of the runs' manifests names, once."""
+def lines_of(manifests: Iterable[Mapping[str, Any]], kinds: Collection[str] = ()) -> tuple[str, ...]:
+    """A line for each source that any of the runs' manifests names, once.
+
+    Args:
+        manifests: of the runs.
+        kinds: the only ones; none: all.
+    """
     rows = (row for manifest in manifests for row in manifest.get("chance", ()))
+    rows = (row for row in rows if not kinds or row["kind"] in kinds)
     return tuple(dict.fromkeys(_in_words(row["source"], row["where"], row["fix"]) for row in rows))
 
 

@@ -2,7 +2,9 @@
 
 import contextlib
 import json
+import math
 import os
+import re
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,7 +21,7 @@ class Source:
 
     Attributes:
         kind: for programs: "generator", "global generator", "seed", "completion", "listing", "set",
-            "address", "memory", "file".
+            "address", "memory", "file", "data".
         source: what it is, as a user knows it: `numpy.random.default_rng() without a seed`.
         file: the file that asked for it: of the user's code, or of the library; "" where that is not known.
         line: in this file, from 1; 0 where it is about the whole file.
@@ -136,6 +138,12 @@ def read(path: Path) -> dict[Source, int]:
                 source, number = json.loads(line)
                 counts[Source(**source)] = number
     return counts
+
+
+def began(folder: str) -> float:
+    """When the first process wrote to a folder, in seconds since 1970; infinity without one."""
+    times = (re.fullmatch(r"\d+-(\d+)\.jsonl", name) for name in os.listdir(folder))
+    return min((int(time[1]) / 10**9 for time in times if time is not None), default=math.inf)
 
 
 def _own_name() -> str:

@@ -16,7 +16,7 @@ FIX = "sort by something of their own, such as a name or a number"
 
 @functools.lru_cache(256)
 def sorts(file: str) -> dict[int, list[tuple[str, ast.expr]]]:
-    """By line, what a file sorts by `id` or `hash`, where anything depends on it: which, and what is sorted."""
+    """By line, what a file sorts by `id` or `hash`, where that decides: which, and what is sorted."""
     places: dict[int, list[tuple[str, ast.expr]]] = {}
     module = calls.module(file)
     for call in module.calls if module is not None else ():

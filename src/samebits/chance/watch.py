@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from samebits._report import print_json, print_table
-from samebits.chance import records
+from samebits.chance import files, records
 from samebits.errors import CheckFailed, UsageError
 from samebits.process import launch
 from samebits.process.variables import PACKAGE
@@ -41,7 +41,7 @@ def command(command: tuple[str, ...], strict: bool, as_json: bool) -> int:
             raise UsageError(
                 f"`{shlex.join(command)}` started no Python that has samebits, so nothing was watched"
             )
-        counts = records.collect(Path(folder))
+        counts = files.judged(records.collect(Path(folder)))
     if as_json:
         print_json(records.as_json(counts))
     else:
