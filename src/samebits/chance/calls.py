@@ -28,12 +28,12 @@ def module(file: str) -> Module | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of invalid escapes in the user's code
-            found = Module(ast.parse(text))
-            Program({Path(file): found})  # of this file only: others may have changed since they ran
+            parsed = Module(ast.parse(text))
+            Program({Path(file): parsed})  # of this file only: others may have changed since they ran
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
-    found.trained = True  # whatever it is, its results are compared, or nobody would watch it
-    return found
+    parsed.trained = True  # whatever it is, its results are compared, or nobody would watch it
+    return parsed
 
 
 def nodes_at(frame: FrameType) -> list[ast.AST]:

@@ -80,8 +80,8 @@ def _look(path: str, frame: FrameType) -> None:
         return
     full = os.path.realpath(path)
     name = os.path.basename(full)
-    if (found := JOBLIB.match(full)) is not None:
-        _cache("joblib's Memory", found[1], frame)
+    if (memory := JOBLIB.match(full)) is not None:
+        _cache("joblib's Memory", memory[1], frame)
     elif name in ARROW and glob.glob(f"{glob.escape(os.path.dirname(full))}/*.arrow"):
         _cache("the cache of datasets", os.path.dirname(full), frame, certain=False)
     elif _may_be_data(full) and (reader := _reader(frame)) is not None:
@@ -139,11 +139,11 @@ def _reader(frame: FrameType) -> tuple[str, int, str] | None:
 
 
 @never_fails
-def _cache(owner_: str, path: str, frame: FrameType, certain: bool = True) -> None:
+def _cache(kept_by: str, path: str, frame: FrameType, certain: bool = True) -> None:
     where = place(_past(frame))
     if where is not None:
         name = os.path.relpath(path)
-        source = f"{owner_}: {name} is older than the run"
+        source = f"{kept_by}: {name} is older than the run"
         RECORDS.add(Source("file", source, where.file, where.line, "", FIX.format(name=name), certain))
 
 
@@ -154,7 +154,7 @@ def watch_tensorflow() -> None:
         setattr(kind, name, _with_files(getattr(kind, name), f"tf.data's {name}(…)", pattern))
 
 
-def _with_files(original: Any, owner_: str, pattern: str) -> Any:
+def _with_files(original: Any, kept_by: str, pattern: str) -> Any:
     @functools.wraps(original)
     def watched(self: Any, *given: Any, **named: Any) -> Any:
         path = given[0] if given else named.get("filename", named.get("path", ""))
@@ -162,7 +162,7 @@ def _with_files(original: Any, owner_: str, pattern: str) -> Any:
             for file in glob.glob(pattern.format(glob.escape(os.fspath(path)))):
                 if is_older(file):
                     shown = file if pattern.startswith("{}*") else os.fspath(path)
-                    _cache(owner_, shown, sys._getframe(1))
+                    _cache(kept_by, shown, sys._getframe(1))
         return original(self, *given, **named)
 
     return watched

@@ -39,7 +39,7 @@ class Draws:
         self.before = self.position.value
         # NumPy imports this when it is first named: the line that names it runs already.
         user = next(
-            (one for one in outwards(sys._getframe()) if owner(one.f_code.co_filename) == "user"), None
+            (each for each in outwards(sys._getframe()) if owner(each.f_code.co_filename) == "user"), None
         )
         self.line = None if user is None else (user.f_code, user.f_lineno)
         original, method = package.set_state, package.RandomState.set_state

@@ -60,14 +60,14 @@ class Chance:
         before_seed.end()
         if self._strict and (own := self._own()):
             raise CheckFailed(
-                f"chance that no seed decides: {some([_line(one) for one in own], 2, '; ')} (--strict)"
+                f"chance that no seed decides: {some([_line(source) for source in own], 2, '; ')} (--strict)"
             )
 
     def warn(self) -> None:
         """A line for each source in the user's own code, on stderr, and the folder is gone."""
         own = self._own()
-        for one in own[:SHOWN]:
-            print(printable(f"samebits: chance that no seed decides: {_line(one)}"), file=sys.stderr)
+        for source in own[:SHOWN]:
+            print(printable(f"samebits: chance that no seed decides: {_line(source)}"), file=sys.stderr)
         if len(own) > SHOWN:
             print(f"samebits: {len(own) - SHOWN} more: the manifest has them as `chance`", file=sys.stderr)
 
@@ -91,7 +91,7 @@ class Chance:
         return files.judged(RECORDS.collected(self._folder))
 
     def _own(self) -> list[Source]:
-        return [one for one, _ in records.in_order(self._counts()) if one.yours and one.certain]
+        return [source for source, _ in records.in_order(self._counts()) if source.yours and source.certain]
 
 
 def lines_of(manifests: Iterable[Mapping[str, Any]], kinds: Collection[str] = ()) -> tuple[str, ...]:

@@ -99,7 +99,7 @@ class Records:
         self.counts, self._name = {}, _own_name()
 
     def _write(self, sources: Iterable[Source]) -> None:
-        lines = "".join(f"{json.dumps([asdict(one), self.counts[one]])}\n" for one in sources)
+        lines = "".join(f"{json.dumps([asdict(source), self.counts[source]])}\n" for source in sources)
         if not lines:
             return
         for folder in self.folders:
@@ -159,15 +159,15 @@ def as_json(counts: dict[Source, int]) -> list[dict[str, Any]]:
     """What a manifest has as `chance`, and `samebits watch --json` prints."""
     return [
         {
-            "kind": one.kind,
-            "source": one.source,
-            "where": one.where,
-            "library": one.library or None,
+            "kind": source.kind,
+            "source": source.source,
+            "where": source.where,
+            "library": source.library or None,
             "count": number,
-            "fix": one.fix,
-            "certain": one.certain,
+            "fix": source.fix,
+            "certain": source.certain,
         }
-        for one, number in in_order(counts)
+        for source, number in in_order(counts)
     ]
 
 

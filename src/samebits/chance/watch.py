@@ -97,7 +97,7 @@ def report(counts: dict[records.Source, int], status: int) -> None:
         return
     headings = ("source of chance", "where", "library", "count", "fix")
     rows = (
-        (one.source, one.where, one.library, f"{number:,}", one.fix)
-        for one, number in records.in_order(counts)
+        (source.source, source.where, source.library, f"{number:,}", source.fix)
+        for source, number in records.in_order(counts)
     )
     print_table(headings, rows)
