@@ -264,9 +264,7 @@ class Order:
         written = names.spelled(target)
         if written is None:
             return False
-        scope: ast.AST = self.module.scope(target)
-        if "." in written:
-            scope = self.module.class_of(target) or self.module.tree
+        scope = self._scope(target, written)
         if (written, scope) in self._asked:
             return False
         self._asked.add((written, scope))
@@ -281,6 +279,12 @@ class Order:
             and names.spelled(use) == written
             and (use.lineno >= target.lineno or "." in written)
         )
+
+    def _scope(self, target: ast.expr, written: str) -> Scope:
+        """Where a name, or `self.name`, is looked for."""
+        if "." in written:
+            return self.module.class_of(target) or self.module.tree
+        return self.module.scope(target)
 
     def _is_sorted(self, node: ast.AST, written: str) -> bool:
         """`files.sort()`, or `files = sorted(…)` somewhere beside."""

@@ -9,6 +9,9 @@ from types import ModuleType
 from typing import Any
 
 from samebits.chance import (
+    before_seed,
+    completion,
+    entropy,
     files,
     framework_generators,
     lines,
@@ -18,25 +21,39 @@ from samebits.chance import (
     order,
     python_generators,
     seeds,
+    sets,
     torch_beginning,
 )
-from samebits.chance.records import RECORDS
+from samebits.chance.records import RECORDS, began
 
 PARTS: dict[str, tuple[Callable[[], None], ...]] = {  # by the module whose import brings it
     "random": (python_generators.watch,),
-    "concurrent.futures._base": (order.watch_futures,),
-    "multiprocessing.pool": (order.watch_pools,),
-    "asyncio.tasks": (order.watch_asyncio,),
+    "uuid": (entropy.watch_uuid,),
+    "queue": (completion.watch_queues,),
+    "concurrent.futures._base": (completion.watch_futures,),
+    "multiprocessing.queues": (completion.watch_process_queues,),
+    "multiprocessing.pool": (completion.watch_pools,),
+    "asyncio.tasks": (completion.watch_asyncio,),
+    "joblib.parallel": (completion.watch_joblib,),
     "numpy.random": (numpy_generators.watch, seeds.watch_numpy),
     "torch": (framework_generators.watch_torch, seeds.watch_torch, memory.watch),
     "torch._dynamo.eval_frame": (torch_beginning.watch_compiler,),
-    "tensorflow": (framework_generators.watch_tensorflow, seeds.watch_tensorflow, files.watch_tensorflow),
+    "tensorflow": (
+        framework_generators.watch_tensorflow,
+        framework_generators.watch_tensorflow_global,
+        seeds.watch_tensorflow,
+        files.watch_tensorflow,
+    ),
+    "datasets.table": (files.watch_datasets,),
 }
-EARLY: dict[str, tuple[Callable[[], None], ...]] = {  # only where a process is watched from its beginning
+# What comes before a seed; not in the child processes of a run, where nobody draws from these on purpose.
+EARLY: dict[str, tuple[Callable[[], None], ...]] = {
     "random": (python_generators.watch_global,),
-    "numpy.random": (lines.draws.watch,),
+    "numpy.random": (numpy_generators.watch_global,),
     "torch": (torch_beginning.watch,),
 }
+BY_LINE = {"numpy.random": (lines.draws.watch,)}  # in place of these, where a process is traced
+FOLDER = "SAMEBITS_CHANCE"  # where the children of a run write
 _begun: set[str] = set()
 
 
@@ -53,26 +70,47 @@ def begin(folder: str | None = None) -> None:
         _flush_at_exit()
         order.watch_listings()
         files.watch()
-        if "SAMEBITS_WATCH" in os.environ:
+        sets.watch()
+        entropy.watch()
+        if _traced():
             lines.watch()
+        elif not _is_child():
+            before_seed.note_what_ran(sys._getframe(1))
     for name in PARTS:
         if name in sys.modules and not _is_being_imported(name):
             _watch(name)
-    if folder is not None:
-        RECORDS.write_to(folder)
+    for told in (folder, os.environ.get(FOLDER)):
+        if told is not None and (told == folder or os.path.isdir(told)):  # a run's is gone when it has ended
+            write_to(told)
+
+
+def write_to(folder: str) -> None:
+    """Tell this folder from now on; who told it first says when the run began."""
+    RECORDS.write_to(folder)
+    files.began = min(files.began, began(folder))
+
+
+def _traced() -> bool:
+    return "SAMEBITS_WATCH" in os.environ
+
+
+def _is_child() -> bool:
+    process = sys.modules.get("multiprocessing.process")
+    return process is not None and process.parent_process() is not None
 
 
 def finish() -> None:
     """Look at what was made, and write every count."""
     made.settle()
+    files.settle()
     RECORDS.flush()
 
 
 def _watch(name: str) -> None:
     if name not in _begun:
         _begun.add(name)
-        early = EARLY.get(name, ()) if "SAMEBITS_WATCH" in os.environ else ()
-        for part in PARTS[name] + early:
+        early = () if _is_child() and not _traced() else EARLY.get(name, ())
+        for part in PARTS[name] + (BY_LINE.get(name, early) if _traced() else early):
             part()
 
 
@@ -83,6 +121,7 @@ def _is_being_imported(name: str) -> bool:
 def _forked() -> None:
     RECORDS.forked()
     made.forked()
+    files.forked()
 
 
 def _flush_at_exit() -> None:

@@ -28,12 +28,12 @@ def module(file: str) -> Module | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of invalid escapes in the user's code
-            found = Module(ast.parse(text))
-            Program({Path(file): found})  # of this file only: others may have changed since they ran
+            parsed = Module(ast.parse(text))
+            Program({Path(file): parsed})  # of this file only: others may have changed since they ran
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
-    found.trained = True  # whatever it is, its results are compared, or nobody would watch it
-    return found
+    parsed.trained = True  # whatever it is, its results are compared, or nobody would watch it
+    return parsed
 
 
 def nodes_at(frame: FrameType) -> list[ast.AST]:
@@ -108,6 +108,12 @@ def imports(file: str) -> frozenset[int]:
         if isinstance(node, ast.Import | ast.ImportFrom)
         for line in range(node.lineno, (node.end_lineno or node.lineno) + 1)
     )
+
+
+@functools.lru_cache(1024)
+def mentions(file: str, word: str) -> bool:
+    """Whether a file's text has a word."""
+    return word in "".join(linecache.getlines(file))
 
 
 def value_of(node: ast.expr, frame: FrameType) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 from samebits.chance.made import source_at
 from samebits.chance.methods import set_method
 from samebits.chance.places import place
-from samebits.chance.records import RECORDS
+from samebits.chance.records import RECORDS, Source
 
 
 def watch_torch() -> None:
@@ -45,6 +45,32 @@ def watch_tensorflow() -> None:
         return original(cls, *arguments, **named)
 
     kind.from_non_deterministic_state = classmethod(from_non_deterministic_state)
+
+
+def watch_tensorflow_global() -> None:
+    """Each operation that draws asks one function for its seeds; without any it cannot be deterministic."""
+    seeds: Any = sys.modules["tensorflow.python.framework.random_seed"]
+    original = seeds.get_seed
+
+    @functools.wraps(original)
+    def get_seed(op_seed: Any) -> Any:
+        sources: Any = sys.modules["tensorflow.python.eager.context"]
+        if op_seed is None and sources.executing_eagerly() and sources.global_seed() is None:
+            where = place(_past_package(sys._getframe(1)))
+            if where is not None and where.user is not None:
+                what = "TensorFlow's global generator before it had a seed"
+                fix = "tf.random.set_seed(seed) before it"
+                RECORDS.add(Source("global generator", what, where.file, where.line, where.library, fix))
+        return original(op_seed)
+
+    seeds.get_seed = get_seed
+
+
+def _past_package(frame: FrameType | None) -> FrameType | None:
+    """The first frame outside of TensorFlow."""
+    while frame is not None and "-packages/tensorflow/" in frame.f_code.co_filename:
+        frame = frame.f_back
+    return frame
 
 
 def _past(frame: FrameType | None, files: tuple[str | None, ...]) -> FrameType | None:

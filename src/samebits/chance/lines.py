@@ -1,8 +1,9 @@
-"""Looks at each line of the user's code, below `samebits watch` only: for sets, and for NumPy's draws.
+"""Looks at each line of the user's code, below `samebits watch` only: for NumPy's draws, and for some sets.
 
 Python's own trace function; a debugger that sets another one takes its place.
 """
 
+import atexit
 import ctypes
 import functools
 import sys
@@ -10,7 +11,7 @@ import threading
 from types import FrameType
 from typing import Any
 
-from samebits.chance import calls, sets
+from samebits.chance import calls, numpy_generators, sets, sorted_by_address
 from samebits.chance.methods import set_method
 from samebits.chance.never_fails import never_fails
 from samebits.chance.places import outwards
@@ -38,7 +39,7 @@ class Draws:
         self.before = self.position.value
         # NumPy imports this when it is first named: the line that names it runs already.
         user = next(
-            (one for one in outwards(sys._getframe()) if owner(one.f_code.co_filename) == "user"), None
+            (each for each in outwards(sys._getframe()) if owner(each.f_code.co_filename) == "user"), None
         )
         self.line = None if user is None else (user.f_code, user.f_lineno)
         original, method = package.set_state, package.RandomState.set_state
@@ -60,7 +61,7 @@ class Draws:
     def look(self, frame: FrameType) -> None:
         """Called between two lines."""
         if self.position.value != self.before:
-            if _has_seed():
+            if numpy_generators.has_seed():
                 self.position = None
                 return
             self.before = self.position.value
@@ -70,12 +71,12 @@ class Draws:
 
 
 draws = Draws()
-_before: dict[Any, int] = {}  # the line that ran last, of each function
 
 
 def watch() -> None:
     """Begin with the next function that is called."""
     if sys.gettrace() is None:
+        atexit.register(sys.settrace, None)  # later, what is called here may be gone
         threading.settrace(_called)
         sys.settrace(_called)
 
@@ -92,23 +93,18 @@ def _line(frame: FrameType, event: str, argument: Any) -> Any:
             draws.look(frame)
             if event == "return" and (outer := frame.f_back) is not None:
                 draws.line = (outer.f_code, outer.f_lineno)
-        if event == "line":
-            if frame.f_lineno in sets.uses(frame.f_code.co_filename):
-                sets.look(frame, _before.get(frame.f_code, 0))
-            _before[frame.f_code] = frame.f_lineno
+        if event == "line" and frame.f_lineno in sets.without_iterator(frame.f_code.co_filename):
+            sets.look_at_line(frame)
+        if event == "line" and frame.f_lineno in sorted_by_address.sorts(frame.f_code.co_filename):
+            sorted_by_address.look_at_line(frame)
     except Exception as error:
         print(f"samebits: samebits.chance.lines failed: {type(error).__name__}: {error}", file=sys.stderr)
     return _line
-
-
-def _has_seed() -> bool:
-    """NumPy forgets where its entropy came from when it is given a seed."""
-    return sys.modules["numpy.random"].mtrand._rand._bit_generator._seed_seq is None
 
 
 @never_fails
 def _drawn(code: Any, line: int) -> None:
     if owner(code.co_filename) != "user" or line in calls.imports(code.co_filename):
         return
-    source, fix = "NumPy's global generator before it had a seed", "numpy.random.seed(seed) before it"
+    source, fix = numpy_generators.GLOBAL, numpy_generators.GLOBAL_FIX
     RECORDS.add(Source("global generator", source, code.co_filename, line, "", fix))

@@ -14,6 +14,7 @@ from samebits.chance import calls
 from samebits.chance.made import note, prepare, source_at
 from samebits.chance.never_fails import never_fails
 from samebits.chance.places import place
+from samebits.chance.records import RECORDS, Source
 from samebits_lint.module import attribute
 
 # They ask for entropy only where they were given no seed. (RandomState(5) asks first and is seeded then.)
@@ -71,6 +72,63 @@ def _look() -> None:
         if isinstance(entropy, int) and entropy in asked:
             fresh = type(generator)(numpy.SeedSequence(entropy, spawn_key=seeds.spawn_key))
             used[entropy] = used.get(entropy, False) or _plain(generator.state) != _plain(fresh.state)
+
+
+unseeded: dict[str, tuple[Any, Any]] = {}  # what is watched until it has a seed: as it was, and watched
+SEEDS = ("seed", "set_state", "get_state")
+GLOBAL_FIX = "numpy.random.seed(seed) before it"
+GLOBAL = "NumPy's global generator before it had a seed"
+
+
+def watch_global() -> None:
+    """`numpy.random.rand` and the others, until they have a seed: in a run, where no line is looked at."""
+    package: Any = sys.modules["numpy.random"]
+    for name, original in list(vars(package).items()):
+        if getattr(original, "__self__", None) is package.mtrand._rand:
+            unseeded[name] = original, _watched(name, original)
+            setattr(package, name, unseeded[name][1])
+
+
+def _watched(name: str, original: Any) -> Any:
+    @functools.wraps(original)
+    def watched(*given: Any, **named: Any) -> Any:
+        if name in SEEDS[:2]:
+            leave_global()
+        elif name in unseeded and name not in SEEDS:
+            _drawn(sys._getframe(1))
+        return original(*given, **named)
+
+    return watched
+
+
+@never_fails
+def _drawn(frame: FrameType) -> None:
+    where = place(frame)
+    if where is None or where.user is None or has_seed():
+        return
+    RECORDS.add(Source("global generator", GLOBAL, where.file, where.line, where.library, GLOBAL_FIX))
+
+
+def leave_global() -> None:
+    """They have a seed, and are as they were."""
+    package: Any = sys.modules["numpy.random"]
+    for name, (original, watched) in unseeded.items():
+        if getattr(package, name) is watched:
+            setattr(package, name, original)
+    unseeded.clear()
+
+
+def has_seed() -> bool:
+    """NumPy's global generator forgets where its entropy came from when it is given a seed."""
+    state = sys.modules["numpy.random"].mtrand._rand._bit_generator
+    return getattr(state, "_seed_seq", None) is None
+
+
+def global_was_drawn_from() -> bool:
+    """Whether somebody drew from the global generator, which nobody gave a seed or a state."""
+    numpy: Any = sys.modules["numpy.random"]
+    state = numpy.mtrand._rand._bit_generator
+    return not has_seed() and _plain(state.state) != _plain(type(state)(state._seed_seq).state)
 
 
 def _plain(state: Any) -> Any:

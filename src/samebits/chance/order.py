@@ -1,9 +1,8 @@
-"""Orders that no seed decides: of results as they come, of what a folder lists, where nobody sorts them."""
+"""Orders that no seed decides: whether anything depends on them, and what a folder lists, unsorted."""
 
 import ast
-import functools
 import sys
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from types import FrameType
 from typing import Any
 
@@ -13,6 +12,7 @@ from samebits.chance.places import outwards
 from samebits.chance.records import RECORDS, Source
 from samebits.process.code_owner import owner
 from samebits_lint.module import attribute
+from samebits_lint.names import spelled
 from samebits_lint.order import Order
 from samebits_lint.rules.draws import DRAWS
 
@@ -27,12 +27,18 @@ class Used(Order):
     The linter cannot know whether code takes part in a training; here it ran in one.
     """
 
+    _takes = False  # whether what is asked about is one of several elements
+
     def _is_data(self, node: ast.AST) -> bool:
         return True
 
     def _matters(self, node: ast.AST, sequence: bool, numbered: bool) -> bool:
         parent = self.module.parents[node]
         if isinstance(parent, ast.Dict) and sequence:  # `{"params": [layer.weight for layer in layers]}`
+            return self._matters(parent, True, numbered)
+        if self._takes and isinstance(parent, ast.Subscript) and parent.value is node:  # a part of it
+            return self._matters(parent, sequence, numbered)
+        if self._takes and isinstance(parent, ast.ListComp | ast.GeneratorExp):  # one for each turn
             return self._matters(parent, True, numbered)
         return super()._matters(node, sequence, numbered)
 
@@ -45,6 +51,43 @@ class Used(Order):
     def _loop(self, loop: ast.For | ast.AsyncFor, numbered: bool) -> bool:
         inside = (node for statement in loop.body for node in ast.walk(statement))
         return any(map(self._draws, inside)) or super()._loop(loop, numbered)
+
+    def taken(self, call: ast.Call) -> bool:
+        """Whether anything depends on which of several elements a call gives, another each time."""
+        self._takes = True
+        for outer in self.module.around(call):
+            if isinstance(outer, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+                break
+            if isinstance(outer, ast.For | ast.AsyncFor | ast.While):
+                turns = ast.For(ast.Name("_"), call, outer.body, [])
+                self._asked = set()
+                if self._loop(turns, numbered=False):
+                    return True
+        return self.matters(call, sequence=True)
+
+    def called_in_turn(self, callback: ast.expr) -> bool:
+        """Whether anything depends on the order in which a function is called with its arguments."""
+        self._asked, self.feeds = set(), True
+        if isinstance(callback, ast.Attribute):  # `rows.append`
+            return callback.attr in ("append", "extend", "put") and self._named(callback.value, True, False)
+        if isinstance(callback, ast.Lambda):
+            body: list[ast.stmt] = [ast.Expr(callback.body)]
+        else:
+            function = self.module.functions.get(spelled(callback) or "")
+            body = function.body if function is not None else []
+        return self._loop(ast.For(ast.Name("_"), callback, body, []), numbered=False)
+
+    def _named(self, target: ast.expr, sequence: bool, numbered: bool) -> bool:
+        if self._takes and isinstance(target, ast.Tuple):  # `number, row = queue.get()`
+            return any(self._named(element, sequence, numbered) for element in target.elts)
+        return super()._named(target, sequence, numbered)
+
+    def _scope(self, target: ast.expr, written: str) -> ast.AST:
+        """Where it is bound: what a function appends to may be its caller's."""
+        for scope in self.module.scopes(target):
+            if isinstance(scope, ast.Module) or written in self.module.bound_in(scope):
+                return super()._scope(target, written) if "." in written else scope
+        return super()._scope(target, written)
 
     def _draws(self, node: ast.AST) -> bool:
         """Whether a call draws from a global generator: each turn of a loop then gets other numbers."""
@@ -69,7 +112,13 @@ def matters(frame: FrameType, names: Collection[str]) -> bool:
 
 @never_fails
 def note(
-    kind: str, source: str, fix: str, frame: FrameType | None, names: Collection[str], ours: tuple[str, ...]
+    kind: str,
+    source: str,
+    fix: str,
+    frame: FrameType | None,
+    names: Collection[str],
+    ours: tuple[str, ...],
+    asked: Callable[[FrameType, Collection[str]], bool] = matters,
 ) -> None:
     """Count an order that the user's own code took, if anything depends on it.
 
@@ -78,10 +127,14 @@ def note(
         frame: what asked for it, or goes through it.
         names: the last names of the calls that give it.
         ours: the files of Python's through which it is asked for; another file's use is not the user's.
+        asked: whether anything depends on it.
     """
     for each in outwards(frame):
         if owner(each.f_code.co_filename) == "user":
-            if _matters_here(each.f_code, each.f_lasti, frozenset(names), each):
+            key = (each.f_code, each.f_lasti, frozenset(names))
+            if key not in _answers:
+                _answers[key] = asked(each, names)
+            if _answers[key]:
                 RECORDS.add(Source(kind, source, each.f_code.co_filename, each.f_lineno, "", fix))
             return
         if not each.f_code.co_filename.endswith(ours):
@@ -90,73 +143,6 @@ def note(
 
 _answers: dict[Any, bool] = {}
 
-
-def _matters_here(code: Any, place: int, names: frozenset[str], frame: FrameType) -> bool:
-    key = (code, place, names)
-    if key not in _answers:
-        _answers[key] = matters(frame, names)
-    return _answers[key]
-
-
-# ---------------------------------------------------------------- results in the order of completion
-
-
-def watch_futures() -> None:
-    """`as_completed` asks one function of its module for what waits: only that one is replaced."""
-    base: Any = sys.modules["concurrent.futures._base"]
-    original = base._create_and_install_waiters
-
-    @functools.wraps(original)
-    def create(futures: Any, return_when: Any) -> Any:
-        frame = sys._getframe(1)
-        if return_when is base._AS_COMPLETED:
-            _completed("concurrent.futures.as_completed", frame.f_back, "as_completed")
-        return original(futures, return_when)
-
-    base._create_and_install_waiters = create
-
-
-def watch_pools() -> None:
-    """The pools of `multiprocessing`, which torch's and others are made of."""
-    pool: Any = sys.modules["multiprocessing.pool"].Pool
-    original = pool.imap_unordered
-
-    @functools.wraps(original)
-    def imap_unordered(self: Any, *arguments: Any, **named: Any) -> Any:
-        _completed("Pool.imap_unordered", sys._getframe(1), "imap_unordered")
-        return original(self, *arguments, **named)
-
-    pool.imap_unordered = imap_unordered
-
-
-def watch_asyncio() -> None:
-    """`asyncio.as_completed`, under both of its names."""
-    tasks: Any = sys.modules["asyncio.tasks"]
-    original = tasks.as_completed
-
-    @functools.wraps(original)
-    def as_completed(*arguments: Any, **named: Any) -> Any:
-        _completed("asyncio.as_completed", sys._getframe(1), "as_completed")
-        return original(*arguments, **named)
-
-    tasks.as_completed = as_completed
-    if (package := sys.modules.get("asyncio")) is not None:
-        package.as_completed = as_completed  # type: ignore[attr-defined]
-
-
-FIXES = {
-    "concurrent.futures.as_completed": "go through the futures in the order in which they were submitted",
-    "Pool.imap_unordered": "Pool.imap(…) gives the results in their order",
-    "asyncio.as_completed": "asyncio.gather(…) gives the results in their order",
-}
-
-
-def _completed(source: str, frame: FrameType | None, name: str) -> None:
-    ours = ("concurrent/futures/_base.py", "tqdm/std.py", "tqdm/asyncio.py", "rich/progress.py")
-    note("completion", source, FIXES[source], frame, (name,), ours)
-
-
-# ---------------------------------------------------------------- listings
 
 LISTS = ("listdir", "scandir", "glob", "iglob", "rglob", "iterdir", "walk", "fwalk")
 

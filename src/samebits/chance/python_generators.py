@@ -10,14 +10,17 @@ import weakref
 from types import FrameType
 from typing import Any
 
+from samebits.chance import entropy
 from samebits.chance.made import decided, note, source_at
 from samebits.chance.never_fails import never_fails
 from samebits.chance.places import place
 from samebits.chance.records import RECORDS, Source
 from samebits.chance.seeds import seeded
+from samebits.process.code_owner import owner
 
+SYSTEM = "random.SystemRandom"
 GLOBAL = getattr(random, "_inst", None)  # whose methods `random.random` and the others are
-unseeded: set[str] = set()  # the functions that are watched as long as nobody gave them a seed
+unseeded: dict[str, tuple[Any, Any]] = {}  # what is watched until it has a seed: as it was, and watched
 
 
 def watch() -> None:
@@ -28,7 +31,7 @@ def watch() -> None:
     def watched_seed(self: random.Random, a: Any = None, version: int = 2) -> None:
         seed(self, a, version)
         if self is GLOBAL:
-            unseeded.clear()
+            leave_global()
         if a is None:
             _without_seed(self, sys._getframe(1))
         else:
@@ -39,7 +42,7 @@ def watch() -> None:
     def watched_setstate(self: random.Random, state: Any) -> None:
         setstate(self, state)
         if self is GLOBAL:
-            unseeded.clear()
+            leave_global()
         decided(id(self))
 
     random.Random.seed = watched_seed  # type: ignore[method-assign]
@@ -75,9 +78,13 @@ def _watch_system(name: str) -> None:
         frame = sys._getframe(1)
         # That of `secrets` makes names and seeds: a seed is named where it is given.
         own = self is not getattr(sys.modules.get("secrets"), "_sysrand", None)
+        number = original(self, *arguments)
+        if isinstance(number, int) and owner(frame.f_code.co_filename) != "samebits":  # NumPy asks through it
+            source = SYSTEM if own else "secrets"
+            entropy.remember_bytes(number.to_bytes(-(-arguments[0] // 8), "little"), source)
         if own and (where := place(frame)) is not None and not where.library:
-            RECORDS.add(source_at(where, "random.SystemRandom", "random.Random(seed)"))
-        return original(self, *arguments)
+            RECORDS.add(source_at(where, SYSTEM, "random.Random(seed)"))
+        return number
 
     setattr(random.SystemRandom, name, watched)
 
@@ -86,8 +93,16 @@ def watch_global() -> None:
     """`random.random` and the others, until they have a seed. Keras takes its layers' seeds from them."""
     for name, original in list(vars(random).items()):
         if getattr(original, "__self__", None) is GLOBAL and name not in ("seed", "getstate", "setstate"):
-            unseeded.add(name)
-            setattr(random, name, _watched(name, original))
+            unseeded[name] = original, _watched(name, original)
+            setattr(random, name, unseeded[name][1])
+
+
+def leave_global() -> None:
+    """They have a seed, and are as they were."""
+    for name, (original, watched) in unseeded.items():
+        if getattr(random, name) is watched:
+            setattr(random, name, original)
+    unseeded.clear()
 
 
 def _watched(name: str, original: Any) -> Any:

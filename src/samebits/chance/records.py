@@ -2,7 +2,9 @@
 
 import contextlib
 import json
+import math
 import os
+import re
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,12 +21,13 @@ class Source:
 
     Attributes:
         kind: for programs: "generator", "global generator", "seed", "completion", "listing", "set",
-            "memory", "file".
+            "address", "memory", "file", "data".
         source: what it is, as a user knows it: `numpy.random.default_rng() without a seed`.
-        file: the file that asked for it: of the user's code, or of the library.
+        file: the file that asked for it: of the user's code, or of the library; "" where that is not known.
         line: in this file, from 1; 0 where it is about the whole file.
         library: the installed package that asked for it in the user's name; "" where the user's code did.
         fix: what to do about it.
+        certain: whether it is chance in any case; else it may decide nothing, and no run is refused for it.
     """
 
     kind: str
@@ -33,6 +36,7 @@ class Source:
     line: int
     library: str
     fix: str
+    certain: bool = True
 
     @property
     def yours(self) -> bool:
@@ -41,7 +45,9 @@ class Source:
 
     @property
     def where(self) -> str:
-        """The place: `train.py:12`, from the working folder, the project or where packages lie."""
+        """The place: `train.py:12`, from the working folder, the project or where packages lie; or ""."""
+        if not self.file:
+            return ""
         if "-packages/" in self.file:
             file = self.file.rpartition("-packages/")[2]
         else:
@@ -93,7 +99,7 @@ class Records:
         self.counts, self._name = {}, _own_name()
 
     def _write(self, sources: Iterable[Source]) -> None:
-        lines = "".join(f"{json.dumps([asdict(one), self.counts[one]])}\n" for one in sources)
+        lines = "".join(f"{json.dumps([asdict(source), self.counts[source]])}\n" for source in sources)
         if not lines:
             return
         for folder in self.folders:
@@ -134,6 +140,12 @@ def read(path: Path) -> dict[Source, int]:
     return counts
 
 
+def began(folder: str) -> float:
+    """When the first process wrote to a folder, in seconds since 1970; infinity without one."""
+    times = (re.fullmatch(r"\d+-(\d+)\.jsonl", name) for name in os.listdir(folder))
+    return min((int(time[1]) / 10**9 for time in times if time is not None), default=math.inf)
+
+
 def _own_name() -> str:
     return f"{os.getpid()}-{time.time_ns()}.jsonl"
 
@@ -147,14 +159,15 @@ def as_json(counts: dict[Source, int]) -> list[dict[str, Any]]:
     """What a manifest has as `chance`, and `samebits watch --json` prints."""
     return [
         {
-            "kind": one.kind,
-            "source": one.source,
-            "where": one.where,
-            "library": one.library or None,
+            "kind": source.kind,
+            "source": source.source,
+            "where": source.where,
+            "library": source.library or None,
             "count": number,
-            "fix": one.fix,
+            "fix": source.fix,
+            "certain": source.certain,
         }
-        for one, number in in_order(counts)
+        for source, number in in_order(counts)
     ]
 
 

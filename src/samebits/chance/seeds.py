@@ -1,25 +1,28 @@
 """Seeds that are other ones in every run: a clock, a process's number, an address, the system's entropy.
 
-Two things show it. The seed *is* a time since this process began: no constant is that by accident. Or the
-code says so: what is given as the seed calls `time.time()` or the like, directly, through a variable that is
-assigned once, or through a parameter of a function that the user's code calls.
+Two things show it. The seed *is* a time since this process began, or a number that the system gave: no
+constant is that by accident. Or the code says so: what is given as the seed calls `time.time()` or the like,
+directly, through a variable that is assigned once, or through a parameter of a function that the user's code
+calls.
 """
 
 import ast
 import functools
 import itertools
 import operator
+import os
 import re
 import sys
 import time
 from types import FrameType
 from typing import Any
 
-from samebits.chance import calls
+from samebits.chance import calls, entropy
 from samebits.chance.methods import set_method
 from samebits.chance.never_fails import never_fails
 from samebits.chance.places import users
 from samebits.chance.records import RECORDS, Source
+from samebits.chance.sets import by_address
 from samebits.process.code_owner import owner
 from samebits_lint import names
 from samebits_lint.module import Module, attribute
@@ -52,16 +55,20 @@ def seeded(value: Any, frame: FrameType, what: str) -> None:
     key = (user.f_code, user.f_lasti)
     if key not in _seen:
         _seen[key] = _by_code(user)
-    if (origin := _seen[key] or _by_value(value)) is not None:
+    if (origin := _seen[key] or _by_value(value, user)) is not None:
         file = user.f_code.co_filename
         RECORDS.add(Source("seed", f"a seed from {origin} for {what}", file, user.f_lineno, "", FIX))
 
 
-def _by_value(value: Any) -> str | None:
-    """The clock that reads this value in this process's life; None where none does.
+def _by_value(value: Any, user: FrameType) -> str | None:
+    """The clock that reads this value in this process's life, or what gave it; None: it may be a constant.
 
     `int(time.time() * 1000) % 2**32` and the like are looked for, too, where the remainder still tells.
     """
+    if (source := entropy.source_of(value)) is not None:
+        return source
+    if value == os.getpid() and calls.mentions(user.f_code.co_filename, "getpid"):
+        return "os.getpid()"
     if isinstance(value, bool) or not isinstance(value, int | float):
         try:
             value = operator.index(value)
@@ -104,6 +111,10 @@ def _origin(node: ast.expr, module: Module, frame: FrameType, depth: int) -> str
             return None  # which of them counted is not known
         if isinstance(inner, ast.Call) and module.called(inner) in CLOCKS:
             return f"{module.called(inner)}()"
+        if isinstance(inner, ast.Call) and module.called(inner) == "hash" and len(inner.args) == 1:
+            kind = _hashed(inner.args[0], frame)
+            if kind is not None:
+                return f"hash() of {kind}"
     if isinstance(node, ast.Call) and module.called(node) in ("int", "abs", "hash", "float") and node.args:
         return _origin(node.args[0], module, frame, depth - 1)
     if isinstance(node, ast.BinOp):
@@ -112,6 +123,15 @@ def _origin(node: ast.expr, module: Module, frame: FrameType, depth: int) -> str
     if isinstance(node, ast.Name):
         return _of_name(node, module, frame, depth)
     return None
+
+
+def _hashed(node: ast.expr, frame: FrameType) -> str | None:
+    """What is hashed, in words, where its hash is another one in every process; None elsewhere."""
+    value = calls.value_of(node, frame)
+    if value is not calls.UNKNOWN and by_address(value):
+        return "an object, which is its address"
+    text = isinstance(value, str | bytes) or isinstance(node, ast.JoinedStr)
+    return "a text, while PYTHONHASHSEED is not set" if text and sys.flags.hash_randomization else None
 
 
 def _of_name(node: ast.Name, module: Module, frame: FrameType, depth: int) -> str | None:
@@ -173,7 +193,7 @@ def watch_numpy() -> None:
 
     @functools.wraps(original)
     def coerce(value: Any) -> Any:
-        if isinstance(value, int):
+        if not isinstance(value, tuple) or value:  # an empty one is NumPy's own
             seeded(value, sys._getframe(1), "numpy.random")
         return original(value)
 

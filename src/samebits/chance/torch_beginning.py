@@ -1,12 +1,15 @@
 """What torch does before the first step of an optimiser: draws before any seed, memory that nobody wrote."""
 
 import functools
+import itertools
+import os
 import sys
 from collections.abc import Callable
 from typing import Any
 
 from samebits.chance import memory
 from samebits.chance.never_fails import never_fails
+from samebits.chance.not_seen import not_seen
 from samebits.chance.places import outwards, place
 from samebits.chance.records import RECORDS, Source
 
@@ -16,21 +19,32 @@ DRAWS = {
     *("exponential_", "geometric_", "cauchy_", "log_normal_"),
 }
 MEMORY = {"empty", "empty_like", "empty_strided", "new_empty"}
+CALLS = 200_000  # of torch's functions that are looked at: about half a second; a program may never step
+SEEDS = 2**32  # torch takes 64 bits from the system where nobody gives it a seed: next to never so few
 ends: list[Callable[[], Any]] = []  # what ends it
+_first: list[int | None] = []  # the seed that torch took from the system; None: it had another one by then
+GLOBAL = "torch's global generator before it had a seed"
 FIX = "torch.manual_seed(seed) before it"
 
 
-def watch(in_run: bool = False) -> None:
+def watch() -> None:
     """Have torch show each call of its functions, until an optimiser steps; nothing of it is replaced.
 
-    Args:
-        in_run: a run has begun, which seeds torch, and whose numbers must stay as they are.
+    In a run the numbers must stay as they are: memory is filled below `samebits watch` only.
     """
+    if ends:
+        return
     torch: Any = sys.modules["torch"]
     from torch import overrides
     from torch.optim import optimizer
 
-    unseeded = None if in_run else torch.default_generator.initial_seed()
+    fill = "SAMEBITS_WATCH" in os.environ
+    if not _first:
+        seed = torch.default_generator.initial_seed()
+        _first.append(seed if seed >= SEEDS else None)
+        optimizer.register_optimizer_step_pre_hook(lambda which, arguments, named: leave())
+    unseeded = _first[0]
+    number = itertools.count(1)
 
     class Beginning(overrides.TorchFunctionMode):
         on = True
@@ -39,13 +53,16 @@ def watch(in_run: bool = False) -> None:
             named = named or {}
             if not self.on:
                 return function(*given, **named)
+            if next(number) == CALLS:
+                not_seen(f"memory that nobody wrote, after the first {CALLS:,} calls of torch")
+                leave()
             name = getattr(function, "__name__", "")
             draws = name in DRAWS and named.get("generator") is None
             if draws and torch.default_generator.initial_seed() == unseeded:
                 _drawn(sys._getframe(1), name, named)
             result = function(*given, **named)
             if name in MEMORY and isinstance(result, torch.Tensor):
-                memory.remember(result, sys._getframe(1), fill=not in_run)
+                memory.remember(result, sys._getframe(1), fill=fill)
             return result
 
     mode = Beginning()
@@ -57,7 +74,6 @@ def watch(in_run: bool = False) -> None:
             mode.__exit__(None, None, None)
 
     ends.append(end)
-    optimizer.register_optimizer_step_pre_hook(lambda which, arguments, named: leave())
 
 
 def watch_compiler() -> None:
@@ -79,6 +95,16 @@ def leave() -> None:
         ends.pop()()
 
 
+def was_drawn_from() -> bool:
+    """Whether somebody drew from torch's global generator, which nobody gave a seed or a state."""
+    torch: Any = sys.modules["torch"]
+    seed = torch.default_generator.initial_seed()
+    if seed not in _first:
+        return False
+    fresh = torch.Generator().manual_seed(seed)
+    return not fresh.get_state().equal(torch.default_generator.get_state())
+
+
 @never_fails
 def _drawn(frame: Any, name: str, named: Any) -> None:
     ours = ("torch/overrides.py", "torch/utils/data/dataloader.py")
@@ -89,5 +115,4 @@ def _drawn(frame: Any, name: str, named: Any) -> None:
     where = place(next(each for each in outwards(frame) if not each.f_code.co_filename.endswith(ours[0])))
     if where is not None and where.user is not None:
         library = "" if where.library == "torch" else where.library
-        source = "torch's global generator before it had a seed"
-        RECORDS.add(Source("global generator", source, where.file, where.line, library, FIX))
+        RECORDS.add(Source("global generator", GLOBAL, where.file, where.line, library, FIX))

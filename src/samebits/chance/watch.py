@@ -12,14 +12,14 @@ from pathlib import Path
 import click
 
 from samebits._report import print_json, print_table
-from samebits.chance import records
+from samebits.chance import files, records
 from samebits.errors import CheckFailed, UsageError
 from samebits.process import launch
 from samebits.process.variables import PACKAGE
 
 
 @click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
-@click.option("--strict", is_flag=True, envvar="SAMEBITS_STRICT", help="Exit with 1 if anything is named.")
+@click.option("--strict", is_flag=True, envvar="SAMEBITS_STRICT", help="Exit with 1 if something is certain.")
 @click.option("--json", "as_json", is_flag=True, envvar="JSON", help="Print the result as one JSON list.")
 @click.argument("command", metavar="CMD [ARG]...", nargs=-1, required=True, type=click.UNPROCESSED)
 def command(command: tuple[str, ...], strict: bool, as_json: bool) -> int:
@@ -41,13 +41,14 @@ def command(command: tuple[str, ...], strict: bool, as_json: bool) -> int:
             raise UsageError(
                 f"`{shlex.join(command)}` started no Python that has samebits, so nothing was watched"
             )
-        counts = records.collect(Path(folder))
+        counts = files.judged(records.collect(Path(folder)))
     if as_json:
         print_json(records.as_json(counts))
     else:
         report(counts, status)
-    if strict and counts and not status:
-        raise CheckFailed(f"no seed decides {len(counts)} of the sources of chance that were used")
+    certain = sum(source.certain for source in counts)
+    if strict and certain and not status:
+        raise CheckFailed(f"no seed decides {certain} of the sources of chance that were used")
     return status
 
 
@@ -96,7 +97,7 @@ def report(counts: dict[records.Source, int], status: int) -> None:
         return
     headings = ("source of chance", "where", "library", "count", "fix")
     rows = (
-        (one.source, one.where, one.library, f"{number:,}", one.fix)
-        for one, number in records.in_order(counts)
+        (source.source, source.where, source.library, f"{number:,}", source.fix)
+        for source, number in records.in_order(counts)
     )
     print_table(headings, rows)

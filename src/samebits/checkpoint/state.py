@@ -17,9 +17,7 @@ from samebits.checkpoint.encoding import TAG, decode, encode
 from samebits.errors import SamebitsError, UsageError
 from samebits.framework import State
 from samebits.hashing.batches import batch_digest
-from samebits.hashing.unwritten import unwritten
 from samebits.hashing.weights import Stored, Tensor, describe_array, stored_array
-from samebits.process import memory
 from samebits.rng import generators
 from samebits.rng.isolation import isolated_rng
 
@@ -67,7 +65,6 @@ class TrainingState:
         self.objects = dict(objects)
         self.toolkit = toolkit
         self._copies: dict[str, Any] = {}
-        self.unwritten: list[str] | None = None if memory.filled() else []
         self._kinds = {name: self._kind(name, target) for name, target in objects.items()}
         if missing := toolkit.missing(self.objects):
             raise UsageError(f"run.checkpoint: {missing}")
@@ -75,9 +72,6 @@ class TrainingState:
 
     def begin_step(self) -> None:
         """To be called before each step of the training."""
-        if self.unwritten is None:
-            # A module's state is a table of `entries`, its tensors by the names that its owner knows.
-            self.unwritten = [name.replace(".entries.", ".", 1) for name in unwritten(self.capture()[1])]
         self.toolkit.begin_step(self.objects)
 
     def remembered(self) -> Iterator[tuple[str, Any]]:

@@ -20,6 +20,7 @@ SPECIAL = {
 }
 
 seen: dict[str, str] = {}  # by name: what the fingerprint describes this process's data
+paths: set[str] = set()  # the same, as full paths without links
 
 
 def data_sha256(path: str | os.PathLike[str]) -> str:
@@ -48,6 +49,7 @@ def data_sha256(path: str | os.PathLike[str]) -> str:
     while seen.get(name, sha256) != sha256 and parents:  # another file of that name
         name = f"{parents.pop()}/{name}"
     seen[name] = sha256
+    paths.add(os.path.realpath(path))
     return sha256
 
 

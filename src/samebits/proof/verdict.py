@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from samebits._printable import some
 from samebits.chance import of_run
 from samebits.fingerprint.manifest import read_manifest
 from samebits.hashing.compare import Comparison, compare_runs, holding_nan
@@ -32,9 +31,8 @@ class Verdict:
         why_not: why it was not.
         failure: what it said when it could not be resumed.
         difference: the first that was seen.
-        memory: whether all but the first are the same.
+        memory: whether all but the first are the same, and no memory is named that nobody wrote.
         not_numbers: how many NaN the tensors hold, where all runs are the same.
-        unwritten: what the run held that nobody had written; known where memory was filled.
         unsaved: what changes and is in no checkpoint, as the manifest has it.
         chance: where nothing repeats, what no seed decides, as the manifests have it; a line each.
     """
@@ -49,7 +47,6 @@ class Verdict:
     difference: Comparison | None = None
     memory: bool = False
     not_numbers: Mapping[str, int] = field(default_factory=dict)
-    unwritten: Sequence[str] = ()
     unsaved: Sequence[Mapping[str, Any]] = ()
     chance: Sequence[str] = ()
 
@@ -99,10 +96,7 @@ class Verdict:
             first, second = (_name(run) for run in (self.difference.first, self.difference.second))
             yield f"between {first} and {second}{f', {self.stopped()}' if self.resumes is False else ''}:"
             yield from self.difference.lines()
-        if self.unwritten:
-            names = some(self.unwritten)
-            yield f"nobody wrote {names} before the first step: initialise what torch.empty gives"
-        elif self.memory:
+        if self.memory:
             yield MEMORY
         if not self.repeats and len(self.finished) == 2:
             three = f"samebits smoke --runs 3 {shlex.join(command)}"
@@ -127,7 +121,6 @@ class Verdict:
             "seconds": [round(run.seconds, 3) for run in self.finished],
             "difference": None if self.difference is None else self.difference.as_json(),
             "not_numbers": dict(self.not_numbers),
-            "unwritten": list(self.unwritten),
             "unsaved": list(self.unsaved),
             "chance": list(self.chance),
         }
@@ -162,6 +155,9 @@ def judge(
         others += [interrupted] if interrupted is not None else []
     if not repeats and len(finished) > 2:
         memory = all(compare(finished[1], other).same for other in finished[2:])
+    rows = [row for run in finished for row in manifest(run).get("chance", ())]
+    if any(row["kind"] == "memory" for row in rows):  # then it is named
+        memory = False
     same = repeats and resumes is not False
     return Verdict(
         finished,
@@ -174,7 +170,6 @@ def judge(
         difference,
         memory,
         others[0].not_numbers if same and others else {},
-        () if repeats else manifest(finished[-1]).get("unwritten", ()),
         () if resumes is not False else manifest(reference).get("unsaved", ()),
         () if repeats else of_run.lines_of(manifest(run) for run in finished),
     )

@@ -43,6 +43,7 @@ class Verdict:
         former, latter: the last lines of metrics, where they are all that is there of the run's.
         not_numbers: how many NaN each tensor of the repetition holds.
         chance: what no seed decides in either, as their manifests have it; a line each.
+        files: those of them that are files older than the runs: equal bits may come from them alone.
     """
 
     run: str
@@ -54,6 +55,7 @@ class Verdict:
     latter: Mapping[str, Any]
     not_numbers: Mapping[str, int]
     chance: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
 
     @property
     def same(self) -> bool:
@@ -305,6 +307,7 @@ def compare(manifest: Mapping[str, Any], run: Path, repetition: Path) -> Verdict
         again["metrics"],
         not_numbers(repetition / "weights.safetensors"),
         of_run.lines_of((manifest, again)),
+        of_run.lines_of((manifest, again), kinds=("file", "data")),
     )
 
 
@@ -336,6 +339,8 @@ def report(verdict: Verdict, kept: Path | None, as_json: bool) -> None:
         return
     if not verdict.same:
         print(printable("\n".join([*verdict.lines(), *(f"chance   {line}" for line in verdict.chance)])))
+    else:
+        print(printable("".join(f"chance   {line}\n" for line in verdict.files)), end="")
     for difference in verdict.environment:
         changed = diff.change(difference)
         print(printable(f"environment  {difference.fact}: {changed} ({diff.WORDS[difference.rank]})"))

@@ -346,8 +346,7 @@ class Loop:
         self._set_in_step(True)
         if digest is not None:
             self._see(digest)
-        if self.saving.state is not None:
-            self.saving.state.begin_step()
+        self.saving.begin_step()
         if self.evaluation is not None:
             self.evaluation.begin_step()
         if self.unsaved is not None:

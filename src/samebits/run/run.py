@@ -386,7 +386,7 @@ class Run:
             "chain": self.loop.saving.chain,
             "resumes_within_epochs": self.loop.within_epochs,
             "chance": self.chance.named(),
-            "unwritten": self.loop.saving.unwritten,
+            "chance_not_looked_at": self.chance.not_looked_at(),
             "weights_sha256": weights,
             "not_numbers": (nan := not_numbers(folder / "weights.safetensors")),
         }

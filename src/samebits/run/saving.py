@@ -6,11 +6,13 @@ from typing import Any
 
 from samebits._files import shown
 from samebits._printable import printable
+from samebits.chance.memory import look_at_held
 from samebits.checkpoint.files import Checkpoint
 from samebits.checkpoint.state import TrainingState
 from samebits.checkpoint.writer import Saver
 from samebits.errors import UsageError
 from samebits.hashing.weights import Tensor
+from samebits.process import memory
 from samebits.run import resume
 from samebits.run.folder import WorkingFolder
 from samebits.run.metrics import Metrics
@@ -48,6 +50,7 @@ class Saving:
         self.position: Position | None = None
         self._steps = frozenset(options.keep_steps)
         self.within_epochs = bool(self.every or self._steps)
+        self._looks_at_memory = memory.filled()
         self._options, self._working, self._metrics = options, working, metrics
         self._facts: Mapping[str, Any] = {}
         self.chain: list[dict[str, Any]] = []
@@ -78,6 +81,7 @@ class Saving:
         if self.resume_from is not None:
             forced = resume.refuse_or_note(self.resume_from, facts, resume.mode(self._options.resume))
             state.check(self.resume_from.content["state"], self.resume_from.tensors)
+            self._looks_at_memory = False  # NaN in a checkpoint are what the training computed
             self.chain, step = list(self.resume_from.content["chain"]), self.resume_from.content["step"]
         for line in forced:
             print(f"samebits: resumes although {printable(line)}", file=sys.stderr)
@@ -106,10 +110,14 @@ class Saving:
         self.step, self.position = content["step"], (*content["next"], content["ended"])
         return content
 
-    @property
-    def unwritten(self) -> list[str]:
-        """What is held and was memory that nobody wrote, before this process's first step; see `memory`."""
-        return (self.state and self.state.unwritten) or []
+    def begin_step(self) -> None:
+        """To be called before each step of the training."""
+        if self.state is None:
+            return
+        if self._looks_at_memory:
+            self._looks_at_memory = False
+            look_at_held(self.state.objects, self.state.capture()[1])
+        self.state.begin_step()
 
     def count(self, step: int) -> None:
         """A step is complete."""

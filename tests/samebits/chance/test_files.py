@@ -1,6 +1,9 @@
 """A cache of an earlier process is named; one that this process made itself is not."""
 
+import pickle
+
 import pytest
+from tests.conftest import git
 from tests.samebits.chance.conftest import marked
 
 JOBLIB = """
@@ -26,6 +29,49 @@ assert len(list(data)) == len(list(data)) == 2
 DECLARED = TFDATA.replace(
     "import tensorflow", "import samebits\nsamebits.data_sha256('cached.index')\nimport tensorflow"
 )
+
+DATA = """
+import json, pathlib, pickle, sys
+import numpy as np
+
+rows = [open(path).read() for path in sorted(pathlib.Path("data/train").glob("*.txt"))]  #!
+table = np.loadtxt("table.csv")
+features = pickle.load(open("out/features.pkl", "rb"))  #!
+np.save("own.npy", np.zeros(3))
+np.load("own.npy")
+json.load(open("settings.json"))
+json.load(open("saved/state.json"))  #!
+pathlib.Path("copied.txt").write_text("1")
+"""
+
+
+def test_data_that_nobody_declared_is_named_once_for_each_line_and_refuses_nothing(watched, start, tmp_path):
+    (tmp_path / "data/train").mkdir(parents=True)
+    for number in range(3):
+        (tmp_path / f"data/train/{number}.txt").write_text("1")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/features.pkl").write_bytes(pickle.dumps([1]))
+    (tmp_path / "settings.json").write_text("{}")
+    (tmp_path / "saved").mkdir()
+    (tmp_path / "saved/state.json").write_text("{}")
+    (tmp_path / "saved/data-00000-of-00001.arrow").write_text("")
+    (tmp_path / "table.csv").write_text("1")
+    git(tmp_path, "init", "--quiet")
+    git(tmp_path, "add", "settings.json", "table.csv")
+    git(tmp_path, "commit", "--quiet", "--message", "What git has is known by its commit")
+    named = watched(DATA)
+    assert [row["where"] for row in named] == marked(DATA)
+    assert [row["kind"] for row in named] == ["data", "data", "file"]
+    assert named[2]["source"] == "the cache of datasets: saved is older than the run"
+    assert not any(row["certain"] for row in named)
+    assert named[0]["source"] == "data not declared: data/train (3 files)"
+    assert named[0]["fix"] == "samebits.data_sha256('data/train') has it in the manifest"
+    each = ", ".join(f"samebits.data_sha256({name!r})" for name in ("data", "out", "saved"))
+    declared = f"import samebits\n{each}"
+    assert watched(declared + DATA) == []
+    (tmp_path / "train.py").write_text(DATA)
+    strict = start("samebits", "watch", "--strict", "--", "python", "train.py", cwd=tmp_path)
+    assert strict.returncode == 0, strict.stderr
 
 
 def test_a_cache_of_an_earlier_process_is_named(watched):

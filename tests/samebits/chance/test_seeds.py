@@ -1,5 +1,9 @@
 """A seed that is another one in every run is named where it is given; a constant never is."""
 
+import os
+import subprocess
+import sys
+
 from tests.samebits.chance.conftest import marked
 
 CHANGING = """
@@ -29,6 +33,40 @@ Data(int(time.time()) + 3)
 if now:
     seed = int(time.time())
 np.random.seed(seed)  #!
+"""
+
+BY_ANY_WAY = """
+import os, random, secrets, sys, uuid
+import numpy as np
+
+class Thing:
+    pass
+
+def seed_everything(seed=None):
+    if seed is None:
+        seed = secrets.randbits(32)
+    random.seed(seed)  #!
+
+def fallback(seed):
+    return seed or int.from_bytes(os.urandom(4), "big")
+
+thing = Thing()
+seed_everything()
+np.random.seed(fallback(0))  #!
+np.random.seed(uuid.uuid4().int % 2**32)  #!
+values = [uuid.uuid4() for _ in range(2)]
+np.random.default_rng([value.int for value in values])  #!
+random.seed(str(thing))  #!
+random.seed(hash(thing))  #!
+np.random.seed(id(thing) % 2**32)  #!
+numbers = dict(seed=os.getpid())
+random.seed(numbers["seed"])  #!
+np.random.seed(int(secrets.token_hex(4), 16))  #!
+np.random.seed(int.from_bytes(secrets.token_bytes(4), "little"))  #!
+np.random.default_rng(np.frombuffer(os.urandom(16), dtype=np.uint32))  #!
+random.seed(hash("name"))
+random.seed(hash((1, 2)))
+seed_everything(2147483648 + 11)
 """
 
 CONSTANT = """
@@ -67,3 +105,38 @@ def test_a_seed_that_is_another_one_in_every_run_is_named(watched):
 
 def test_a_constant_seed_is_not_named(watched):
     assert watched(CONSTANT) == []
+
+
+def test_a_number_of_the_systems_is_named_whatever_way_it_went(watched):
+    named = watched(BY_ANY_WAY)
+    assert [row["where"] for row in named] == marked(BY_ANY_WAY)
+    assert {row["kind"] for row in named} == {"seed"}
+    sources = [row["source"] for row in named]
+    assert sources[0] == "a seed from secrets for random"
+    assert sources[5] == "a seed from hash() of an object, which is its address for random"
+
+
+def test_a_hash_of_a_text_is_named_where_no_variable_fixes_it():
+    """Outside of the entrypoint; inside, it is the same in every run."""
+    script = """
+import random
+from samebits.chance.begin import begin
+from samebits.chance.records import RECORDS
+begin()
+name = "a name"
+random.seed(hash(name))
+print(*(source.source for source in RECORDS.counts))
+"""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONHASHSEED"}
+    for more, says in (
+        ({}, "a seed from hash() of a text, while PYTHONHASHSEED is not set for random"),
+        ({"PYTHONHASHSEED": "0"}, ""),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-c", script],
+            env={**environment, **more},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert done.stdout.strip() == says

@@ -50,13 +50,19 @@ torch.manual_seed(int(time.time()))  #!
 """
 
 SEEDED = """
+import pickle
 import numpy as np
 import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
+class Own(torch.Generator):
+    pass
+
 torch.manual_seed(0)
 np.random.seed(0)
+own, plain = Own(), pickle.loads(pickle.dumps(torch.Generator().manual_seed(3)))
+assert own.manual_seed(3) is own and torch.equal(torch.rand(2, generator=own), torch.rand(2, generator=plain))
 data = TensorDataset(torch.randn(32, 4))
 model = nn.Sequential(nn.Linear(4, 4), nn.Dropout(), nn.Linear(4, 1))
 own = nn.Parameter(torch.empty(3))

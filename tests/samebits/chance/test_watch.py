@@ -32,17 +32,17 @@ if __name__ == "__main__":
 
 
 def test_it_names_and_says_nothing_else(start, tmp_path):
-    (tmp_path / "one.py").write_text(UNSEEDED)
-    (tmp_path / "two.py").write_text(SEEDED)
-    done = start("samebits", "watch", "--", "python", "one.py", cwd=tmp_path)
+    (tmp_path / "unseeded.py").write_text(UNSEEDED)
+    (tmp_path / "seeded.py").write_text(SEEDED)
+    done = start("samebits", "watch", "--", "python", "unseeded.py", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.split("\n")[1].split() == [
-        *("random.Random()", "without", "a", "seed", "one.py:2", "1", "random.Random(seed)")
+        *("random.Random()", "without", "a", "seed", "unseeded.py:2", "1", "random.Random(seed)")
     ]
-    done = start("samebits", "watch", "--strict", "python", "one.py", cwd=tmp_path)
+    done = start("samebits", "watch", "--strict", "python", "unseeded.py", cwd=tmp_path)
     assert done.returncode == 1
     assert one_line(done.stderr) == "samebits: no seed decides 1 of the sources of chance that were used"
-    done = start("samebits", "watch", "--strict", "--", "python", "two.py", cwd=tmp_path)
+    done = start("samebits", "watch", "--strict", "--", "python", "seeded.py", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines()[1:] == ["no chance was used that no seed decides"]
 

@@ -81,7 +81,7 @@ MOVES = "samebits: not the same bits: does not repeat: 3 runs, "
         *(
             pytest.param(*values, marks=pytest.mark.slow)
             for values in (
-                ("parameter", MOVES, "nobody wrote model.scale before the first step: "),
+                ("parameter", MOVES, "the parameter Net.scale: memory that nobody wrote (train.py:"),
                 ("enumerate", FORGETS, "weights  "),
                 ("sum", FORGETS, "metrics  first difference in line 2, seen: 96 and "),
                 ("batch", MOVES, "all runs but the first agree: memory that nobody wrote "),

@@ -13,6 +13,7 @@ from tests.conftest import FRAMEWORKS, Started, one_line
 
 from samebits import container_engine
 from samebits._formats import FORMAT
+from samebits.chance import of_run
 from samebits.fingerprint import code_state
 from samebits.proof import verify
 
@@ -173,6 +174,19 @@ def test_weights_that_are_no_numbers_are_named(capsys: pytest.CaptureFixture[str
         "the weights hold NaN in bias (2 values)",
         "same bits: sha256 a; the environment is the same",
     )
+
+
+def test_equal_bits_with_files_that_were_there_before_say_so(capsys: pytest.CaptureFixture[str]) -> None:
+    row = {"kind": "data", "source": "data not declared: a.csv", "where": "train.py:3", "fix": "declare it"}
+    other = {**row, "kind": "seed", "source": "a seed"}
+    manifests = [{"chance": [row, other]}]
+    files, chance = (of_run.lines_of(manifests, kinds) for kinds in (("file", "data"), ()))
+    for same, named in (("a", ["data not declared"]), ("b", ["data not declared", "a seed"])):
+        verify.report(
+            verify.Verdict("a", same, True, (), None, {}, {}, {}, chance, files), None, as_json=False
+        )
+        printed = capsys.readouterr().out
+        assert ["data not declared", "a seed"][: printed.count("chance   ")] == named
 
 
 def test_metrics_that_were_edited_by_hand(start: Start, folder: Path) -> None:

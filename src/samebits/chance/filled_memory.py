@@ -1,4 +1,7 @@
-"""Which tensors hold memory that nobody wrote, where memory is filled before it is handed out."""
+"""Which tensors hold memory that nobody wrote, where memory is filled before it is handed out.
+
+It imports NumPy, so it is imported when it is needed: a process that is watched may be without NumPy.
+"""
 
 from collections.abc import Mapping
 

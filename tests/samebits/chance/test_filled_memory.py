@@ -4,7 +4,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from samebits.hashing.unwritten import unwritten
+from samebits.chance.filled_memory import unwritten
 from samebits.hashing.weights import describe_array
 
 
