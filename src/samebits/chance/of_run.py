@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from samebits._printable import printable, some
-from samebits.chance import before_seed, files, not_seen, records, torch_beginning
+from samebits.chance import before_seed, files, not_seen, records, sets, torch_beginning
 from samebits.chance.begin import FOLDER as FOLDER_OF_CHILDREN
 from samebits.chance.begin import begin, finish, write_to
 from samebits.chance.records import RECORDS, Source
@@ -30,7 +30,9 @@ class Chance:
 
     def __init__(self, strict: bool) -> None:
         self._folder, self._strict = "", strict
+        self._begun = False
         begin()
+        sets.watch()
         before_seed.look()
 
     def open(self, working: Path) -> None:
@@ -62,6 +64,12 @@ class Chance:
             raise CheckFailed(
                 f"chance that no seed decides: {some([_line(source) for source in own], 2, '; ')} (--strict)"
             )
+
+    def begin_epoch(self) -> None:
+        """Steps begin. From the second epoch on, what this replaced of Python itself is as it was."""
+        if self._begun and "SAMEBITS_WATCH" not in os.environ:
+            sets.leave("the order of sets, after the first epoch")
+        self._begun = True
 
     def warn(self) -> None:
         """A line for each source in the user's own code, on stderr, and the folder is gone."""

@@ -4,7 +4,8 @@ PYTHONHASHSEED orders strings only. A dictionary keeps the order in which it was
 chance only where it was filled from such a set.
 
 A class written in C has a slot for what gives an iterator. That of `set` and `frozenset` is replaced, so the
-set itself is there to be looked at, however the program names it. What needs no iterator is not seen: `pop`,
+set itself is there to be looked at, however the program names it. A run does so until its second epoch: what
+trains for hours does it with Python as it is. What needs no iterator is not seen: `pop`,
 `dict.fromkeys`, and from Python 3.13 on `list(…)` of a set; `samebits watch` reads the lines for these.
 """
 
@@ -111,12 +112,19 @@ _looks = itertools.count(1)
 
 def watch() -> None:
     """Look at each set whose members are gone through, of the user's code."""
-    slots.extend(Slot(kind, _look) for kind in (set, frozenset))
-    atexit.register(leave)
+    if not slots:
+        slots.extend(Slot(kind, _look) for kind in (set, frozenset))
+        atexit.register(leave)
 
 
-def leave() -> None:
-    """Sets are as they were."""
+def leave(not_looked_at: str = "") -> None:
+    """Sets are as they were.
+
+    Args:
+        not_looked_at: what the manifest says of it.
+    """
+    if slots and not_looked_at:
+        not_seen(not_looked_at)
     while slots:
         slots.pop().off()
 
@@ -124,8 +132,7 @@ def leave() -> None:
 @never_fails
 def _look(members: Any, each: Iterator[Any], frame: FrameType) -> None:
     if next(_looks) > LOOKS:
-        leave()
-        not_seen(f"the order of sets, after the first {LOOKS:,} that the process went through")
+        leave(f"the order of sets, after the first {LOOKS:,} that the process went through")
     elif frame.f_code.co_filename[0] != "<" and any(map(by_address, itertools.islice(each, MEMBERS))):
         _count(members, frame)
 

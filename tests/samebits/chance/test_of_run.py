@@ -112,3 +112,34 @@ def test_a_strict_run_refuses_chance_and_a_seeded_one_has_none(train, tmp_path):
     last = done.stderr.splitlines()[-1]
     assert last.startswith("samebits: chance that no seed decides: ")
     assert "(train.py:13)" in last or "(train.py:26)" in last
+
+
+EPOCHS = """
+import numpy as np
+import samebits.torch
+import torch
+from samebits.chance import sets
+
+class Each:
+    pass
+
+each = {Each(), Each()}
+for number, folder in enumerate(("run", "again")):
+    with samebits.torch.open_run({"seed": 1}, folder=folder) as run:
+        for epoch in run.epochs(2):
+            for batch in run.batches([torch.ones(1)]):
+                print(epoch, len(sets.slots))
+            np.array([one for one in each], dtype=object)
+        run.finish(torch.nn.Linear(1, 1))
+"""
+
+
+def test_from_the_second_epoch_on_python_is_as_it_was(start, tmp_path):
+    (tmp_path / "train.py").write_text(EPOCHS)
+    done = start("python", "train.py", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert [line for line in done.stdout.splitlines() if line[0] in "12"] == ["1 2", "2 0"] * 2
+    for folder in ("run", "again"):
+        manifest = json.loads((tmp_path / folder / "manifest.json").read_text())
+        assert [row["kind"] for row in manifest["chance"]][-1:] == ["set"]
+        assert "the order of sets, after the first epoch" in manifest["chance_not_looked_at"]["what"]
