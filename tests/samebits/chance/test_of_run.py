@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from samebits.chance.of_run import lines_of
+
 SCRIPT = """
 import os, sys
 from dataclasses import dataclass
@@ -112,3 +114,13 @@ def test_a_strict_run_refuses_chance_and_a_seeded_one_has_none(train, tmp_path):
     last = done.stderr.splitlines()[-1]
     assert last.startswith("samebits: chance that no seed decides: ")
     assert "(train.py:13)" in last or "(train.py:26)" in last
+
+
+def test_of_several_runs_each_source_has_one_line():
+    """As `verify` and `smoke` print them; a manifest from before has no list."""
+    old = {"source": "joblib's Memory: c/joblib is older than the run", "where": "a.py:3", "fix": "delete it"}
+    drawn = {"source": "random.Random() without a seed", "where": "a.py:7", "fix": "random.Random(seed)"}
+    assert lines_of([{}, {"chance": [old]}, {"chance": [old, drawn]}]) == (
+        "joblib's Memory: c/joblib is older than the run (a.py:3): delete it",
+        "random.Random() without a seed (a.py:7): random.Random(seed)",
+    )
