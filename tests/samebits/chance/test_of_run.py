@@ -56,6 +56,9 @@ def train(settings):
             if settings.fault and epoch == 1 and "STOP" in os.environ:
                 os.kill(os.getpid(), 9)
         helper.draw(settings.fault)
+        sys.path.append(os.path.abspath("site-packages"))
+        import installed
+        installed.draw()
         run.finish(model)
 
 main(train, Settings)
@@ -69,11 +72,15 @@ def draw(fault):
         kept.random()
 """
 
+INSTALLED = "import random\n\ndef draw():\n    random.Random().random()\n"
+
 
 @pytest.fixture
 def train(start, tmp_path):
     (tmp_path / "train.py").write_text(SCRIPT)
     (tmp_path / "helper.py").write_text(HELPER)
+    (tmp_path / "site-packages").mkdir()
+    (tmp_path / "site-packages/installed.py").write_text(INSTALLED)
 
     def train(*options, **variables):
         return start("python", "train.py", "--run", "run", *options, cwd=tmp_path, **variables)
@@ -104,11 +111,8 @@ def test_a_run_names_its_chance_though_it_was_interrupted(train, tmp_path):
 def test_a_strict_run_refuses_chance_and_a_seeded_one_has_none(train, tmp_path):
     done = train("--strict")
     assert (done.returncode, [line for line in done.stderr.splitlines() if "chance" in line]) == (0, [])
-    assert not [
-        row
-        for row in json.loads((tmp_path / "run/manifest.json").read_text())["chance"]
-        if not row["library"]
-    ]
+    named = json.loads((tmp_path / "run/manifest.json").read_text())["chance"]
+    assert {row["library"] for row in named} == {"installed"}, "a library's is only named in the manifest"
     done = train("--fault", SAMEBITS_STRICT="1")
     assert done.returncode == 1
     last = done.stderr.splitlines()[-1]
