@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from samebits.chance.of_run import lines_of
+
 SCRIPT = """
 import os, sys
 from dataclasses import dataclass
@@ -54,6 +56,9 @@ def train(settings):
             if settings.fault and epoch == 1 and "STOP" in os.environ:
                 os.kill(os.getpid(), 9)
         helper.draw(settings.fault)
+        sys.path.append(os.path.abspath("site-packages"))
+        import installed
+        installed.draw()
         run.finish(model)
 
 main(train, Settings)
@@ -67,11 +72,15 @@ def draw(fault):
         kept.random()
 """
 
+INSTALLED = "import random\n\ndef draw():\n    random.Random().random()\n"
+
 
 @pytest.fixture
 def train(start, tmp_path):
     (tmp_path / "train.py").write_text(SCRIPT)
     (tmp_path / "helper.py").write_text(HELPER)
+    (tmp_path / "site-packages").mkdir()
+    (tmp_path / "site-packages/installed.py").write_text(INSTALLED)
 
     def train(*options, **variables):
         return start("python", "train.py", "--run", "run", *options, cwd=tmp_path, **variables)
@@ -102,11 +111,8 @@ def test_a_run_names_its_chance_though_it_was_interrupted(train, tmp_path):
 def test_a_strict_run_refuses_chance_and_a_seeded_one_has_none(train, tmp_path):
     done = train("--strict")
     assert (done.returncode, [line for line in done.stderr.splitlines() if "chance" in line]) == (0, [])
-    assert not [
-        row
-        for row in json.loads((tmp_path / "run/manifest.json").read_text())["chance"]
-        if not row["library"]
-    ]
+    named = json.loads((tmp_path / "run/manifest.json").read_text())["chance"]
+    assert {row["library"] for row in named} == {"installed"}, "a library's is only named in the manifest"
     done = train("--fault", SAMEBITS_STRICT="1")
     assert done.returncode == 1
     last = done.stderr.splitlines()[-1]
@@ -143,3 +149,13 @@ def test_from_the_second_epoch_on_python_is_as_it_was(start, tmp_path):
         manifest = json.loads((tmp_path / folder / "manifest.json").read_text())
         assert [row["kind"] for row in manifest["chance"]][-1:] == ["set"]
         assert "the order of sets, after the first epoch" in manifest["chance_not_looked_at"]["what"]
+
+
+def test_of_several_runs_each_source_has_one_line():
+    """As `verify` and `smoke` print them; a manifest from before has no list."""
+    old = {"source": "joblib's Memory: c/joblib is older than the run", "where": "a.py:3", "fix": "delete it"}
+    drawn = {"source": "random.Random() without a seed", "where": "a.py:7", "fix": "random.Random(seed)"}
+    assert lines_of([{}, {"chance": [old]}, {"chance": [old, drawn]}]) == (
+        "joblib's Memory: c/joblib is older than the run (a.py:3): delete it",
+        "random.Random() without a seed (a.py:7): random.Random(seed)",
+    )

@@ -59,12 +59,14 @@ from torch.utils.data import DataLoader, TensorDataset
 class Own(torch.Generator):
     pass
 
+list(DataLoader(torch.zeros(4)))  # draws a seed for workers that are not there
 torch.manual_seed(0)
 np.random.seed(0)
 own, plain = Own(), pickle.loads(pickle.dumps(torch.Generator().manual_seed(3)))
 assert own.manual_seed(3) is own and torch.equal(torch.rand(2, generator=own), torch.rand(2, generator=plain))
 data = TensorDataset(torch.randn(32, 4))
 model = nn.Sequential(nn.Linear(4, 4), nn.Dropout(), nn.Linear(4, 1))
+torch.compile(model, backend="eager", fullgraph=True)(data.tensors[0])
 own = nn.Parameter(torch.empty(3))
 own.data.fill_(2.0)
 optimizer = torch.optim.AdamW([*model.parameters(), own])
@@ -76,7 +78,6 @@ for epoch in range(2):
 np.random.rand()
 torch.Generator().manual_seed(1700000000)
 torch.manual_seed(torch.initial_seed())
-torch.compile(model, backend="eager", fullgraph=True)(batch)
 """
 
 
