@@ -6,6 +6,7 @@
     program.py    all files as one: which function or class a call reaches, who calls it
     seeding.py    which generators a file seeds, or the script that imports it
     drawing.py    what draws from them
+    splitting.py  splits and shuffles that draw from NumPy's global generator
     execution.py  what a script draws and seeds, in the order in which it runs
     callers.py    parameters that no caller gives
     unordered.py  what has no order: sets, listings, results of whoever is ready

@@ -350,10 +350,22 @@ class _Reader:
         ]
         if (called and "." not in called) or attribute(call).endswith(("Arguments", "Config")):
             return False  # a builtin, or settings for what may seed later
+        if self._is_of_generator(call):
+            return False
         if any("seed" in name.lower() for name in written):
             return True
         is_method = isinstance(call.func, ast.Attribute) and not called
         return (METHODS_MAY_SEED if is_method else MAY_SEED).search(attribute(call)) is not None
+
+    def _is_of_generator(self, call: ast.Call) -> bool:
+        """`torch.Generator().manual_seed(seed)`, which seeds that generator alone."""
+        if not isinstance(call.func, ast.Attribute):
+            return False
+        made = call.func.value
+        values: list[ast.expr] = [made]
+        if isinstance(made, ast.Name):
+            values = self.module.assigned(self.module.scope(call)).get(made.id, [])
+        return bool(values) and all(self.module.called(value) == "torch.Generator" for value in values)
 
     def _add(self, inner: Summary, call: ast.Call | None, definition: Definition | None = None) -> None:
         """Add what a called function, or an imported file, does."""

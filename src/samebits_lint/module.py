@@ -32,8 +32,9 @@ class Module:
         notebook: whether it is a notebook's code, which is always run from the top.
         calls: every call, in the order of the text.
         seeded: the families of generators that this file seeds, or a linted script that imports it.
+        seeded_by_calls: likewise, without those that only a parameter `seed` promises.
         trained: whether this file trains, a linted one that imports it, or its package.
-            (`samebits_lint.seeding` fills both in.)
+            (`samebits_lint.seeding` fills them in.)
         program, path: all linted files, and where this one is among them (`samebits_lint.program`).
     """
 
@@ -51,6 +52,7 @@ class Module:
         self.functions = {node.name: node for node in self.nodes if isinstance(node, ast.FunctionDef)}
         self.classes = {node.name: node for node in self.nodes if isinstance(node, ast.ClassDef)}
         self.seeded: frozenset[str] = frozenset()
+        self.seeded_by_calls: frozenset[str] = frozenset()
         self.trained = False
         self._bound: dict[ast.AST, set[str]] = {}
         self._assigned: dict[ast.AST, dict[str, list[ast.expr]]] = {}

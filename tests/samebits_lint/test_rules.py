@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from tests.samebits_lint import kinds
+from tests.samebits_lint import kinds, kinds_of_order, kinds_of_seeds
 
 from samebits_lint import rules
 from samebits_lint.check import check
@@ -416,8 +416,8 @@ def codes(tmp_path: Path, text: str) -> set[str]:
     return {problem.rule for problem in check([file], rules.load())}
 
 
-FLAGGED += kinds.FLAGGED
-CLEAN += kinds.CLEAN
+FLAGGED += kinds.FLAGGED + kinds_of_order.FLAGGED + kinds_of_seeds.FLAGGED
+CLEAN += kinds.CLEAN + kinds_of_order.CLEAN + kinds_of_seeds.CLEAN
 
 
 @pytest.mark.parametrize(("code", "text"), FLAGGED)

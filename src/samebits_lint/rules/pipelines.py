@@ -21,14 +21,14 @@ REMOVES = {"remove", "unlink", "rmtree"}
 FRESH = re.compile(r"te?mp|pid|uuid|time|date|seed", re.I)
 
 
-def _is_tensorflow(module: Module) -> bool:
+def is_tensorflow(module: Module) -> bool:
     roots = {dotted.partition(".")[0] for dotted in module.aliases.values()}
     return "tensorflow" in roots and "datasets" not in roots  # those of Hugging Face have the same methods
 
 
 @rule("SB206", "shuffle-before-split")
 def shuffle_before_split(module: Module) -> Iterator[tuple[ast.AST, str]]:
-    if not _is_tensorflow(module):
+    if not is_tensorflow(module):
         return
     parts: dict[ast.Call, set[str]] = {}
     for call in module.calls:
@@ -55,7 +55,7 @@ def shuffle_before_split(module: Module) -> Iterator[tuple[ast.AST, str]]:
 
 @rule("SB207", "stale-cache")
 def stale_cache(module: Module) -> Iterator[tuple[ast.AST, str]]:
-    if not _is_tensorflow(module) or any(attribute(call) in REMOVES for call in module.calls):
+    if not is_tensorflow(module) or any(attribute(call) in REMOVES for call in module.calls):
         return
     for call in module.calls:
         file = argument(call, "filename", 0)
@@ -93,9 +93,12 @@ def chain(module: Module, call: ast.Call) -> Iterator[ast.Call]:
 
     A variable is what the last assignment above gave it, if that stands in the same body.
     """
-    place: ast.AST = call
     assert isinstance(call.func, ast.Attribute)
-    node: ast.AST = call.func.value
+    return chain_of(module, call.func.value, call)
+
+
+def chain_of(module: Module, node: ast.AST, place: ast.AST) -> Iterator[ast.Call]:
+    """The calls that made what an expression at a place is, the last first."""
     for _ in range(99):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
             yield node
