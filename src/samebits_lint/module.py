@@ -154,7 +154,11 @@ class Module:
 
     def train_something(self, calls: Iterable[ast.Call]) -> bool:
         """Whether some of these calls train something, as far as their names tell."""
-        methods = {attribute(call) for call in calls if not self.only_prepares(call)}
+        methods = {
+            attribute(call)
+            for call in calls
+            if not self.only_prepares(call) and not self.called(call).startswith("scipy.")
+        }
         return {"backward", "step"} <= methods or bool(
             methods & {"fit", "fit_generator", "GradientTape", "minimize"}
         )
@@ -164,12 +168,12 @@ class Module:
         if not isinstance(call.func, ast.Attribute):
             return False
         written = names.spelled(call.func.value) or ""
-        made = last(self._made.get(written, ""))
+        made = last(self.made.get(written, ""))
         kinds = {"step": PROFILES, "fit": AUGMENTS}.get(call.func.attr)
         return kinds is not None and bool(kinds.search(last(written)) or kinds.search(made))
 
     @functools.cached_property
-    def _made(self) -> dict[str, str]:
+    def made(self) -> dict[str, str]:
         """What variables hold, by their names: the dotted name of the call that gave it to them."""
         found = {}
         for node in self.nodes:

@@ -1,4 +1,4 @@
-"""Functions that split, shuffle or sample data at once, from NumPy's global generator unless told otherwise."""
+"""What splits, shuffles or samples data with NumPy's global generator, unless it is told otherwise."""
 
 import ast
 
@@ -14,7 +14,7 @@ FLOWING = "ImageDataGenerator"
 
 
 def unseeded(module: Module, call: ast.Call) -> str:
-    """What a call is named that draws from NumPy's global generator as it is written; empty of another one."""
+    """The name of what draws from NumPy's global generator as it is written; empty of other calls."""
     called = module.called(call)
     if called in RESAMPLED or (called.startswith("sklearn.model_selection.") and last(called) in SPLITS):
         draws = not is_constant(argument(call, "shuffle"), False)
@@ -31,7 +31,7 @@ def unseeded(module: Module, call: ast.Call) -> str:
 
 
 def draws_at_once(module: Module, call: ast.Call) -> bool:
-    """Whether such a call draws where it stands: not `ShuffleSplit(…)`, which draws when it is asked to split."""
+    """Whether such a call draws where it stands; `ShuffleSplit(…)` draws when it is asked to split."""
     name = last(unseeded(module, call))
     return bool(name) and name[:1].islower()
 

@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator
+from importlib import metadata
 
 from samebits_lint import names, requirements
 from samebits_lint.module import Module, attribute, gives, last
@@ -51,8 +52,8 @@ def _of_albumentations(module: Module) -> Iterator[tuple[ast.AST, str]]:
     for other in module.program.related(module):
         if any(attribute(call) in SEEDS_COMPOSED and not other.called(call) for call in other.calls):
             return
-    pinned = requirements.pinned(module.path, "albumentations")
-    if pinned is not None and pinned < OWN_GENERATOR:
+    version = requirements.allowed(module.path, "albumentations") or _installed("albumentations")
+    if version is None or version < OWN_GENERATOR:
         return
     for call in composed:
         if any(module.called(outer) in COMPOSED for outer in module.around(call)):
@@ -69,6 +70,15 @@ def _of_albumentations(module: Module) -> Iterator[tuple[ast.AST, str]]:
                 f"{last(module.called(call))} without seed: {drawing[0]} draws from a generator of its own, "
                 "which starts from fresh entropy (albumentations 1.4.19 and later)",
             )
+
+
+def _installed(package: str) -> tuple[int, ...] | None:
+    """The version in this environment, where no list says which one a project wants."""
+    try:
+        numbers = re.findall(r"\d+", metadata.version(package))[:3]
+    except metadata.PackageNotFoundError:
+        return None
+    return tuple(int(number) for number in numbers)
 
 
 def _of_monai(module: Module) -> Iterator[tuple[ast.AST, str]]:

@@ -52,8 +52,8 @@ def labels_of_another_pass(module: Module) -> Iterator[tuple[ast.AST, str]]:
         if place is not None:
             yield (
                 call,
-                f"`{data.id}` is shuffled anew on each pass, and its labels (line {place.lineno}) are of another "
-                "pass: they belong to other samples; shuffle=False",
+                f"`{data.id}` is shuffled anew on each pass, and its labels (line {place.lineno}) are of "
+                "another pass: they belong to other samples; shuffle=False",
             )
 
 

@@ -41,8 +41,8 @@ def seed_not_read(module: Module) -> Iterator[tuple[ast.AST, str]]:
         elif (call := _given(module, function, name)) is not None:
             yield (
                 function,
-                f"{function.name} takes `{name}`, gets it (line {call.lineno}) and never reads it: what it draws "
-                "continues where the generator stands",
+                f"{function.name} takes `{name}`, gets it (line {call.lineno}) and never reads it: what "
+                "it draws continues where the generator stands",
             )
 
 
@@ -155,14 +155,14 @@ def seed_not_passed_on(module: Module) -> Iterator[tuple[ast.AST, str]]:
             if what and family not in seeded and family not in module.seeded_by_calls:
                 yield (
                     call,
-                    f"{function.name} hands `{name}` on to others, and {what} draws without it, from {family}'s "
-                    "global generator",
+                    f"{function.name} hands `{name}` on to others, and {what} draws without it, from "
+                    f"{family}'s global generator",
                 )
                 break
 
 
 def _only_hands_on(module: Module, function: Function, name: str) -> bool:
-    """Whether a function gives its seed to calls that seed nothing but themselves, and does nothing else with it.
+    """Whether a function does nothing with its seed but give it to calls that seed themselves alone.
 
     A call to code that was not given may seed everything, so it answers False.
     """
