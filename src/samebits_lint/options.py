@@ -27,6 +27,18 @@ def is_off(module: Module, node: ast.AST) -> bool:
     return False
 
 
+def is_taken(module: Module, test: ast.expr) -> bool:
+    """Whether a branch is taken unless a caller, whom the files need not show, asks for the other one."""
+    function = module.scope(test)
+    if not isinstance(test, ast.Name) or not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+        return False
+    default = defaults(function).get(test.id)
+    definition = Definition(module, function)
+    calls = module.program.calls.get(function.name, ())
+    given = any(_may_give(definition, call, test.id) for _, call in calls)
+    return not given and isinstance(default, ast.Constant) and bool(default.value)
+
+
 def _decides(module: Module, test: ast.expr) -> bool | None:
     """What a question answers where nobody asks for anything; None where the text does not say."""
     match test:

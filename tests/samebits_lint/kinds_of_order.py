@@ -72,6 +72,28 @@ FLAGGED = _texts(
         "import torchdata.nodes as tn\nnode = tn.ParallelMapper(source, decode, 8, in_order=False)",
     ),
     (
+        "SB206",
+        """
+        import tensorflow as tf
+        def parts(data, share=0.8, mixed=True, buffer=999):
+            count = len(data)
+            if mixed:
+                data = data.shuffle(buffer, seed=12)
+            first = data.take(int(share * count))
+            rest = data.skip(int(share * count))
+            return first, rest.take(9), rest.skip(9)
+        """,
+    ),
+    (
+        "SB206",
+        """
+        import keras
+        import tensorflow as tf
+        pictures = keras.utils.image_dataset_from_directory("leaves", batch_size=32, seed=3)
+        train, rest = pictures.take(54), pictures.skip(54)
+        """,
+    ),
+    (
         "SB208",
         """
         from tensorflow import keras
@@ -118,6 +140,24 @@ FLAGGED = _texts(
 )
 
 CLEAN = _texts(
+    (
+        "SB206",
+        """
+        import keras
+        import tensorflow as tf
+        def parts(data, mixed=False):
+            if mixed:
+                data = data.shuffle(9)
+            return data.take(9), data.skip(9)
+        def told(data, mixed=True):
+            if mixed:
+                data = data.shuffle(9)
+            return data.take(9), data.skip(9)
+        told(data, mixed=False)
+        pictures = keras.utils.image_dataset_from_directory("leaves", shuffle=False)
+        train, rest = pictures.take(54), pictures.skip(54)
+        """,
+    ),
     (
         "SB104",
         """

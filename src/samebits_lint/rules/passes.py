@@ -4,21 +4,12 @@ import ast
 from collections.abc import Iterator
 
 from samebits_lint import names
-from samebits_lint.module import Module, argument, attribute, is_constant
+from samebits_lint.module import Module, attribute
 from samebits_lint.rules import rule
-from samebits_lint.rules.pipelines import FIXED, chain_of, is_tensorflow
+from samebits_lint.rules.pipelines import FIXED, chain_of, is_tensorflow, reshuffles
 from samebits_lint.splitting import FLOWS, shuffles_flow
 
 PREDICTS = ("predict", "predict_generator")
-# They shuffle unless told otherwise, anew on each pass.
-FOLDERS = {
-    f"keras.{place}.{kind}_dataset_from_directory"
-    for place in ("utils", "preprocessing")
-    for kind in ("image", "text", "audio")
-} | {
-    "keras.preprocessing.image.image_dataset_from_directory",
-    "keras.preprocessing.text.text_dataset_from_directory",
-}
 # Labels of a flow, in the order of the files.
 IN_ORDER = ("classes", "labels")
 # With one of these the same samples come in the same order as before.
@@ -60,16 +51,13 @@ def labels_of_another_pass(module: Module) -> Iterator[tuple[ast.AST, str]]:
 def _shuffled(module: Module, data: ast.Name, place: ast.Call) -> str:
     """How a variable's data are shuffled on each pass: `flow` or `pipeline`; empty where they are not."""
     for made in chain_of(module, data, place):
-        called, name = module.called(made), attribute(made)
+        name = attribute(made)
         if name in FIXED:
             return ""
-        if called in FOLDERS:
-            return "" if is_constant(argument(made, "shuffle"), False) else "pipeline"
         if name in FLOWS:
             return "flow" if shuffles_flow(module, made) else ""
-        if name == "shuffle":
-            is_fixed = is_constant(argument(made, "reshuffle_each_iteration", 2), False)
-            return "" if is_fixed or not is_tensorflow(module) else "pipeline"
+        if (anew := reshuffles(module, made)) is not None:
+            return "pipeline" if anew and is_tensorflow(module) else ""
     return ""
 
 

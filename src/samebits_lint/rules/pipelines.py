@@ -4,7 +4,7 @@ import ast
 import re
 from collections.abc import Iterator
 
-from samebits_lint import names
+from samebits_lint import names, options
 from samebits_lint.module import Module, argument, attribute, is_constant, last
 from samebits_lint.rules import rule
 
@@ -21,9 +21,22 @@ REMOVES = {"remove", "unlink", "rmtree"}
 FRESH = re.compile(r"te?mp|pid|uuid|time|date|seed", re.I)
 
 
+# They shuffle unless told otherwise, anew on each pass.
+FOLDERS = {
+    f"keras.{place}.{kind}_dataset_from_directory"
+    for place in ("utils", "preprocessing")
+    for kind in ("image", "text", "audio")
+} | {
+    "keras.preprocessing.image.image_dataset_from_directory",
+    "keras.preprocessing.text.text_dataset_from_directory",
+}
+
+
 def is_tensorflow(module: Module) -> bool:
     roots = {dotted.partition(".")[0] for dotted in module.aliases.values()}
-    return "tensorflow" in roots and "datasets" not in roots  # those of Hugging Face have the same methods
+    return (
+        bool(roots & {"tensorflow", "keras"}) and "datasets" not in roots
+    )  # those of Hugging Face have the same methods
 
 
 @rule("SB206", "shuffle-before-split")
@@ -40,9 +53,10 @@ def shuffle_before_split(module: Module) -> Iterator[tuple[ast.AST, str]]:
             for above in chain(module, call):
                 if attribute(above) in FIXED:
                     break
-                if attribute(above) == "shuffle":
-                    if not is_constant(argument(above, "reshuffle_each_iteration", 2), False):
-                        parts.setdefault(above, set()).add(attribute(call))
+                anew = reshuffles(module, above)
+                if anew:
+                    parts.setdefault(above, set()).add(attribute(call))
+                if anew is not None:
                     break
     for shuffle, kinds in parts.items():
         if kinds == {"take", "skip"}:
@@ -51,6 +65,15 @@ def shuffle_before_split(module: Module) -> Iterator[tuple[ast.AST, str]]:
                 "shuffles anew on each pass, and is split below by take and skip: samples change sides in "
                 "every epoch; split first, or reshuffle_each_iteration=False",
             )
+
+
+def reshuffles(module: Module, call: ast.Call) -> bool | None:
+    """Whether a step of a pipeline shuffles anew on each pass; None of one that does not shuffle."""
+    if attribute(call) == "shuffle":
+        return not is_constant(argument(call, "reshuffle_each_iteration", 2), False)
+    if module.called(call) in FOLDERS:
+        return not is_constant(argument(call, "shuffle"), False)
+    return None
 
 
 @rule("SB207", "stale-cache")
@@ -91,7 +114,8 @@ def _is_fresh(module: Module, file: ast.expr) -> bool:
 def chain(module: Module, call: ast.Call) -> Iterator[ast.Call]:
     """The calls that a method was chained to, the nearest first: through variables, where the text decides.
 
-    A variable is what the last assignment above gave it, if that stands in the same body.
+    A variable is what the last assignment above gave it, in the same body or in a branch that is taken
+    unless somebody asks for the other one: `if shuffle:` where `shuffle` is a parameter, True by default.
     """
     assert isinstance(call.func, ast.Attribute)
     return chain_of(module, call.func.value, call)
@@ -120,14 +144,20 @@ def _last_assignment(module: Module, name: ast.Name, place: ast.AST) -> ast.Assi
     if body is None:
         return None
     for line in reversed(body[: body.index(statement)]):
-        stored = any(
-            isinstance(node, ast.Name) and node.id == name.id and isinstance(node.ctx, ast.Store)
-            for node in ast.walk(line)
-        )
-        if stored:
-            is_plain = isinstance(line, ast.Assign) and isinstance(line.targets[0], ast.Name)
-            return line if is_plain and isinstance(line, ast.Assign) else None
-    return None
+        if not _stores(line, name.id):
+            continue
+        if isinstance(line, ast.If) and options.is_taken(module, line.test):
+            line = next((inner for inner in reversed(line.body) if _stores(inner, name.id)), line)
+        is_plain = isinstance(line, ast.Assign) and isinstance(line.targets[0], ast.Name)
+        return line if is_plain and isinstance(line, ast.Assign) else None
+    return _last_assignment(module, name, around) if isinstance(around, ast.If) else None
+
+
+def _stores(line: ast.AST, name: str) -> bool:
+    return any(
+        isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Store)
+        for node in ast.walk(line)
+    )
 
 
 def _drawn(module: Module, function: ast.expr, depth: int = 0) -> str:
