@@ -45,7 +45,8 @@ def leave_out(program: Program, definition: Definition, name: str, depth: int = 
             continue
         given = is_given(definition, call, name)
         if given is False:
-            leaving.append((module, call))
+            if _is_of(program, module, call, definition):
+                leaving.append((module, call))
             continue
         handed_on = _parameter(module, call, definition, name) if given is None else None
         outer = leave_out(program, *handed_on, depth + 1) if handed_on else None
@@ -53,6 +54,14 @@ def leave_out(program: Program, definition: Definition, name: str, depth: int = 
             return None
         leaving += outer
     return leaving
+
+
+def _is_of(program: Program, module: Module, call: ast.Call, definition: Definition) -> bool:
+    """Whether a call reaches a function, or makes an object whose `__init__` it is."""
+    reached = program.called(module, call)
+    if reached is not None and isinstance(reached.node, ast.ClassDef):
+        reached = program.method(reached, "__init__")
+    return reached is not None and reached.node is definition.node
 
 
 def _parameter(

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from samebits_lint import ignores, rules, seeding
+from samebits_lint import ignores, options, rules, seeding
 from samebits_lint.module import Module
 from samebits_lint.program import Program
 from samebits_lint.sources import Source, UnreadableError, find, read
@@ -79,6 +79,8 @@ def _check(source: Source, module: Module, chosen: Collection[str]) -> list[Prob
             continue
         for node, message in rule.check(module):
             assert isinstance(node, ast.expr | ast.stmt)
+            if options.is_off(module, node):
+                continue
             if not ignores.is_ignored(rule.code, node.lineno, comments, lines):
                 problems.append(_problem(source, node.lineno, node.col_offset + 1, rule.code, message))
     if "SB002" in chosen:

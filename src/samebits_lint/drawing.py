@@ -6,6 +6,7 @@ import re
 from samebits_lint import names
 from samebits_lint.module import Module, argument, attribute, gives, is_constant, last
 from samebits_lint.seeding import NUMPY, PYTHON, TENSORFLOW, TORCH
+from samebits_lint.splitting import draws_at_once
 
 _PYTHON = (
     "random randint randrange choice choices sample shuffle uniform gauss normalvariate triangular "
@@ -73,6 +74,8 @@ def draws_from(module: Module, call: ast.Call) -> str | None:
         return TORCH if not is_read and attribute(call)[:1].islower() else None
     if called in ADAPTERS:
         return TORCH
+    if draws_at_once(module, call):
+        return None if is_innocent(module, call) else NUMPY
     if called in ("keras.Sequential", "keras.models.Sequential"):
         return TENSORFLOW
     if called.startswith("keras.applications.") and attribute(call)[:1].isupper():

@@ -96,11 +96,10 @@ class Summary:
 @functools.lru_cache(maxsize=1)
 def late_seeds(program: Program) -> list[Late]:
     """The draws of every linted script that come before the seed which was to decide them."""
-    scripts = [module for module in program.modules.values() if module.is_script]
+    walk = walk_of(program)
     listed: list[Late] = []
-    for module in scripts:
-        walk = _Walk()
-        late = walk.of_script(module).late
+    for module in program.modules.values():
+        late = walk.of_script(module).late if module.is_script else []
         if late and walk.trains(module):
             listed += late
     return listed
@@ -108,14 +107,14 @@ def late_seeds(program: Program) -> list[Late]:
 
 def unseeded_draw(module: Module) -> Draw | None:
     """The first draw of a script from torch's generator, where it certainly never seeds that one."""
-    summary = _Walk().of_script(module)
+    summary = walk_of(module.program).of_script(module)
     return None if seeding.TORCH in summary.seeds else summary.draws.get(seeding.TORCH)
 
 
 def summary_of(definition: Definition) -> Summary:
     """What a function draws and seeds."""
     try:
-        return _Walk().of(definition)
+        return walk_of(definition.module.program).of(definition)
     except RecursionError:
         return Summary()
 
@@ -125,34 +124,44 @@ def draws(definition: Definition) -> bool:
     return seeding.TORCH in summary_of(definition).draws
 
 
+@functools.lru_cache(maxsize=1)
+def walk_of(program: Program) -> "_Walk":
+    """The one walk through a program, in which each function is read once, whichever scripts reach it."""
+    return _Walk()
+
+
 class _Walk:
     """Reads functions once each."""
 
     def __init__(self) -> None:
         self._known: dict[ast.AST, Summary] = {}
+        self._reads: dict[ast.AST, set[ast.AST]] = {}  # what each function or file calls or imports
 
     def of_script(self, module: Module) -> Summary:
         try:
-            return self._read(module, module.tree.body, is_started=True)
+            return self._read(module, module.tree.body, module.tree, is_started=True)
         except RecursionError:
             return Summary()  # code that is nested so deeply is made by a program
 
     def trains(self, module: Module) -> bool:
         """Whether a script that was read trains something, itself or in a function that it calls."""
-        reached = [node for node in module.tree.body if not isinstance(node, DEFINITIONS)]
-        calls = [
-            call
-            for start in (*reached, *self._known)
-            if not isinstance(start, ast.ClassDef | ast.Module)
-            for call in ast.walk(start)
-            if isinstance(call, ast.Call)
-        ]
+        starts: list[ast.AST] = [node for node in module.tree.body if not isinstance(node, DEFINITIONS)]
+        reached: set[ast.AST] = {module.tree}
+        waiting: list[ast.AST] = [module.tree]
+        while waiting:
+            new = self._reads.get(waiting.pop(), set()) - reached
+            reached |= new
+            waiting += new
+        starts += [node for node in reached if not isinstance(node, ast.ClassDef | ast.Module)]
+        calls = [call for start in starts for call in ast.walk(start) if isinstance(call, ast.Call)]
         methods = {attribute(call) for call in calls}
         trainers = any(name.endswith("Trainer") for name in methods)
         return {"backward", "step"} <= methods or bool(methods & FITS) or (trainers and "train" in methods)
 
-    def _read(self, module: Module, body: Iterable[ast.stmt], *, is_started: bool = False) -> Summary:
-        reader = _Reader(self, module, is_started=is_started)
+    def _read(
+        self, module: Module, body: Iterable[ast.stmt], owner: ast.AST, *, is_started: bool = False
+    ) -> Summary:
+        reader = _Reader(self, module, owner, is_started=is_started)
         reader.block(body)
         return reader.summary
 
@@ -163,24 +172,31 @@ class _Walk:
             if isinstance(definition.node, ast.ClassDef):
                 method = definition.module.program.method(definition, "__init__")
                 if method is not None:
+                    self.reads(definition.node, method.node)
                     self._known[definition.node] = self.of(method)
             else:
-                self._known[definition.node] = self._read(definition.module, definition.node.body)
+                self._known[definition.node] = self._read(
+                    definition.module, definition.node.body, definition.node
+                )
         return self._known[definition.node]
 
     def of_import(self, module: Module) -> Summary:
         """What a file does when it is imported."""
         if module.tree not in self._known:
             self._known[module.tree] = Summary()
-            self._known[module.tree] = self._read(module, module.tree.body)
+            self._known[module.tree] = self._read(module, module.tree.body, module.tree)
         return self._known[module.tree]
+
+    def reads(self, owner: ast.AST, node: ast.AST) -> None:
+        """Note that a function or file calls or imports another."""
+        self._reads.setdefault(owner, set()).add(node)
 
 
 class _Reader:
     """Reads the statements of one function, or of a file's top, in the order in which they run."""
 
-    def __init__(self, walk: _Walk, module: Module, *, is_started: bool) -> None:
-        self.walk, self.module, self.is_started = walk, module, is_started
+    def __init__(self, walk: _Walk, module: Module, owner: ast.AST, *, is_started: bool) -> None:
+        self.walk, self.module, self.owner, self.is_started = walk, module, owner, is_started
         self.summary = Summary()
         self._empty = False  # below `with torch.device("meta")`
 
@@ -194,6 +210,7 @@ class _Reader:
                 return  # it runs where it is called
             case ast.Import() | ast.ImportFrom():
                 for target in self.module.program.imports(self.module, node):
+                    self.walk.reads(self.owner, target.tree)
                     self._add(self.walk.of_import(target), None)
             case ast.If():
                 self._if(node)
@@ -324,6 +341,7 @@ class _Reader:
         definition = self.module.program.called(self.module, call)
         if definition is not None:
             if not _is_generator(definition.node):
+                self.walk.reads(self.owner, definition.node)
                 self._add(self.walk.of(definition), call, definition)
             return
         families = seeding.seeds(self.module, call)
@@ -350,10 +368,22 @@ class _Reader:
         ]
         if (called and "." not in called) or attribute(call).endswith(("Arguments", "Config")):
             return False  # a builtin, or settings for what may seed later
+        if self._is_of_generator(call):
+            return False
         if any("seed" in name.lower() for name in written):
             return True
         is_method = isinstance(call.func, ast.Attribute) and not called
         return (METHODS_MAY_SEED if is_method else MAY_SEED).search(attribute(call)) is not None
+
+    def _is_of_generator(self, call: ast.Call) -> bool:
+        """`torch.Generator().manual_seed(seed)`, which seeds that generator alone."""
+        if not isinstance(call.func, ast.Attribute):
+            return False
+        made = call.func.value
+        values: list[ast.expr] = [made]
+        if isinstance(made, ast.Name):
+            values = self.module.assigned(self.module.scope(call)).get(made.id, [])
+        return bool(values) and all(self.module.called(value) == "torch.Generator" for value in values)
 
     def _add(self, inner: Summary, call: ast.Call | None, definition: Definition | None = None) -> None:
         """Add what a called function, or an imported file, does."""
@@ -381,10 +411,7 @@ class _Reader:
         """Whether what is drawn has no numbers (`meta`), or gets others before anybody reads them."""
         if self._empty:
             return True
-        scope = self.module.scope(call)
-        return any(
-            line > call.lineno for node in names.own(scope) for line in _replaced(self.module, scope, node)
-        )
+        return any(line > call.lineno for line in _replacing(self.module, self.module.scope(call)))
 
 
 def is_meta(module: Module, node: ast.expr) -> bool:
@@ -419,6 +446,12 @@ def is_below_meta(module: Module, node: ast.AST) -> bool:
 
 def _first(call: ast.Call) -> ast.expr | None:
     return call.args[0] if call.args else None
+
+
+@functools.lru_cache(maxsize=4096)
+def _replacing(module: Module, scope: ast.AST) -> tuple[int, ...]:
+    """The lines of a function that always give every weight of a network another number."""
+    return tuple(line for node in names.own(scope) for line in _replaced(module, scope, node))
 
 
 def _replaced(module: Module, scope: ast.AST, node: ast.AST) -> Iterator[int]:
@@ -481,6 +514,7 @@ def _asks_kind(test: ast.expr) -> bool:
     return isinstance(test, ast.Call) and attribute(test) in ("isinstance", "issubclass")
 
 
+@functools.lru_cache(maxsize=65536)
 def _is_generator(node: Function | ast.ClassDef) -> bool:
     """Whether a function's body runs later: when somebody asks for its first value."""
     if isinstance(node, ast.ClassDef):

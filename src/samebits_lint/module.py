@@ -32,8 +32,9 @@ class Module:
         notebook: whether it is a notebook's code, which is always run from the top.
         calls: every call, in the order of the text.
         seeded: the families of generators that this file seeds, or a linted script that imports it.
+        seeded_by_calls: likewise, without those that only a parameter `seed` promises.
         trained: whether this file trains, a linted one that imports it, or its package.
-            (`samebits_lint.seeding` fills both in.)
+            (`samebits_lint.seeding` fills them in.)
         program, path: all linted files, and where this one is among them (`samebits_lint.program`).
     """
 
@@ -51,6 +52,7 @@ class Module:
         self.functions = {node.name: node for node in self.nodes if isinstance(node, ast.FunctionDef)}
         self.classes = {node.name: node for node in self.nodes if isinstance(node, ast.ClassDef)}
         self.seeded: frozenset[str] = frozenset()
+        self.seeded_by_calls: frozenset[str] = frozenset()
         self.trained = False
         self._bound: dict[ast.AST, set[str]] = {}
         self._assigned: dict[ast.AST, dict[str, list[ast.expr]]] = {}
@@ -152,7 +154,11 @@ class Module:
 
     def train_something(self, calls: Iterable[ast.Call]) -> bool:
         """Whether some of these calls train something, as far as their names tell."""
-        methods = {attribute(call) for call in calls if not self.only_prepares(call)}
+        methods = {
+            attribute(call)
+            for call in calls
+            if not self.only_prepares(call) and not self.called(call).startswith("scipy.")
+        }
         return {"backward", "step"} <= methods or bool(
             methods & {"fit", "fit_generator", "GradientTape", "minimize"}
         )
@@ -162,12 +168,12 @@ class Module:
         if not isinstance(call.func, ast.Attribute):
             return False
         written = names.spelled(call.func.value) or ""
-        made = last(self._made.get(written, ""))
+        made = last(self.made.get(written, ""))
         kinds = {"step": PROFILES, "fit": AUGMENTS}.get(call.func.attr)
         return kinds is not None and bool(kinds.search(last(written)) or kinds.search(made))
 
     @functools.cached_property
-    def _made(self) -> dict[str, str]:
+    def made(self) -> dict[str, str]:
         """What variables hold, by their names: the dotted name of the call that gave it to them."""
         found = {}
         for node in self.nodes:

@@ -2,7 +2,7 @@
 
 import ast
 import builtins
-from collections.abc import Iterator
+import functools
 
 # The same thing under its usual name. The first that fits is taken.
 CANONICAL = (
@@ -85,14 +85,17 @@ def bound_in(function: Function) -> set[str]:
     }
 
 
-def own(scope: ast.AST) -> Iterator[ast.AST]:
+@functools.lru_cache(maxsize=65536)
+def own(scope: ast.AST) -> tuple[ast.AST, ...]:
     """The nodes of a function or module, without those of functions and classes inside it."""
-    waiting = list(ast.iter_child_nodes(scope))
+    listed = []
+    waiting = [*reversed(list(ast.iter_child_nodes(scope)))]
     while waiting:
-        node = waiting.pop(0)
-        yield node
+        node = waiting.pop()
+        listed.append(node)
         if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda):
-            waiting[:0] = ast.iter_child_nodes(node)
+            waiting += reversed(list(ast.iter_child_nodes(node)))
+    return tuple(listed)
 
 
 def is_builtin(name: str) -> bool:

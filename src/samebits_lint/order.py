@@ -41,6 +41,7 @@ FED = {
 }
 TAKES_DATA = re.compile(r"dataset|split|concat|from_(tensor_slices|list|generator|iterable)", re.I)
 WRITES = ("writelines", "writerow", "writerows")
+READS = {"read", "read_text", "read_bytes", "readline", "readlines"}
 STEPS = {"train_on_batch", "partial_fit"}  # in a loop; so is a `backward` beside a `step`
 # Variables that hold a generator, and its methods that draw.
 GENERATOR = re.compile(r"(^|_)(rng|generator|random_state|rs|prng)$", re.I)
@@ -149,7 +150,8 @@ class Order:
         if name in PASSED_ON or dotted == "asyncio.run" or name == "run_until_complete":
             return self._matters(call, True, numbered or name == "enumerate")
         if name == "join" and isinstance(call.func, ast.Attribute) and dotted != "os.path.join":
-            return self._joined(call)
+            made = isinstance(node, ast.GeneratorExp | ast.ListComp) and self._is_read(node.elt, [])
+            return self._joined(call, of_files=made)
         if name in ("append", "extend") and isinstance(call.func, ast.Attribute):
             return (sequence or name == "extend") and self._named(call.func.value, True, numbered)
         if name == "DataFrame":
@@ -159,16 +161,20 @@ class Order:
             sequence and takes_data and not name.endswith(("Error", "Exception", "Warning", "Text", "Path"))
         )
 
-    def _joined(self, call: ast.Call) -> bool:
+    def _joined(self, call: ast.Call, *, of_files: bool) -> bool:
         """A text made of an unordered thing: what is seen by people only may be in any order."""
         for outer in self.module.around(call):
             if isinstance(outer, ast.Raise | ast.Assert | ast.JoinedStr):
                 return False
             if isinstance(outer, ast.Call) and attribute(outer) in WRITES:
                 return True
+            if isinstance(outer, ast.Call) and attribute(outer) in FREE:
+                return False
+            if isinstance(outer, ast.Assign):
+                return of_files and self._is_kept(outer.targets[0])
             if isinstance(outer, ast.stmt):
                 break
-        return False
+        return of_files
 
     def _comprehension(self, clause: ast.comprehension, numbered: bool) -> bool:
         made = self.module.parents[clause]
@@ -223,12 +229,44 @@ class Order:
                 ):
                     if isinstance(value, ast.List | ast.ListComp) and self._named(target, True, False):
                         return True
+                    if self._is_read(value, inside) and self._is_kept(target):
+                        return True
                 case ast.Assign(targets=[ast.Subscript(value=held)], value=value):
                     if self._counts(value, names.spelled(held)) or (
                         self.feeds and numbered and self._numbers(loop.target, value)
                     ):
                         return True
         return False
+
+    def _is_read(self, value: ast.AST, inside: list[ast.AST]) -> bool:
+        """Whether a value is, or holds, what was read from a file in this turn of a loop."""
+        nodes = list(ast.walk(value))
+        if any(isinstance(node, ast.Call) and attribute(node) in READS for node in nodes):
+            return True
+        used = {node.id for node in nodes if isinstance(node, ast.Name)}
+        return any(
+            isinstance(node, ast.Assign)
+            and isinstance(node.targets[0], ast.Name)
+            and node.targets[0].id in used
+            and isinstance(node.value, ast.Call)
+            and attribute(node.value) in READS
+            for node in inside
+        )
+
+    def _is_kept(self, target: ast.expr) -> bool:
+        """Whether a text is more than looked into, counted or shown: then the order of its parts is in it."""
+        written = names.spelled(target)
+        uses = [
+            self.module.parents[use]
+            for use in ast.walk(self.module.scope(target))
+            if isinstance(use, ast.Name | ast.Attribute)
+            and isinstance(use.ctx, ast.Load)
+            and names.spelled(use) == written
+        ]
+        return not uses or not all(
+            isinstance(use, ast.Compare) or (isinstance(use, ast.Call) and attribute(use) in FREE)
+            for use in uses
+        )
 
     def _draws(self, node: ast.AST) -> bool:
         """Whether each turn of a loop draws: then another order gives each member other numbers."""

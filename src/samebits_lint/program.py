@@ -32,9 +32,12 @@ class Program:
 
     def __init__(self, modules: Mapping[Path, Module]) -> None:
         self.modules = modules
+        self._folders: dict[Module, tuple[str, ...]] = {}
+        self._files: dict[tuple[Module, tuple[str, ...], int], Module | None] = {}
         self._by_name: dict[str, list[tuple[tuple[str, ...], Module]]] = {}
         for path, module in modules.items():
             module.program, module.path = self, path
+            self._folders[module] = path.absolute().parent.parts
             parts = path.absolute().with_suffix("").parts
             parts = parts[:-1] if parts[-1] == "__init__" else parts
             self._by_name.setdefault(parts[-1], []).append((parts, module))
@@ -120,7 +123,13 @@ class Program:
         Python looks in the script's folder. Which one that is, the text does not say: a folder around the
         importing file is taken, the nearest first, or else the only file whose path ends so.
         """
-        folder = module.path.absolute().parent.parts
+        key = (module, parts, level)
+        if key not in self._files:
+            self._files[key] = self._file(module, parts, level)
+        return self._files[key]
+
+    def _file(self, module: Module, parts: tuple[str, ...], level: int) -> Module | None:
+        folder = self._folders[module]
         ends = [
             (path[: -len(parts)], other)
             for path, other in self._by_name.get(parts[-1], ())

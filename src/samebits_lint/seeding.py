@@ -66,7 +66,7 @@ def own(module: Module) -> frozenset[str]:
 
 
 def spread(modules: Mapping[Path, Module]) -> None:
-    """Fill in `seeded` and `trained`.
+    """Fill in `seeded`, `seeded_by_calls` and `trained`.
 
     A file has what it does itself, and what files do that import it; a module, which is no script, also
     what its package does. A script that imports what seeds is taken to call it.
@@ -88,9 +88,9 @@ def spread(modules: Mapping[Path, Module]) -> None:
             found = found.union(*(own_seeds[target] for target in imported[path]))
         else:
             found |= in_package[reach.package(path)]
-            if _is_given_one(module):
-                found |= ALL  # somebody hands a seed in
-        module.seeded = found & ALL
+        module.seeded_by_calls = found & ALL
+        is_given = not module.is_script and _is_given_one(module)  # somebody hands a seed in
+        module.seeded = ALL if is_given else found & ALL
         module.trained = "trains" in found
 
 

@@ -77,6 +77,8 @@ NUMBERS |= {
 def _of_numbers(node: ast.expr) -> bool:
     """Whether what a set is made of seems to be whole numbers, as far as names tell."""
     words: set[str] = set()
+    if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant):
+        node = node.slice if isinstance(node.slice.value, str) else node  # `row["word"]` is no row
     for part in ast.walk(node):
         written = (
             part.id if isinstance(part, ast.Name) else part.attr if isinstance(part, ast.Attribute) else ""
@@ -115,10 +117,56 @@ def sets(module: Module) -> Iterator[ast.expr]:
             literal = any(isinstance(given, ast.Constant) for given in node.args)  # characters to look for
             holder = module.parents[node]
             numbered = isinstance(holder, ast.Call) and module.called(holder) == "enumerate"
-            if not node.args or literal or _of_numbers(node.args[0]):
+            members = list(node.args) or list(_put_in(module, node))
+            if not members or literal or any(_of_numbers(member) for member in members):
                 continue
-            if numbered or _of_texts(node.args[0]):
+            numbered = numbered or (not node.args and _is_numbered(module, node))
+            if numbered or any(_of_texts(member) for member in members):
                 yield node
+
+
+def _put_in(module: Module, made: ast.Call) -> Iterator[ast.expr]:
+    """What `words = set()` is filled with: the arguments of `words.add(…)` and `words.update(…)`."""
+    for call in _methods(module, made, ("add", "update")):
+        yield from call.args
+
+
+def _methods(module: Module, made: ast.Call, wanted: tuple[str, ...]) -> Iterator[ast.Call]:
+    """The calls of methods of what a call has made: in its function, or for `self.name` in its class."""
+    target = names.target(module.parents[made])
+    written = names.spelled(target) if target is not None else None
+    if written is None:
+        return
+    for call in module.calls:
+        if (
+            isinstance(call.func, ast.Attribute)
+            and call.func.attr in wanted
+            and names.spelled(call.func.value) == written
+            and _is_beside(module, call, made, written)
+        ):
+            yield call
+
+
+def _is_beside(module: Module, node: ast.AST, made: ast.AST, written: str) -> bool:
+    """Whether a name means the same variable at two places."""
+    if "." in written:
+        return module.class_of(node) is module.class_of(made)
+    return module.scope(node) is module.scope(made)
+
+
+def _is_numbered(module: Module, made: ast.Call) -> bool:
+    """Whether `enumerate` goes through a set that is filled: whole numbers need no numbers."""
+    target = names.target(module.parents[made])
+    written = names.spelled(target) if target is not None else None
+    for call in module.calls:
+        given = call.args[0] if module.called(call) == "enumerate" and call.args else None
+        if isinstance(given, ast.Call) and module.called(given) in ("list", "tuple") and given.args:
+            given = given.args[0]
+        if given is None or not written or names.spelled(given) != written:
+            continue
+        if _is_beside(module, call, made, written):
+            return True
+    return False
 
 
 def listings(module: Module) -> Iterator[tuple[ast.Call, str]]:
@@ -215,19 +263,8 @@ def _is_object(module: Module, node: ast.expr) -> bool:
 
 def _is_filled(module: Module, made: ast.Call) -> bool:
     """`layers = set()`, and then `layers.add(layer)` in a loop over a network's parts."""
-    target = names.target(module.parents[made])
-    if target is None:
-        return False
-    written = names.spelled(target)
-    return any(
-        attribute(call) == "add"
-        and isinstance(call.func, ast.Attribute)
-        and names.spelled(call.func.value) == written
-        and len(call.args) == 1
-        and _is_object(module, call.args[0])
-        and module.scope(call) is module.scope(made)
-        for call in module.calls
-    )
+    added = _methods(module, made, ("add",))
+    return any(len(call.args) == 1 and _is_object(module, call.args[0]) for call in added)
 
 
 AS_COMPLETED = {"concurrent.futures.as_completed", "asyncio.as_completed", "dask.distributed.as_completed"}

@@ -63,7 +63,7 @@ def _names_workers(made: ast.Dict) -> bool:
 
 
 def only_evaluates(module: Module, call: ast.Call) -> bool:
-    """Whether the variable of a loader is called a test's or a validation's, and not a training's too."""
+    """Whether the variable of a loader or list is called a test's or a validation's, and no training's."""
     holder = module.parents[call]
     if not isinstance(holder, ast.Assign) or holder.value is not call:
         return False

@@ -175,6 +175,9 @@ FLAGGED = _texts(
     (
         "SB308",
         """
+        # /// script
+        # dependencies = ["albumentations"]
+        # ///
         import albumentations as A
         train = A.ReplayCompose([A.Resize(8, 8), A.OneOf([A.Blur(), A.GaussNoise()])])
         """,
@@ -555,6 +558,9 @@ CLEAN = _texts(
     (
         "SB308",
         """
+        # /// script
+        # dependencies = ["albumentations==2.0.8", "torch"]
+        # ///
         import albumentations as A
         train = A.Compose([A.HorizontalFlip()], seed=3)
         test = A.Compose([A.Resize(8, 8), A.Normalize()])

@@ -24,7 +24,7 @@ def test_it_needs_no_other_package(tmp_path):
     shutil.copytree(ROOT / "src/samebits_lint", tmp_path / "samebits_lint")
     (tmp_path / "train.py").write_text(
         "import os\nimport numpy as np\n"
-        "os.environ['PYTHONHASHSEED'] = '0'\n"
+        "os.environ['LD_PRELOAD'] = 'x'\n"
         "rng = np.random.default_rng()\n"
         "seed = 1  # samebits: ignore[SB999]\n"
     )

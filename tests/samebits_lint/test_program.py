@@ -176,15 +176,31 @@ ALBUMENTS = (
 
 
 def test_an_older_library_has_no_generator_of_its_own(tmp_path):
-    script = ALBUMENTS + f"def main():\n    {STEP}"
-    assert problems_of(tmp_path, main=script) == ["main.py:4 SB308"]
-    (tmp_path / "requirements.txt").write_text("torch==2.3\nalbumentations==2.0.8\n")
-    assert problems_of(tmp_path, main=script) == ["main.py:4 SB308"]
+    assert problems_of(tmp_path, main=ALBUMENTS + f"def main():\n    {STEP}") == []  # nobody says which it is
 
 
-def test_a_project_that_asks_for_the_older_library(tmp_path):
-    (tmp_path / "requirements.txt").write_text("torch==2.3\nalbumentations==1.3.1\n")
-    assert problems_of(tmp_path, main=ALBUMENTS + f"def main():\n    {STEP}") == []
+@pytest.mark.parametrize(
+    ("file", "text", "is_new"),
+    [
+        ("requirements.txt", "torch==2.3\nalbumentations==2.0.8\n", True),
+        ("requirements.txt", "torch==2.3\nalbumentations  # augments\n", True),
+        ("requirements.txt", "albumentations[x]>=1.3.0\n", True),
+        ("requirements.txt", "albumentations>=1.3,<1.4\n", False),
+        ("requirements.txt", "torch==2.3\nalbumentations==1.3.1\n", False),
+        ("requirements.txt", "# albumentations>=1.0.3\nalbumentations-more==2.0\n", False),
+        ("environment.yml", "dependencies:\n  - albumentations=1.3.0=py_0\n", False),
+        ("environment.yml", "dependencies:\n  - albumentations>1.0\n", True),
+        ("pyproject.toml", 'dependencies = ["torch==2.3", "albumentations>=1,<1.4"]\n', False),
+        ("pyproject.toml", 'description = "with albumentations"\nalbumentations = "^1.3"\n', False),
+        ("pyproject.toml", 'albumentations = "*"\n', True),
+        ("docker/requirements.txt", "albumentations==0.4.1\n", False),
+    ],
+)
+def test_the_version_that_a_project_asks_for(tmp_path, file, text, is_new):
+    (tmp_path / file).parent.mkdir(exist_ok=True)
+    (tmp_path / file).write_text(text)
+    named = problems_of(tmp_path, main=ALBUMENTS + f"def main():\n    {STEP}")
+    assert named == (["main.py:4 SB308"] if is_new else [])
 
 
 def test_a_long_sum_ends_in_no_traceback(tmp_path):

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from tests.samebits_lint import kinds
+from tests.samebits_lint import kinds, kinds_of_options, kinds_of_order, kinds_of_seeds
 
 from samebits_lint import rules
 from samebits_lint.check import check
@@ -140,10 +140,10 @@ FLAGGED = [
     ),
     ("SB305", "import random\nimport torch\ntorch.manual_seed(0)\nrandom.shuffle(x)" + SCRIPT),
     ("SB305", "import numpy as np\norder = np.random.permutation(9)" + SCRIPT),
-    ("SB306", "import os\nos.environ['PYTHONHASHSEED'] = '0'"),
-    ("SB306", "from os import environ\nenviron.setdefault('PYTHONHASHSEED', '0')"),
+    ("SB306", "import os\nos.environ['PYTHONHASHSEED'] = '0'\nwords = list(set(text.split()))[:9]"),
+    ("SB306", "from os import environ\nenviron.setdefault('PYTHONHASHSEED', '0')\nbucket = hash(word) % 9"),
     ("SB306", "import os\nos.environ.update({'LD_PRELOAD': 'x'})"),
-    ("SB306", "import numpy\nimport os\nos.environ['OMP_NUM_THREADS'] = '1'"),
+    ("SB405", "import numpy\nimport os\nos.environ['OMP_NUM_THREADS'] = '1'"),
     ("SB306", "import os\nimport keras\nos.environ['KERAS_BACKEND'] = 'torch'"),
     ("SB401", "from torch.backends import cudnn\ncudnn.benchmark = True"),
     ("SB401", "import lightning as L\nL.Trainer(benchmark=True)"),
@@ -340,7 +340,9 @@ CLEAN = [
         "import random\ndef augment(x):\n    return random.random()" + SCRIPT,
     ),  # which nothing here calls
     ("SB305", "import random\ndef augment(x):\n    return random.random()"),
-    ("SB306", "import os\nos.environ['OMP_NUM_THREADS'] = '1'\nimport numpy"),
+    ("SB306", "import os\nos.environ['PYTHONHASHSEED'] = '0'\nwords = sorted(set(text.split()))[:9]"),
+    ("SB306", "import numpy\nimport os\nos.environ['OMP_NUM_THREADS'] = '1'"),
+    ("SB405", "import os\nos.environ['OMP_NUM_THREADS'] = '1'\nimport numpy"),
     ("SB306", "import os\nimport subprocess\nos.environ['PYTHONHASHSEED'] = '0'\nsubprocess.run(['python'])"),
     (
         "SB306",
@@ -416,8 +418,9 @@ def codes(tmp_path: Path, text: str) -> set[str]:
     return {problem.rule for problem in check([file], rules.load())}
 
 
-FLAGGED += kinds.FLAGGED
-CLEAN += kinds.CLEAN
+for texts in (kinds, kinds_of_options, kinds_of_order, kinds_of_seeds):
+    FLAGGED += texts.FLAGGED
+    CLEAN += texts.CLEAN
 
 
 @pytest.mark.parametrize(("code", "text"), FLAGGED)

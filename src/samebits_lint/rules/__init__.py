@@ -22,6 +22,8 @@ SUBJECTS = (
     "seeds",
     "late",
     "left_out",
+    "unread",
+    "passes",
     "parameters",
     "libraries",
     "draws",

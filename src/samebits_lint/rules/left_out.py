@@ -1,11 +1,11 @@
-"""Seeds that reach nothing: a function would take one and no caller gives it, or it never reads it."""
+"""Seeds that no caller gives to a function that would take one."""
 
 import ast
 import functools
 import re
 from collections.abc import Iterator
 
-from samebits_lint import callers, execution, names, seeding
+from samebits_lint import callers, names, seeding
 from samebits_lint.execution import Place
 from samebits_lint.module import Function, Module, argument, attribute, gives, is_constant
 from samebits_lint.program import Definition, Program
@@ -13,7 +13,6 @@ from samebits_lint.rules import rule
 from samebits_lint.rules.clocks import CLOCKS
 from samebits_lint.rules.seeds import ENTROPY, GENERATORS
 
-READ = ("seed", "random_state", "random_seed", "manual_seed", "rng_seed")
 SEEDS = re.compile(r"seed|rng|random_state|generator|^rs$|^prng", re.I)
 
 
@@ -113,11 +112,11 @@ def _is_fallback(module: Module, node: ast.AST, name: str) -> bool:
         match outer:
             case ast.BoolOp(op=ast.Or(), values=[ast.Name(id=first), *_]) if first == name:
                 return True
-            case ast.IfExp() if _is_none(outer.test, name) and inner is outer.body:
+            case ast.IfExp() if is_none(outer.test, name) and inner is outer.body:
                 return True
-            case ast.IfExp() if _is_there(outer.test, name) and inner is outer.orelse:
+            case ast.IfExp() if is_there(outer.test, name) and inner is outer.orelse:
                 return True
-            case ast.If() if _is_none(outer.test, name) and inner in outer.body:
+            case ast.If() if is_none(outer.test, name) and inner in outer.body:
                 return isinstance(inner, ast.Assign) and any(
                     name in (names.spelled(target) or "") for target in inner.targets
                 )
@@ -127,7 +126,7 @@ def _is_fallback(module: Module, node: ast.AST, name: str) -> bool:
     return False
 
 
-def _is_none(test: ast.expr, name: str) -> bool:
+def is_none(test: ast.expr, name: str) -> bool:
     """`seed is None` and `not seed`"""
     match test:
         case ast.Compare(left=ast.Name(id=asked), ops=[ast.Is()], comparators=[value]):
@@ -137,7 +136,7 @@ def _is_none(test: ast.expr, name: str) -> bool:
     return False
 
 
-def _is_there(test: ast.expr, name: str) -> bool:
+def is_there(test: ast.expr, name: str) -> bool:
     """`seed is not None` and `seed`"""
     match test:
         case ast.Compare(left=ast.Name(id=asked), ops=[ast.IsNot()], comparators=[value]):
@@ -151,7 +150,7 @@ def _skipped_seed(program: Program, definition: Definition, name: str) -> ast.Ca
     """The seed below `if seed is not None`, in files that train and seed those generators nowhere else."""
     module, function = definition
     for node in names.own(function):
-        if not isinstance(node, ast.If) or not _is_there(node.test, name) or not module.trained:
+        if not isinstance(node, ast.If) or not is_there(node.test, name) or not module.trained:
             continue
         for call in (inner for line in node.body for inner in ast.walk(line) if isinstance(inner, ast.Call)):
             families = seeding.seeds(module, call)
@@ -166,50 +165,3 @@ def _seeded_elsewhere(program: Program, function: ast.AST, families: frozenset[s
         for module in program.modules.values()
         for call in module.calls
     )
-
-
-@rule("SB310", "seed-not-read")
-def seed_not_read(module: Module) -> Iterator[tuple[ast.AST, str]]:
-    if module.is_test:
-        return
-    for function in module.nodes:
-        if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef) or function.decorator_list:
-            continue
-        given = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
-        unread = [
-            parameter.arg
-            for parameter in given
-            if parameter.arg in READ and not _reads(module, function, parameter.arg)
-        ]
-        drawn = _draws(module, function) if unread else None
-        if drawn:
-            yield (
-                function,
-                f"{function.name} takes `{unread[0]}` and never reads it, and {drawn} draws: others in "
-                "every run",
-            )
-
-
-def _reads(module: Module, function: Function, name: str) -> bool:
-    """Whether a function reads a parameter, or all of its variables."""
-    for node in ast.walk(function):
-        if isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Load):
-            return True
-        if module.called(node) in ("locals", "vars", "eval", "exec"):
-            return True
-    return False
-
-
-def _draws(module: Module, function: Function) -> str:
-    """What draws in a function from a generator that nothing seeds; empty where nothing does."""
-    for node in names.own(function):
-        if not isinstance(node, ast.Call):
-            continue
-        called = module.called(node)
-        if called in GENERATORS and not gives(node, GENERATORS[called], 0):
-            return f"{called}()"
-    summary = execution.summary_of(Definition(module, function))
-    for family, draw in summary.draws.items():
-        if family not in module.seeded and family not in summary.seeds:
-            return f"{attribute(draw.at.call)}(…)"
-    return ""

@@ -3,8 +3,9 @@
 import ast
 import re
 from collections.abc import Iterator
+from importlib import metadata
 
-from samebits_lint import requirements
+from samebits_lint import names, requirements
 from samebits_lint.module import Module, attribute, gives, last
 from samebits_lint.rules import rule
 from samebits_lint.workers import LOADER
@@ -51,8 +52,8 @@ def _of_albumentations(module: Module) -> Iterator[tuple[ast.AST, str]]:
     for other in module.program.related(module):
         if any(attribute(call) in SEEDS_COMPOSED and not other.called(call) for call in other.calls):
             return
-    pinned = requirements.pinned(module.path, "albumentations")
-    if pinned is not None and pinned < OWN_GENERATOR:
+    version = requirements.allowed(module.path, "albumentations") or _installed("albumentations")
+    if version is None or version < OWN_GENERATOR:
         return
     for call in composed:
         if any(module.called(outer) in COMPOSED for outer in module.around(call)):
@@ -69,6 +70,15 @@ def _of_albumentations(module: Module) -> Iterator[tuple[ast.AST, str]]:
                 f"{last(module.called(call))} without seed: {drawing[0]} draws from a generator of its own, "
                 "which starts from fresh entropy (albumentations 1.4.19 and later)",
             )
+
+
+def _installed(package: str) -> tuple[int, ...] | None:
+    """The version in this environment, where no list says which one a project wants."""
+    try:
+        numbers = re.findall(r"\d+", metadata.version(package))[:3]
+    except metadata.PackageNotFoundError:
+        return None
+    return tuple(int(number) for number in numbers)
 
 
 def _of_monai(module: Module) -> Iterator[tuple[ast.AST, str]]:
@@ -88,6 +98,14 @@ def _of_monai(module: Module) -> Iterator[tuple[ast.AST, str]]:
 
 
 def _of_gymnasium(module: Module) -> Iterator[tuple[ast.AST, str]]:
+    related = module.program.related(module)
+    roots = {dotted.partition(".")[0] for other in related for dotted in other.aliases.values()}
+    if not roots & {"gymnasium", "gym"}:
+        return
+    # Stable Baselines seeds its environments and their spaces itself, where it is given a seed.
+    if "stable_baselines3" in roots:
+        return
+    yield from _of_spaces(module)
     made = [
         call
         for call in module.calls
@@ -95,7 +113,6 @@ def _of_gymnasium(module: Module) -> Iterator[tuple[ast.AST, str]]:
     ]
     if not made:
         return
-    related = module.program.related(module)
     resets = [
         call
         for other in related
@@ -103,15 +120,38 @@ def _of_gymnasium(module: Module) -> Iterator[tuple[ast.AST, str]]:
         if attribute(call) in ("reset", "seed") and not other.called(call)
     ]
     is_seeded = any(call.args or call.keywords or attribute(call) == "seed" for call in resets)
-    # Stable Baselines seeds its environments itself, where it is given a seed.
-    baselines = any(
-        dotted.startswith("stable_baselines3") for other in related for dotted in other.aliases.values()
-    )
-    if resets and not is_seeded and not baselines:
+    if resets and not is_seeded:
         yield (
             made[0],
             "the environment starts from fresh entropy in every run: env.reset(seed=…) the first time",
         )
+
+
+def _of_spaces(module: Module) -> Iterator[tuple[ast.AST, str]]:
+    """The first action that a training draws from a space which nothing seeds; `env.reset` does not."""
+    for other in module.program.related(module):
+        if any(attribute(call) == "seed" and _of_space(other, call) for call in other.calls):
+            return
+    drawn = [call for call in module.calls if attribute(call) == "sample" and _of_space(module, call)]
+    drawn = [call for call in drawn if not ONLY_LOOKS.search(_context(module, call))]
+    if drawn:
+        yield (
+            drawn[0],
+            "the space draws from a generator of its own, which env.reset(seed=…) does not seed: "
+            "env.action_space.seed(…)",
+        )
+
+
+def _of_space(module: Module, call: ast.Call) -> bool:
+    """Whether a call is a method of an environment's `action_space`, or of a variable that holds it."""
+    if not isinstance(call.func, ast.Attribute):
+        return False
+    held = call.func.value
+    values: list[ast.expr] = [held]
+    if isinstance(held, ast.Name):
+        scope = next((s for s in module.scopes(held) if held.id in module.stored_in(s)), None)
+        values += module.assigned(scope).get(held.id, []) if scope is not None else []
+    return any(last(names.spelled(value) or "") == "action_space" for value in values)
 
 
 def _context(module: Module, call: ast.Call) -> str:

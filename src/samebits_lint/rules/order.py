@@ -9,12 +9,15 @@ from samebits_lint.module import Module, attribute, last
 from samebits_lint.order import Order
 from samebits_lint.rules import rule
 from samebits_lint.unordered import completions, listings, object_sets, sets
+from samebits_lint.workers import only_evaluates
 
 
 @rule("SB103", "listing-order")
 def listing_order(module: Module) -> Iterator[tuple[ast.AST, str]]:
     order = Order(module)
     for call, called in listings(module):
+        if module.trains and only_evaluates(module, call):
+            continue
         if order.matters(call, sequence=True):
             if called == "os.walk":
                 yield (

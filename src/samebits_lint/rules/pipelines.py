@@ -4,7 +4,7 @@ import ast
 import re
 from collections.abc import Iterator
 
-from samebits_lint import names
+from samebits_lint import names, options
 from samebits_lint.module import Module, argument, attribute, is_constant, last
 from samebits_lint.rules import rule
 
@@ -21,14 +21,27 @@ REMOVES = {"remove", "unlink", "rmtree"}
 FRESH = re.compile(r"te?mp|pid|uuid|time|date|seed", re.I)
 
 
-def _is_tensorflow(module: Module) -> bool:
+# They shuffle unless told otherwise, anew on each pass.
+FOLDERS = {
+    f"keras.{place}.{kind}_dataset_from_directory"
+    for place in ("utils", "preprocessing")
+    for kind in ("image", "text", "audio")
+} | {
+    "keras.preprocessing.image.image_dataset_from_directory",
+    "keras.preprocessing.text.text_dataset_from_directory",
+}
+
+
+def is_tensorflow(module: Module) -> bool:
     roots = {dotted.partition(".")[0] for dotted in module.aliases.values()}
-    return "tensorflow" in roots and "datasets" not in roots  # those of Hugging Face have the same methods
+    return (
+        bool(roots & {"tensorflow", "keras"}) and "datasets" not in roots
+    )  # those of Hugging Face have the same methods
 
 
 @rule("SB206", "shuffle-before-split")
 def shuffle_before_split(module: Module) -> Iterator[tuple[ast.AST, str]]:
-    if not _is_tensorflow(module):
+    if not is_tensorflow(module):
         return
     parts: dict[ast.Call, set[str]] = {}
     for call in module.calls:
@@ -40,9 +53,10 @@ def shuffle_before_split(module: Module) -> Iterator[tuple[ast.AST, str]]:
             for above in chain(module, call):
                 if attribute(above) in FIXED:
                     break
-                if attribute(above) == "shuffle":
-                    if not is_constant(argument(above, "reshuffle_each_iteration", 2), False):
-                        parts.setdefault(above, set()).add(attribute(call))
+                anew = reshuffles(module, above)
+                if anew:
+                    parts.setdefault(above, set()).add(attribute(call))
+                if anew is not None:
                     break
     for shuffle, kinds in parts.items():
         if kinds == {"take", "skip"}:
@@ -53,9 +67,18 @@ def shuffle_before_split(module: Module) -> Iterator[tuple[ast.AST, str]]:
             )
 
 
+def reshuffles(module: Module, call: ast.Call) -> bool | None:
+    """Whether a step of a pipeline shuffles anew on each pass; None of one that does not shuffle."""
+    if attribute(call) == "shuffle":
+        return not is_constant(argument(call, "reshuffle_each_iteration", 2), False)
+    if module.called(call) in FOLDERS:
+        return not is_constant(argument(call, "shuffle"), False)
+    return None
+
+
 @rule("SB207", "stale-cache")
 def stale_cache(module: Module) -> Iterator[tuple[ast.AST, str]]:
-    if not _is_tensorflow(module) or any(attribute(call) in REMOVES for call in module.calls):
+    if not is_tensorflow(module) or any(attribute(call) in REMOVES for call in module.calls):
         return
     for call in module.calls:
         file = argument(call, "filename", 0)
@@ -91,11 +114,15 @@ def _is_fresh(module: Module, file: ast.expr) -> bool:
 def chain(module: Module, call: ast.Call) -> Iterator[ast.Call]:
     """The calls that a method was chained to, the nearest first: through variables, where the text decides.
 
-    A variable is what the last assignment above gave it, if that stands in the same body.
+    A variable is what the last assignment above gave it, in the same body or in a branch that is taken
+    unless somebody asks for the other one: `if shuffle:` where `shuffle` is a parameter, True by default.
     """
-    place: ast.AST = call
     assert isinstance(call.func, ast.Attribute)
-    node: ast.AST = call.func.value
+    return chain_of(module, call.func.value, call)
+
+
+def chain_of(module: Module, node: ast.AST, place: ast.AST) -> Iterator[ast.Call]:
+    """The calls that made what an expression at a place is, the last first."""
     for _ in range(99):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
             yield node
@@ -117,14 +144,20 @@ def _last_assignment(module: Module, name: ast.Name, place: ast.AST) -> ast.Assi
     if body is None:
         return None
     for line in reversed(body[: body.index(statement)]):
-        stored = any(
-            isinstance(node, ast.Name) and node.id == name.id and isinstance(node.ctx, ast.Store)
-            for node in ast.walk(line)
-        )
-        if stored:
-            is_plain = isinstance(line, ast.Assign) and isinstance(line.targets[0], ast.Name)
-            return line if is_plain and isinstance(line, ast.Assign) else None
-    return None
+        if not _stores(line, name.id):
+            continue
+        if isinstance(line, ast.If) and options.is_taken(module, line.test):
+            line = next((inner for inner in reversed(line.body) if _stores(inner, name.id)), line)
+        is_plain = isinstance(line, ast.Assign) and isinstance(line.targets[0], ast.Name)
+        return line if is_plain and isinstance(line, ast.Assign) else None
+    return _last_assignment(module, name, around) if isinstance(around, ast.If) else None
+
+
+def _stores(line: ast.AST, name: str) -> bool:
+    return any(
+        isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Store)
+        for node in ast.walk(line)
+    )
 
 
 def _drawn(module: Module, function: ast.expr, depth: int = 0) -> str:

@@ -4,7 +4,7 @@ import ast
 import re
 from collections.abc import Iterator
 
-from samebits_lint import names, seeding
+from samebits_lint import names, options, seeding
 from samebits_lint.drawing import DRAWS, family_of
 from samebits_lint.module import Module, argument, attribute, gives, is_constant, last
 from samebits_lint.rules import rule
@@ -44,7 +44,8 @@ def no_seed(module: Module) -> Iterator[tuple[ast.AST, str]]:
     if not roots & FRAMEWORKS:
         return
     for call in module.reached:
-        if isinstance(call.func, ast.Attribute) and _trains(module, call, roots):
+        is_method = isinstance(call.func, ast.Attribute)
+        if is_method and _trains(module, call, roots) and not options.is_off(module, call):
             yield call, "this script trains and sets no seed: it starts from other weights in every run"
             return
 
@@ -65,7 +66,9 @@ def _trains(module: Module, call: ast.Call, roots: set[str]) -> bool:
     if method in ("fit", "fit_generator", "train_on_batch"):
         assert isinstance(call.func, ast.Attribute)
         receiver = last(names.spelled(call.func.value) or "").lower()
-        if module.called(call) or FITTED.search(receiver) or module.only_prepares(call):
+        made = module.made.get(names.spelled(call.func.value) or "", "")
+        prepares = FITTED.search(receiver) or FITTED.search(last(made).lower())
+        if module.called(call) or prepares or module.only_prepares(call):
             return False
         lightning = bool(roots & {"lightning", "pytorch_lightning"}) and "trainer" in receiver
         return lightning or bool(roots & {"keras", "tensorflow"})

@@ -35,7 +35,7 @@ def unstable_sort(module: Module) -> Iterator[tuple[ast.AST, str]]:
             fix = "sort with stable=True, and cut" if cuts else "stable=True (NumPy: kind='stable')"
             yield (
                 call,
-                f"{name} gives equal values in any order, and their places choose samples: another choice on "
+                f"{name} gives equal values in any order, and their places choose: another choice on "
                 f"another CPU or GPU; {fix}",
             )
 
@@ -55,6 +55,8 @@ def _chooses(module: Module, node: ast.AST, *, cut: bool, depth: int) -> bool:
             is_slice = isinstance(parent.slice, ast.Slice)
             reverses = is_slice and parent.slice.lower is None and parent.slice.upper is None  # type: ignore[attr-defined]
             return _chooses(module, parent, cut=cut or (is_slice and not reverses), depth=depth)
+        case ast.Subscript() if isinstance(parent.ctx, ast.Store):
+            return cut and _marks(module, parent)
         case ast.Subscript():
             return cut and SAMPLES.search(_last(names.spelled(parent.value))) is not None
         case ast.Attribute():
@@ -81,6 +83,12 @@ def _chooses(module: Module, node: ast.AST, *, cut: bool, depth: int) -> bool:
                 and use.lineno > parent.lineno
             )
     return False
+
+
+def _marks(module: Module, place: ast.Subscript) -> bool:
+    """`kept[places] = False`: a mask that says which are taken and which are not."""
+    holder = module.parents.get(place)
+    return isinstance(holder, ast.Assign) and is_constant(holder.value, True, False)
 
 
 def _last(written: str | None) -> str:

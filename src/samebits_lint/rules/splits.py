@@ -1,16 +1,13 @@
-"""Splits, shuffles and estimators of scikit-learn and pandas that draw from NumPy's global generator."""
+"""Splits, shuffles and estimators that draw from NumPy's global generator."""
 
 import ast
 from collections.abc import Iterator
 
-from samebits_lint.module import Module, argument, gives, is_constant, last
+from samebits_lint.module import Module, argument, gives, last
 from samebits_lint.rules import rule
 from samebits_lint.seeding import NUMPY
+from samebits_lint.splitting import unseeded
 
-SPLITS = {"train_test_split", "ShuffleSplit", "StratifiedShuffleSplit", "GroupShuffleSplit"}
-SPLITS |= {"RepeatedKFold", "RepeatedStratifiedKFold"}
-FOLDS = {"KFold", "StratifiedKFold", "StratifiedGroupKFold", "GroupKFold"}  # they draw with shuffle=True only
-RESAMPLED = {"sklearn.utils.shuffle", "sklearn.utils.resample"}
 # Not svm.LinearSVC, which draws with dual=True only.
 ESTIMATORS = {
     f"sklearn.{module}.{name}"
@@ -29,6 +26,7 @@ ESTIMATORS = {
     }.items()
     for name in classes.split()
 }
+SEEDS = {"Dataset.train_test_split": "seed", "Dataset.shuffle": "seed"}
 UNSEEDED = "NumPy's global generator, which nothing here seeds"
 
 
@@ -37,18 +35,8 @@ def split_without_seed(module: Module) -> Iterator[tuple[ast.AST, str]]:
     if NUMPY in module.seeded:
         return
     for call in module.calls:
-        called = module.called(call)
-        if called in RESAMPLED or (called.startswith("sklearn.model_selection.") and last(called) in SPLITS):
-            draws = not is_constant(argument(call, "shuffle"), False)
-        elif called.startswith("sklearn.model_selection.") and last(called) in FOLDS:
-            draws = is_constant(argument(call, "shuffle"), True)
-        elif not called and isinstance(call.func, ast.Attribute) and call.func.attr == "sample":
-            draws = argument(call, "frac") is not None  # pandas alone calls it so
-            called = "DataFrame.sample"
-        else:
-            continue
-        if draws and not gives(call, "random_state"):
-            yield call, f"{last(called)} without random_state draws from {UNSEEDED}"
+        if name := unseeded(module, call):
+            yield call, f"{name} without {SEEDS.get(name, 'random_state')} draws from {UNSEEDED}"
 
 
 @rule("SB102", "estimator-without-seed")

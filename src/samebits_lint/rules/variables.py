@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from samebits_lint import names
 from samebits_lint.module import Module, argument
 from samebits_lint.rules import rule
+from samebits_lint.rules.order import set_order, string_hash
 
 # Variables of determinism.env that the loader or Python reads, before any line of a program. Tests compare
 # these two tables with that file.
@@ -46,15 +47,51 @@ STARTERS = (
 )
 
 
+# How many threads there are: set too late it is the machine's own number, the same in every run there.
+THREADS = {"OMP_DYNAMIC", "OMP_NUM_THREADS", "OMP_THREAD_LIMIT", "OMP_WAIT_POLICY", "OPENBLAS_NUM_THREADS"}
+THREADS |= {"GOMP_SPINCOUNT"}
+
+
 @rule("SB306", "variable-too-late")
 def variable_too_late(module: Module) -> Iterator[tuple[ast.AST, str]]:
+    for node, name in _late(module):
+        if name in AT_START:
+            if name != "PYTHONHASHSEED" or _depends_on_strings(module):
+                yield (
+                    node,
+                    f"{name} is read before Python starts: set here it changes nothing in this process",
+                )
+        elif name not in THREADS:
+            yield node, _told(module, node, name)
+
+
+@rule("SB405", "threads-too-late", elsewhere=True)
+def threads_too_late(module: Module) -> Iterator[tuple[ast.AST, str]]:
+    for node, name in _late(module):
+        if name in THREADS:
+            yield node, _told(module, node, name)
+
+
+def _late(module: Module) -> Iterator[tuple[ast.AST, str]]:
+    """Every place that sets a variable after it was read, and the variable."""
     if any(module.called(call).startswith(STARTERS) for call in module.calls):
         return
     for node, name in _set(module):
-        if name in AT_START:
-            yield node, f"{name} is read before Python starts: set here it changes nothing in this process"
-        elif library := _imported_above(module, node, AT_IMPORT.get(name, ())):
-            yield node, f"{name} is read when {library} is imported, which is above"
+        if name in AT_START or _imported_above(module, node, AT_IMPORT.get(name, ())):
+            yield node, name
+
+
+def _told(module: Module, node: ast.AST, name: str) -> str:
+    return f"{name} is read when {_imported_above(module, node, AT_IMPORT[name])} is imported, which is above"
+
+
+def _depends_on_strings(module: Module) -> bool:
+    """Whether an order or a hash of strings matters in the files that belong together."""
+    return any(
+        next(check(other), None) is not None
+        for other in module.program.related(module)
+        for check in (set_order, string_hash)
+    )
 
 
 def _set(module: Module) -> Iterator[tuple[ast.AST, str]]:

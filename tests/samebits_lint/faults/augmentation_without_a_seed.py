@@ -1,3 +1,6 @@
+# /// script
+# dependencies = ["albumentations>=2", "torch"]
+# ///
 """Augmentation of a library that has its own generator."""
 
 import random

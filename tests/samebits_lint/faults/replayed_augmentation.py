@@ -1,3 +1,6 @@
+# /// script
+# dependencies = ["albumentations>=2", "torch"]
+# ///
 """Augmentation that can be replayed, and has no way to give a seed."""
 
 import albumentations as A
