@@ -49,8 +49,22 @@ class Used(Order):
         return super()._given(call, node, sequence, numbered)
 
     def _loop(self, loop: ast.For | ast.AsyncFor, numbered: bool) -> bool:
-        inside = (node for statement in loop.body for node in ast.walk(statement))
-        return any(map(self._draws, inside)) or super()._loop(loop, numbered)
+        inside = [node for statement in loop.body for node in ast.walk(statement)]
+        return (
+            any(map(self._draws, inside))
+            or super()._loop(loop, numbered)
+            or any(map(self._fills_part, inside))
+        )
+
+    def _fills_part(self, node: ast.AST) -> bool:
+        """`groups["decay"].append(parameter)`, where it matters what is in which place of a part of it."""
+        if not isinstance(node, ast.Call) or attribute(node) not in ("append", "extend"):
+            return False
+        part = node.func.value if isinstance(node.func, ast.Attribute) else None
+        if not isinstance(part, ast.Subscript):
+            return False
+        self._takes = True
+        return self._named(part.value, True, False)
 
     def taken(self, call: ast.Call) -> bool:
         """Whether anything depends on which of several elements a call gives, another each time."""
@@ -69,7 +83,7 @@ class Used(Order):
         """Whether anything depends on the order in which a function is called with its arguments."""
         self._asked, self.feeds = set(), True
         if isinstance(callback, ast.Attribute):  # `rows.append`
-            return callback.attr in ("append", "extend", "put") and self._named(callback.value, True, False)
+            return callback.attr in ("append", "extend") and self._named(callback.value, True, False)
         if isinstance(callback, ast.Lambda):
             body: list[ast.stmt] = [ast.Expr(callback.body)]
         else:
