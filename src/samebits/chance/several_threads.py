@@ -1,7 +1,7 @@
 """What several threads do at once, whose order is another one in every run: below `samebits watch`.
 
-Each line of the user's is looked at there. A line counts that appends to what all threads share, or draws from
-a global generator, and that threads with the same task have run, of which two were alive at once.
+A line of the user's code counts that appends to what all threads share, or draws from a global
+generator, and that threads with the same task have run, of which two were alive at once.
 """
 
 import ast
@@ -34,18 +34,18 @@ def lines(file: str) -> dict[int, str]:
             continue
         if draws_from(module, call) is not None:
             places[call.lineno] = DRAWS
-        elif attribute(call) in ("append", "extend") and isinstance(call.func, ast.Attribute):
-            if _is_shared(call.func.value, module) and Used(module).called_in_turn(call.func):
-                places[call.lineno] = APPENDS
+        elif _appends_to_shared(call, module) and Used(module).called_in_turn(call.func):
+            places[call.lineno] = APPENDS
     return places
 
 
-def _is_shared(receiver: ast.expr, module: Module) -> bool:
-    """Whether a variable is not the function's own."""
-    if isinstance(receiver, ast.Attribute):  # `self.rows`
-        return True
-    scope = module.scope(receiver)
-    return isinstance(receiver, ast.Name) and receiver.id not in module.bound_in(scope)
+def _appends_to_shared(call: ast.Call, module: Module) -> bool:
+    """Whether a call appends to a list that is not the function's own."""
+    if attribute(call) not in ("append", "extend") or not isinstance(call.func, ast.Attribute):
+        return False
+    receiver = call.func.value
+    own = isinstance(receiver, ast.Name) and receiver.id in module.bound_in(module.scope(receiver))
+    return isinstance(receiver, ast.Name | ast.Attribute) and not own
 
 
 def _task(thread: threading.Thread) -> tuple[type, object]:
