@@ -315,8 +315,11 @@ class Order:
             if isinstance(use, ast.Name | ast.Attribute)
             and isinstance(use.ctx, ast.Load)
             and names.spelled(use) == written
-            and (use.lineno >= target.lineno or "." in written)
+            and (self._comes_later(use, target) or "." in written)
         )
+
+    def _comes_later(self, use: ast.expr, target: ast.expr) -> bool:
+        return use.lineno >= target.lineno
 
     def _scope(self, target: ast.expr, written: str) -> Scope:
         """Where a name, or `self.name`, is looked for."""

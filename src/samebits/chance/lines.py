@@ -11,7 +11,7 @@ import threading
 from types import FrameType
 from typing import Any
 
-from samebits.chance import calls, numpy_generators, sets, sorted_by_address
+from samebits.chance import calls, numpy_generators, sets, several_threads, sorted_by_address
 from samebits.chance.methods import set_method
 from samebits.chance.never_fails import never_fails
 from samebits.chance.places import outwards
@@ -93,10 +93,14 @@ def _line(frame: FrameType, event: str, argument: Any) -> Any:
             draws.look(frame)
             if event == "return" and (outer := frame.f_back) is not None:
                 draws.line = (outer.f_code, outer.f_lineno)
-        if event == "line" and frame.f_lineno in sets.without_iterator(frame.f_code.co_filename):
-            sets.look_at_line(frame)
-        if event == "line" and frame.f_lineno in sorted_by_address.sorts(frame.f_code.co_filename):
-            sorted_by_address.look_at_line(frame)
+        if event == "line":
+            file, line = frame.f_code.co_filename, frame.f_lineno
+            if line in sets.without_iterator(file):
+                sets.look_at_line(frame)
+            if line in sorted_by_address.sorts(file):
+                sorted_by_address.look_at_line(frame)
+            if line in several_threads.lines(file):
+                several_threads.look_at_line(frame)
     except Exception as error:
         print(f"samebits: samebits.chance.lines failed: {type(error).__name__}: {error}", file=sys.stderr)
     return _line

@@ -18,6 +18,7 @@ from samebits_lint.rules.draws import DRAWS
 
 # What is given to these, in an order, has it.
 IN_PLACE = ("normal_", "uniform_", "random_", "bernoulli_", "trunc_normal_", "reset_parameters")
+POPS = ("pop", "popleft", "popitem")
 FRAMEWORKS = ("torch", "numpy", "tensorflow", "keras", "jax", "pandas", "sklearn", "datasets")
 
 
@@ -40,6 +41,9 @@ class Used(Order):
             return self._matters(parent, sequence, numbered)
         if self._takes and isinstance(parent, ast.ListComp | ast.GeneratorExp):  # one for each turn
             return self._matters(parent, True, numbered)
+        if sequence and isinstance(parent, ast.Attribute) and parent.attr in POPS:
+            call = self.module.parents[parent]
+            return isinstance(call, ast.Call) and call.func is parent and self._taken(call)
         return super()._matters(node, sequence, numbered)
 
     def _given(self, call: ast.Call, node: ast.AST, sequence: bool, numbered: bool) -> bool:
@@ -49,27 +53,44 @@ class Used(Order):
         return super()._given(call, node, sequence, numbered)
 
     def _loop(self, loop: ast.For | ast.AsyncFor, numbered: bool) -> bool:
-        inside = (node for statement in loop.body for node in ast.walk(statement))
-        return any(map(self._draws, inside)) or super()._loop(loop, numbered)
+        inside = [node for statement in loop.body for node in ast.walk(statement)]
+        return (
+            any(map(self._draws, inside))
+            or super()._loop(loop, numbered)
+            or any(map(self._fills_part, inside))
+        )
+
+    def _fills_part(self, node: ast.AST) -> bool:
+        """`groups["decay"].append(parameter)`, where it matters what is in which place of a part of it."""
+        if not isinstance(node, ast.Call) or attribute(node) not in ("append", "extend"):
+            return False
+        part = node.func.value if isinstance(node.func, ast.Attribute) else None
+        if not isinstance(part, ast.Subscript):
+            return False
+        self._takes = True
+        return self._named(part.value, True, False)
 
     def taken(self, call: ast.Call) -> bool:
         """Whether anything depends on which of several elements a call gives, another each time."""
+        self._asked, self.feeds = set(), True
+        return self._taken(call)
+
+    def _taken(self, call: ast.Call) -> bool:
         self._takes = True
         for outer in self.module.around(call):
             if isinstance(outer, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
                 break
             if isinstance(outer, ast.For | ast.AsyncFor | ast.While):
                 turns = ast.For(ast.Name("_"), call, outer.body, [])
-                self._asked = set()
                 if self._loop(turns, numbered=False):
                     return True
-        return self.matters(call, sequence=True)
+        return self._matters(call, True, numbered=False)
 
     def called_in_turn(self, callback: ast.expr) -> bool:
         """Whether anything depends on the order in which a function is called with its arguments."""
         self._asked, self.feeds = set(), True
         if isinstance(callback, ast.Attribute):  # `rows.append`
-            return callback.attr in ("append", "extend", "put") and self._named(callback.value, True, False)
+            return callback.attr in ("append", "extend") and self._named(callback.value, True, False)
         if isinstance(callback, ast.Lambda):
             body: list[ast.stmt] = [ast.Expr(callback.body)]
         else:
@@ -81,6 +102,11 @@ class Used(Order):
         if self._takes and isinstance(target, ast.Tuple):  # `number, row = queue.get()`
             return any(self._named(element, sequence, numbered) for element in target.elts)
         return super()._named(target, sequence, numbered)
+
+    def _comes_later(self, use: ast.expr, target: ast.expr) -> bool:
+        """In the text, or in the next turn of a loop around both."""
+        around = (node for node in self.module.around(target) if isinstance(node, ast.For | ast.While))
+        return super()._comes_later(use, target) or any(loop.lineno <= use.lineno for loop in around)
 
     def _scope(self, target: ast.expr, written: str) -> ast.AST:
         """Where it is bound: what a function appends to may be its caller's."""

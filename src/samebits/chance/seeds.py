@@ -29,6 +29,10 @@ from samebits_lint.module import Module, attribute
 from samebits_lint.rules.clocks import CLOCKS
 
 FIX = "a number that your settings name"
+CHANGING = CLOCKS | {
+    *(f"time.{name}" for name in ("strftime", "ctime", "asctime", "localtime", "gmtime")),
+    *("os.times", "tempfile.mkdtemp", "tempfile.mkstemp", "tempfile.mktemp", "tempfile.NamedTemporaryFile"),
+}
 DEPTH = 8  # variables and calls between the clock and the seed
 UNITS = {1: "seconds", 10**3: "milliseconds", 10**6: "microseconds", 10**9: "nanoseconds"}
 SEED = re.compile(
@@ -109,7 +113,7 @@ def _origin(node: ast.expr, module: Module, frame: FrameType, depth: int) -> str
     for inner in ast.walk(node):
         if isinstance(inner, ast.IfExp | ast.BoolOp | ast.Lambda):
             return None  # which of them counted is not known
-        if isinstance(inner, ast.Call) and module.called(inner) in CLOCKS:
+        if isinstance(inner, ast.Call) and module.called(inner) in CHANGING:
             return f"{module.called(inner)}()"
         if isinstance(inner, ast.Call) and module.called(inner) == "hash" and len(inner.args) == 1:
             kind = _hashed(inner.args[0], frame)

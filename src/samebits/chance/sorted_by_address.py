@@ -11,6 +11,8 @@ from samebits.chance.records import RECORDS, Source
 from samebits.chance.sets import by_address
 from samebits_lint.module import argument, attribute
 
+KEYS = "keys"  # of a dictionary: `{id(layer): layer for layer in layers}`
+ORDER = "an order by {}(), which is an address"
 FIX = "sort by something of their own, such as a name or a number"
 
 
@@ -22,12 +24,12 @@ def sorts(file: str) -> dict[int, list[tuple[str, ast.expr]]]:
     for call in module.calls if module is not None else ():
         key = argument(call, "key")
         function = key.body.func if isinstance(key, ast.Lambda) and isinstance(key.body, ast.Call) else key
-        by = function.id if isinstance(function, ast.Name) else ""
-        if by not in ("id", "hash") or module is None:
+        by = function.id if isinstance(function, ast.Name) else KEYS if key is None else ""
+        if by not in ("id", "hash", KEYS) or module is None:
             continue
         if attribute(call) == "sorted" and call.args and Used(module).matters(call, sequence=True):
             places.setdefault(call.lineno, []).append((by, call.args[0]))
-        elif attribute(call) == "sort" and isinstance(call.func, ast.Attribute):
+        elif by != KEYS and attribute(call) == "sort" and isinstance(call.func, ast.Attribute):
             places.setdefault(call.lineno, []).append((by, call.func.value))
     return places
 
@@ -39,6 +41,8 @@ def look_at_line(frame: FrameType) -> None:
     for by, node in sorts(file).get(frame.f_lineno, ()):
         members = calls.value_of(node, frame)
         known = type(members) in (list, tuple, set, frozenset, dict)
-        if by == "id" or (known and any(map(by_address, members))):
-            what = f"an order by {by}(), which is an address"
-            RECORDS.add(Source("address", what, file, frame.f_lineno, "", FIX))
+        if by == KEYS:
+            if type(members) is dict and members and all(key == id(value) for key, value in members.items()):
+                RECORDS.add(Source("address", ORDER.format("id"), file, frame.f_lineno, "", FIX))
+        elif by == "id" or (known and any(map(by_address, members))):
+            RECORDS.add(Source("address", ORDER.format(by), file, frame.f_lineno, "", FIX))

@@ -36,7 +36,7 @@ np.random.seed(seed)  #!
 """
 
 BY_ANY_WAY = """
-import os, random, secrets, sys, uuid
+import os, random, secrets, sys, time, uuid
 import numpy as np
 
 class Thing:
@@ -64,6 +64,8 @@ random.seed(numbers["seed"])  #!
 np.random.seed(int(secrets.token_hex(4), 16))  #!
 np.random.seed(int.from_bytes(secrets.token_bytes(4), "little"))  #!
 np.random.default_rng(np.frombuffer(os.urandom(16), dtype=np.uint32))  #!
+random.seed(int(time.strftime("%H%M%S")))  #!
+random.seed(f"run-{os.getpid()}")  #!
 random.seed(hash("name"))
 random.seed(hash((1, 2)))
 seed_everything(2147483648 + 11)

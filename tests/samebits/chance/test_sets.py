@@ -42,6 +42,17 @@ np.array([layer.name for layer in alive])  #!
 np.array(list({layers[0], "a", "b"}), dtype=object)  #!
 np.stack([*map(id, every)])  #!
 np.array(list(dict.fromkeys(every)), dtype=object)  #!
+groups = {"decay": [], "none": []}
+for layer in every:  #!
+    groups["decay" if layer.name < "c" else "none"].append(layer.name)
+np.array(groups["decay"])
+stack, walked = [layers[0]], []
+while stack:
+    layer = stack.pop()
+    if layer not in walked:
+        walked.append(layer)
+        stack.extend(every)  #!
+np.array(walked, dtype=object)
 todo, order = {*layers}, []
 while todo:
     order.append(todo.pop())  #!
@@ -60,6 +71,14 @@ class Layer:
 
 layers = [Layer(number) for number in range(6)]
 objects = {object() for _ in range(6)}
+stack, seen = [], set()
+stack.extend(objects)
+while stack:
+    seen.add(stack.pop())
+groups = {"all": []}
+for each in objects:
+    groups["all"].append(each)
+print(len(groups["all"]))
 numbers, words = {1, 2, 3}, {"a", "b"}
 np.array([layer.number for layer in set(layers)])
 np.array([number for number in numbers])
@@ -79,7 +98,7 @@ def test_a_set_of_objects_is_named_where_its_order_is_used(watched):
     assert [row["where"] for row in named] == marked(SETS)
     assert {row["kind"] for row in named} == {"set"}
     assert named[0]["source"] == "the order of the set rest, whose members hash by address"
-    assert [row["count"] for row in named] == [1] * 10 + [5], "a set of one object has no order"
+    assert [row["count"] for row in named] == [1] * 11 + [6, 5], "a set of one object has no order"
 
 
 def test_other_sets_and_unused_orders_are_not_named(watched):

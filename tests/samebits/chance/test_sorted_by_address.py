@@ -15,6 +15,10 @@ layers.sort(key=lambda layer: hash(layer))  #!
 np.array(sorted(words, key=hash))
 print(len(sorted(layers, key=id)))
 np.array(sorted(range(3), key=abs))
+by_id = {id(layer): layer for layer in layers}
+by_name = {name: layer for name, layer in zip("abcd", layers)}
+np.array([by_id[key] for key in sorted(by_id)])  #!
+np.array([by_name[key] for key in sorted(by_name)])
 """
 
 
@@ -24,4 +28,5 @@ def test_sorting_by_an_address_is_named(watched):
     assert [row["source"] for row in named] == [
         "an order by id(), which is an address",
         "an order by hash(), which is an address",
+        "an order by id(), which is an address",
     ]
