@@ -12,6 +12,7 @@ from tests.conftest import Started
 import samebits.torch
 from samebits.errors import CheckFailed
 from samebits.torch.run import Run
+from samebits.unsaved.watch import FOR_STEPS, SECONDS
 
 KINDS = Path(__file__).with_name("kinds.py")
 NAMED = {
@@ -114,6 +115,13 @@ BATCHES = [torch.full((3, 2), number * 0.1) for number in range(1, 6)]
 def _unchecked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("samebits.process.check.this_process", lambda strict: None)
     monkeypatch.setattr("samebits.run.plots.draw", lambda metrics: b"")
+
+
+@pytest.fixture(autouse=True)
+def time_to_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that has imported much looks for long: how many steps are looked at must not depend on it."""
+    monkeypatch.setattr("samebits.unsaved.watch.FOR_STEPS", 600.0)
+    monkeypatch.setattr("samebits.unsaved.watch.SECONDS", 900.0)
 
 
 def numbered(run: Run) -> Any:
@@ -251,6 +259,8 @@ def test_looking_ends_when_its_time_is_used(
         looks.append(limit)
         self._spent += 0.6
 
+    monkeypatch.setattr("samebits.unsaved.watch.FOR_STEPS", FOR_STEPS)
+    monkeypatch.setattr("samebits.unsaved.watch.SECONDS", SECONDS)
     monkeypatch.setattr("samebits.unsaved.watch.Watch._look", look)
     train(tmp_path / "run")
     assert looks == [1.4, 1.4, 1.4, 2.0]  # before the first step, after two, and at the first epoch's end
