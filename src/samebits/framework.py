@@ -230,6 +230,18 @@ class Unsaved(Protocol):
             whole object.
         """
 
+    def content(self, value: Any) -> "tuple[Any, ...] | None":
+        """What is compared of a tensor between processes: of a large one, some numbers.
+
+        None for no tensor, and for one that cannot be put back.
+        """
+
+    def put(self, value: Any, other: Any) -> bool:
+        """Give a tensor another one's numbers, in place; False where that cannot be."""
+
+    def keeps(self, value: Any) -> bool | None:
+        """Whether the attributes of one of the framework's objects can be put back; None for any other."""
+
     def between_steps(self) -> dict[str, str]:
         """What keeps results between steps, and how to fix it; in words."""
 

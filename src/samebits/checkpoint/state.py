@@ -18,6 +18,7 @@ from samebits.errors import SamebitsError, UsageError
 from samebits.framework import State
 from samebits.hashing.batches import batch_digest
 from samebits.hashing.weights import Stored, Tensor, describe_array, stored_array
+from samebits.process.code_owner import is_users_file
 from samebits.rng import generators
 from samebits.rng.isolation import isolated_rng
 
@@ -83,6 +84,8 @@ class TrainingState:
                     yield name, target.state_dict()
                 elif self._kinds[name] is self.toolkit.REMEMBERING:
                     yield name, self._kinds[name].get(target)["attributes"]
+                elif self._kinds[name] is BY_ATTRIBUTES:
+                    yield name, _numbers(target)
 
     def marks(self) -> dict[str, bytes]:
         """By name: what differs later if evaluation has changed an object by then."""
@@ -92,7 +95,10 @@ class TrainingState:
             if ours or getattr(target, "stateless", False):
                 continue
             kind = self._kinds[name]
-            mark = kind.get(target) if kind in KINDS[:-1] else self.toolkit.mark(target)
+            if kind is BY_ATTRIBUTES:
+                mark = _numbers(target)
+            else:
+                mark = kind.get(target) if kind in KINDS[:-1] else self.toolkit.mark(target)
             if mark is not None:
                 marks[name] = batch_digest(mark)
         return marks
@@ -104,6 +110,13 @@ class TrainingState:
     def holds_a_place(self, part: Any) -> bool:
         """Whether something is held by its own `state_dict`, such as a loader: no model, no optimiser."""
         return any(part is target and self._kinds[name] is KINDS[-1] for name, target in self.objects.items())
+
+    def names_in_state(self, name: str) -> frozenset[str]:
+        """The names in the `state_dict` of a held object, without underscores at their ends."""
+        if self._kinds.get(name) is not KINDS[-1]:
+            return frozenset()
+        state = self.objects[name].state_dict()
+        return frozenset(str(key).strip("_") for key in state) if isinstance(state, Mapping) else frozenset()
 
     def order_is_saved(self, loader: Any) -> bool:
         """Whether a loader's order follows from its epoch, or from what is held and the global generators."""
@@ -157,6 +170,31 @@ class TrainingState:
         now = {module: row.state() for module, row in generators.imported()}
         return {"objects": objects, "generators": encode(now, "generators", tensors, leaf)}, tensors
 
+    def encode(
+        self, value: Any, path: str, tensors: dict[str, Tensor], copies: dict[str, Any] | None = None
+    ) -> Any:
+        """A value that no object's state has, as JSON; its tensors are copied and put into `tensors`.
+
+        Args:
+            value: as `encoding.encode` takes it.
+            path: the name of its tensors; of no object's state.
+            tensors: is added to.
+            copies: where former copies are found and new ones put; None: with those of `capture`.
+
+        Raises:
+            UsageError: something in it cannot be stored.
+        """
+        snapshot = self.toolkit.snapshot(self._copies if copies is None else copies)
+        return encode(value, path, tensors, _leaf(snapshot))
+
+    def decode(self, node: Any, tensors: Mapping[str, Stored]) -> Any:
+        """The value that `encode` wrote.
+
+        Raises:
+            UsageError: it is nothing that `encode` writes.
+        """
+        return self._decode(node, tensors)
+
     def check(self, state: Mapping[str, Any], tensors: Mapping[str, Stored]) -> None:
         """Compare what is held with what a checkpoint holds; nothing is touched.
 
@@ -171,7 +209,7 @@ class TrainingState:
             if _class(target) != there[name]["class"]:
                 raise UsageError(f"{name} is a {_class(target)}, and was a {there[name]['class']}")
             was = self._decode(there[name]["state"], tensors, read=False)
-            with _taken_from_a_file(name):
+            with taken_from_a_file(name):
                 differs = self._kinds[name].differs(target, was)
             if differs:
                 raise UsageError(f"{name} has changed: {differs}")
@@ -184,7 +222,7 @@ class TrainingState:
         """
         for name, target in self.objects.items():
             was = self._decode(state["objects"][name]["state"], tensors)
-            with _taken_from_a_file(name):
+            with taken_from_a_file(name):
                 self._kinds[name].put(target, was)
         self.restore_generators(state, tensors)
         now, copies = self.capture()
@@ -198,7 +236,7 @@ class TrainingState:
     def restore_generators(self, state: Mapping[str, Any], tensors: Mapping[str, Stored]) -> None:
         """Put back the global generators of Python, NumPy and the framework on every device."""
         states = self._decode(state["generators"], tensors)
-        with _taken_from_a_file("the generators"):
+        with taken_from_a_file("the generators"):
             for module, row in generators.imported():
                 if module in states:
                     row.put(states[module])
@@ -206,11 +244,12 @@ class TrainingState:
     def _kind(self, name: str, target: Any) -> Kind:
         if name != VALUES and (name == "generators" or not name.isidentifier()):
             raise UsageError(f"run.checkpoint takes no object called {name!r}: give it another name")
-        for kind in (*self.toolkit.KINDS, *KINDS):
+        for kind in (*self.toolkit.KINDS, *KINDS, BY_ATTRIBUTES):
             if kind.takes(target):
                 return kind
         raise UsageError(
             f"run.checkpoint cannot save {name}, a {_class(target)}: it has no state_dict and load_state_dict"
+            ", and is no object of a class of your own"
         )
 
     def _decode(self, node: Any, tensors: Mapping[str, Stored], read: bool = True) -> Any:
@@ -223,12 +262,12 @@ class TrainingState:
                 return array[()] if node["scalar"] else array
             return self.toolkit.make_tensor(node, stored)
 
-        with _taken_from_a_file("a value"):
+        with taken_from_a_file("a value"):
             return decode(node, make)
 
 
 @contextlib.contextmanager
-def _taken_from_a_file(what: str) -> Iterator[None]:
+def taken_from_a_file(what: str) -> Iterator[None]:
     """What is made of a state inside is out of a file, and anybody may have written that.
 
     Raises:
@@ -311,3 +350,20 @@ KINDS = (
         lambda target, state: target.load_state_dict(state),
     ),
 )
+
+
+def _numbers(target: Any) -> dict[str, Any]:
+    """The numbers that an object of the user's remembers."""
+    attributes = getattr(target, "__dict__", {})
+    return {name: value for name, value in attributes.items() if type(value) in (bool, int, float)}
+
+
+def _is_users_object(target: Any) -> bool:
+    kind = type(target)
+    file = getattr(sys.modules.get(kind.__module__), "__file__", None)
+    ours = kind.__module__ == "__main__" or is_users_file(file)
+    return ours and not isinstance(target, type | Iterator | Exception)
+
+
+# Objects of the user's without a `state_dict`: what they remember is saved with all held objects' attributes.
+BY_ATTRIBUTES = Kind(_is_users_object, lambda target: {}, lambda target, state: None)

@@ -32,7 +32,9 @@ class Run(samebits.run.run.Run):
         Raises:
             UsageError: as `samebits.keras.dataset`.
         """
-        return toolkit.dataset(x, y, seed=self.seed, name=name, **options)
+        dataset = toolkit.dataset(x, y, seed=self.seed, name=name, **options)
+        self.loop.hold_loader(dataset, name)
+        return dataset
 
     def fit(
         self,

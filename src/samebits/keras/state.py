@@ -358,7 +358,30 @@ def _get_callback(callback: keras.callbacks.Callback) -> dict[str, Any]:
 def _put_callback(callback: Any, state: dict[str, Any]) -> None:
     if state["monitors"] and callback.monitor_op is None:
         callback._set_monitor_op()
-    vars(callback).update(state["attributes"])
+    for name, value in state["attributes"].items():
+        _put_attribute(vars(callback), name, value)
+
+
+def _put_attribute(attributes: dict[str, Any], name: str, value: Any) -> None:
+    """Lists, dictionaries and arrays are filled in place: another object may share them."""
+    current = attributes.get(name)
+    if type(current) is type(value) is list:
+        current[:] = value
+    elif type(current) is type(value) is dict:
+        current.clear()
+        current.update(value)
+    elif type(current) is type(value) is np.ndarray and (
+        current.shape,
+        current.dtype,
+        current.flags.writeable,
+    ) == (
+        value.shape,
+        value.dtype,
+        True,
+    ):
+        current[...] = value
+    else:
+        attributes[name] = value
 
 
 REMEMBERING = Kind(

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from samebits.keras.loading import Dataset
 from samebits.keras.state import remembered_by
-from samebits.unsaved.reachable import digest_array
+from samebits.unsaved.digests import digest_array
 
 KNOWN = ("keras.", "tensorflow.", "tf_keras.", "keras_hub.", "keras_cv.", "keras_nlp.")
 OF_LAYERS = frozenset(vars(keras.Layer())) | {"compiled", "loss", "optimizer", "stop_training", "history"}
@@ -61,6 +61,38 @@ def parts(value: Any, held: bool, set_: frozenset[str]) -> Iterable[tuple[str, A
     if isinstance(value, Dataset):
         return [(f".{name}", getattr(value, name, None), False) for name in ("x", "y", "augment")]
     return None
+
+
+def content(value: Any) -> tuple[Any, ...] | None:
+    """Of a variable or a tensor that has numbers."""
+    tensor = isinstance(value, tf.Tensor) and hasattr(value, "numpy")
+    if not (tensor or isinstance(value, keras.Variable | tf.Variable)):
+        return None
+    array = np.asarray(value)
+    return None if array.dtype.hasobject else (array.shape, str(array.dtype), array.tobytes())
+
+
+def put(value: Any, other: Any) -> bool:
+    """Variables take other numbers; tensors do not."""
+    if not isinstance(value, keras.Variable | tf.Variable) or tuple(value.shape) != tuple(other.shape):
+        return False
+    value.assign(other)
+    return True
+
+
+def keeps(value: Any) -> bool | None:
+    """Not what a compiled step may have read.
+
+    TensorFlow reads an attribute of a layer, an optimizer, a loss or a metric when it compiles the step, and
+    never again. A resumed process compiles with what is there then: so it must be what it was at first.
+    Callbacks have all in their state.
+    """
+    compiled = keras.Layer | keras.optimizers.Optimizer | keras.losses.Loss | keras.metrics.Metric
+    if isinstance(value, compiled | keras.optimizers.schedules.LearningRateSchedule):
+        return False
+    if isinstance(value, keras.callbacks.Callback):
+        return False
+    return True if isinstance(value, Dataset) else None
 
 
 def between_steps() -> dict[str, str]:

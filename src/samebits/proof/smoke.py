@@ -96,20 +96,20 @@ def prove(
         return judge(_train([first, second, *others], jobs, watch))
     (reference,) = _train([first], jobs, watch)
     course = stops.course(manifest(reference))
-    if (stop := course.middle()) is None:
+    if not (at := course.stops()):
         return judge([reference, *_train([second, *others], jobs, watch)], why_not=course.lacks)
     failed: list[SamebitsError] = []
     children = train(
-        [dataclasses.replace(second, stop=stop)], 1, watch, lambda child, error: failed.append(error)
+        [dataclasses.replace(second, stops=at)], 1, watch, lambda child, error: failed.append(error)
     )
     stopped = next(show(children, watch), None)
     if stopped is not None and len(manifest(stopped)["chain"]) < 2:
-        why_not = f"SAMEBITS_STOP_AT={stop} left nothing to resume"
+        why_not = f"SAMEBITS_STOP_AT={at[0]} left nothing to resume"
         return judge([reference, stopped, *_train(others, jobs, watch)], why_not=why_not)
     if not others and (stopped is None or not compare(reference, stopped).same):
         others = [Training("run 3, not interrupted", arguments, folder / "run-3", FILLED)]
     plain = [reference, *_train(others, jobs, watch)]
-    return judge(plain, stopped, stop, str(failed[0]) if failed else "")
+    return judge(plain, stopped, at, str(failed[0]) if failed else "")
 
 
 def _train(trainings: Sequence[Training], jobs: int, watch: "Watch") -> list[Finished]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 PERIODS = (2, 3, 4, 5, 8, 10)  # of gradient accumulation and of schedules: what counts to these hides there
+SHORT = 16  # steps in an epoch; in fewer, each step is a multiple of some period that people choose
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,37 @@ class Course:
             return hidden + 3 * abs(2 * at - self.each) / self.each
 
         return before + min(range(1, self.each), key=badness)
+
+    def stops(self) -> list[int]:
+        """The steps to stop after, one after the other, in one training; nothing where it cannot be stopped.
+
+        In short epochs `middle` lies where something hides that counts to a small number, from the training's
+        beginning or from the epoch's. So the training is stopped again where that does not hide, in a later
+        epoch if there is one.
+        """
+        first = self.middle()
+        if first is None:
+            return []
+        later = [step for step in range(first + 1, self.steps) if step % self.each or self.each == 1]
+        if self.each >= SHORT or not later:
+            return [first]
+        hidden = self._hides(first)
+
+        def badness(step: int) -> tuple[int, bool, int]:
+            again = self._hides(step)
+            return len(hidden & again), step // self.each == first // self.each, len(again)
+
+        second = min(later, key=badness)
+        return [first, second] if hidden - self._hides(second) else [first]
+
+    def _hides(self, step: int) -> set[tuple[int, bool]]:
+        """The periods that end with a step, each with whether it is counted from the epoch's beginning."""
+        return {
+            (period, within)
+            for within, number in ((False, step), *([(True, step % self.each)] if self.each > 1 else []))
+            for period in range(2, SHORT)
+            if number % period == 0
+        }
 
     def ends(self, number: int = 3) -> list[int]:
         """The last steps of up to `number` epochs, the first and the last but one included."""

@@ -38,7 +38,7 @@ class Training:
         place: where it is started; None: here.
         before: the words before entrypoint, such as `taskset -c 0`.
         bare: the command starts entrypoint by itself, as the image does.
-        stop: after which step it is stopped, as by SIGTERM, and then resumed; None: it is not.
+        stops: after which steps it is stopped, as by SIGTERM, and then resumed.
     """
 
     name: str
@@ -48,7 +48,7 @@ class Training:
     place: Path | None = None
     before: Sequence[str] = ()
     bare: bool = False
-    stop: int | None = None
+    stops: Sequence[int] = ()
 
     @property
     def words(self) -> list[str]:
@@ -94,20 +94,20 @@ def train(
     waiting = list(trainings)
     running: dict[Training, subprocess.Popen[bytes]] = {}
     began: dict[Training, float] = {}
-    stopped: set[Training] = set()
+    stops = {child: list(child.stops) for child in waiting}  # that are to come
     with ending(running.values()):
         while waiting or running:
             while waiting and len(running) < at_once:
                 child = waiting.pop(0)
                 child.log.unlink(missing_ok=True)  # of a former one
-                running[child], began[child] = start(child, child.stop), time.monotonic()
+                running[child], began[child] = start(child, *stops[child][:1]), time.monotonic()
             for child, process in list(running.items()):
                 if process.poll() is not None:
                     del running[child]
                     stop([process])  # what it started and left
-                    if process.returncode == SAVED and child.stop is not None and child not in stopped:
-                        stopped.add(child)
-                        running[child] = start(child)
+                    if process.returncode == SAVED and stops[child]:
+                        del stops[child][0]
+                        running[child] = start(child, *stops[child][:1])
                         continue
                     seconds = time.monotonic() - began[child]
                     try:

@@ -26,8 +26,8 @@ class Verdict:
         finished: the runs that ended well, the one that all are compared with first.
         repeats: whether all that nothing interrupted are the same.
         resumes: whether the stopped one is the same, too; None: it was not stopped, or nothing repeats.
-        stop: after which step it was stopped.
-        resumed_after: the step of the checkpoint from which it was resumed, where that was made before.
+        stops: after which steps it was stopped.
+        resumed_after: the steps of the checkpoints from which it was resumed.
         why_not: why it was not.
         failure: what it said when it could not be resumed.
         difference: the first that was seen.
@@ -40,8 +40,8 @@ class Verdict:
     finished: Sequence[Finished]
     repeats: bool
     resumes: bool | None = None
-    stop: int | None = None
-    resumed_after: int | None = None
+    stops: Sequence[int] = ()
+    resumed_after: Sequence[int] = ()
     why_not: str = ""
     failure: str = ""
     difference: Comparison | None = None
@@ -64,8 +64,14 @@ class Verdict:
 
     def stopped(self) -> str:
         """How it was interrupted, in words."""
-        back = f" after step {self.resumed_after}" if self.resumed_after != self.stop else ""
-        return f"stopped after step {self.stop} and resumed{back}"
+        back = list(self.resumed_after)
+        resumed = (
+            "" if back == list(self.stops) else f" after {' and '.join(f'step {step}' for step in back)}"
+        )
+        return f"stopped after {self._steps()} and resumed{resumed}"
+
+    def _steps(self) -> str:
+        return ", and again after ".join(f"step {step}" for step in self.stops)
 
     def fault(self) -> str:
         """What is not good, in one line."""
@@ -79,7 +85,7 @@ class Verdict:
             what = "has other weights" if weights else "has the same weights, but other metrics or batches"
             what = f"was {self.stopped()}, and {what}"
             if self.failure:
-                what = f"was stopped after step {self.stop} and could not be resumed: {self.failure}"
+                what = f"was stopped after {self._steps()} and could not be resumed: {self.failure}"
             return f"not the same bits: repeats, but does not resume: the second run {what}"
         return (
             f"not called the same bits: {self.summary()} and one hash, but the weights "
@@ -113,8 +119,9 @@ class Verdict:
             "same": self.good,
             "repeats": self.repeats,
             "resumes": self.resumes,
-            "stopped_after": self.stop,
-            "resumed_after": self.resumed_after,
+            "stopped_after": next(iter(self.stops), None),
+            "stopped_again_after": next(iter(self.stops[1:]), None),
+            "resumed_after": next(iter(self.resumed_after), None),
             "not_interrupted": self.why_not or None,
             "failure": self.failure or None,
             "sha256": [run.sha256 for run in self.finished],
@@ -129,7 +136,7 @@ class Verdict:
 def judge(
     plain: Sequence[Finished],
     stopped: Finished | None = None,
-    stop: int | None = None,
+    stops: Sequence[int] = (),
     failure: str = "",
     why_not: str = "",
 ) -> Verdict:
@@ -138,7 +145,7 @@ def judge(
     Args:
         plain: those that nothing interrupted, the one to compare with first.
         stopped: the one that was stopped and resumed.
-        stop: after which step it was, or it was to be.
+        stops: after which steps it was, or it was to be.
         failure: what it said when it could not be resumed.
         why_not: why none was stopped.
     """
@@ -163,8 +170,8 @@ def judge(
         finished,
         repeats,
         resumes,
-        stop,
-        int(manifest(stopped)["chain"][-1]["from_step"]) if stopped is not None else None,
+        stops,
+        [int(link["from_step"]) for link in manifest(stopped)["chain"][1:]] if stopped is not None else (),
         why_not,
         failure,
         difference,

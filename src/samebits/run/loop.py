@@ -7,6 +7,7 @@ library's: Keras's `fit`, Lightning's, Hugging Face's.
 import contextlib
 import itertools
 import os
+import re
 import signal
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -27,6 +28,7 @@ from samebits.run.metrics import Metrics
 from samebits.run.options import Options
 from samebits.run.saving import Position, Saving
 from samebits.run.signals import SAVED, Interruption, end_if_terminated
+from samebits.unsaved.carried import Carried
 from samebits.unsaved.lines import some
 from samebits.unsaved.watch import Watch
 
@@ -78,6 +80,7 @@ class Loop:
         self.evaluation: evaluation.Evaluation | None = None
         self.unsaved: Watch | None = None
         self.ignored: set[str] = set()
+        self._loaders: dict[str, Any] = {}  # of the run's own, made before the first epoch
         self._strict = options.strict
         self._metrics = metrics
         self._interruption = Interruption(self._leave_if_saved)
@@ -117,6 +120,8 @@ class Loop:
             self._stopped_in = resumed.content.get("loops", 0)
             self._resumed = True
             print(f"resumes after step {self.step}, {_where(self._next_epoch, batch)}", flush=True)
+        attributes = self.saving.attributes = Carried(load_unsaved(self.framework), state, self.ignored)
+        attributes.hold(self._loaders)
         self.unsaved = Watch(
             load_unsaved(self.framework),
             state.objects,
@@ -124,11 +129,22 @@ class Loop:
             resumed.content.get("unsaved", ()) if resumed is not None else (),
             self.ignored,
             self._strict,
+            attributes,
         )
         if resumed is not None:
-            for line in some(self.unsaved.found, within_epochs=self.resumes_at[1] > 0):
+            for line in some(self.unsaved.named, within_epochs=self.resumes_at[1] > 0):
                 print(f"samebits: {printable(line)}", file=sys.stderr)
         self._handled.enter_context(self._interruption.handled())
+
+    def hold_loader(self, loader: Any, name: str) -> None:
+        """A loader of the run's own was made: what its data set and its sampler remember is saved with it."""
+        if self._announced:  # in an epoch, which makes it again
+            return
+        name = f"loader {re.sub('[^a-zA-Z0-9_ -]', '_', name)}"
+        number = sum(other.startswith(name) for other in self._loaders)
+        self._loaders[f"{name} {number + 1}" if number else name] = loader
+        if self.saving.attributes is not None:
+            self.saving.attributes.hold(self._loaders)
 
     @property
     def resumes(self) -> bool:
@@ -185,7 +201,7 @@ class Loop:
         """An epoch (counted from 1) whose steps are taken elsewhere; returns what is left of the loader."""
         self._announced = number
         self._begin_epoch()
-        return self._place(loader)
+        return self._ordered(self._place(loader))
 
     def end_epoch(self, last: bool) -> None:
         """An epoch has ended, and all code at its end: the checkpoint that is due is made.
@@ -199,6 +215,8 @@ class Loop:
         self.saving.resume_from, self._ended, self._next_epoch = None, True, self._announced + 1
         if self.unsaved is not None:
             self.unsaved.end_epoch(self.epoch)
+        if self.saving.attributes is not None:
+            self.saving.attributes.begin_epoch(None)
         self._save_at_epochs_end(last)
         self._stop_if_told()
 
@@ -255,6 +273,8 @@ class Loop:
         plain = isinstance(loader, list | tuple | range)
         if self.unsaved is not None:
             self.unsaved.loader = None if plain else loader  # a list of batches is data
+        if self.saving.attributes is not None and not self._again and not self.batch:
+            self.saving.attributes.begin_epoch(loader)
         self._placeable = (begin_at is not None or plain) and not self._again
         self.within_epochs &= self._placeable or self._again
         if (length := len(loader) if plain else getattr(loader, "known_length", None)) is not None:
@@ -279,6 +299,14 @@ class Loop:
                 self._history.read_again(loader, self.epoch - 1, self._metrics.lines, self.step)
         return loader
 
+    def _ordered(self, placed: Any) -> Any:
+        """The loader; or its iterator, if it must begin before its attributes are put back."""
+        attributes = self.saving.attributes
+        if attributes is not None and attributes.waits:
+            placed = iter(placed)
+            attributes.placed()
+        return placed
+
     def _compare_first(self, batches: Iterable[Any]) -> None:
         """A list must begin with the batches that the run was trained on before it stopped."""
         digest = NONE
@@ -300,8 +328,8 @@ class Loop:
 
     def _batches_of(self, loader: Iterable[Batch]) -> Iterator[Batch]:
         self._begin_epoch()
-        placed = self._place(loader) if self.counted else loader
-        iterator = iter(_progress.bar(placed, f"epoch {self.epoch}"))
+        placed = self._ordered(self._place(loader)) if self.counted else loader
+        iterator = iter(_progress.bar(placed, f"epoch {self.epoch}", self._length))
         while (batch := self._fetch(iterator)) is not END:
             # Asked here: a loader that counts for itself does so when it starts.
             epoch = self.epoch - 1 if self.counted else getattr(loader, "epoch", self.epoch - 1)
@@ -330,7 +358,7 @@ class Loop:
         self.end_of_steps()
         self._announced = self._next_epoch if self.resumes else self.epoch + 1
         self._begin_epoch()
-        iterator = iter(self._place(loader, size))
+        iterator = iter(self._ordered(self._place(loader, size)))
         if self.unsaved is not None and self.step:
             self.unsaved.end_epoch(self.epoch)
         self._save_at_epochs_end()
@@ -461,7 +489,7 @@ class Loop:
             "loops": self._loops,
             "batches": self._batches.hex(),
             "batches_seen": self._batches_seen,
-            "unsaved": self.unsaved.found if self.unsaved is not None else [],
+            "unsaved": self.unsaved.named if self.unsaved is not None else [],
             "changed_by_evaluation": self.evaluation.changed if self.evaluation is not None else [],
         }
 

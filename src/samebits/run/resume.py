@@ -55,12 +55,15 @@ SHAPES: dict[str, Shape] = {
     "metrics": TABLE,
     "state": TABLE,
     "unsaved": TABLES,
+    "attributes": TABLE,
 }
 UNSAVED: dict[str, Shape] = {
     **dict.fromkeys(("name", "kind", "where", "fix"), TEXT),
     **dict.fromkeys(("shown", "within_epochs"), YES_NO),
 }
 PLACE: dict[str, Shape] = {"bytes": COUNT, "sha256": SHA256}  # how far the metrics were
+ATTRIBUTES: dict[str, Shape] = {"version": COUNT, "values": TABLES, "beginning": TABLES, "reading": TEXT}
+ATTRIBUTE: dict[str, Shape] = {"path": TEXT, "initial": SHA256, "words": TEXT, "value": TABLE}
 STATE: dict[str, Shape] = {"objects": TABLE, "generators": TABLE}
 OBJECT: dict[str, Shape] = {"class": TEXT, "state": ANYTHING}
 
@@ -126,6 +129,10 @@ def _check_content(checkpoint: Checkpoint) -> None:
         check_shape(link, {"started": TEXT}, f"{where}, chain", whole=True)
     for value in content.get("unsaved", ()):
         check_shape(value, UNSAVED, f"{where}, unsaved", whole=True)
+    if (attributes := content.get("attributes")) is not None:
+        check_shape(attributes, ATTRIBUTES, f"{where}, attributes", whole=True)
+        for value in (*attributes["values"], *attributes["beginning"]):
+            check_shape(value, ATTRIBUTE, f"{where}, attributes", whole=True)
     if "state" in content:
         state = content["state"]
         check_shape(state, STATE, f"{where}, state", whole=True)

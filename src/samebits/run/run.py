@@ -201,8 +201,10 @@ class Run:
 
         >>> run.checkpoint(model=model, optimizer=optimizer, schedule=schedule, scaler=scaler)
 
-        Models, optimisers, schedules, generators, and whatever has `state_dict` and `load_state_dict`. The
-        loader that `batches` reads, the global generators on every device and `run.state` are held already.
+        Models, optimisers, schedules, generators, whatever has `state_dict` and `load_state_dict`, and
+        objects of your own classes. Numbers and tensors in attributes of all of these are held, too, if they
+        change from now on; docs/resume.md. The loader that `batches` reads, the global generators on every
+        device and `run.state` are held already.
         When an interrupted run is resumed, the objects get their state back in `epochs`, before it gives the
         first epoch; within an epoch, once more in `batches`, as the code at the epoch's head has run again.
 
@@ -241,7 +243,7 @@ class Run:
 
         >>> run.ignore("seen", "model.calls")
 
-        They are not in the manifest's `unsaved`, and `strict` allows them.
+        They are not in the manifest's `unsaved`, and `strict` allows them. Checkpoints do not hold them.
 
         Args:
             names: as a line of the run or the manifest has them; a name of an object is for all in it.
@@ -379,7 +381,7 @@ class Run:
             "replaced": started.replaced(),
             "allowed": started.allowed(),
             "evaluation_decides": evaluation.lines if evaluation is not None else [],
-            "unsaved": self.loop.unsaved.found if self.loop.unsaved is not None else [],
+            "unsaved": self.loop.unsaved.named if self.loop.unsaved is not None else [],
             "fingerprint": facts,
             "metrics": self._metrics.lines[-1] if self._metrics.lines else {},
             "metrics_sha256": sha256_file(self.working.metrics),

@@ -17,6 +17,7 @@ from samebits.run import resume
 from samebits.run.folder import WorkingFolder
 from samebits.run.metrics import Metrics
 from samebits.run.options import Options
+from samebits.unsaved.carried import Carried
 
 # The next epoch and its batch, and whether the code at that epoch's head comes before it.
 Position = tuple[int, int, bool]
@@ -33,6 +34,7 @@ class Saving:
     Attributes:
         resume_from: the checkpoint to resume, until all of it is restored; None where there is nothing.
         state: what `run.checkpoint` named; None before.
+        attributes: those of its objects that checkpoints hold by themselves; None before.
         every: steps between checkpoints; 0: each epoch's end.
         within_epochs: whether checkpoints within an epoch are asked for.
         due: a checkpoint is, since a step.
@@ -44,6 +46,7 @@ class Saving:
     def __init__(self, options: Options, working: WorkingFolder, metrics: Metrics) -> None:
         self.resume_from: Checkpoint | None = None
         self.state: TrainingState | None = None
+        self.attributes: Carried | None = None
         self.every = options.checkpoint_every
         self.due = False
         self.step = -1
@@ -54,7 +57,7 @@ class Saving:
         self._options, self._working, self._metrics = options, working, metrics
         self._facts: Mapping[str, Any] = {}
         self.chain: list[dict[str, Any]] = []
-        self._taken: tuple[dict[str, Any], dict[str, Tensor]] | None = None
+        self._taken: tuple[tuple[Any, Any], dict[str, Tensor]] | None = None
         self._saver = Saver(working.checkpoints, options.keep_checkpoints, self._steps, working.metrics)
 
     def find(self) -> None:
@@ -106,6 +109,9 @@ class Saving:
             )
         content = self.resume_from.content
         self.state.restore(content["state"], self.resume_from.tensors)
+        if self.attributes is not None:
+            self.attributes.restore(content.get("attributes"), self.resume_from.tensors)
+            self.chain[-1]["restored"] = self.attributes.restored
         self._metrics.restore(content)
         self.step, self.position = content["step"], (*content["next"], content["ended"])
         return content
@@ -149,7 +155,7 @@ class Saving:
         self.due = False
         if position == self.position:
             return
-        state, tensors = self._taken or self._capture()
+        (state, attributes), tensors = self._taken or self._capture()
         content = {
             **self._facts,
             "run": self._working.run,
@@ -159,6 +165,7 @@ class Saving:
             "ended": position[2],
             **self._metrics.saved(),
             "state": state,
+            "attributes": attributes,
         }
         self._saver.save(progress["step"], content, tensors)
         # Last: a signal that comes before must not take this checkpoint for made.
@@ -176,8 +183,10 @@ class Saving:
         """Whatever is being written is written."""
         self._saver.close()
 
-    def _capture(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
-        """A copy of what is held now."""
+    def _capture(self) -> tuple[tuple[Any, Any], dict[str, Tensor]]:
+        """A copy of what is held now: of its states and of its other attributes, and the tensors of both."""
         assert self.state is not None
+        assert self.attributes is not None
         self._saver.wait()  # what is being written are the copies that are made next
-        return self.state.capture()
+        state, tensors = self.state.capture()
+        return (state, self.attributes.capture(tensors)), tensors

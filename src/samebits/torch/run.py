@@ -24,7 +24,9 @@ class Run(samebits.run.run.Run):
         Raises:
             UsageError: as `samebits.torch.loader`.
         """
-        return toolkit.loader(dataset, seed=self.seed, name=name, **options)
+        loader = toolkit.loader(dataset, seed=self.seed, name=name, **options)
+        self.loop.hold_loader(loader, name)
+        return loader
 
 
 def open_run(

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import nn
 from torch.optim.lr_scheduler import LRScheduler
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset, Sampler
 from torch.utils.data.dataloader import _BaseDataLoaderIter
 
 from samebits.torch.accelerate import unwrapped
@@ -77,6 +77,35 @@ def parts(value: Any, held: bool, set_: frozenset[str]) -> Iterable[tuple[str, A
     return None
 
 
+def content(value: Any) -> tuple[Any, ...] | None:
+    """Of a tensor that is the result of no operation: one with a history cannot be put back with it."""
+    if type(value) not in (torch.Tensor, nn.Parameter) or value.grad_fn is not None or value.is_inference():
+        return None
+    if value.layout is not torch.strided or value.is_quantized or value.device.type == "meta":
+        return None
+    if any(step == 0 < size - 1 for step, size in zip(value.stride(), value.shape, strict=True)):
+        return None  # expanded: several numbers in one place
+    return tuple(value.shape), str(value.dtype), value.device.type, _sampled(value).hex()
+
+
+def put(value: Any, other: Any) -> bool:
+    """In place, as another object may share it."""
+    if not isinstance(value, torch.Tensor) or not isinstance(other, torch.Tensor):
+        return False
+    if (value.shape, value.dtype, value.device) != (other.shape, other.dtype, other.device):
+        return False
+    with torch.no_grad():
+        value.copy_(other)
+    return True
+
+
+def keeps(value: Any) -> bool | None:
+    """Modules, optimisers and what gives samples do. Schedules and scalers have all in their `state_dict`."""
+    if isinstance(value, nn.Module | torch.optim.Optimizer | Dataset | Sampler | DataLoader):
+        return True
+    return False if isinstance(value, LRScheduler | torch.amp.GradScaler) else None
+
+
 def between_steps() -> dict[str, str]:
     """Autocast that is on keeps its casts of the weights, which a resumed process makes anew."""
     on = torch.is_autocast_cache_enabled() and any(map(torch.is_autocast_enabled, ("cpu", "cuda")))
@@ -95,10 +124,7 @@ def _of_module(module: nn.Module, set_: frozenset[str]) -> Iterator[tuple[str, A
         for hook in list(vars(module).get(name, {}).values()):
             yield " (hook)", hook, False
     library = type(module).__module__.startswith(KNOWN)
-    if (
-        "get_extra_state" in dir(type(module))
-        and type(module).get_extra_state is not nn.Module.get_extra_state
-    ):
+    if type(module).get_extra_state is not nn.Module.get_extra_state:
         return  # it says itself what it remembers
     for name, value in list(vars(module).items()):
         if name not in OF_MODULES and (name in set_ or not (library or name.startswith("_"))):
@@ -169,14 +195,19 @@ def _address(tensor: torch.Tensor) -> int:
 def _sample(tensor: torch.Tensor) -> int | None:
     if tensor.layout is not torch.strided or tensor.is_quantized:
         return None
-    flat = tensor.detach()
-    if flat.numel() > 3 * SAMPLES:
-        if not flat.is_contiguous():
-            return None
-        flat = flat.view(-1)
-        middle = flat.numel() // 2
-        flat = torch.cat([flat[:SAMPLES], flat[middle : middle + SAMPLES], flat[-SAMPLES:]])
+    if tensor.numel() > 3 * SAMPLES and not tensor.is_contiguous():
+        return None
     try:
-        return hash(bytes(raw(flat))) if flat.numel() else 0
+        return hash(_sampled(tensor)) if tensor.numel() else 0
     except (RuntimeError, NotImplementedError):  # of a functional transform, or a subclass without bytes
         return None
+
+
+def _sampled(tensor: torch.Tensor) -> bytes:
+    """The bytes of its numbers; of a large one, of some."""
+    flat = tensor.detach()
+    if flat.numel() > 3 * SAMPLES:
+        flat = flat.reshape(-1)
+        middle = flat.numel() // 2
+        flat = torch.cat([flat[:SAMPLES], flat[middle : middle + SAMPLES], flat[-SAMPLES:]])
+    return bytes(raw(flat)) if flat.numel() else b""

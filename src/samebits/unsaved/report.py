@@ -5,7 +5,7 @@ from types import CodeType
 from typing import Any
 
 from samebits.unsaved import source
-from samebits.unsaved.reachable import About
+from samebits.unsaved.about import About
 
 CONTAINERS = ("list", "dict", "tuple", "deque", "set", "frozenset", "OrderedDict", "defaultdict", "Counter")
 
@@ -21,24 +21,27 @@ def row(about: About) -> dict[str, Any]:
         "kind": about.kind,
         "where": where(about),
         "fix": fix(about),
-        "shown": about.shown or _only_shown(about),
+        "shown": about.shown or (about.root == "attribute" and only_shown(about.owner, about.base)),
         "within_epochs": True,
     }
 
 
-def _only_shown(about: About) -> bool:
-    """Whether it is an attribute that its class sets, and that nothing but the user's own code can read."""
-    if about.root != "attribute" or not isinstance(about.owner, type):
+def only_shown(kind: Any, name: str) -> bool:
+    """Whether a class has an attribute that only the user's own code reads, and only to show it.
+
+    Args:
+        kind: the class of the object that has the attribute; anything else sets none.
+        name: of the attribute.
+    """
+    if not isinstance(kind, type):
         return False
-    ours = all(
-        source.is_users_class(kind) or kind.__module__ in ("builtins", "abc") for kind in about.owner.__mro__
-    )
-    return ours and source.only_shown_attribute(about.base)
+    ours = all(source.is_users_class(base) or base.__module__ in ("builtins", "abc") for base in kind.__mro__)
+    return ours and source.only_shown_attribute(name)
 
 
 def matching(name: str, ignored: Iterable[str]) -> bool:
     """Whether a name or something that has it, such as `a` for `a.b`, is among the ignored ones."""
-    return any(name == one or name.startswith((f"{one}.", f"{one}[")) for one in ignored)
+    return any(name == whole or name.startswith((f"{whole}.", f"{whole}[")) for whole in ignored)
 
 
 def where(about: About) -> str:
@@ -63,11 +66,11 @@ def where(about: About) -> str:
         everywhere = [(str(module.__file__), ()) for module in source.users_modules()]
         places = [*there, *everywhere]
     for path, scopes in places or there:
-        found = source.source(path).where(about.base, attribute, scopes)
-        if found is None and about.root == "class":
-            found = source.source(path).where(about.base, False, scopes)
-        if found is not None:
-            return source.place(path, found[1])
+        line = source.source(path).where(about.base, attribute, scopes)
+        if line is None and about.root == "class":
+            line = source.source(path).where(about.base, False, scopes)
+        if line is not None:
+            return source.place(path, line)
     return ""
 
 

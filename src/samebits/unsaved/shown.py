@@ -193,7 +193,16 @@ class _Flow:
             self._scope + one.id if isinstance(one, ast.Name) else f".{one.attr}"
             for one in ast.walk(node)
             if isinstance(one, ast.Name) or (isinstance(one, ast.Attribute) and id(one) not in methods)
-        )
+        ) | {f".{name}" for name in _asked_by_name(node)}
+
+
+def _asked_by_name(node: ast.AST) -> Iterator[str]:
+    """The attributes that `getattr` and `hasattr` read."""
+    for call in ast.walk(node):
+        if isinstance(call, ast.Call) and _called(call.func) in ("getattr", "hasattr") and len(call.args) > 1:
+            name = call.args[1]
+            if isinstance(name, ast.Constant) and isinstance(name.value, str):
+                yield name.value
 
 
 def _containers(statements: Iterable[ast.stmt]) -> Iterator[ast.expr]:

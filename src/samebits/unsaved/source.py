@@ -11,6 +11,10 @@ from types import CodeType, FrameType, ModuleType
 from samebits.process.code_owner import is_users_file
 from samebits.unsaved.shown import only_shown, only_shown_attributes
 
+CLOCKS = {
+    *("time", "perf_counter", "monotonic", "process_time", "thread_time", "now", "utcnow", "today"),
+    *("time_ns", "perf_counter_ns", "monotonic_ns", "process_time_ns", "thread_time_ns"),
+}
 CHANGING_CALLS = {"append", "add", "extend", "update", "appendleft", "insert", "pop", "popleft", "setdefault"}
 
 
@@ -60,6 +64,8 @@ class Source:
         self.path = path
         self.sets: list[Set] = []
         self.functions: dict[str, ast.AST] = {}
+        self.clocks: set[str] = set()  # the attributes that are computed of a clock
+        self._clocks: set[tuple[str, str]] = set()  # the variables, each with its scope
         try:
             with open(path, "rb") as file:
                 tree: ast.AST = ast.parse(file.read())
@@ -68,8 +74,8 @@ class Source:
         self._visit(tree, "", False, False)
         self.functions[""] = tree
 
-    def where(self, name: str, attribute: bool, scopes: tuple[str, ...] = ()) -> tuple[int, int] | None:
-        """Rank and line of the place where a name changes; None if it is nowhere.
+    def where(self, name: str, attribute: bool, scopes: tuple[str, ...] = ()) -> int | None:
+        """The line of the place where a name changes; None if it is nowhere.
 
         Args:
             name: of a variable or an attribute.
@@ -77,13 +83,13 @@ class Source:
             scopes: where to look only, with what is inside; nothing: in the whole file.
         """
         there = [
-            (one.rank, one.line)
-            for one in self.sets
-            if one.name == name
-            and one.attribute == attribute
-            and (not scopes or any(f"{one.scope}.".startswith(f"{scope}.") for scope in scopes))
+            (place.rank, place.line)
+            for place in self.sets
+            if place.name == name
+            and place.attribute == attribute
+            and (not scopes or any(f"{place.scope}.".startswith(f"{scope}.") for scope in scopes))
         ]
-        return min(there, default=None)
+        return min(there)[1] if there else None
 
     def _visit(self, node: ast.AST, scope: str, function: bool, loop: bool) -> None:
         for child in ast.iter_child_nodes(node):
@@ -101,6 +107,8 @@ class Source:
             self._visit(child, inner, within, again)
 
     def _note(self, node: ast.AST, scope: str, rank: int) -> None:
+        if isinstance(node, ast.Assign | ast.AugAssign | ast.AnnAssign):
+            self._note_clock(node, scope)
         if isinstance(node, ast.AugAssign):
             self._target(node.target, scope, 0)
         elif isinstance(node, ast.Assign):
@@ -122,10 +130,29 @@ class Source:
             if isinstance(named, ast.Constant) and isinstance(named.value, str):
                 self.sets.append(Set(True, named.value, scope, node.lineno, rank))
 
+    def _note_clock(self, node: ast.Assign | ast.AugAssign | ast.AnnAssign, scope: str) -> None:
+        if node.value is None or not self._reads_a_clock(node.value, scope):
+            return
+        for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
+            if isinstance(target, ast.Attribute):
+                self.clocks.add(target.attr)
+            elif isinstance(target, ast.Name):
+                self._clocks.add((scope, target.id))
+
+    def _reads_a_clock(self, value: ast.expr, scope: str) -> bool:
+        for node in ast.walk(value):
+            if isinstance(node, ast.Name) and (scope, node.id) in self._clocks:
+                return True
+            if isinstance(node, ast.Call):
+                called = getattr(node.func, "attr", None) or getattr(node.func, "id", "")
+                if called in CLOCKS:
+                    return True
+        return False
+
     def _target(self, target: ast.AST, scope: str, rank: int) -> None:
         if isinstance(target, ast.Tuple | ast.List):
-            for one in target.elts:
-                self._target(one, scope, rank)
+            for part in target.elts:
+                self._target(part, scope, rank)
         elif isinstance(target, ast.Starred):
             self._target(target.value, scope, rank)
         elif isinstance(target, ast.Subscript):
@@ -145,8 +172,16 @@ def source(path: str) -> Source:
 def set_attributes() -> frozenset[str]:
     """The names of all attributes that the user's own code sets, on any object."""
     return frozenset(
-        one.name for module in users_modules() for one in source(str(module.__file__)).sets if one.attribute
+        place.name
+        for module in users_modules()
+        for place in source(str(module.__file__)).sets
+        if place.attribute
     )
+
+
+def clock_attributes() -> frozenset[str]:
+    """The names of all attributes that the user's own code computes of a clock."""
+    return frozenset().union(*(source(str(module.__file__)).clocks for module in users_modules()))
 
 
 @functools.cache
@@ -172,17 +207,17 @@ def shows_result(frame: FrameType, shown: frozenset[str] | None) -> bool:
     if shown is None:
         return False
     calls = [
-        one
-        for one in ast.walk(source(frame.f_code.co_filename).functions[""])
-        if isinstance(one, ast.Assign | ast.Expr) and isinstance(one.value, ast.Call)
-        if one.lineno <= frame.f_lineno <= (one.end_lineno or one.lineno)
+        node
+        for node in ast.walk(source(frame.f_code.co_filename).functions[""])
+        if isinstance(node, ast.Assign | ast.Expr) and isinstance(node.value, ast.Call)
+        if node.lineno <= frame.f_lineno <= (node.end_lineno or node.lineno)
     ]
     if len(calls) != 1:
         return False
     if isinstance(calls[0], ast.Expr):
         return True
-    names = [one for target in calls[0].targets for one in _parts(target)]
-    return all(isinstance(one, ast.Name) and one.id in shown for one in names)
+    names = [part for target in calls[0].targets for part in _parts(target)]
+    return all(isinstance(name, ast.Name) and name.id in shown for name in names)
 
 
 def _parts(target: ast.expr) -> list[ast.expr]:
@@ -203,19 +238,18 @@ def is_loop_variable(code: CodeType, name: str) -> bool:
     """Whether only a `for` of the function sets a variable; one of a function inside is another one."""
     scope = "" if code.co_name == "<module>" else code.co_qualname
     ranks = {
-        one.rank
-        for one in source(code.co_filename).sets
-        if one.name == name and not one.attribute and one.scope == scope
+        place.rank
+        for place in source(code.co_filename).sets
+        if place.name == name and not place.attribute and place.scope == scope
     }
     return ranks == {LOOP}
 
 
 def loop_variable(code: CodeType, line: int) -> str | None:
     """The first variable of the `for` that stands in a line: what `enumerate` counts in."""
-    node = source(code.co_filename).functions[""]
-    for one in ast.walk(node):
-        if isinstance(one, ast.For) and one.iter.lineno <= line <= (one.iter.end_lineno or line):
-            first = one.target.elts[0] if isinstance(one.target, ast.Tuple) else one.target
+    for node in ast.walk(source(code.co_filename).functions[""]):
+        if isinstance(node, ast.For) and node.iter.lineno <= line <= (node.iter.end_lineno or line):
+            first = node.target.elts[0] if isinstance(node.target, ast.Tuple) else node.target
             return getattr(first, "id", None)
     return None
 

@@ -8,17 +8,20 @@ import sys
 import time
 import weakref
 from collections.abc import Iterable, Mapping
-from types import FrameType
 from typing import Any
 
 from samebits._printable import printable
 from samebits.errors import CheckFailed
 from samebits.framework import Unsaved
-from samebits.process.code_owner import is_users_file
+from samebits.unsaved.about import About
+from samebits.unsaved.carried import Carried
 from samebits.unsaved.elsewhere import beside
+from samebits.unsaved.frames import users_frames
 from samebits.unsaved.lines import lines
-from samebits.unsaved.reachable import TooLong, Training, Walk
+from samebits.unsaved.reachable import Walk
 from samebits.unsaved.report import matching, row
+from samebits.unsaved.training import Training
+from samebits.unsaved.within import TooLong
 
 STEPS = 8  # that are looked at, and
 EPOCHS = 2  # ends of epochs
@@ -35,9 +38,10 @@ class Watch:
         toolkit: the framework's part.
         objects: what the run holds, by name.
         ours: objects of the run itself.
-        before: what the processes before this one found, out of the checkpoint.
+        before: what the processes before this one have named, out of the checkpoint.
         ignored: the names of which the user says that they decide nothing; may grow.
-        strict: refuse the run when something is found.
+        strict: refuse the run when something is named.
+        attributes: those that checkpoints hold by themselves.
 
     Attributes:
         loader: what the epoch reads.
@@ -51,10 +55,12 @@ class Watch:
         before: Iterable[Mapping[str, Any]],
         ignored: Iterable[str],
         strict: bool,
+        attributes: Carried,
     ) -> None:
         self._training = Training(toolkit, objects, tuple(ours))
         self._ignored, self._strict = ignored, strict
-        self._rows = {one["name"]: dict(one) for one in before}
+        self._attributes = attributes
+        self._rows = {row["name"]: dict(row) for row in before}
         self._values: dict[str, Any] = {}
         self._keys: dict[str, set[str]] = {}  # by name, of what has changed
         self._generator: Any = None  # the run's batches, as a weak reference
@@ -62,12 +68,28 @@ class Watch:
         self._looked = self._ends = 0
         self._spent = 0.0
         self._said = False
+        self._classes: set[tuple[Any, str]] = set()  # of the named ones, with the plain name
 
     @property
-    def found(self) -> list[dict[str, Any]]:
+    def named(self) -> list[dict[str, Any]]:
         """What changes and is in no checkpoint, one table a name: for the manifest and for checkpoints."""
-        rows = [one for one in self._rows.values() if not matching(one["name"], self._ignored)]
-        return sorted(rows, key=lambda one: one["shown"])
+        self._name_left()
+        self._rows.update({row["name"]: row for row in beside()})
+        rows = [row for row in self._rows.values() if not matching(row["name"], self._ignored)]
+        return sorted(rows, key=lambda row: row["shown"])
+
+    def _name_left(self) -> None:
+        """Name the attributes that checkpoints should have held, and that the last one could not hold."""
+        for left in self._attributes.left:
+            kind = type(left.value).__name__
+            about = About(left.path, kind, None, "attribute", left.name, type(left.owner))
+            if (about.owner, about.base) not in self._classes:
+                self._note(about)
+
+    def _note(self, about: About) -> None:
+        self._classes.add((about.owner, about.base))
+        if about.name not in self._rows:
+            self._rows[about.name] = row(about)
 
     def batches(self, generator: Any) -> Any:
         """Note the generator of an epoch's batches; returns it."""
@@ -103,11 +125,11 @@ class Watch:
         began = time.thread_time()
         first = not self._values
         try:
-            walk = Walk(self._training, epoch, began + limit - self._spent)
+            carried = self._attributes.places()
+            walk = Walk(self._training, epoch, began + limit - self._spent, carried)
             if first or self._looked == 1:  # a library may make its generator in the first step
                 self._training.find_in_libraries()
-                self._rows.update({one["name"]: one for one in beside()})
-            frames = _users_frames()
+            frames = users_frames()
             walk.run(frames, self.loader)
             if self._generator is not None and first:
                 walk.iterators(self._generator(), frames[0] if frames else None)
@@ -127,16 +149,15 @@ class Watch:
                 changed = self._values[key] != digest
             else:  # an attribute that its object got since; a variable may only not have been alive before
                 changed = about.parent is not None and about.parent in self._values
-            if changed or about.root in ("loop", "fix"):
+            if not about.carried and (changed or about.root in ("loop", "fix")):
                 self._keys.setdefault(about.name, set()).add(key)
-                if about.name not in self._rows:
-                    self._rows[about.name] = row(about)
+                self._note(about)
         self._values.update(walk.values)
         self._spent += time.thread_time() - began
         return set(walk.values)
 
     def _refuse(self) -> None:
-        deciding = [one for one in self.found if not one["shown"]]
+        deciding = [row for row in self.named if not row["shown"]]
         if self._strict and deciding:
             more = f"; and {len(deciding) - SAID} more" if len(deciding) > SAID else ""
             said = "; ".join(lines(deciding[:SAID])) + more
@@ -147,7 +168,7 @@ class Watch:
     def _say(self) -> None:
         """One line about what may decide the weights, once."""
         self._said = True
-        names = [one["name"] for one in self.found if not one["shown"]]
+        names = [row["name"] for row in self.named if not row["shown"]]
         if names:
             more = f" and {len(names) - SAID} more" if len(names) > SAID else ""
             print(
@@ -155,13 +176,3 @@ class Watch:
                 "docs/resume.md says what to do",
                 file=sys.stderr,
             )
-
-
-def _users_frames() -> list[FrameType]:
-    """The frames of the user's own code that are being run, the innermost first."""
-    frames, frame = [], sys._getframe(1)
-    while frame is not None:
-        if is_users_file(frame.f_code.co_filename):
-            frames.append(frame)
-        frame = frame.f_back  # type: ignore[assignment]
-    return frames

@@ -53,9 +53,13 @@ if what == "together":  # ends only when another one runs beside it
     assert other.exists()
 stopped = folder.with_name(f"{folder.name}.stopped")
 if "SAMEBITS_STOP_AT" in os.environ and what != "deaf":
-    stopped.write_text(os.environ["SAMEBITS_STOP_AT"])
+    with open(stopped, "a") as file:
+        print(os.environ["SAMEBITS_STOP_AT"], file=file)
     sys.exit(75)
+stops = [int(step) for step in stopped.read_text().split()] if stopped.exists() else []
 if stopped.exists() and what == "forgets":
+    numbers[1] += 1
+if what == "third" and any(step % 8 % 3 for step in stops):  # counts in each epoch to three
     numbers[1] += 1
 if stopped.exists() and what == "forgets-a-sum":
     loss += 1
@@ -63,9 +67,7 @@ if stopped.exists() and what == "breaks":
     sys.exit("samebits: the memory of the average is not what was saved")
 if what == "nan":
     numbers[3] = float("nan")
-chain = [{"from_step": 0}]
-if stopped.exists():
-    chain.append({"from_step": int(stopped.read_text())})
+chain = [{"from_step": step} for step in (0, *stops)]
 CHANCE = [{"source": "default_rng()", "where": "train.py:7", "fix": "default_rng(seed)"}]
 unsaved = [{"name": "average.updates", "kind": "int", "where": "ema.py:31", "fix": "register_buffer"}]
 manifest = {
@@ -157,7 +159,8 @@ def test_json(smoke: Start) -> None:
     assert Path(result["kept"]).name.startswith("smoke-")
 
 
-STOP = 19  # of 32 steps in 4 epochs: in the third one, and a multiple of nothing that counts steps
+STOP = 19  # of 32 steps in 4 epochs: in the third one, and a multiple of nothing that counts all steps
+STOPS = f"step {STOP}, and again after step 25"  # its third step: the second stop is a multiple of nothing
 
 
 @pytest.mark.parametrize("options", [(), ("--runs", "3", "--jobs", "2")])
@@ -169,7 +172,7 @@ def test_the_second_run_is_stopped_and_resumed(
     runs = 3 if options else 2
     verdict = done.stdout.splitlines()[-1]
     assert verdict.startswith(
-        f"same bits: {runs} runs, the second was stopped after step {STOP} and resumed, sha256 "
+        f"same bits: {runs} runs, the second was stopped after {STOPS} and resumed, sha256 "
     )
     (folder,) = (tmp_path / "runs").iterdir()
     assert [path.name for path in folder.glob("*.stopped")] == ["run-2.stopped"]
@@ -198,6 +201,7 @@ def test_a_run_that_was_not_interrupted_says_why(smoke: Start, what: str, why: s
     ("what", "says"),
     [
         ("forgets", "resumed, and has other weights"),
+        ("third", "resumed, and has other weights"),
         ("forgets-a-sum", "resumed, and has the same weights, but other metrics or batches"),
         ("breaks", "could not be resumed: run 2 of 2: the memory of the average is not what was saved"),
     ],
@@ -209,14 +213,14 @@ def test_a_training_that_repeats_and_does_not_resume(
     assert done.returncode == 1
     assert one_line(done.stderr) == (
         "samebits: not the same bits: repeats, but does not resume: "
-        f"the second run was stopped after step {STOP} and {says}"
+        f"the second run was stopped after {STOPS} and {says}"
     )
     assert "run 3, not interrupted: sha256 " in done.stdout, "which decides"
     assert done.stdout.splitlines()[-2:] == [
         "unsaved and changing: average.updates (int, ema.py:31): register_buffer",
         f"`samebits resume-proof python training.py {what}` stops it at other steps, too",
     ]
-    between = f"between run 1 and run 2, stopped after step {STOP} and resumed:"
+    between = f"between run 1 and run 2, stopped after {STOPS} and resumed:"
     assert (between in done.stdout) is (what != "breaks")
     (folder,) = kept(tmp_path)
     assert (tmp_path / "runs" / folder / "run-2.stopped").exists()
@@ -235,9 +239,9 @@ def test_a_training_that_does_not_repeat_is_not_said_to_forget(smoke: Start) -> 
 
 def test_json_tells_repeating_and_resuming_apart(smoke: Start) -> None:
     good, bad = (json.loads(smoke(what, "--json").stdout) for what in ("saves", "forgets"))
-    names = ("same", "repeats", "resumes", "stopped_after", "not_interrupted")
-    assert [good[name] for name in names] == [True, True, True, STOP, None]
-    assert [bad[name] for name in names] == [False, True, False, STOP, None]
+    names = ("same", "repeats", "resumes", "stopped_after", "stopped_again_after", "not_interrupted")
+    assert [good[name] for name in names] == [True, True, True, STOP, 25, None]
+    assert [bad[name] for name in names] == [False, True, False, STOP, 25, None]
     assert (len(good["sha256"]), len(bad["sha256"])) == (2, 3)
     assert bad["unsaved"][0]["name"] == "average.updates"
     assert bad["chance"] == [], "it repeats: no chance decides"

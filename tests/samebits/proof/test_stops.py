@@ -22,6 +22,26 @@ def test_it_is_stopped_within_an_epoch_that_is_not_the_first(steps: int, epochs:
         assert each / 4 < stop % each < each * 3 / 4
 
 
+@pytest.mark.parametrize(("steps", "epochs"), [(32, 4), (24, 3), (24, 2), (40, 8), (16, 4), (12, 4), (30, 2)])
+def test_in_short_epochs_no_period_hides_at_all_stops(steps: int, epochs: int) -> None:
+    """A counter that begins anew is in step with the training where its period divides the step's number."""
+    training = course(manifest(steps, epochs))
+    stops, each = training.stops(), training.each
+    assert stops == sorted(stops)
+    assert stops[0] == training.middle()
+    assert len(stops) == 2
+    for period in range(2, 16):
+        assert any(stop % period for stop in stops)
+        assert any(stop % each % period for stop in stops)
+    assert steps == 2 * each or stops[1] // each > stops[0] // each
+
+
+def test_long_epochs_and_what_cannot_be_stopped_again() -> None:
+    assert course(manifest(2000, 4)).stops() == [course(manifest(2000, 4)).middle()]
+    assert course(manifest(2, 2)).stops() == [1]
+    assert course(manifest(9, 3, chain=[])).stops() == []
+
+
 def test_a_checkpoint_that_is_due_anyway_is_avoided() -> None:
     stop = course(manifest(200, 2)).middle()
     assert stop is not None

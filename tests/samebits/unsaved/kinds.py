@@ -23,6 +23,7 @@ from torch.utils.data import TensorDataset
 
 import samebits.run.plots
 import samebits.torch
+from samebits.unsaved import watch
 
 EPOCHS = 3
 augmentations = types.ModuleType("augmentations")  # stands for a library that is installed
@@ -662,6 +663,7 @@ def kept_in_the_run(run):
 
 def main(folder, *names):
     samebits.run.plots.draw = lambda metrics: b""  # takes longer than the training
+    watch.FOR_STEPS, watch.SECONDS = 600.0, 900.0  # what is named must not depend on the machine's speed
     for name in names:
         place = Path(folder) / name
         with samebits.torch.open_run({"seed": 0}, device="cpu", folder=place) as run:

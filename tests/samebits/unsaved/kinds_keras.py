@@ -12,6 +12,7 @@ import numpy as np
 
 import samebits.keras
 import samebits.run.plots
+from samebits.unsaved import watch
 
 X = np.random.default_rng(0).standard_normal((48, 8)).astype("float32")
 Y = X.sum(1, keepdims=True)
@@ -136,6 +137,54 @@ def attribute_of_a_layer(run):
     fit(run, model, Calling())
 
 
+class Weighted:
+    """A weight of the samples of one's own, held by name."""
+
+    def __init__(self):
+        self.weights, self.calls = np.ones(8), 0
+
+    def after(self, loss):
+        self.calls += 1
+        self.weights *= 1 + 0.01 * self.calls * loss
+
+
+def held_object(run):
+    model = made(run)
+    weighted = Weighted()
+    train_set = run.dataset(X, Y, batch_size=8, shuffle=True)
+    samebits.keras.build(model, train_set)
+    run.checkpoint(model=model, weighted=weighted)
+    for _ in run.epochs(3):
+        for x, y in run.batches(train_set):
+            weighted.after(float(model.train_on_batch(x, y, sample_weight=weighted.weights)))
+    run.finish(model)
+
+
+def lists_in_a_callback(run):
+    """A list that another object shares, and what it decides."""
+
+    class Keeping(keras.callbacks.Callback):
+        def __init__(self, losses):
+            super().__init__()
+            self.losses = losses
+
+        def on_train_batch_end(self, batch, logs=None):
+            self.losses.append(float(logs["loss"]))
+
+    class Reading(keras.callbacks.Callback):
+        stateless = True
+
+        def __init__(self, losses):
+            super().__init__()
+            self.losses = losses
+
+        def on_train_batch_end(self, batch, logs=None):
+            self.model.optimizer.learning_rate = 0.02 / (1 + sum(self.losses) / 10)
+
+    losses = []
+    fit(run, made(run), Keeping(losses), Reading(losses))
+
+
 def rate_of_dropout(run):
     class Less(keras.callbacks.Callback):
         def on_train_batch_end(self, batch, logs=None):
@@ -184,16 +233,20 @@ def tensorflows_iterator(run):
 
 def main(folder, *names):
     samebits.run.plots.draw = lambda metrics: b""
+    watch.FOR_STEPS, watch.SECONDS = 600.0, 900.0  # what is named must not depend on the machine's speed
     for name in names:
         place = Path(folder) / name
         try:
             with samebits.keras.open_run({"seed": 0}, device="cpu", folder=place) as run:
                 globals()[name](run)
+        except SystemExit:  # SAMEBITS_STOP_AT
+            continue
         except samebits.UsageError as error:
             print(f"FOUND {json.dumps({name: str(error)})}", flush=True)
             continue
-        unsaved = json.loads((place / "manifest.json").read_text())["unsaved"]
-        print(f"FOUND {json.dumps({name: unsaved})}", flush=True)
+        manifest = json.loads((place / "manifest.json").read_text())
+        print(f"FOUND {json.dumps({name: manifest['unsaved']})}", flush=True)
+        print(f"SHA256 {json.dumps({name: manifest['weights_sha256']})}", flush=True)
 
 
 if __name__ == "__main__":

@@ -20,18 +20,59 @@ NAMED = {
     "rate_of_dropout": ["model.layers[1].rate: float"],
     "generator_of_ones_own": ["rng: generator"],
     "own_loop": ["step: int"],
+    "held_object": [],
+    "lists_in_a_callback": [],
     "tensorflows_iterator": ["more: iterator"],
 }
 REFUSED = "model_in_a_callback"
+# What objects of the user's remember comes back; what a layer does in Python must not, as TensorFlow has
+# compiled it with what was there at first.
+RESUMED = (
+    "held_object",
+    "lists_in_a_callback",
+    "callback_with_a_number",
+    "rate_of_dropout",
+    "attribute_of_a_layer",
+)
+
+
+Printed = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
-def found(start: Callable[..., Started], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What each training's manifest has; one process for all of them."""
-    done = start("python", KINDS, tmp_path_factory.mktemp("kinds"), *NAMED, REFUSED)
-    assert done.returncode == 0, done.stderr
-    lines = [line[6:] for line in done.stdout.splitlines() if line.startswith("FOUND ")]
-    return {name: rows for line in lines for name, rows in json.loads(line).items()}
+def printed(start: Callable[..., Started], tmp_path_factory: pytest.TempPathFactory) -> Printed:
+    """What the trainings print, by kind; one process for all of them."""
+    folder = tmp_path_factory.mktemp("kinds")
+
+    def printed(place: str, *names: str, **variables: str) -> dict[str, Any]:
+        done = start("python", KINDS, folder / place, *names, **variables)
+        assert done.returncode == 0, done.stderr
+        results: dict[str, Any] = {"FOUND": {}, "SHA256": {}}
+        for line in done.stdout.splitlines():
+            word, _, rest = line.partition(" ")
+            if word in results and rest.startswith("{"):
+                results[word] |= json.loads(rest)
+        return results
+
+    return printed
+
+
+@pytest.fixture(scope="module")
+def whole(printed: Printed) -> dict[str, Any]:
+    return printed("whole", *NAMED, REFUSED)
+
+
+@pytest.fixture(scope="module")
+def found(whole: dict[str, Any]) -> dict[str, Any]:
+    """What each training's manifest has."""
+    return dict(whole["FOUND"])
+
+
+def test_what_is_remembered_comes_back(whole: dict[str, Any], printed: Printed) -> None:
+    stopped = printed("stopped", *RESUMED, SAMEBITS_STOP_AT="9")
+    assert stopped["SHA256"] == {}
+    resumed = printed("stopped", *RESUMED)
+    assert resumed["SHA256"] == {name: whole["SHA256"][name] for name in RESUMED}
 
 
 @pytest.mark.parametrize("kind", NAMED)

@@ -153,9 +153,8 @@ class Command:
         if trial.container:
             inside = Path("runs") / folder.relative_to((find_root() / "runs").resolve())
             words = [str(find_root() / "tools/image.py"), "run", *words, "--run", str(inside)]
-        return Training(
-            trial.name, words, folder, environment, place, trial.before, trial.container, trial.stop
-        )
+        stops = [] if trial.stop is None else [trial.stop]
+        return Training(trial.name, words, folder, environment, place, trial.before, trial.container, stops)
 
 
 def run(
