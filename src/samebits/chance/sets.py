@@ -8,6 +8,7 @@ set itself is there to be looked at, however the program names it. What needs no
 `dict.fromkeys`, and from Python 3.13 on `list(…)` of a set; `samebits watch` reads the lines for these.
 """
 
+import _thread
 import ast
 import atexit
 import ctypes
@@ -15,9 +16,10 @@ import functools
 import itertools
 import sys
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterator
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any
 
 from samebits.chance import calls
@@ -63,14 +65,16 @@ def _iterate(original: Iterate, look: Look) -> Iterate:
                 look(members, original(members), frame)
             return original(members)
         except BaseException as error:  # of a signal's handler: what called this is C and would lose it
-            threading.Timer(0.01, raise_in, (threading.get_ident(), error)).start()
+            _thread.start_new_thread(raise_in, (threading.get_ident(), error, iterate.__code__))
             return original(members)
 
     return iterate
 
 
-def raise_in(thread: int, error: BaseException) -> None:
-    """Raise an exception in a thread."""
+def raise_in(thread: int, error: BaseException, code: CodeType) -> None:
+    """Raise an exception in a thread, as soon as it is not within a function any more that would lose it."""
+    while any(frame.f_code is code for frame in outwards(sys._current_frames().get(thread))):
+        time.sleep(0.001)
     kind = type(type(error).__name__, (type(error),), {"__new__": lambda cls, *given: error})
     ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(kind))
 
