@@ -15,7 +15,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -38,22 +37,12 @@ BESIDE = re.compile(
     r"/(torchinductor_[^/]*|torch/kernels|triton|matplotlib|fontconfig|pip|numba_cache)/"
     r"|/joblib/.*/(metadata\.json|func_code\.py)$"
 )
-MOST = 50_000  # files that are looked at; a first look takes some 20 µs
-KEPT = 64  # of one line that are kept by name
+MOST = 10_000  # files that a process looks at; a look takes some 30 µs
+KEPT = 64  # of one folder
 began = time.time()
-
-
-@dataclass
-class Reads:
-    """What one line read: the first files by name; of more, how many, and what all of them lie in."""
-
-    names: list[str] = field(default_factory=list)
-    more: int = 0
-    folder: str = ""
-
-
 _looked: set[str] = set()
-_reads: dict[tuple[str, int, str], Reads] = {}
+_folders_of: dict[str, int] = {}  # how many were looked at in each folder
+_reads: dict[tuple[str, int, str], list[str]] = {}  # by the line that read them, and its library
 
 
 def watch() -> None:
@@ -67,7 +56,10 @@ def _opened(event: str, given: Any) -> None:
     path, mode, flags = given
     if (mode is not None and set(mode) & set("wax+")) or (isinstance(flags, int) and flags & WRITES):
         return
-    if len(_looked) < MOST:
+    folder = os.path.dirname(path)
+    number = _folders_of.get(folder, 0)
+    if number < KEPT and len(_looked) < MOST:
+        _folders_of[folder] = number + 1
         _looked.add(path)
         _look(path, sys._getframe(1))
         if len(_looked) == MOST:
@@ -85,12 +77,7 @@ def _look(path: str, frame: FrameType) -> None:
     elif name in ARROW and glob.glob(f"{glob.escape(os.path.dirname(full))}/*.arrow"):
         _cache("the cache of datasets", os.path.dirname(full), frame, certain=False)
     elif _may_be_data(full) and (reader := _reader(frame)) is not None:
-        reads = _reads.setdefault(reader, Reads())
-        if len(reads.names) < KEPT:
-            reads.names.append(full)
-        else:
-            reads.more += 1
-            reads.folder = os.path.commonpath([reads.folder or full, os.path.dirname(full)])
+        _reads.setdefault(reader, []).append(full)
 
 
 def is_older(path: str) -> bool:
@@ -198,12 +185,10 @@ def _past(frame: Any) -> Any:
 @never_fails
 def settle() -> None:
     """Count what was read, and what this process has declared."""
-    for (file, line, library), reads in list(_reads.items()):
+    for (file, line, library), names in list(_reads.items()):
         del _reads[file, line, library]
-        for name in reads.names:
+        for name in names:
             RECORDS.add(Source("data", name, file, line, library, "", certain=False))
-        if reads.more:
-            RECORDS.add(Source("data", reads.folder, file, line, library, "", certain=False), reads.more)
     declared: Iterable[str] = getattr(sys.modules.get("samebits.fingerprint.data"), "paths", ())
     for path in declared:
         RECORDS.add(Source("declared", path, "", 0, "", "", certain=False))
@@ -235,7 +220,7 @@ def judged(counts: dict[Source, int]) -> dict[Source, int]:
         for folder, members in _grouped(names).items():
             number = sum(files[name] for name in members)
             what = os.path.relpath(folder)
-            several = f" ({number:,} files)" if number > 1 else ""
+            several = f" ({number:,} files{', at least' * (number >= KEPT)})" if number > 1 else ""
             fix = f"samebits.data_sha256({what!r}) has it in the manifest"
             row = Source("data", f"data not declared: {what}{several}", file, line, "", fix, certain=False)
             rows[row] = number

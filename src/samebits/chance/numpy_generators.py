@@ -92,7 +92,7 @@ def watch_global() -> None:
 def _watched(name: str, original: Any) -> Any:
     @functools.wraps(original)
     def watched(*given: Any, **named: Any) -> Any:
-        if name in SEEDS[:2]:
+        if name in SEEDS[:2] or (name in unseeded and has_seed()):
             leave_global()
         elif name in unseeded and name not in SEEDS:
             _drawn(sys._getframe(1))
@@ -104,7 +104,7 @@ def _watched(name: str, original: Any) -> Any:
 @never_fails
 def _drawn(frame: FrameType) -> None:
     where = place(frame)
-    if where is None or where.user is None or has_seed():
+    if where is None or where.user is None:
         return
     RECORDS.add(Source("global generator", GLOBAL, where.file, where.line, where.library, GLOBAL_FIX))
 

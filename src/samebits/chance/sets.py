@@ -9,6 +9,7 @@ trains for hours does it with Python as it is. What needs no iterator is not see
 `dict.fromkeys`, and from Python 3.13 on `list(…)` of a set; `samebits watch` reads the lines for these.
 """
 
+import _thread
 import ast
 import atexit
 import ctypes
@@ -16,9 +17,10 @@ import functools
 import itertools
 import sys
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterator
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any
 
 from samebits.chance import calls
@@ -32,7 +34,7 @@ from samebits_lint import names
 from samebits_lint.module import attribute
 
 FIX = "keep them in a list, or as the keys of a dictionary: both keep their order"
-LOOKS = 200_000  # of one process: about 0.2 s; what comes later goes the way that it went without this
+LOOKS = 100_000  # of one process: about 0.1 s; what comes later goes the way that it went without this
 MEMBERS = 64  # of one set that are looked at
 OUTWARDS = 4  # frames of a library between the user's call and the loop over what it was given
 WEAK = "/_weakrefset.py"
@@ -64,14 +66,16 @@ def _iterate(original: Iterate, look: Look) -> Iterate:
                 look(members, original(members), frame)
             return original(members)
         except BaseException as error:  # of a signal's handler: what called this is C and would lose it
-            threading.Timer(0.01, raise_in, (threading.get_ident(), error)).start()
+            _thread.start_new_thread(raise_in, (threading.get_ident(), error, iterate.__code__))
             return original(members)
 
     return iterate
 
 
-def raise_in(thread: int, error: BaseException) -> None:
-    """Raise an exception in a thread."""
+def raise_in(thread: int, error: BaseException, code: CodeType) -> None:
+    """Raise an exception in a thread, as soon as it is not within a function any more that would lose it."""
+    while any(frame.f_code is code for frame in outwards(sys._current_frames().get(thread))):
+        time.sleep(0.001)
     kind = type(type(error).__name__, (type(error),), {"__new__": lambda cls, *given: error})
     ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(kind))
 
@@ -139,11 +143,13 @@ def _look(members: Any, each: Iterator[Any], frame: FrameType) -> None:
 
 @never_fails
 def _count(members: Any, frame: FrameType) -> None:
-    user = _user(frame)
-    if user is None:
+    if (frame.f_code, frame.f_lasti) in _decides_nothing:
         return
-    expression = _decides(user, members, user is frame)
-    if expression is not None:
+    user = _user(frame)
+    expression = None if user is None else _decides(user, members, user is frame)
+    if user is frame and expression is None:
+        _decides_nothing.add((frame.f_code, frame.f_lasti))
+    if user is not None and expression is not None:
         _add(expression, user.f_code.co_filename, user.f_lineno)
 
 
@@ -165,6 +171,7 @@ def _user(frame: FrameType) -> FrameType | None:
 
 
 _answers: dict[Any, ast.expr | None] = {}
+_decides_nothing: set[tuple[Any, int]] = set()  # the places of the user's code at which nothing depends on it
 
 
 def _decides(frame: FrameType, members: Any, itself: bool) -> ast.expr | None:

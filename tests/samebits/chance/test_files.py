@@ -1,10 +1,16 @@
 """A cache of an earlier process is named; one that this process made itself is not."""
 
 import pickle
+import subprocess
+import sys
+import time
 
 import pytest
 from tests.conftest import git
 from tests.samebits.chance.conftest import marked
+
+from samebits.chance import begin, files
+from samebits.chance.records import RECORDS
 
 JOBLIB = """
 import sys
@@ -89,3 +95,39 @@ def test_a_cache_of_tfdata_is_named_unless_it_is_declared(watched):
     assert [named["where"]] == marked(TFDATA)
     assert named["source"] == "tf.data's cache(…): cached.index is older than the run"
     assert watched(DECLARED) == []
+
+
+def test_what_an_earlier_process_of_the_same_run_wrote_is_not_older_than_it(tmp_path, monkeypatch):
+    (tmp_path / "cache.npy").write_text("1")
+    folder = tmp_path / "chance"
+    folder.mkdir()
+    monkeypatch.setattr(files, "began", time.time() + 60)  # this process was started later
+    assert files.is_older(str(tmp_path / "cache.npy"))
+    (folder / f"7-{time.time_ns() - 60 * 10**9}.jsonl").write_text("")
+    begin.write_to(str(folder))
+    RECORDS.leave(str(folder))
+    assert not files.is_older(str(tmp_path / "cache.npy"))
+
+
+def test_many_files_of_a_folder_are_not_all_looked_at(tmp_path):
+    script = """
+import sys
+from samebits.chance import begin, files
+from samebits.chance.records import RECORDS
+begin.begin()
+files.began += 60
+for number in range(100):
+    open(f"data/{number}").close()
+begin.finish()
+for source in files.judged(RECORDS.counts):
+    print(source.source, source.fix, source.line)
+"""
+    (tmp_path / "data").mkdir()
+    for number in range(100):
+        (tmp_path / f"data/{number}").write_text("")
+    (tmp_path / "train.py").write_text(script)
+    done = subprocess.run(
+        [sys.executable, "train.py"], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    fix = "samebits.data_sha256('data') has it in the manifest"
+    assert done.stdout == f"data not declared: data (64 files, at least) {fix} 8\n"
