@@ -19,6 +19,7 @@ from samebits.process import command_line
 
 FOLDER = ".chance"  # in the run's working folder: what its processes write, and those before an interruption
 SHOWN = 4  # lines at most
+STEPS = 8  # of a process, after which what this replaced of Python itself is as it was
 
 
 class Chance:
@@ -30,7 +31,6 @@ class Chance:
 
     def __init__(self, strict: bool) -> None:
         self._folder, self._strict = "", strict
-        self._begun = False
         begin()
         sets.watch()
         before_seed.look()
@@ -65,12 +65,6 @@ class Chance:
                 f"chance that no seed decides: {some([_line(source) for source in own], 2, '; ')} (--strict)"
             )
 
-    def begin_epoch(self) -> None:
-        """Steps begin. From the second epoch on, what this replaced of Python itself is as it was."""
-        if self._begun and "SAMEBITS_WATCH" not in os.environ:
-            sets.leave("the order of sets, after the first epoch")
-        self._begun = True
-
     def warn(self) -> None:
         """A line for each source in the user's own code, on stderr, and the folder is gone."""
         own = self._own()
@@ -100,6 +94,12 @@ class Chance:
 
     def _own(self) -> list[Source]:
         return [source for source, _ in records.in_order(self._counts()) if source.yours and source.certain]
+
+
+def end_step(number: int) -> None:
+    """A process has taken so many steps of the training."""
+    if number == STEPS and "SAMEBITS_WATCH" not in os.environ:
+        sets.leave(f"the order of sets, after the first {STEPS} steps")
 
 
 def lines_of(manifests: Iterable[Mapping[str, Any]], kinds: Collection[str] = ()) -> tuple[str, ...]:

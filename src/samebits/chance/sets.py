@@ -4,9 +4,9 @@ PYTHONHASHSEED orders strings only. A dictionary keeps the order in which it was
 chance only where it was filled from such a set.
 
 A class written in C has a slot for what gives an iterator. That of `set` and `frozenset` is replaced, so the
-set itself is there to be looked at, however the program names it. A run does so until its second epoch: what
-trains for hours does it with Python as it is. What needs no iterator is not seen: `pop`,
-`dict.fromkeys`, and from Python 3.13 on `list(…)` of a set; `samebits watch` reads the lines for these.
+set itself is there to be looked at, however the program names it. A run does so in its first steps: what
+trains for hours does it with Python as it is. What needs no iterator is not seen: `pop`, `dict.fromkeys`, and
+from Python 3.13 on `list(…)` of a set; `samebits watch` reads the lines for these.
 """
 
 import _thread

@@ -15,6 +15,7 @@ from typing import Any, NoReturn, TypeVar
 
 from samebits import _progress
 from samebits._printable import printable
+from samebits.chance import of_run
 from samebits.checkpoint.state import TrainingState
 from samebits.errors import UsageError
 from samebits.framework import load_unsaved
@@ -80,6 +81,7 @@ class Loop:
         self.evaluation: evaluation.Evaluation | None = None
         self.unsaved: Watch | None = None
         self.ignored: set[str] = set()
+        self._steps = 0  # of this process
         self._loaders: dict[str, Any] = {}  # of the run's own, made before the first epoch
         self._strict = options.strict
         self._metrics = metrics
@@ -463,7 +465,8 @@ class Loop:
 
     def _count_step(self) -> None:
         self._set_in_step(False)
-        self.batch, self.step = self.batch + 1, self.step + 1
+        self.batch, self.step, self._steps = self.batch + 1, self.step + 1, self._steps + 1
+        of_run.end_step(self._steps)
         self._stop_passed |= self.step == self._stop_at
         self.saving.count(self.step)
 

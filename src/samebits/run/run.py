@@ -285,7 +285,6 @@ class Run:
         """
         several.refuse(self._toolkit.processes())
         self.chance.refuse()
-        self.chance.begin_epoch()
         return self.loop.batches(loader)
 
     def average(self, **values: Any) -> None:
