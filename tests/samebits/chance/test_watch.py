@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 from tests.conftest import ROOT, one_line
 
 UNSEEDED = "import random\nrandom.Random().random()\n"
@@ -65,11 +66,16 @@ def test_children_are_watched_however_they_are_started(watched, tmp_path):
     assert named == {"child.py:2": 1, "train.py:6": 16, "train.py:12": 1}
 
 
-def test_a_process_that_is_watched_is_as_it_was_without(start, tmp_path):
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["here", "another project"])
+def test_a_process_that_is_watched_is_as_it_was_without(start, tmp_path, elsewhere):
     """A second entrypoint leaves it alone, a run's check accepts it, and no manifest has it."""
     ask = "from samebits.process import check, started\n"
     ask += "print(started.variables()['PYTHONPATH'], check.faults(), started.replaced())"
-    inside = [ROOT / "entrypoint", "python", "-c", ask]
-    done = start("samebits", "watch", "--", *inside, cwd=tmp_path, PYTHONPATH=None)
+    inside = [ROOT / "entrypoint"]
+    if elsewhere:  # the folder that watches is none of its own
+        (tmp_path / "pyproject.toml").touch()
+        inside = ["env", "-u", "SAMEBITS_ROOT", ROOT / "src/samebits/entrypoint"]
+    command = ("samebits", "watch", "--", *inside, "python", "-c", ask)
+    done = start(*command, cwd=tmp_path, PYTHONPATH=None)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines() == ["None [] []", "no chance was used that no seed decides"]
