@@ -20,6 +20,10 @@ WORKS = ("fit", "fit_generator", "train", "backward")
 TRAINING = re.compile(
     r"Trainer$|TrainingArguments$|^train(ing)?_(step|epoch|one_epoch|loop|model|detector)|^train_on_batch$"
 )
+# What changes weights by the gradients of a tape; without it they are only looked at.
+APPLIES = {"apply_gradients", "apply", "minimize", "assign_sub", "assign_add"}
+# Names of files that measure or try something, and whose weights nobody keeps.
+MEASURES = re.compile(r"(^|_)(bench(marks?|marking)?|profil(e|er|ing)|dry_?run|sanity(_check)?|flops)$", re.I)
 PROFILES = re.compile(r"prof(iler?)?(\b|_)|^prof", re.I)
 AUGMENTS = re.compile(r"data_?gen", re.I)  # Keras's ImageDataGenerator counts means and deviations
 
@@ -159,8 +163,9 @@ class Module:
             for call in calls
             if not self.only_prepares(call) and not self.called(call).startswith("scipy.")
         }
-        return {"backward", "step"} <= methods or bool(
-            methods & {"fit", "fit_generator", "GradientTape", "minimize"}
+        derives = "GradientTape" in methods and bool(methods & APPLIES)
+        return (
+            {"backward", "step"} <= methods or derives or bool(methods & {"fit", "fit_generator", "minimize"})
         )
 
     def only_prepares(self, call: ast.Call) -> bool:
@@ -197,7 +202,9 @@ class Module:
 
     @functools.cached_property
     def only_measures(self) -> bool:
-        """Whether a file takes times on a GPU and trains nothing: no one compares what it computes."""
+        """Whether a file takes times or tries something: no one compares what it computes."""
+        if MEASURES.search(self.path.stem):
+            return True
         called = {self.called(call) for call in self.calls}
         return "torch.cuda.synchronize" in called and not self.is_training
 

@@ -109,7 +109,9 @@ def _is_transform(module: Module, cls: ast.ClassDef, bases: set[str]) -> bool:
 
 @rule("SB305", "draw-without-seed")
 def draw_without_seed(module: Module) -> Iterator[tuple[ast.AST, str]]:
-    if not module.is_script or not module.train_something(module.reached) or module.is_test:
+    if not module.is_script or module.is_test or module.only_measures:
+        return
+    if not module.train_something(module.reached):
         return
     found = defaultdict(list)
     in_data = {function for function, _ in _data_functions(module)}
