@@ -27,13 +27,13 @@ def _codes(text: str, known: dict[str, rules.Rule]) -> set[str]:
     Raises:
         UsageError: one of them is no rule.
     """
-    found: set[str] = set()
+    codes: set[str] = set()
     for word in filter(None, (part.strip() for part in text.split(","))):
         meant = {code for code, rule in known.items() if code.startswith(word.upper()) or rule.name == word}
         if not meant:
             raise UsageError(f"'{word}' is no rule; `{hint('samebits', 'lint', '--list')}` has them")
-        found |= meant
-    return found
+        codes |= meant
+    return codes
 
 
 def _check_paths(paths: Sequence[Path]) -> None:

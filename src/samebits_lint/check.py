@@ -101,7 +101,7 @@ def _check(source: Source, module: Module, chosen: Collection[str]) -> list[Prob
     for rule in known.values():
         if rule.check is None or rule.code not in chosen:
             continue
-        for node, message in _found(rule, module):
+        for node, message in _named(rule, module):
             assert isinstance(node, ast.expr | ast.stmt)
             if options.is_off(module, node):
                 continue
@@ -116,7 +116,7 @@ def _check(source: Source, module: Module, chosen: Collection[str]) -> list[Prob
     return problems
 
 
-def _found(rule: rules.Rule, module: Module) -> list[tuple[ast.AST, str]]:
+def _named(rule: rules.Rule, module: Module) -> list[tuple[ast.AST, str]]:
     """What a rule finds; nothing in code that is nested more deeply than Python can follow."""
     assert rule.check is not None
     try:

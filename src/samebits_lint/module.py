@@ -111,13 +111,13 @@ class Module:
 
     def bases(self, cls: ast.ClassDef, seen: frozenset[str] = frozenset()) -> set[str]:
         """The dotted names of a class's bases, through classes of this file; as written where not known."""
-        found: set[str] = set()
+        dotted: set[str] = set()
         for base in cls.bases:
             written = names.spelled(base) or ""
-            found.add(self.name(base) or written)
+            dotted.add(self.name(base) or written)
             if written in self.classes and written not in seen:
-                found |= self.bases(self.classes[written], seen | {written})
-        return found
+                dotted |= self.bases(self.classes[written], seen | {written})
+        return dotted
 
     @functools.cached_property
     def is_script(self) -> bool:
@@ -180,7 +180,7 @@ class Module:
     @functools.cached_property
     def made(self) -> dict[str, str]:
         """What variables hold, by their names: the dotted name of the call that gave it to them."""
-        found = {}
+        held_by = {}
         for node in self.nodes:
             if isinstance(node, ast.Assign):
                 held, targets = node.value, node.targets
@@ -189,10 +189,10 @@ class Module:
             else:
                 continue
             if isinstance(held, ast.Call):
-                found.update(
+                held_by.update(
                     {names.spelled(target) or "": names.spelled(held.func) or "" for target in targets}
                 )
-        return found
+        return held_by
 
     @functools.cached_property
     def is_training(self) -> bool:
@@ -337,8 +337,8 @@ def gives(call: ast.Call, name: str, position: int | None = None) -> bool:
         return True
     if position is not None and any(isinstance(given, ast.Starred) for given in call.args):
         return True
-    found = argument(call, name, position)
-    return found is not None and not is_constant(found, None)
+    value = argument(call, name, position)
+    return value is not None and not is_constant(value, None)
 
 
 def is_constant(node: ast.AST | None, *values: object) -> bool:

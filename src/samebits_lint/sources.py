@@ -69,13 +69,13 @@ def find(paths: Sequence[Path]) -> list[Path]:
     Raises:
         OSError: a folder cannot be read.
     """
-    found: dict[Path, None] = {}
+    files: dict[Path, None] = {}
     for path in paths:
         if path.is_dir():
-            found.update(dict.fromkeys(_below(path)))
+            files.update(dict.fromkeys(_below(path)))
         else:
-            found[path] = None
-    return list(found)
+            files[path] = None
+    return list(files)
 
 
 def _below(folder: Path) -> Iterator[Path]:

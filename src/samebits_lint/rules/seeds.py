@@ -168,7 +168,7 @@ def seed_from_clock(module: Module) -> Iterator[tuple[ast.AST, str]]:
 
 def _is_alternative(value: ast.expr, node: ast.AST) -> bool:
     """`seed or randint(…)`: as below `if seed is None`."""
-    choices = (one for one in ast.walk(value) if isinstance(one, ast.BoolOp))
+    choices = (part for part in ast.walk(value) if isinstance(part, ast.BoolOp))
     return any(node in ast.walk(other) for choice in choices for other in choice.values[1:])
 
 
