@@ -5,6 +5,8 @@ It works with Python's own modules alone, so argparse reads its options, not cli
 
 import argparse
 import dataclasses
+import shutil
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
@@ -64,6 +66,14 @@ def _explanation(rule: rules.Rule) -> str:
         ) from None
 
 
+def _tell(text: str) -> None:
+    """Show what is read, in one line on a terminal that is written over."""
+    if sys.stderr.isatty():
+        width = shutil.get_terminal_size().columns - 1
+        sys.stderr.write(f"\r\x1b[K{printable(text)[:width]}")
+        sys.stderr.flush()
+
+
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{message}; see `{hint('samebits', 'lint', '--help')}`")
@@ -120,7 +130,8 @@ def main(arguments: Sequence[str]) -> int:
     usual = {code for code, rule in known.items() if not rule.elsewhere}
     chosen = (_codes(asked.select, known) or usual) - _codes(asked.ignore, known)
     _check_paths(asked.paths)
-    problems = check(asked.paths, chosen)
+    problems = check(asked.paths, chosen, _tell)
+    _tell("")
     if asked.json:
         print_json(
             [

@@ -3,7 +3,7 @@
 import ast
 import dataclasses
 import warnings
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from samebits_lint import ignores, options, rules, seeding
@@ -32,12 +32,15 @@ class Problem:
     message: str
 
 
-def check(paths: Sequence[Path], chosen: Collection[str]) -> list[Problem]:
+def check(
+    paths: Sequence[Path], chosen: Collection[str], tell: Callable[[str], object] = lambda text: None
+) -> list[Problem]:
     """What rules find in the files at and below paths, file by file and line by line.
 
     Args:
         paths: files and folders.
         chosen: the codes of the rules that are asked for; what cannot be read is always named.
+        tell: is given a line about what is read, again and again.
 
     Raises:
         OSError: a folder cannot be read. A file that cannot is a problem, SB001.
@@ -46,27 +49,48 @@ def check(paths: Sequence[Path], chosen: Collection[str]) -> list[Problem]:
     modules: dict[Path, Module] = {}
     problems: list[Problem] = []
     for path in find(paths):
+        tell(f"reading {path}")
         try:
-            source = sources[path] = read(path)
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of invalid escapes in the user's code
-                tree = ast.parse(source.text)
-            modules[path] = Module(tree, notebook=bool(source.cells))
-        except SyntaxError as error:
-            reason = f"the file is no Python 3.11: {error.msg}"
-            problems.append(_problem(source, error.lineno or 1, error.offset or 1, "SB001", reason))
-        except (ValueError, RecursionError) as error:
-            problems.append(_problem(source, 1, 1, "SB001", f"the file cannot be parsed: {error}"))
+            source = read(path)
         except UnreadableError as error:
             problems.append(Problem(str(path), None, 1, 1, "SB001", f"the file cannot be read: {error}"))
+            continue
+        module, source, wrong = _parsed(source)
+        problems += wrong
+        if module is not None:
+            sources[path], modules[path] = source, module
     Program(modules)
     seeding.spread(modules)
-    for path, module in modules.items():
+    for number, (path, module) in enumerate(modules.items(), 1):
+        tell(f"file {number} of {len(modules)}: {path}")
         problems += _check(sources[path], module, chosen)
     return sorted(
         problems,
         key=lambda problem: (problem.file, problem.cell or 0, problem.line, problem.column, problem.rule),
     )
+
+
+def _parsed(source: Source) -> tuple[Module | None, Source, list[Problem]]:
+    """A file's module and what was wrong with it; a notebook's cells that are no Python are left out."""
+    problems: list[Problem] = []
+    while True:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of invalid escapes in the user's code
+                tree = ast.parse(source.text)
+            return Module(tree, notebook=bool(source.cells)), source, problems
+        except SyntaxError as error:
+            what = "cell" if source.cells else "file"
+            reason = f"the {what} is no Python 3.11: {error.msg}"
+            line = error.lineno or 1
+            problems.append(_problem(source, line, error.offset or 1, "SB001", reason))
+            rest = source.without_cell(line)
+            if rest is None:
+                return None, source, problems
+            source = rest
+        except (ValueError, RecursionError, MemoryError) as error:
+            reason = f"the file cannot be parsed: {error or 'it is nested too deeply'}"
+            return None, source, [*problems, _problem(source, 1, 1, "SB001", reason)]
 
 
 def _check(source: Source, module: Module, chosen: Collection[str]) -> list[Problem]:
@@ -77,7 +101,7 @@ def _check(source: Source, module: Module, chosen: Collection[str]) -> list[Prob
     for rule in known.values():
         if rule.check is None or rule.code not in chosen:
             continue
-        for node, message in rule.check(module):
+        for node, message in _named(rule, module):
             assert isinstance(node, ast.expr | ast.stmt)
             if options.is_off(module, node):
                 continue
@@ -90,6 +114,15 @@ def _check(source: Source, module: Module, chosen: Collection[str]) -> list[Prob
                     message = f"ignores {code}, which is no rule: correct or remove it"
                     problems.append(_problem(source, comment.line, comment.column, "SB002", message))
     return problems
+
+
+def _named(rule: rules.Rule, module: Module) -> list[tuple[ast.AST, str]]:
+    """What a rule finds; nothing in code that is nested more deeply than Python can follow."""
+    assert rule.check is not None
+    try:
+        return list(rule.check(module))
+    except RecursionError:
+        return []
 
 
 def _problem(source: Source, line: int, column: int, code: str, message: str) -> Problem:

@@ -87,13 +87,14 @@ def draws_from(module: Module, call: ast.Call) -> str | None:
 SHOWS = re.compile(
     r"show|plot|display|visuali[sz]|preview|(generate|sample|write)_(text|sentence|words?)$", re.I
 )
+COUNTS = re.compile(r"profile|summary|export|trace|flop|macs|complexity|add_graph", re.I)
 PICTURES = {"imshow", "add_subplot", "subplot", "subplots", "imread"}
 ASKED = re.compile(r"debug|verbose", re.I)
 
 
 def is_innocent(module: Module, call: ast.Call) -> bool:
     """A draw for a port, a pause or a name, for a picture or a message; or for a seed, which is SB304's."""
-    if _is_shown(module, call):
+    if _is_shown(module, call) or _is_only_measured(module, call):
         return True
     written = []
     for outer in module.around(call):
@@ -111,6 +112,29 @@ def is_innocent(module: Module, call: ast.Call) -> bool:
     return bool(
         parts & {*INNOCENT, "print", "seed", "manualseed", "onnx", "export", "trace", "summary", "dummy"}
     )
+
+
+def _is_only_measured(module: Module, call: ast.Call) -> bool:
+    """`x = torch.randn(1, 3, 8, 8)` that is given to what counts operations, or writes a graph."""
+    holder = next((outer for outer in module.around(call) if isinstance(outer, ast.stmt)), None)
+    if not isinstance(holder, ast.Assign) or not isinstance(holder.targets[0], ast.Name):
+        return False
+    name, scope = holder.targets[0].id, module.scope(call)
+    uses = [
+        node
+        for node in names.own(scope)
+        if isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Load)
+    ]
+    return bool(uses) and all(_is_given_to(module, use, COUNTS) for use in uses)
+
+
+def _is_given_to(module: Module, node: ast.AST, functions: re.Pattern[str]) -> bool:
+    for outer in module.around(node):
+        if isinstance(outer, ast.Call):
+            return functions.search(attribute(outer)) is not None
+        if not isinstance(outer, ast.Tuple | ast.List | ast.keyword):
+            return False
+    return False
 
 
 def _is_shown(module: Module, call: ast.Call) -> bool:

@@ -101,8 +101,22 @@ def late_seeds(program: Program) -> list[Late]:
     for module in program.modules.values():
         late = walk.of_script(module).late if module.is_script else []
         if late and walk.trains(module):
-            listed += late
+            listed += [each for each in late if not _is_drawn_again(each)]
     return listed
+
+
+def _is_drawn_again(late: Late) -> bool:
+    """Whether what drew too early is called again below the seed: then that call counts."""
+    draw, seed = late.draw.at, late.seed.at
+    drawing = draw.module.program.called(draw.module, draw.call)
+    return (
+        drawing is not None
+        and draw.module is seed.module
+        and any(
+            call.lineno > seed.call.lineno and draw.module.program.called(draw.module, call) == drawing
+            for call in draw.module.calls
+        )
+    )
 
 
 def unseeded_draw(module: Module) -> Draw | None:

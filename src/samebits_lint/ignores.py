@@ -26,14 +26,14 @@ def find(text: str) -> dict[int, Ignore]:
     """Every such comment in a text that parses, by its line."""
     if "samebits" not in text:
         return {}
-    found = {}
+    comments = {}
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
         match = token.type == tokenize.COMMENT and COMMENT.search(token.string)
         if match:
             codes = re.split(r"[,\s]+", (match["codes"] or "").strip())
             line, column = token.start
-            found[line] = Ignore(line, column + match.start() + 1, tuple(filter(None, codes)))
-    return found
+            comments[line] = Ignore(line, column + match.start() + 1, tuple(filter(None, codes)))
+    return comments
 
 
 def statement_lines(tree: ast.Module) -> dict[int, tuple[int, int]]:

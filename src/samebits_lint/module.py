@@ -20,6 +20,10 @@ WORKS = ("fit", "fit_generator", "train", "backward")
 TRAINING = re.compile(
     r"Trainer$|TrainingArguments$|^train(ing)?_(step|epoch|one_epoch|loop|model|detector)|^train_on_batch$"
 )
+# What changes weights by the gradients of a tape; without it they are only looked at.
+APPLIES = {"apply_gradients", "apply", "minimize", "assign_sub", "assign_add"}
+# Names of files that measure or try something, and whose weights nobody keeps.
+MEASURES = re.compile(r"(^|_)(bench(marks?|marking)?|profil(e|er|ing)|dry_?run|sanity(_check)?|flops)$", re.I)
 PROFILES = re.compile(r"prof(iler?)?(\b|_)|^prof", re.I)
 AUGMENTS = re.compile(r"data_?gen", re.I)  # Keras's ImageDataGenerator counts means and deviations
 
@@ -107,13 +111,13 @@ class Module:
 
     def bases(self, cls: ast.ClassDef, seen: frozenset[str] = frozenset()) -> set[str]:
         """The dotted names of a class's bases, through classes of this file; as written where not known."""
-        found: set[str] = set()
+        dotted: set[str] = set()
         for base in cls.bases:
             written = names.spelled(base) or ""
-            found.add(self.name(base) or written)
+            dotted.add(self.name(base) or written)
             if written in self.classes and written not in seen:
-                found |= self.bases(self.classes[written], seen | {written})
-        return found
+                dotted |= self.bases(self.classes[written], seen | {written})
+        return dotted
 
     @functools.cached_property
     def is_script(self) -> bool:
@@ -159,8 +163,9 @@ class Module:
             for call in calls
             if not self.only_prepares(call) and not self.called(call).startswith("scipy.")
         }
-        return {"backward", "step"} <= methods or bool(
-            methods & {"fit", "fit_generator", "GradientTape", "minimize"}
+        derives = "GradientTape" in methods and bool(methods & APPLIES)
+        return (
+            {"backward", "step"} <= methods or derives or bool(methods & {"fit", "fit_generator", "minimize"})
         )
 
     def only_prepares(self, call: ast.Call) -> bool:
@@ -175,7 +180,7 @@ class Module:
     @functools.cached_property
     def made(self) -> dict[str, str]:
         """What variables hold, by their names: the dotted name of the call that gave it to them."""
-        found = {}
+        held_by = {}
         for node in self.nodes:
             if isinstance(node, ast.Assign):
                 held, targets = node.value, node.targets
@@ -184,10 +189,10 @@ class Module:
             else:
                 continue
             if isinstance(held, ast.Call):
-                found.update(
+                held_by.update(
                     {names.spelled(target) or "": names.spelled(held.func) or "" for target in targets}
                 )
-        return found
+        return held_by
 
     @functools.cached_property
     def is_training(self) -> bool:
@@ -197,7 +202,9 @@ class Module:
 
     @functools.cached_property
     def only_measures(self) -> bool:
-        """Whether a file takes times on a GPU and trains nothing: no one compares what it computes."""
+        """Whether a file takes times or tries something: no one compares what it computes."""
+        if MEASURES.search(self.path.stem):
+            return True
         called = {self.called(call) for call in self.calls}
         return "torch.cuda.synchronize" in called and not self.is_training
 
@@ -330,8 +337,8 @@ def gives(call: ast.Call, name: str, position: int | None = None) -> bool:
         return True
     if position is not None and any(isinstance(given, ast.Starred) for given in call.args):
         return True
-    found = argument(call, name, position)
-    return found is not None and not is_constant(found, None)
+    value = argument(call, name, position)
+    return value is not None and not is_constant(value, None)
 
 
 def is_constant(node: ast.AST | None, *values: object) -> bool:

@@ -31,25 +31,25 @@ def canonical(dotted: str) -> str:
 
 def aliases(tree: ast.Module) -> dict[str, str]:
     """What imports bind, anywhere in a file, and `layers = keras.layers` at its top: name to dotted name."""
-    found: dict[str, str] = {}
+    bound_to: dict[str, str] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 bound = alias.asname or alias.name.partition(".")[0]
-                found.setdefault(bound, alias.name if alias.asname else bound)
+                bound_to.setdefault(bound, alias.name if alias.asname else bound)
         elif isinstance(node, ast.ImportFrom):
             module = "." * node.level + (node.module or "")
             for alias in node.names:
                 separator = "" if module.endswith(".") else "."
-                found.setdefault(alias.asname or alias.name, f"{module}{separator}{alias.name}")
+                bound_to.setdefault(alias.asname or alias.name, f"{module}{separator}{alias.name}")
     for statement in tree.body:
         if isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Attribute):
             dotted = spelled(statement.value)
             root, _, rest = (dotted or "").partition(".")
             for target in statement.targets:
-                if isinstance(target, ast.Name) and root in found:
-                    found.setdefault(target.id, f"{found[root]}.{rest}")
-    return found
+                if isinstance(target, ast.Name) and root in bound_to:
+                    bound_to.setdefault(target.id, f"{bound_to[root]}.{rest}")
+    return bound_to
 
 
 def target(node: ast.AST) -> ast.expr | None:

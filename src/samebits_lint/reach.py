@@ -17,19 +17,19 @@ def imports(modules: Mapping[Path, Module]) -> dict[Path, set[Path]]:
 
 def package(path: Path) -> Path:
     """The outermost folder around a file that is a package; the file itself where there is none."""
-    found, folder = path, path.absolute().parent
+    outermost, folder = path, path.absolute().parent
     while (folder / "__init__.py").exists():
-        found, folder = folder, folder.parent
-    return found
+        outermost, folder = folder, folder.parent
+    return outermost
 
 
 def _imported(path: Path, module: Module, by_name: Mapping[str, list[Path]]) -> set[Path]:
-    found = set()
+    files = set()
     for dotted in module.aliases.values():
         parts = tuple(part for part in dotted.split(".") if part)
         for end in filter(None, (parts, parts[:-1])):
-            found |= {other for other in by_name.get(end[-1], ()) if _parts(other)[-len(end) :] == end}
-    return found - {path}
+            files |= {other for other in by_name.get(end[-1], ()) if _parts(other)[-len(end) :] == end}
+    return files - {path}
 
 
 def _parts(path: Path) -> tuple[str, ...]:

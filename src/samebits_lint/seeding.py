@@ -59,10 +59,10 @@ def seeds(module: Module, call: ast.Call) -> frozenset[str]:
 
 def own(module: Module) -> frozenset[str]:
     """The families that a file seeds itself."""
-    found = frozenset[str]().union(*(seeds(module, call) for call in module.calls))
+    families = frozenset[str]().union(*(seeds(module, call) for call in module.calls))
     if any(TRAINERS.match(dotted) for dotted in module.aliases.values()):
         return ALL
-    return found
+    return families
 
 
 def spread(modules: Mapping[Path, Module]) -> None:
@@ -83,31 +83,31 @@ def spread(modules: Mapping[Path, Module]) -> None:
         package = reach.package(path)
         in_package[package] = in_package.get(package, frozenset()) | seeded[path] | trained[path]
     for path, module in modules.items():
-        found = seeded[path] | trained[path]
+        families = seeded[path] | trained[path]
         if module.is_script:
-            found = found.union(*(own_seeds[target] for target in imported[path]))
+            families = families.union(*(own_seeds[target] for target in imported[path]))
         else:
-            found |= in_package[reach.package(path)]
-        module.seeded_by_calls = found & ALL
+            families |= in_package[reach.package(path)]
+        module.seeded_by_calls = families & ALL
         is_given = not module.is_script and _is_given_one(module)  # somebody hands a seed in
-        module.seeded = ALL if is_given else found & ALL
-        module.trained = "trains" in found
+        module.seeded = ALL if is_given else families & ALL
+        module.trained = "trains" in families
 
 
 def _handed_down(
     start: Mapping[Path, frozenset[str]], imported: Mapping[Path, set[Path]]
 ) -> dict[Path, frozenset[str]]:
     """What each file has itself, and what those have that import it, through any number of files."""
-    found = dict(start)
+    handed = dict(start)
     changed = True
     while changed:
         changed = False
         for path, targets in imported.items():
             for target in targets:
-                if not found[path] <= found[target]:
-                    found[target] |= found[path]
+                if not handed[path] <= handed[target]:
+                    handed[target] |= handed[path]
                     changed = True
-    return found
+    return handed
 
 
 def _is_given_one(module: Module) -> bool:

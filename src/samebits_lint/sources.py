@@ -1,15 +1,23 @@
 """The files to be read: Python files and the code of notebooks, below the paths that a user names."""
 
 import dataclasses
+import io
 import json
 import re
+import tokenize
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 SUFFIXES = (".py", ".ipynb")
 SKIPPED = {"__pycache__", "build", "dist", "node_modules", "site-packages", "venv"}  # and hidden folders
+LARGEST = 1_000_000  # characters of code
 # Cell magics after which a cell is still Python of this process.
 PYTHON_MAGICS = ("%%time", "%%timeit", "%%capture", "%%prun")
+
+
+# `%cd ..`, `!pip list`, `net?`, and `files = !ls`
+MAGIC = re.compile(r"^(\s*)((?:[\w.]+(?:\s*,\s*[\w.]+)*\s*=\s*)?)(?:[%!?].*|.*\?)$")
+GIVES = re.compile(r"^\s*[\w.]+(?:\s*,\s*[\w.]+)*\s*=\s*[%!]")
 
 
 class UnreadableError(Exception):
@@ -38,6 +46,19 @@ class Source:
                 return number, line - first + 1
         return None, line
 
+    def without_cell(self, line: int) -> "Source | None":
+        """The same notebook with the cell blanked out that has a line of `text`; None of another file."""
+        starts = [first for first, _ in self.cells if first <= line]
+        lines = self.text.split("\n")
+        if not starts:
+            return None
+        start = starts[-1]
+        end = next((first for first, _ in self.cells if first > start), len(lines) + 1)
+        blank = [""] * (end - start)
+        if lines[start - 1 : end - 1] == blank:
+            return None  # the error is elsewhere, and this would not end
+        return dataclasses.replace(self, text="\n".join([*lines[: start - 1], *blank, *lines[end - 1 :]]))
+
 
 def find(paths: Sequence[Path]) -> list[Path]:
     """The Python files and notebooks that are named or lie below folders that are, each once, sorted.
@@ -48,13 +69,13 @@ def find(paths: Sequence[Path]) -> list[Path]:
     Raises:
         OSError: a folder cannot be read.
     """
-    found: dict[Path, None] = {}
+    files: dict[Path, None] = {}
     for path in paths:
         if path.is_dir():
-            found.update(dict.fromkeys(_below(path)))
+            files.update(dict.fromkeys(_below(path)))
         else:
-            found[path] = None
-    return list(found)
+            files[path] = None
+    return list(files)
 
 
 def _below(folder: Path) -> Iterator[Path]:
@@ -63,8 +84,8 @@ def _below(folder: Path) -> Iterator[Path]:
             hidden = entry.name.startswith(".") or entry.name in SKIPPED
             if not hidden and not entry.is_symlink() and not (entry / "pyvenv.cfg").exists():
                 yield from _below(entry)
-        elif entry.suffix in SUFFIXES:
-            yield entry
+        elif entry.suffix in SUFFIXES and (entry.is_file() or entry.is_symlink()):
+            yield entry  # a link that leads nowhere is named, a pipe is left alone
 
 
 def read(path: Path) -> Source:
@@ -73,14 +94,9 @@ def read(path: Path) -> Source:
     Raises:
         UnreadableError: says why, in a few words.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise UnreadableError(error.strerror) from None
-    except UnicodeDecodeError:
-        raise UnreadableError("it is not UTF-8 text") from None
+    text = _text(path)
     if path.suffix != ".ipynb":
-        return Source(path, text)
+        return Source(path, _capped(text))
     try:
         cells = json.loads(text)["cells"]
         codes = [
@@ -95,7 +111,32 @@ def read(path: Path) -> Source:
     for number, code in codes:
         starts.append((len(lines) + 1, number))
         lines += _without_magics(code)
-    return Source(path, "\n".join(lines) + "\n", tuple(starts))
+    return Source(path, _capped("\n".join(lines) + "\n"), tuple(starts))
+
+
+def _text(path: Path) -> str:
+    """A file's text: UTF-8, or what its first lines say (`# -*- coding: latin-1 -*-`)."""
+    try:
+        if not path.is_file():
+            raise UnreadableError("it is no regular file" if path.exists() else "it does not exist")
+        content = path.read_bytes()
+    except OSError as error:
+        raise UnreadableError(error.strerror or "the system refuses it") from None
+    try:
+        encoding = "utf-8-sig"
+        if path.suffix != ".ipynb":
+            encoding, _ = tokenize.detect_encoding(io.BytesIO(content).readline)
+        return io.TextIOWrapper(io.BytesIO(content), encoding).read()
+    except (SyntaxError, UnicodeDecodeError, LookupError):
+        raise UnreadableError("it is not UTF-8 text") from None
+
+
+def _capped(code: str) -> str:
+    if len(code) > LARGEST:
+        raise UnreadableError(
+            f"it has {len(code)} characters of code, more than the {LARGEST} that lint reads"
+        )
+    return code
 
 
 def _without_magics(code: str) -> list[str]:
@@ -105,4 +146,12 @@ def _without_magics(code: str) -> list[str]:
         if not lines[0].startswith(PYTHON_MAGICS):
             return [""] * len(lines)
         lines[0] = ""
-    return [re.sub(r"^(\s*)(?:[%!?].*|.*\?)$", r"\1pass", line) for line in lines]
+    kept: list[str] = []
+    continues = False  # the line before was a magic that ends in a backslash
+    for line in lines:
+        is_magic = continues or MAGIC.match(line) is not None
+        kept.append(
+            MAGIC.sub(r"\1\2pass" if not GIVES.match(line) else r"\1\2None", line) if not continues else ""
+        )
+        continues = is_magic and line.rstrip().endswith("\\")
+    return kept

@@ -151,4 +151,46 @@ if args.fast:
             model.apply(freeze)
         """,
     ),
+    (
+        "SB301",
+        """
+        import tensorflow as tf
+        def heat(net, picture):
+            with tf.GradientTape() as tape:
+                score = net(picture)
+            return tape.gradient(score, picture)
+        heat(load(), picture)
+        if __name__ == "__main__":
+            heat(load(), picture)
+        """,
+    ),
+    (
+        "SB305",
+        """
+        import torch
+        from thop import profile
+        example = torch.randn(1, 3, 8, 8)
+        operations, size = profile(net, inputs=(example,))
+        for x in batches:
+            loss.backward()
+            optimizer.step()
+        """,
+    ),
+    ("SB306", "import os\nos.environ.setdefault('PYTHONPATH', '.')"),
+    (
+        "SB302",
+        """
+        import random
+        import torch
+        def loaders():
+            return random.sample(rows, 9)
+        first = loaders()
+        if __name__ == "__main__":
+            random.seed(0)
+            train = loaders()
+            for x in train:
+                net(x).backward()
+                optimizer.step()
+        """,
+    ),
 )

@@ -22,13 +22,13 @@ def test_every_rule_has_a_page_under_its_name():
 def test_the_examples_are_what_they_say(tmp_path, code):
     examples = re.findall(r"## (\w+)\n\n```python\n(.*?)```", PAGES[code], re.DOTALL)
     assert [name for name, _ in examples] == ["Bad", "Good"]
-    found = {}
+    named = {}
     for name, text in examples:
         file = tmp_path / f"{name.lower()}.py"
         file.write_text(text)
-        found[name] = {problem.rule for problem in check([file], rules.load())}
-    assert code in found["Bad"]
-    assert found["Good"] == set()
+        named[name] = {problem.rule for problem in check([file], rules.load())}
+    assert code in named["Bad"]
+    assert named["Good"] == set()
 
 
 def test_the_table_in_the_docs_is_the_rules():

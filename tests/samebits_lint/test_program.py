@@ -223,3 +223,10 @@ def test_circles_end(tmp_path):
         )
         == []
     )
+
+
+def test_what_measures_or_tries_something_trains_nothing(tmp_path):
+    step = "import torch\nfor x in batches:\n    loss.backward()\n    optimizer.step()\n"
+    assert problems_of(tmp_path, main=step) == ["main.py:3 SB301"]
+    (tmp_path / "main.py").unlink()
+    assert problems_of(tmp_path, benchmark=step, dry_run=step) == []

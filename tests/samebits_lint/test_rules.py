@@ -430,8 +430,8 @@ def test_it_names(tmp_path, code, text):
 
 @pytest.mark.parametrize(("code", "text"), CLEAN)
 def test_it_leaves_alone(tmp_path, code, text):
-    found = codes(tmp_path, text)
-    assert not found & {code, "SB001"}
+    named = codes(tmp_path, text)
+    assert not named & {code, "SB001"}
 
 
 def test_every_rule_is_tried_both_ways():

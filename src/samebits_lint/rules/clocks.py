@@ -202,7 +202,7 @@ class _Flow:
             case ast.Call():
                 called = self.module.called(node)
                 if called.partition(".")[0] in FRAMEWORKS:
-                    given = any(self.is_array(one, deeper) for one in node.args)
+                    given = any(self.is_array(part, deeper) for part in node.args)
                     return last(called) in GIVE_ARRAYS or given
                 of_array = isinstance(node.func, ast.Attribute) and node.func.attr not in FACTS
                 return not called and of_array and self.is_array(node.func.value, deeper)  # type: ignore[attr-defined]
@@ -218,7 +218,7 @@ class _Flow:
         for node in made:
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             if not any(
-                name.id in {one.id for one in ast.walk(t) if isinstance(one, ast.Name)} for t in targets
+                name.id in {part.id for part in ast.walk(t) if isinstance(part, ast.Name)} for t in targets
             ):
                 continue
             if isinstance(node, ast.For):

@@ -58,6 +58,6 @@ def mixed_keras(module: Module) -> Iterator[tuple[ast.AST, str]]:
         if kind and not chosen and last(dotted)[:1].isupper():
             kinds.setdefault(kind, call)
     if len(kinds) > 1:
-        (one, first_call), (other, second_call) = list(kinds.items())[:2]
-        line = f"{other} beside {one} (line {first_call.lineno}) may be two Keras with two states"
+        (first, first_call), (other, second_call) = list(kinds.items())[:2]
+        line = f"{other} beside {first} (line {first_call.lineno}) may be two Keras with two states"
         yield second_call, line

@@ -109,9 +109,11 @@ def _is_transform(module: Module, cls: ast.ClassDef, bases: set[str]) -> bool:
 
 @rule("SB305", "draw-without-seed")
 def draw_without_seed(module: Module) -> Iterator[tuple[ast.AST, str]]:
-    if not module.is_script or not module.train_something(module.reached) or module.is_test:
+    if not module.is_script or module.is_test or module.only_measures:
         return
-    found = defaultdict(list)
+    if not module.train_something(module.reached):
+        return
+    drawn = defaultdict(list)
     in_data = {function for function, _ in _data_functions(module)}
     for call in module.reached:
         family = DRAWS.get(module.called(call))
@@ -119,15 +121,15 @@ def draw_without_seed(module: Module) -> Iterator[tuple[ast.AST, str]]:
             continue
         if argument(call, "generator") is not None or in_data & set(module.around(call)):
             continue
-        found[family].append(call)
-    for family, calls in found.items():
+        drawn[family].append(call)
+    for family, calls in drawn.items():
         more = f" (and {len(calls) - 1} more below)" if len(calls) > 1 else ""
         called = module.called(calls[0])
         yield (
             calls[0],
             f"{called} draws from {family}'s global generator, which this script does not seed{more}",
         )
-    if module.seeded and TORCH not in module.seeded and TORCH not in found:  # where nothing is: SB301
+    if module.seeded and TORCH not in module.seeded and TORCH not in drawn:  # where nothing is: SB301
         draw = execution.unseeded_draw(module)
         if draw is not None and draw.at.module is module:
             yield (

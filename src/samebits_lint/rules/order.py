@@ -86,7 +86,7 @@ def _is_number(call: ast.Call) -> bool:
     if isinstance(given, ast.Call) and attribute(given) in ("tuple", "int", "float", "frozenset"):
         return True
     if isinstance(given, ast.Tuple):
-        return all(isinstance(one, ast.Constant) and not isinstance(one.value, str) for one in given.elts)
+        return all(isinstance(part, ast.Constant) and not isinstance(part.value, str) for part in given.elts)
     return isinstance(given, ast.Constant) and not isinstance(given.value, str | bytes)
 
 

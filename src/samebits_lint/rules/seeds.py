@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from samebits_lint import names, options, seeding
 from samebits_lint.drawing import DRAWS, family_of
-from samebits_lint.module import Module, argument, attribute, gives, is_constant, last
+from samebits_lint.module import APPLIES, Module, argument, attribute, gives, is_constant, last
 from samebits_lint.rules import rule
 from samebits_lint.rules.clocks import CLOCKS
 
@@ -38,7 +38,9 @@ GIVEN = re.compile(r"rng|generator|random|seed", re.I)
 
 @rule("SB301", "no-seed")
 def no_seed(module: Module) -> Iterator[tuple[ast.AST, str]]:
-    if not module.is_script or module.is_test or module.seeded or module.mentions_seed:
+    if not module.is_script or module.is_test or module.only_measures:
+        return
+    if module.seeded or module.mentions_seed:
         return
     roots = {dotted.partition(".")[0] for dotted in module.aliases.values()}
     if not roots & FRAMEWORKS:
@@ -72,7 +74,8 @@ def _trains(module: Module, call: ast.Call, roots: set[str]) -> bool:
             return False
         lightning = bool(roots & {"lightning", "pytorch_lightning"}) and "trainer" in receiver
         return lightning or bool(roots & {"keras", "tensorflow"})
-    return module.called(call) == "tensorflow.GradientTape"
+    applies = any(attribute(other) in APPLIES for other in module.reached)
+    return applies and module.called(call) == "tensorflow.GradientTape"
 
 
 def _once(module: Module, call: ast.Call) -> bool:
@@ -165,7 +168,7 @@ def seed_from_clock(module: Module) -> Iterator[tuple[ast.AST, str]]:
 
 def _is_alternative(value: ast.expr, node: ast.AST) -> bool:
     """`seed or randint(…)`: as below `if seed is None`."""
-    choices = (one for one in ast.walk(value) if isinstance(one, ast.BoolOp))
+    choices = (part for part in ast.walk(value) if isinstance(part, ast.BoolOp))
     return any(node in ast.walk(other) for choice in choices for other in choice.values[1:])
 
 

@@ -47,6 +47,8 @@ STARTERS = (
 )
 
 
+# Where Python looks for modules: set in Python, it is for the processes that are started.
+FOR_OTHERS = {"PYTHONPATH", "PYTHONHOME", "PYTHONNOUSERSITE"}
 # How many threads there are: set too late it is the machine's own number, the same in every run there.
 THREADS = {"OMP_DYNAMIC", "OMP_NUM_THREADS", "OMP_THREAD_LIMIT", "OMP_WAIT_POLICY", "OPENBLAS_NUM_THREADS"}
 THREADS |= {"GOMP_SPINCOUNT"}
@@ -55,6 +57,8 @@ THREADS |= {"GOMP_SPINCOUNT"}
 @rule("SB306", "variable-too-late")
 def variable_too_late(module: Module) -> Iterator[tuple[ast.AST, str]]:
     for node, name in _late(module):
+        if name in FOR_OTHERS:
+            continue
         if name in AT_START:
             if name != "PYTHONHASHSEED" or _depends_on_strings(module):
                 yield (
