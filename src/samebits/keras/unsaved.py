@@ -85,14 +85,13 @@ def keeps(value: Any) -> bool | None:
 
     TensorFlow reads an attribute of a layer, an optimizer, a loss or a metric when it compiles the step, and
     never again. A resumed process compiles with what is there then: so it must be what it was at first.
-    Callbacks have all in their state.
+    Callbacks have all in their state. Threads read a data set ahead of the step, so what `augment` remembers
+    belongs to a later one.
     """
     compiled = keras.Layer | keras.optimizers.Optimizer | keras.losses.Loss | keras.metrics.Metric
     if isinstance(value, compiled | keras.optimizers.schedules.LearningRateSchedule):
         return False
-    if isinstance(value, keras.callbacks.Callback):
-        return False
-    return True if isinstance(value, Dataset) else None
+    return False if isinstance(value, keras.callbacks.Callback | Dataset) else None
 
 
 def between_steps() -> dict[str, str]:
