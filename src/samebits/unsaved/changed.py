@@ -81,7 +81,7 @@ class Changed:
         self._clocks: frozenset[str] = frozenset()
         self._shown: dict[tuple[type, str], bool] = {}
         self._broken = False
-        self.hold({name: one for name, one in state.objects.items() if name.isidentifier()})
+        self.hold({name: target for name, target in state.objects.items() if name.isidentifier()})
 
     def hold(self, objects: Mapping[str, Any], loaders: bool = False) -> None:
         """Note what the attributes of these objects are now.
