@@ -32,9 +32,7 @@ class Run(samebits.run.run.Run):
         Raises:
             UsageError: as `samebits.keras.dataset`.
         """
-        dataset = toolkit.dataset(x, y, seed=self.seed, name=name, **options)
-        self.loop.hold_loader(dataset, name)
-        return dataset
+        return toolkit.dataset(x, y, seed=self.seed, name=name, **options)
 
     def fit(
         self,

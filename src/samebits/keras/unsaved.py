@@ -21,16 +21,18 @@ _places = itertools.count()
 def saved(objects: Mapping[str, Any]) -> dict[int, Any]:
     """The variables of held models, optimizers, metrics and generators, by identity."""
     parts: list[Any] = []
-    for one in objects.values():
-        if isinstance(one, keras.Layer):
-            optimizer = getattr(one, "optimizer", None)
-            parts += [*one.variables, *one.metrics_variables]
-            one = optimizer
-        if isinstance(one, keras.optimizers.Optimizer | keras.metrics.Metric):
-            parts += one.variables
-        elif isinstance(one, keras.random.SeedGenerator | tf.random.Generator | keras.Variable | tf.Variable):
-            parts.append(one)
-    return {id(one): one for one in parts}
+    for target in objects.values():
+        if isinstance(target, keras.Layer):
+            optimizer = getattr(target, "optimizer", None)
+            parts += [*target.variables, *target.metrics_variables]
+            target = optimizer
+        if isinstance(target, keras.optimizers.Optimizer | keras.metrics.Metric):
+            parts += target.variables
+        elif isinstance(
+            target, keras.random.SeedGenerator | tf.random.Generator | keras.Variable | tf.Variable
+        ):
+            parts.append(target)
+    return {id(part): part for part in parts}
 
 
 def leaf(value: Any, saved: Mapping[int, Any]) -> tuple[str, Any] | None:
@@ -55,7 +57,7 @@ def parts(value: Any, held: bool, set_: frozenset[str]) -> Iterable[tuple[str, A
     if isinstance(value, keras.optimizers.Optimizer):
         return _of_optimizer(value, set_)
     if isinstance(value, keras.metrics.Metric):
-        return [(f".{one.name}", one, True) for one in value.variables]
+        return [(f".{variable.name}", variable, True) for variable in value.variables]
     if isinstance(value, keras.callbacks.Callback):
         return _of_callback(value, held, set_)
     if isinstance(value, Dataset):
@@ -85,14 +87,13 @@ def keeps(value: Any) -> bool | None:
 
     TensorFlow reads an attribute of a layer, an optimizer, a loss or a metric when it compiles the step, and
     never again. A resumed process compiles with what is there then: so it must be what it was at first.
-    Callbacks have all in their state.
+    Callbacks have all in their state. Threads read a data set ahead of the step, so what `augment` remembers
+    belongs to a later one.
     """
     compiled = keras.Layer | keras.optimizers.Optimizer | keras.losses.Loss | keras.metrics.Metric
     if isinstance(value, compiled | keras.optimizers.schedules.LearningRateSchedule):
         return False
-    if isinstance(value, keras.callbacks.Callback):
-        return False
-    return True if isinstance(value, Dataset) else None
+    return False if isinstance(value, keras.callbacks.Callback | Dataset) else None
 
 
 def between_steps() -> dict[str, str]:

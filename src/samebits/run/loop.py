@@ -123,7 +123,7 @@ class Loop:
             self._resumed = True
             print(f"resumes after step {self.step}, {_where(self._next_epoch, batch)}", flush=True)
         attributes = self.saving.attributes = Carried(load_unsaved(self.framework), state, self.ignored)
-        attributes.hold(self._loaders)
+        attributes.hold(self._loaders, loaders=True)
         self.unsaved = Watch(
             load_unsaved(self.framework),
             state.objects,
@@ -146,7 +146,7 @@ class Loop:
         number = sum(other.startswith(name) for other in self._loaders)
         self._loaders[f"{name} {number + 1}" if number else name] = loader
         if self.saving.attributes is not None:
-            self.saving.attributes.hold(self._loaders)
+            self.saving.attributes.hold(self._loaders, loaders=True)
 
     @property
     def resumes(self) -> bool:

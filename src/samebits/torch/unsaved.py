@@ -35,15 +35,17 @@ SAMPLES = 1 << 10  # numbers of a large tensor that are read, from its beginning
 def saved(objects: Mapping[str, Any]) -> dict[int, Any]:
     """The tensors of held models and optimisers: by identity, and by address for what shares memory."""
     tensors: list[torch.Tensor] = []
-    for one in objects.values():
-        if isinstance(one, nn.Module):
-            tensors += [*one.parameters(), *one.buffers()]
-        elif isinstance(one, torch.optim.Optimizer):
-            tensors += [tensor for state in one.state.values() for tensor in _tensors(state)]
-    tensors += [one.grad for one in tensors if one.is_leaf and one.grad is not None]
-    known: dict[int, Any] = {id(one): one for one in tensors}
-    known.update({-_address(one): one for one in tensors if _address(one)})  # an identity is never below 0
-    known.update({id(one): one for one in objects.values() if isinstance(one, torch.Generator)})
+    for target in objects.values():
+        if isinstance(target, nn.Module):
+            tensors += [*target.parameters(), *target.buffers()]
+        elif isinstance(target, torch.optim.Optimizer):
+            tensors += [tensor for state in target.state.values() for tensor in _tensors(state)]
+    tensors += [tensor.grad for tensor in tensors if tensor.is_leaf and tensor.grad is not None]
+    known: dict[int, Any] = {id(tensor): tensor for tensor in tensors}
+    known.update(
+        {-_address(tensor): tensor for tensor in tensors if _address(tensor)}
+    )  # no identity is below 0
+    known.update({id(target): target for target in objects.values() if isinstance(target, torch.Generator)})
     return known
 
 

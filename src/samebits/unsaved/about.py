@@ -19,6 +19,7 @@ class About:
         whole: the outermost of the framework's objects around, such as a model around a layer.
         fixed: what is inside is reported under this name and kind.
         carried: checkpoints hold it by themselves.
+        held: an object around it is one that the run holds.
     """
 
     name: str
@@ -31,6 +32,7 @@ class About:
     whole: "About | None" = None
     fixed: bool = False
     carried: bool = False
+    held: bool = False
 
 
 def of_kind(about: About, kind: type | str) -> About:

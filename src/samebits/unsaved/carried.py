@@ -5,9 +5,11 @@ was held, what the first process recorded. If it was not, a setting or the machi
 knows what it must be now: the resume is refused. Globals, closures and local variables are not touched.
 """
 
+import sys
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
+from samebits._printable import printable
 from samebits.checkpoint.state import TrainingState, taken_from_a_file
 from samebits.errors import UsageError
 from samebits.framework import Unsaved
@@ -100,7 +102,7 @@ class Carried(Changed):
             tensors: the checkpoint's.
 
         Raises:
-            UsageError: an attribute was something else here when its object was held. Nothing was touched.
+            UsageError: an attribute of a held object was something else here at first. Nothing was touched.
         """
         if saved is None:
             return
@@ -113,11 +115,11 @@ class Carried(Changed):
         attributes = self._look()
         for entry in (*saved["values"], *saved["beginning"]):
             if not self._is_ignored(entry["path"]):
-                self._refuse_other(entry, attributes)
+                self._compare(entry, attributes)
         with taken_from_a_file("the attributes"):
             self._put_back(saved, tensors, attributes)
         paths = (entry["path"] for entry in saved["values"])
-        self.restored = [path for path in paths if not self._is_ignored(path)]
+        self.restored = [path for path in paths if not self._is_left_out(path)]
 
     def _put_back(
         self, saved: Mapping[str, Any], tensors: Mapping[str, Stored], attributes: Attributes
@@ -141,23 +143,30 @@ class Carried(Changed):
         """Whether `placed` has something to put back."""
         return self._postponed is not None
 
-    def _refuse_other(self, entry: Mapping[str, Any], attributes: Attributes) -> None:
+    def _compare(self, entry: Mapping[str, Any], attributes: Attributes) -> None:
+        """Compare an attribute with the first process's, as both were at first.
+
+        Raises:
+            UsageError: it was something else, and its object is one that the run holds.
+        """
         path = entry["path"]
         owner, _, name = path.rpartition(".")
         here = self._held.get(path)
-        if owner not in attributes.owners or not name.isidentifier() or name.startswith("__"):
-            raise UsageError(
-                f"the checkpoint has the attribute {path}, and here is no {owner}: make the same objects "
-                "before run.epochs, or `--resume never` starts from the beginning"
-            )
         if here is None:
             here = self._as_held(MISSING)
-        if here.content != entry["initial"]:
+        fits = name.isidentifier() and not name.startswith("__") and owner in attributes.owners
+        if fits and here.content == entry["initial"]:
+            return
+        differs = f"{path} was {entry['words']} when the run began, and is {here.words} in this process"
+        target = attributes.owners.get(owner)
+        if target is not None and (self._toolkit.keeps(target) or owner in self._objects):
             raise UsageError(
-                f"{path} was {entry['words']} when the run began, and is {here.words} in this process. It "
-                "has changed since, so nobody knows what it must be now: set it as before, or "
+                f"{differs}. It has changed since, so nobody knows what it must be now: set it as before, or "
                 f"run.ignore({path!r}) if it decides no weight, or `--resume never` starts from the beginning"
             )
+        if owner not in self._different:  # an object inside, which may be there for something else
+            self._different.add(owner)
+            print(f"samebits: {printable(differs)}: {printable(owner)} is not restored", file=sys.stderr)
 
     def _put(
         self,
@@ -170,7 +179,7 @@ class Carried(Changed):
             path, attribute = entry["path"], attributes.all.get(entry["path"])
             owner, _, name = path.rpartition(".")
             current = MISSING if attribute is None else attribute.value
-            ignored = self._is_ignored(path)
-            value = self._values.put(entry["value"], MISSING if ignored else current, tensors, made)
-            if not ignored and value is not current:
+            left_out = self._is_left_out(path)
+            value = self._values.put(entry["value"], MISSING if left_out else current, tensors, made)
+            if not left_out and value is not current:
                 put(attributes.owners[owner], name, value)

@@ -15,7 +15,7 @@ from samebits.unsaved import source
 from samebits.unsaved.attributes import Attribute, Attributes
 from samebits.unsaved.frames import local_names, users_frames
 from samebits.unsaved.report import matching, only_shown
-from samebits.unsaved.values import MISSING, NotNumbers, Values, in_words, which
+from samebits.unsaved.values import MISSING, NotNumbers, Values, has_only_numbers, in_words, which
 
 MONTH = 30 * 86_400.0  # seconds
 
@@ -70,6 +70,8 @@ class Changed:
         self._toolkit, self._state, self._ignored = toolkit, state, ignored
         self._values = Values(toolkit, state)
         self._objects: dict[str, Any] = {}
+        self._loaders: set[str] = set()
+        self._different: set[str] = set()  # owners that were not the first process's at first
         self._owners: dict[str, int] = {}  # identities, by path
         self._held: dict[str, Held] = {}
         self._in_states: dict[
@@ -79,13 +81,19 @@ class Changed:
         self._clocks: frozenset[str] = frozenset()
         self._shown: dict[tuple[type, str], bool] = {}
         self._broken = False
-        self.hold({name: one for name, one in state.objects.items() if name.isidentifier()})
+        self.hold({name: target for name, target in state.objects.items() if name.isidentifier()})
 
-    def hold(self, objects: Mapping[str, Any]) -> None:
-        """Note what the attributes of these objects are now."""
+    def hold(self, objects: Mapping[str, Any], loaders: bool = False) -> None:
+        """Note what the attributes of these objects are now.
+
+        Args:
+            objects: by name.
+            loaders: they give batches: containers of tensors in them are data, such as a cache.
+        """
         held = {id(target) for target in self._objects.values()}
         new = {name: target for name, target in objects.items() if id(target) not in held}
         self._objects |= new
+        self._loaders |= set(new) if loaders else set()
         self._tried(lambda: self._hold(new), None)
 
     def _hold(self, objects: Mapping[str, Any]) -> None:
@@ -151,6 +159,7 @@ class Changed:
             try:
                 now: Any = self._values.now(attribute.value)
                 fits = held.content is not None and self._values.fits(attribute.value, held.same)
+                fits &= attribute.around[0] not in self._loaders or has_only_numbers(attribute.value)
             except NotNumbers:
                 now, fits = which(attribute.value), False
             if fits:
@@ -186,6 +195,9 @@ class Changed:
             matching(f"{called}.{name}", self._ignored) for called in (owner, self._aliases.get(owner, owner))
         )
 
+    def _is_left_out(self, path: str) -> bool:
+        return path.rpartition(".")[0] in self._different or self._is_ignored(path)
+
     def _decides_nothing(self, attribute: Attribute) -> bool:
         """Whether it is left out: its object's state has it, it is ignored, a clock, or only shown."""
         root, kind, name = attribute.around[0], type(attribute.owner), attribute.name
@@ -194,7 +206,7 @@ class Changed:
         held = self._held.get(attribute.path)
         return (
             (attribute.owner is self._objects[root] and name.strip("_") in self._in_states[root])
-            or self._is_ignored(attribute.path)
+            or self._is_left_out(attribute.path)
             or name in self._clocks
             or (held is not None and held.clock)
             or self._shown[kind, name]

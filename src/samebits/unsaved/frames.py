@@ -26,7 +26,7 @@ def local_names(frames: list[FrameType]) -> dict[int, str]:
     """The names of objects in the user's frames, the innermost one's first, by identity."""
     names: dict[int, str] = {}
     there = [(name, value) for frame in frames for name, value in frame.f_locals.items()]
-    for name, value in sorted(there, key=lambda one: one[0] == "self"):  # any other name says more
+    for name, value in sorted(there, key=lambda variable: variable[0] == "self"):  # any other name says more
         if type(value) not in PLAIN:
             names.setdefault(id(value), name)
     return names

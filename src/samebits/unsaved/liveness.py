@@ -77,7 +77,7 @@ def _analysed(code: CodeType) -> tuple[list[Step], list[frozenset[str]], frozens
                 before[at], changed = frozenset(live), True
     # A comprehension reads what it shares at once, an inner function at any time.
     always = set(code.co_freevars).union(
-        *(one.co_freevars for one in _codes(code) if one.co_name not in AT_ONCE)
+        *(inner.co_freevars for inner in _codes(code) if inner.co_name not in AT_ONCE)
     )
     if code.co_name == "<module>":
         always |= set(_names_inside(code))
@@ -110,21 +110,23 @@ def _undo(action: str, name: str, live: set[str]) -> None:
 def _steps(code: CodeType) -> list[Step]:
     places: dict[int, int] = {}
     instructions: list[dis.Instruction] = []
-    for one in dis.get_instructions(code):
-        places[one.offset] = len(instructions)
-        if one.opname != "EXTENDED_ARG":  # belongs to the next one, and jumps lead to it
-            instructions.append(one)
+    for instruction in dis.get_instructions(code):
+        places[instruction.offset] = len(instructions)
+        if instruction.opname != "EXTENDED_ARG":  # belongs to the next one, and jumps lead to it
+            instructions.append(instruction)
     kinds = GLOBAL if code.co_name == "<module>" else LOCAL
     steps = []
     leaves_with = False
-    for at, one in enumerate(instructions):
-        step = Step(one.offset, one.opname, list(_actions(one, kinds)))
-        if one.opcode in dis.hasjrel or one.opcode in dis.hasjabs:
-            step.follows.append(places[one.argval])
+    for at, instruction in enumerate(instructions):
+        step = Step(instruction.offset, instruction.opname, list(_actions(instruction, kinds)))
+        if instruction.opcode in dis.hasjrel or instruction.opcode in dis.hasjabs:
+            step.follows.append(places[instruction.argval])
         if leaves_with and step.follows:
             step.follows.clear()  # a `with` that swallows an exception is taken for one that does not
-        leaves_with = one.opname == "WITH_EXCEPT_START" or (leaves_with and one.opname == "TO_BOOL")
-        if one.opname not in LEAVES | JUMPS_ALWAYS and at + 1 < len(instructions):
+        leaves_with = instruction.opname == "WITH_EXCEPT_START" or (
+            leaves_with and instruction.opname == "TO_BOOL"
+        )
+        if instruction.opname not in LEAVES | JUMPS_ALWAYS and at + 1 < len(instructions):
             step.follows.append(at + 1)
         steps.append(step)
     for entry in dis.Bytecode(code).exception_entries:  # type: ignore[attr-defined]
@@ -163,8 +165,8 @@ def _mark_restored(steps: list[Step]) -> None:
 def _names_inside(code: CodeType) -> Iterator[str]:
     """The global names that a module's functions, classes and comprehensions read."""
     for inner in _codes(code):
-        for one in dis.get_instructions(inner):
-            yield from (name for action, name in _actions(one, GLOBAL) if action == "LOAD")
+        for instruction in dis.get_instructions(inner):
+            yield from (name for action, name in _actions(instruction, GLOBAL) if action == "LOAD")
         yield from _names_inside(inner)
 
 

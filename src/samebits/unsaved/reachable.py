@@ -47,7 +47,8 @@ class Walk(Within):
         names = self._names = local_names(frames)
         for held, target in self._objects.items():
             name = names.get(id(target), held)
-            self._look(About(name, "", None, "local", name, innermost(frames)), f"held {held}", target, 0)
+            about = About(name, "", None, "local", name, innermost(frames), held=True)
+            self._look(about, f"held {held}", target, 0)
         if loader is not None:
             name = names.get(id(loader), "loader")
             self._look(About(name, "", None, "local", name, innermost(frames)), "loader", loader, 0)

@@ -99,7 +99,10 @@ def fix(about: About) -> str:
         return f"add it: run.checkpoint(…, {_word(name)}={name})"
     if about.root == "attribute":
         module = any("register_buffer" in vars(kind) for kind in getattr(about.owner, "__mro__", ()))
-        return "register_buffer, or run.state" if module else "run.state, or run.checkpoint with a state_dict"
+        if about.held:  # so something beside it cannot be saved
+            own = "register_buffer" if module else "give its object state_dict and load_state_dict"
+            return f"run.state, or {own}"
+        return f"add its object to run.checkpoint, or {'register_buffer' if module else 'run.state'}"
     return f"use run.state.{_word(last)} in its place"
 
 

@@ -79,7 +79,7 @@ class _Flow:
         """
         body = list(getattr(function, "body", ()))
         self._scope, self._returns_decide = scope, returns_decide
-        asked = (getattr(one, "id", "") for one in getattr(function, "decorator_list", ()))
+        asked = (getattr(part, "id", "") for part in getattr(function, "decorator_list", ()))
         self._property = f".{getattr(function, 'name', '')}" if "property" in asked else None
         self._containers = {self._name(node) for node in _containers(body)}
         self._block(body, frozenset())
@@ -123,10 +123,10 @@ class _Flow:
                 self.decide |= self._names(item.context_expr) | controls
             self._block(node.body, controls)
         elif isinstance(node, ast.Try):
-            handlers = [one for handler in node.handlers for one in handler.body]
+            handlers = [part for handler in node.handlers for part in handler.body]
             self._block([*node.body, *handlers, *node.orelse, *node.finalbody], controls)
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            read = {self._name(one) for one in ast.walk(node) if isinstance(one, ast.Name)}
+            read = {self._name(part) for part in ast.walk(node) if isinstance(part, ast.Name)}
             self.decide |= read | controls  # its attributes: by `follow`
         elif isinstance(node, ast.Return) and node.value is not None and _computes(node.value):
             if self._property is not None:
@@ -143,8 +143,8 @@ class _Flow:
         if not _computes(value):
             self.decide |= names
         if isinstance(target, ast.Tuple | ast.List):
-            for one in target.elts:
-                self._assign(one, value, controls)
+            for part in target.elts:
+                self._assign(part, value, controls)
         elif name := self._name(target):
             self.made_of.setdefault(name, set()).update(names)
         elif isinstance(target, ast.Subscript) and self._own(target.value) and _computes(target.slice):
@@ -188,11 +188,11 @@ class _Flow:
         return ""
 
     def _names(self, node: ast.AST) -> Names:
-        methods = {id(one.func) for one in ast.walk(node) if isinstance(one, ast.Call)}  # no values
+        methods = {id(part.func) for part in ast.walk(node) if isinstance(part, ast.Call)}  # no values
         return frozenset(
-            self._scope + one.id if isinstance(one, ast.Name) else f".{one.attr}"
-            for one in ast.walk(node)
-            if isinstance(one, ast.Name) or (isinstance(one, ast.Attribute) and id(one) not in methods)
+            self._scope + part.id if isinstance(part, ast.Name) else f".{part.attr}"
+            for part in ast.walk(node)
+            if isinstance(part, ast.Name) or (isinstance(part, ast.Attribute) and id(part) not in methods)
         ) | {f".{name}" for name in _asked_by_name(node)}
 
 
@@ -220,10 +220,10 @@ MAKERS = {"list", "dict", "set", "defaultdict", "Counter", "deque", "OrderedDict
 
 def _computes(node: ast.AST) -> bool:
     """Whether an expression only computes a value."""
-    for one in ast.walk(node):
-        if isinstance(one, ast.Call) and _called(one.func) not in COMPUTE:
+    for part in ast.walk(node):
+        if isinstance(part, ast.Call) and _called(part.func) not in COMPUTE:
             return False
-        if isinstance(one, ast.Await | ast.Yield | ast.YieldFrom | ast.Lambda | ast.NamedExpr):
+        if isinstance(part, ast.Await | ast.Yield | ast.YieldFrom | ast.Lambda | ast.NamedExpr):
             return False
     return True
 

@@ -6,6 +6,7 @@ that the training has put in its place is made anew, and only there.
 
 import collections
 import hashlib
+import importlib
 import itertools
 import marshal
 import sys
@@ -21,7 +22,8 @@ NUMBERS = (bool, int, float, complex, type(None))
 KEYS = (bool, int, float, str, type(None))
 MAPPINGS = (dict, collections.OrderedDict, collections.defaultdict, collections.Counter)
 CONTAINERS = {kind.__name__: kind for kind in (list, tuple, collections.deque, *MAPPINGS)}
-MANY = 1 << 17  # items of a container: a longer one is data
+MANY = 1 << 22  # numbers of a container: a longer one is data
+FLOATS = 256  # numbers of a list that are written as an array
 SOME = 1 << 12  # items of a container of containers and tensors
 DEEP = 6  # containers in containers
 WHOLE = 1 << 24  # bytes of an array that are compared; of a larger one the ends
@@ -158,6 +160,9 @@ class Values:
             if not is_container:
                 return {"value": self._state.encode(value, path + place, tensors, copies), "same": same}
             table = {"kind": kind.__name__, "same": same, "maxlen": getattr(value, "maxlen", None)}
+            if kind not in MAPPINGS and len(value) >= FLOATS and all(type(item) is float for item in value):
+                array = importlib.import_module("numpy").array(value, "float64")
+                return table | {"floats": self._state.encode(array, path + place, tensors, copies)}
             if _all_numbers(value):
                 pairs = [list(pair) for pair in value.items()] if kind in MAPPINGS else list(value)
                 return table | {"plain": self._state.encode(pairs, path + place, tensors, copies)}
@@ -200,6 +205,8 @@ class Values:
         made.append(None)
         if "plain" in node:
             items = self._state.decode(node["plain"], tensors)
+        elif "floats" in node:
+            items = self._state.decode(node["floats"], tensors).tolist()
         else:
             items = []
             for name, inner in node["items"]:
@@ -242,6 +249,11 @@ def in_words(value: Any) -> str:
         return f"{str(value.dtype).rpartition('.')[2]} {list(value.shape)}"
     text = repr(value)
     return text if len(text) <= 40 else f"{text[:40]}…"
+
+
+def has_only_numbers(value: Any) -> bool:
+    """Whether a value is no container of something else than numbers."""
+    return type(value) not in CONTAINERS.values() or _all_numbers(value)
 
 
 def _all_numbers(values: Any) -> bool:

@@ -82,7 +82,7 @@ class Watch:
         """Name the attributes that checkpoints should have held, and that the last one could not hold."""
         for left in self._attributes.left:
             kind = type(left.value).__name__
-            about = About(left.path, kind, None, "attribute", left.name, type(left.owner))
+            about = About(left.path, kind, None, "attribute", left.name, type(left.owner), held=True)
             if (about.owner, about.base) not in self._classes:
                 self._note(about)
 

@@ -347,9 +347,53 @@ class Budget:
         return 1.0 + self.left / 100
 
 
+class Cached(TensorDataset):
+    """Keeps what it has read: data, which no checkpoint needs, and a level beside it."""
+
+    def __init__(self, *tensors):
+        super().__init__(*tensors)
+        self.read = {}
+
+    def __getitem__(self, index):
+        if index not in self.read:
+            self.read[index] = super().__getitem__(index)
+        return self.read[index]
+
+
+def cache_of_a_dataset(run):
+    model = small()
+    train(run, model, squares(model), Cached(*data().tensors))
+
+
+class Losses:
+    def __init__(self):
+        self.all = [0.5] * 300
+
+    def factor(self, loss):
+        self.all.append(loss)
+        return sum(self.all) / len(self.all)
+
+
+def long_list(run):
+    model, losses = small(), Losses()
+
+    def step(x, y, numbers):
+        loss = squares(model)(x, y, numbers)
+        return loss * losses.factor(loss.item())
+
+    train(run, model, step, held={"losses": losses})
+
+
 def budget(run):
     model, own = small(), Budget()
     train(run, model, lambda x, y, n: squares(model)(x, y, n) * own.factor(), held={"own": own})
+
+
+def budget_inside(run):
+    """In an object that a held one has, and that is not held itself."""
+    model = small()
+    model.inside = Budget()
+    train(run, model, lambda x, y, n: squares(model)(x, y, n) * model.inside.factor())
 
 
 def ignored_budget(run):

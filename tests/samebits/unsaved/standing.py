@@ -205,11 +205,11 @@ for x in batches():
 """
 
 if __name__ == "__main__":
-    found = {}
+    live = {}
     for case in CASES:
         seen.clear()
         case()
-        found[case.__name__] = seen[0]
+        live[case.__name__] = seen[0]
     seen.clear()
     exec(compile(MODULE, "module.py", "exec"), {"batches": batches})
-    print(json.dumps({**found, "module": seen[0]}))
+    print(json.dumps({**live, "module": seen[0]}))

@@ -59,7 +59,7 @@ def values() -> Values:
         torch.zeros(1).expand(3),
         torch.zeros(2, device="meta"),
         [[number] for number in range(5000)],
-        list(range(1 << 18)),
+        list(range((1 << 22) + 1)),
     ],
 )
 def test_what_is_more_than_numbers_is_left_alone(values: Values, value: Any) -> None:

@@ -26,9 +26,11 @@ RESTORED = {
     "forgetful_state": ["schedule.calls", "schedule.peak"],
     "plan_and_flag": [],
     "clock_in_a_module": [],
+    "cache_of_a_dataset": [],
+    "long_list": ["losses.all"],
     "budget": ["own.left"],
 }
-AGAIN = ["difficulties", "everything", "no_longer_shared"]  # twice in one epoch
+AGAIN = ["difficulties", "long_list", "no_longer_shared"]  # twice in one epoch
 REFUSED = "own.left was 100 when the run began, and is 200 in this process. It has changed since, so nobody"
 
 
@@ -36,12 +38,12 @@ REFUSED = "own.left was 100 when the run began, and is 200 in this process. It h
 def trained(start: Callable[..., Started], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What each training says: without an interruption, and stopped in its second epoch and resumed."""
     folder = tmp_path_factory.mktemp("remembering")
-    all_ = [*RESTORED, "ignored_budget"]
+    all_ = [*RESTORED, "ignored_budget", "budget_inside"]
     phases = [
         ("whole", all_, {}),
         ("stopped", all_, {"SAMEBITS_STOP_AT": "8"}),
         ("stopped", AGAIN, {"SAMEBITS_STOP_AT": "10"}),
-        ("stopped", ["budget", "ignored_budget"], {"BUDGET": "200"}),
+        ("stopped", ["budget", "ignored_budget", "budget_inside"], {"BUDGET": "200"}),
         ("stopped", list(RESTORED), {}),
     ]
     tables = [
@@ -57,7 +59,7 @@ def trained(start: Callable[..., Started], tmp_path_factory: pytest.TempPathFact
             results[phase][name] = result
     whole, *stopped, other, resumed = results
     assert all(result == {"stopped": True} for phase in stopped for result in phase.values())
-    return {"whole": whole, "resumed": resumed, "other": other}
+    return {"whole": whole, "resumed": resumed, "other": other, "stderr": done.stderr}
 
 
 @pytest.mark.parametrize("kind", RESTORED)
@@ -72,6 +74,7 @@ def test_what_comes_back_is_not_named_as_unsaved(trained: dict[str, Any]) -> Non
     named = {kind: set(trained["whole"][kind]["unsaved"]) for kind in RESTORED}
     assert named.pop("plan_and_flag") == {"model.planned", "model.calls", "model.last"}
     assert named.pop("clock_in_a_module") == {"model.began", "model.spent"}
+    named.pop("cache_of_a_dataset")
     assert all(not names for names in named.values()), named
 
 
@@ -80,6 +83,14 @@ def test_what_a_setting_decides_is_refused_by_name(trained: dict[str, Any]) -> N
     assert line.startswith(REFUSED)
     assert "run.ignore('own.left')" in line
     assert "\n" not in line
+
+
+def test_an_object_inside_that_differs_stays_as_it_is_and_is_named(trained: dict[str, Any]) -> None:
+    resumed = trained["other"]["budget_inside"]
+    assert resumed["restored"] == []
+    assert resumed["unsaved"] == ["model.inside.left"]
+    line = "samebits: model.inside.left was 100 when the run began, and is 200 in this process: model.inside "
+    assert trained["stderr"].count(line) == 1
 
 
 def test_what_is_ignored_is_left_out(trained: dict[str, Any]) -> None:

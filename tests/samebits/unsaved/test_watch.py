@@ -67,7 +67,7 @@ SHOWN = {
 
 
 @pytest.fixture(scope="module")
-def found(start: Callable[..., Started], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def rows(start: Callable[..., Started], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What each training's manifest has; one process for all of them."""
     done = start("python", KINDS, tmp_path_factory.mktemp("kinds"), *NAMED)
     assert done.returncode == 0, done.stderr
@@ -76,10 +76,10 @@ def found(start: Callable[..., Started], tmp_path_factory: pytest.TempPathFactor
 
 
 @pytest.mark.parametrize("kind", NAMED)
-def test_what_changes_is_named(found: dict[str, Any], kind: str) -> None:
-    named = [f"{one['name']}: {one['kind']}" for one in found[kind] if not one["shown"]]
+def test_what_changes_is_named(rows: dict[str, Any], kind: str) -> None:
+    named = [f"{row['name']}: {row['kind']}" for row in rows[kind] if not row["shown"]]
     assert named == NAMED[kind]
-    assert {one["name"] for one in found[kind] if one["shown"]} == SHOWN.get(kind, set())
+    assert {row["name"] for row in rows[kind] if row["shown"]} == SHOWN.get(kind, set())
 
 
 @pytest.mark.parametrize(
@@ -97,8 +97,8 @@ def test_what_changes_is_named(found: dict[str, Any], kind: str) -> None:
         ("hidden_state", "            hidden = 0.9 * hidden + x.mean(0)"),
     ],
 )
-def test_the_place_is_where_the_name_is_set(found: dict[str, Any], kind: str, line: str) -> None:
-    path, number = found[kind][0]["where"].rsplit(":", 1)
+def test_the_place_is_where_the_name_is_set(rows: dict[str, Any], kind: str, line: str) -> None:
+    path, number = rows[kind][0]["where"].rsplit(":", 1)
     assert path == "tests/samebits/unsaved/kinds.py"
     assert KINDS.read_text().splitlines()[int(number) - 1] == line
 
@@ -180,7 +180,7 @@ def test_a_resume_names_what_its_checkpoint_lacks(tmp_path: Path, capsys: pytest
     said = capsys.readouterr().err
     assert said.startswith(f"samebits: {LINE}")
     assert "total" not in said
-    assert [one["name"] for one in unsaved(tmp_path / "run")] == ["counter.calls", "total"]
+    assert [row["name"] for row in unsaved(tmp_path / "run")] == ["counter.calls", "total"]
 
 
 def test_a_resume_names_nothing_that_is_ignored_by_now(
@@ -218,7 +218,7 @@ def test_what_is_only_shown_is_quiet(tmp_path: Path, capsys: pytest.CaptureFixtu
     stopped(tmp_path / "run", 4, shown=True)
     train(tmp_path / "run", shown=True, strict=True)
     assert "total" not in capsys.readouterr().err
-    assert [one["name"] for one in unsaved(tmp_path / "run")] == ["total"]
+    assert [row["name"] for row in unsaved(tmp_path / "run")] == ["total"]
 
 
 def test_strict_refuses_at_the_first_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -237,7 +237,7 @@ def test_what_is_ignored_is_named_nowhere(
 ) -> None:
     train(tmp_path / "run", ignored=(name,), strict=True)
     assert capsys.readouterr().err == ""
-    assert [one["name"] for one in unsaved(tmp_path / "run")] == ["total"]
+    assert [row["name"] for row in unsaved(tmp_path / "run")] == ["total"]
 
 
 def test_looking_changes_no_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

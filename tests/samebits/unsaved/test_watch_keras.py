@@ -63,7 +63,7 @@ def whole(printed: Printed) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def found(whole: dict[str, Any]) -> dict[str, Any]:
+def rows(whole: dict[str, Any]) -> dict[str, Any]:
     """What each training's manifest has."""
     return dict(whole["FOUND"])
 
@@ -76,13 +76,13 @@ def test_what_is_remembered_comes_back(whole: dict[str, Any], printed: Printed) 
 
 
 @pytest.mark.parametrize("kind", NAMED)
-def test_what_changes_is_named(found: dict[str, Any], kind: str) -> None:
-    assert [f"{one['name']}: {one['kind']}" for one in found[kind]] == NAMED[kind]
+def test_what_changes_is_named(rows: dict[str, Any], kind: str) -> None:
+    assert [f"{row['name']}: {row['kind']}" for row in rows[kind]] == NAMED[kind]
 
 
-def test_a_model_that_a_callback_keeps_is_refused_by_name(found: dict[str, Any]) -> None:
+def test_a_model_that_a_callback_keeps_is_refused_by_name(rows: dict[str, Any]) -> None:
     """A model can be called, as a function can, and was left out with those."""
-    assert found[REFUSED] == (
+    assert rows[REFUSED] == (
         "run.checkpoint: the callback Teacher keeps a Sequential in teacher: hold it too, teacher=…, or give "
         "the callback `stateless = True` if the training is the same without it"
     )
