@@ -1,1 +1,1 @@
-"""A record of what a training computed, in order: digests, written by any Python command that runs below it."""
+"""A record of what a training computed, in order, as digests: `samebits record` writes it."""

@@ -1,16 +1,17 @@
-"""What a record holds: one JSON table a line, one file a process; `samebits record` writes it, `diff` reads it.
+"""What a record holds: one JSON table a line, one file a process. `record` writes it, `diff` reads it.
 
-A record is a folder. Each process below the command writes `<pid>.jsonl` there (`<pid>-2.jsonl` where the number
-was used before). A line is written whole and at once, so a file is good up to its last whole line: a process
-that was killed leaves no `end`, and perhaps one half line. A process that did nothing leaves an empty file.
+A record is a folder. Each process below the command writes `<pid>.jsonl` there (`<pid>-2.jsonl` where the
+number was used before). A line is written whole and at once, so a file is good up to its last whole line: a
+process that was killed leaves no `end`, and perhaps one half line. A process that did nothing leaves an
+empty file.
 
 Digests are DIGITS hexadecimal digits. The digests of many tensors stand in one string, in the order of a
 `names` line that was written before: two such strings are compared without being cut up. MISSING stands for a
 tensor that is not there, such as the gradient of a frozen parameter.
 
-Two files can be compared where FORMAT and the digest's version are the same; levels may differ: what both have
-is compared. Processes are matched by their role and rank, steps by their optimiser and its own count, tensors
-by their names; nothing by its line in the file.
+Two files can be compared where FORMAT and the digest's version are the same; levels may differ: what both
+have is compared. Processes are matched by their role and rank, steps by their optimiser and its own count,
+tensors by their names; nothing by its line in the file.
 """
 
 from typing import Any, Literal, NotRequired, TypedDict
@@ -56,7 +57,7 @@ class Settings(TypedDict):
 
 
 class File(TypedDict):
-    """A file that was opened for reading, the first time; those of installed packages and Python are left out."""
+    """A file that was opened for reading, the first time; not one of installed packages or of Python."""
 
     event: Literal["file"]
     path: str  # shortened as in manifests
@@ -95,7 +96,7 @@ class Names(TypedDict):
 
 
 class Initial(TypedDict):
-    """A model is seen for the first time: before its first call, or before the first step with its parameters."""
+    """A model is seen for the first time: before its first call, or before a step with its parameters."""
 
     event: Literal["initial"]
     model: str  # its class, or the optimiser's where no module was called
