@@ -14,7 +14,7 @@ from tests.samebits.bootstrap.conftest import interrupted
 
 INTERPRETER: str = sys._base_executable  # type: ignore[attr-defined]
 BASE = f"/usr/bin:/bin:{Path(INTERPRETER).parent}"  # no environment of ours
-CORE = ("click", "markdown-it-py", "mdurl", "numpy", "packaging", "pygments", "rich", "threadpoolctl")
+CORE = ("click", "markdown-it-py", "mdurl", "numpy", "packaging", "pygments", "rich", "threadpoolctl", "xxhash")
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ def test_the_wheel_makes_its_locks_and_adds_a_package(project: Path, wheel: Path
     text = (ROOT / "environment.yml").read_text()
     python, uv = re.findall(r"^  - (?:python|uv)=.*", text, re.MULTILINE)
     head = f"channels:\n  - conda-forge\nplatforms:\n  - linux-64\ndependencies:\n{python}\n{uv}\n  - pip:\n"
-    pins = re.findall(r"^      - (?:click|numpy|rich|setuptools|threadpoolctl)==\S+", text, re.MULTILINE)
+    pins = re.findall(r"^      - (?:click|numpy|rich|setuptools|threadpoolctl|xxhash)==\S+", text, re.MULTILINE)
     asked = "\n".join([f"      - ./vendor/{wheel.name}", *pins, ""])
     (project / "environment.yml").write_text(head + asked)
     shutil.copy(ROOT / "conda-lock.yml", project)
