@@ -75,7 +75,7 @@ class Environment:
 
     @property
     def ours(self) -> dict[str, str]:
-        """What the Dockerfile writes: an editable install's three files, and the handler of a first process."""
+        """What the Dockerfile writes: an editable install's three files, and a first process's handler."""
         site = self.site.relative_to(self.prefix)
         script = f"#!{self.prefix}/bin/python\nfrom samebits.cli import main\nmain()\n"
         return {
