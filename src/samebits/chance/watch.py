@@ -1,7 +1,6 @@
 """`samebits watch`: run a command and name each source of chance that it used and that no seed decides."""
 
 import os
-import shlex
 import signal
 import subprocess
 import sys
@@ -14,8 +13,7 @@ import click
 from samebits._report import print_json, print_table
 from samebits.chance import records
 from samebits.errors import CheckFailed, UsageError
-from samebits.process import launch
-from samebits.process.variables import PACKAGE
+from samebits.process import launch, way_in
 
 
 @click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
@@ -38,9 +36,7 @@ def command(command: tuple[str, ...], strict: bool, as_json: bool) -> int:
     with tempfile.TemporaryDirectory(prefix="samebits-watch-") as folder:
         status = run(command, folder, quiet=as_json)
         if not any(Path(folder).iterdir()):
-            raise UsageError(
-                f"`{shlex.join(command)}` started no Python that has samebits, so nothing was watched"
-            )
+            raise UsageError(way_in.nowhere(command, "watched"))
         counts = records.collect(Path(folder))
     if as_json:
         print_json(records.as_json(counts))
@@ -62,8 +58,7 @@ def run(words: Sequence[str], folder: str, quiet: bool = False) -> int:
     Raises:
         UsageError: it cannot be started.
     """
-    path = os.pathsep.join(filter(None, (str(PACKAGE / "chance/site"), os.environ.get("PYTHONPATH"))))
-    environment = {**os.environ, **launch.for_entrypoint(), "SAMEBITS_WATCH": folder, "PYTHONPATH": path}
+    environment = {**os.environ, **launch.for_entrypoint(), "SAMEBITS_WATCH": folder}
     sys.stdout.flush()
     try:
         process = subprocess.Popen(
