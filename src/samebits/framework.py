@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
 from samebits import _extras
 from samebits.errors import UsageError
@@ -254,6 +254,23 @@ class Effective(Protocol):
         """Whether this process is a data worker, which the framework set up and whose parent was checked."""
 
 
+class Contents(NamedTuple):
+    """All that a tensor's value consists of.
+
+    Attributes:
+        layout: of a tensor that is not dense, how it is stored, in words; of one without values, its kind.
+        content: the values' bytes, row by row, as an object that `memoryview` takes; where there is a layout,
+            a list of the tensors and numbers that it consists of; None without values.
+        dtype: as the framework gives it.
+        shape: as far as it is known.
+    """
+
+    layout: str
+    content: Any
+    dtype: Any
+    shape: tuple[int, ...]
+
+
 class TensorBytes(Protocol):
     """What a framework's `tensor_bytes` module gives. Importing it imports the framework."""
 
@@ -262,6 +279,9 @@ class TensorBytes(Protocol):
 
     def raw(self, tensor: Any) -> bytes | memoryview:
         """The bytes of its values, row by row."""
+
+    def contents(self, tensor: Any) -> "Contents":
+        """All that a tensor's value consists of."""
 
 
 def load_toolkit(framework: str) -> Framework:
