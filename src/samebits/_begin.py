@@ -1,4 +1,4 @@
-"""The way into a process that `samebits watch` looks at: samebits_begin.pth imports this when Python starts.
+"""The way into a process that `samebits watch` or `samebits record` looks at: samebits_begin.pth imports this when Python starts.
 
 The installer puts that file beside the packages, where Python executes it in every process that has samebits:
 without a change of the script, of PYTHONPATH or of sitecustomize, and also with `python -I`. Where neither
@@ -15,6 +15,10 @@ def _begin() -> None:
             from samebits.chance.begin import begin
 
             begin(folder)
+        if folder := os.environ.get("SAMEBITS_RECORD"):
+            from samebits.record import begin as record
+
+            record.begin(folder)
     except ImportError as error:  # installed without what it needs
         print(f"samebits: cannot look at this process ({sys.executable}): {error}", file=sys.stderr)
 

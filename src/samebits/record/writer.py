@@ -1,0 +1,158 @@
+"""Writes a record: whole lines, at once, into a file that belongs to this process alone."""
+
+import contextlib
+import errno
+import json
+import os
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from samebits import __version__
+from samebits._printable import printable
+from samebits.hashing import digest
+from samebits.process import command_line
+from samebits.record.format import FORMAT
+from samebits.record.secrets import masked
+
+RANKS = {"RANK": "rank", "LOCAL_RANK": "local_rank", "WORLD_SIZE": "world_size"}  # as torchrun sets them
+LOOK = 64  # so often, at least, a process looks at the size of the whole record before it reaches the limit
+
+
+class Writer:
+    """The file of this process in a record.
+
+    The file is opened anew for each line: a program may close every file that it does not know, and a child
+    that is forked writes into a file of its own.
+
+    Args:
+        folder: the record's.
+        level: one of `format.LEVELS`.
+        limit: bytes of all files together; no more is written then.
+
+    Attributes:
+        roles: asked which part this process has in the training; the first that knows it says so.
+        steps: that were written.
+    """
+
+    def __init__(self, folder: str, level: str, limit: int) -> None:
+        self.folder, self.level, self.limit = folder, level, limit
+        self.roles: list[Callable[[], str | None]] = [_of_multiprocessing]
+        self.steps = 0
+        self._lock = threading.RLock()
+        self._begin()
+
+    def _begin(self) -> None:
+        self._path = self._new_file()
+        self._begun = False
+        self._unlooked = 0  # bytes since this process looked at the size of the whole
+
+    def _new_file(self) -> str | None:
+        for number in range(1, 1000):
+            name = f"{os.getpid()}{f'-{number}' if number > 1 else ''}.jsonl"
+            path = os.path.join(self.folder, name)
+            try:
+                os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+            except FileExistsError:  # the program replaced itself by another, or the number came again
+                continue
+            except OSError as error:
+                self._say(error)
+                return None
+            return path
+        return None
+
+    @property
+    def on(self) -> bool:
+        """Whether more is written."""
+        return self._path is not None
+
+    def forked(self) -> None:
+        """This is a child now."""
+        self._lock = threading.RLock()
+        self.steps = 0
+        if self.on:
+            self._begin()
+
+    def write(self, event: Mapping[str, Any]) -> None:
+        """Write one line, and before the first one the line about this process."""
+        with self._lock:
+            if not self._begun:
+                self._begun = True
+                self._write(self._about())
+            self._write(event)
+            self.steps += event["event"] == "step"
+
+    def close(self, exception: str | None) -> None:
+        """The process ends.
+
+        Args:
+            exception: the class of what ended it.
+        """
+        self.write({"event": "end", "steps": self.steps, "exception": exception})
+
+    def _about(self) -> dict[str, Any]:
+        role = next((role for known in self.roles if (role := known())), "main")
+        ranks = {name: int(text) for key, name in RANKS.items() if (text := os.environ.get(key, "")).isdigit()}
+        return {
+            "event": "record",
+            "format": FORMAT,
+            "digest": digest.VERSION,
+            "level": self.level,
+            "samebits": __version__,
+            "python": sys.version.split()[0],
+            "command": masked(command_line.recorded()),
+            "folder": command_line.working_folder(),
+            "pid": os.getpid(),
+            "parent": os.getppid(),
+            "role": role,
+            **ranks,
+        }
+
+    def _write(self, event: Mapping[str, Any]) -> None:
+        if self._path is None:
+            return
+        line = json.dumps(event, separators=(",", ":")).encode() + b"\n"
+        self._unlooked += len(line)
+        if self._unlooked > self.limit // LOOK:
+            self._unlooked = 0
+            if self._size() + len(line) > self.limit:
+                why = f"the record has reached its limit of {self.limit:,} bytes"
+                self._append(json.dumps({"event": "stopped", "why": why}, separators=(",", ":")).encode() + b"\n")
+                self._stop(f"{why} (--limit)")
+                return
+        self._append(line)
+
+    def _append(self, line: bytes) -> None:
+        assert self._path is not None
+        try:
+            file = os.open(self._path, os.O_WRONLY | os.O_APPEND)
+            try:
+                if (written := os.write(file, line)) < len(line):  # the disk is full
+                    os.ftruncate(file, os.fstat(file).st_size - written)
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            finally:
+                os.close(file)
+        except OSError as error:
+            self._say(error)
+
+    def _size(self) -> int:
+        with contextlib.suppress(OSError), os.scandir(self.folder) as entries:
+            return sum(entry.stat().st_size for entry in entries)
+        return 0
+
+    def _say(self, error: OSError) -> None:
+        self._stop(f"{self.folder} cannot be written: {error.strerror}")
+
+    def _stop(self, why: str) -> None:
+        self._path = None
+        line = f"samebits: {why}: the recording of process {os.getpid()} ends here, the program continues"
+        print(printable(line), file=sys.stderr, flush=True)
+
+
+def _of_multiprocessing() -> str | None:
+    process = sys.modules.get("multiprocessing.process")
+    if process is None or process.parent_process() is None:
+        return None
+    name: str = process.current_process().name
+    return name
