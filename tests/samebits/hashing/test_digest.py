@@ -1,4 +1,4 @@
-"""A digest sees every bit, position, shape and type, whatever it is of; and is as fast as reading the memory."""
+"""A digest sees every bit, position, shape and type, whatever it is of, and is fast."""
 
 import collections
 import dataclasses
@@ -33,10 +33,26 @@ def test_values_positions_shapes_and_types_count(make: Any) -> None:
     swapped = x.copy()
     swapped[0, [0, 1]] = x[0, [1, 0]]
     others = [
-        x, swapped, x.T.copy(), x.reshape(4, 3), x.reshape(-1), x.reshape(1, 3, 4), x[[1, 0, 2]], x[::-1].copy(),
-        x.view("i4"), x.astype("f8"), x.astype("f2"), x.astype("i8"), x.astype("i4"), x > 3, x * 1j, x[:2],
-        x[:0], x[:, :0], np.nextafter(x, np.float32(99)),
-    ]  # fmt: skip
+        x,
+        swapped,
+        x.T.copy(),
+        x.reshape(4, 3),
+        x.reshape(-1),
+        x.reshape(1, 3, 4),
+        x[[1, 0, 2]],
+        x[::-1].copy(),
+        x.view("i4"),
+        x.astype("f8"),
+        x.astype("f2"),
+        x.astype("i8"),
+        x.astype("i4"),
+        x > 3,
+        x * 1j,
+        x[:2],
+        x[:0],
+        x[:, :0],
+        np.nextafter(x, np.float32(99)),
+    ]
     assert all_other(*map(make, others))
     assert digest(make(x)) == digest(x)
     assert digest(make(np.asfortranarray(x))) == digest(make(x[:, ::-1].copy()[:, ::-1].copy())) == digest(x)
@@ -121,15 +137,19 @@ def test_tensors_that_are_not_dense() -> None:
     moved = dense[[2, 1, 0, 3]]
     changed = dense * 2
     forms = [
-        torch.Tensor.to_sparse, torch.Tensor.to_sparse_csr, torch.Tensor.to_sparse_csc,
-        lambda x: x.to_sparse_bsr((2, 2)), lambda x: x.to_sparse_bsc((2, 2)), torch.Tensor.to_mkldnn,
+        torch.Tensor.to_sparse,
+        torch.Tensor.to_sparse_csr,
+        torch.Tensor.to_sparse_csc,
+        lambda x: x.to_sparse_bsr((2, 2)),
+        lambda x: x.to_sparse_bsc((2, 2)),
+        torch.Tensor.to_mkldnn,
         lambda x: torch.quantize_per_tensor(x, 0.1, 3, torch.quint8),
         lambda x: torch.quantize_per_tensor(x, 0.1, 4, torch.quint8),
         lambda x: torch.quantize_per_tensor(x, 0.2, 3, torch.quint8),
         lambda x: torch.quantize_per_channel(x, torch.rand(4) * 0 + 0.1, torch.arange(4), 0, torch.qint8),
         lambda x: torch.nested.nested_tensor([x, x[:2]]),
         lambda x: torch.nested.nested_tensor([x, x[:2]], layout=torch.jagged),
-    ]  # fmt: skip
+    ]
     seen = set()
     for form in forms:
         first, again = digest(form(dense), unread), digest(form(dense.clone()), unread)
@@ -149,8 +169,10 @@ def test_tensors_without_values_are_named() -> None:
     digest([torch.empty(3, device="meta"), torch.nn.UninitializedParameter()], unread)
     torch.vmap(lambda x: inside.append(digest(x, unread)) or x)(torch.zeros(2))
     assert {name.rpartition(".")[2] for name in unread} == {
-        "Tensor on meta", "UninitializedParameter on cpu", "Tensor on cpu"
-    }  # fmt: skip
+        "Tensor on meta",
+        "UninitializedParameter on cpu",
+        "Tensor on cpu",
+    }
     assert all_other(torch.empty(3, device="meta"), torch.empty(4, device="meta"), torch.zeros(3))
 
 
@@ -195,14 +217,57 @@ def test_structures_are_told_apart() -> None:
     x, y = torch.ones(2), torch.zeros(2)
     named = collections.namedtuple("named", "a b")(x, y)
     assert all_other(
-        [x, y], (x, y), [y, x], [[x], y], [x, [y]], [[x, y]], [x, y, []], named, Point((x, y)), {"a": x, "b": y},
-        {"b": y, "a": x}, {"a": y, "b": x}, collections.OrderedDict(a=x, b=y), Pair(x, y), Pair(y, x), Pair(x),
-        torch.stack([x, y]), [], (), {}, "", b"", "ab", ["a", "b"], ["ab"], ["a", "b", None], Word("ab"), 1, 1.0,
-        True, 1 + 0j, Colour.RED, Colour.BLUE, range(3), slice(3), 10**40, -1,
-        {1, 2}, frozenset({1, 3}), x.tolist(), x.numpy().astype(object), np.array(["a", "bc"]), "\udc80",
-        np.ma.masked_array([1, 2], [0, 1]), np.ma.masked_array([1, 2], [1, 1]), np.zeros(2, "f4,i4"),
-        np.array(["a"], object), np.datetime64("2020-01-01"), pack_sequence([x, y[:1]]), pack_sequence([x, x[:1]]),
-    )  # fmt: skip
+        [x, y],
+        (x, y),
+        [y, x],
+        [[x], y],
+        [x, [y]],
+        [[x, y]],
+        [x, y, []],
+        named,
+        Point((x, y)),
+        {"a": x, "b": y},
+        {"b": y, "a": x},
+        {"a": y, "b": x},
+        collections.OrderedDict(a=x, b=y),
+        Pair(x, y),
+        Pair(y, x),
+        Pair(x),
+        torch.stack([x, y]),
+        [],
+        (),
+        {},
+        "",
+        b"",
+        "ab",
+        ["a", "b"],
+        ["ab"],
+        ["a", "b", None],
+        Word("ab"),
+        1,
+        1.0,
+        True,
+        1 + 0j,
+        Colour.RED,
+        Colour.BLUE,
+        range(3),
+        slice(3),
+        10**40,
+        -1,
+        {1, 2},
+        frozenset({1, 3}),
+        x.tolist(),
+        x.numpy().astype(object),
+        np.array(["a", "bc"]),
+        "\udc80",
+        np.ma.masked_array([1, 2], [0, 1]),
+        np.ma.masked_array([1, 2], [1, 1]),
+        np.zeros(2, "f4,i4"),
+        np.array(["a"], object),
+        np.datetime64("2020-01-01"),
+        pack_sequence([x, y[:1]]),
+        pack_sequence([x, x[:1]]),
+    )
     assert digest([x, {"a": (y, 1)}]) == digest([x.clone(), {"a": (y.numpy(), 1)}])
     assert digest({"b", "a"}) == digest({"a", "b"})
 
