@@ -13,7 +13,7 @@ class BuildWithRoot(build_py):
     """Puts determinism.env and the rules' pages beside the modules: see `variables.package_file`.
 
     And what makes a project's environment and its locks: uv's row, and conda-lock with all that it needs.
-    Beside the packages, in an editable install, too: samebits_begin.pth, which Python executes when it starts.
+    Beside the packages, in an editable install, too: samebits_begin.pth, which Python executes at its start.
     """
 
     def run(self) -> None:

@@ -1,4 +1,4 @@
-"""The way into a process that `samebits watch` or `samebits record` looks at: samebits_begin.pth imports this when Python starts.
+"""The way of `samebits watch` and `samebits record` into a process: samebits_begin.pth imports this.
 
 The installer puts that file beside the packages, where Python executes it in every process that has samebits:
 without a change of the script, of PYTHONPATH or of sitecustomize, and also with `python -I`. Where neither

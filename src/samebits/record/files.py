@@ -6,11 +6,13 @@ Not seen: what code in C or Rust opens by itself (HDF5, safetensors, Arrow, Open
 import contextlib
 import os
 import posix
+import re
 import stat
 import sys
 import tempfile
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import xxhash
@@ -20,9 +22,10 @@ from samebits.process.command_line import shortened
 from samebits.record.writer import Writer
 
 SMALL = 1 << 20  # bytes; a larger file is not read for its digest
-SYSTEM = ("/dev", "/etc", "/lib", "/lib64", "/proc", "/run", "/sys", "/usr")
+SYSTEM = ("/dev/", "/etc/", "/lib/", "/lib64/", "/proc/", "/run/", "/sys/", "/usr/")
 CODE = (".py", ".pyc", ".pth", ".so")  # the user's own modules stand in the settings
-COMPILED = "/torchinductor_"  # what torch.compile has made: a cache that is as good as what it would make again
+COMPILED = "/torchinductor_"  # what torch.compile keeps there is what it would make again
+IMPORTS = re.compile(r"^<frozen importlib|/importlib/|/pkgutil\.py$")  # what looks for modules
 WRITES = os.O_WRONLY | os.O_RDWR
 
 
@@ -67,12 +70,11 @@ class Files:
             return
         if getattr(_own, "looks", False):
             return
-        asked_by = sys._getframe(1).f_code.co_filename
         # A file that is gone, a path that is none: the program sees it itself.
         with unseen(), contextlib.suppress(Exception):
             if event == "open":
                 self._opened(*given)
-            elif not asked_by.startswith("<frozen importlib"):
+            elif not IMPORTS.search(sys._getframe(1).f_code.co_filename):
                 self._lists(given[0])
 
     def _opened(self, path: Any, mode: Any, flags: Any) -> None:
@@ -114,7 +116,7 @@ class Files:
 
     def _is_foreign(self, name: str) -> bool:
         """Whether it is none of the user's files: the system's, Python's, a package's, or of the record."""
-        if name.startswith(self._folder) or name.startswith(tuple(f"{folder}/" for folder in SYSTEM)):
+        if name.startswith((self._folder, *SYSTEM)):
             return True
         if COMPILED in name and name.startswith(os.path.join(tempfile.gettempdir(), "")):
             return True
@@ -122,6 +124,4 @@ class Files:
 
 
 def _shown(name: str) -> str:
-    """From the working folder, the project or home, as a manifest has it."""
-    here = os.getcwd()
-    return os.path.relpath(name, here) if name.startswith(os.path.join(here, "")) else shortened(name)
+    return shortened(name, (Path.cwd(), ""))

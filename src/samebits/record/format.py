@@ -114,7 +114,7 @@ class Call(TypedDict):
     training: bool
     arguments: Digest
     shapes: list[list[int]]  # of the tensors among them, in order
-    rows: str | None  # samebits.hashing.digest.rows of the first of these; None also of a long one
+    rows: str | None  # samebits.hashing.digest.rows of the first of these; None of a long or a computed one
 
 
 class Step(TypedDict):
@@ -126,8 +126,8 @@ class Step(TypedDict):
     step: int  # its own count, from 1
     skipped: bool
     line: str  # of the user's code that called it, or called who called it: "train.py:34"
-    calls: list[Call]  # since the last step, in order
-    losses: list[list[Any]]  # [digest, value or None] of each backward since the last step
+    calls: list[Call]  # since the last step, in order; the first 1,000
+    losses: list[list[Any]]  # [digest, value or None] of each backward since the last step; the first 64
     generators: dict[str, Generators]  # "before" the first call and "after" the step
     lrs: list[float]  # of each parameter group
     names: dict[str, int]  # "parameters" (also of the gradients), "buffers", "state": the id of their Names

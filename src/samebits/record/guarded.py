@@ -1,4 +1,4 @@
-"""What records a program must not end it: a fault in here is told in one line, once, and the program continues."""
+"""What records a program must not end it: a fault in here is one line, once, and the program continues."""
 
 import functools
 import sys

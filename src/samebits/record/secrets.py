@@ -1,10 +1,14 @@
 """Words of a command that look like secrets: a record goes to other people, so it does not hold them."""
 
+import itertools
 import re
 from collections.abc import Sequence
 
 MASK = "***"
-NAMES = {"apikey", "auth", "credential", "credentials", "passphrase", "passwd", "password", "pwd", "secret", "token"}
+NAMES = {
+    *("apikey", "auth", "credential", "credentials"),
+    *("passphrase", "passwd", "password", "pwd", "secret", "token"),
+}
 PAIRS = {("api", "key"), ("access", "key"), ("private", "key"), ("secret", "key")}
 HARMLESS = {"bos", "cls", "eos", "mask", "max", "pad", "sep", "special", "unk"}  # tokens of a text
 VALUES = re.compile(
@@ -42,4 +46,4 @@ def _names_a_secret(name: str) -> bool:
     words = parts.split("_")
     if HARMLESS & {*words}:
         return False
-    return bool(NAMES & {*words}) or any(pair in PAIRS for pair in zip(words, words[1:], strict=False))
+    return bool(NAMES & {*words}) or any(pair in PAIRS for pair in itertools.pairwise(words))

@@ -93,7 +93,8 @@ class Writer:
 
     def _about(self) -> dict[str, Any]:
         role = next((role for known in self.roles if (role := known())), "main")
-        ranks = {name: int(text) for key, name in RANKS.items() if (text := os.environ.get(key, "")).isdigit()}
+        said = {name: os.environ.get(variable, "") for variable, name in RANKS.items()}
+        ranks = {name: int(text) for name, text in said.items() if text.isdigit()}
         return {
             "event": "record",
             "format": FORMAT,
@@ -112,13 +113,13 @@ class Writer:
     def _write(self, event: Mapping[str, Any]) -> None:
         if self._path is None:
             return
-        line = json.dumps(event, separators=(",", ":")).encode() + b"\n"
+        line = _line(event)
         self._unlooked += len(line)
         if self._unlooked > self.limit // LOOK:
             self._unlooked = 0
             if self._size() + len(line) > self.limit:
                 why = f"the record has reached its limit of {self.limit:,} bytes"
-                self._append(json.dumps({"event": "stopped", "why": why}, separators=(",", ":")).encode() + b"\n")
+                self._append(_line({"event": "stopped", "why": why}))
                 self._stop(f"{why} (--limit)")
                 return
         self._append(line)
@@ -148,6 +149,10 @@ class Writer:
         self._path = None
         line = f"samebits: {why}: the recording of process {os.getpid()} ends here, the program continues"
         print(printable(line), file=sys.stderr, flush=True)
+
+
+def _line(event: Mapping[str, Any]) -> bytes:
+    return json.dumps(event, separators=(",", ":")).encode() + b"\n"
 
 
 def _of_multiprocessing() -> str | None:
