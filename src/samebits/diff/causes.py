@@ -20,7 +20,6 @@ CHANCE_FIX = {
     "listing": "sort what a folder gives: sorted(os.listdir(folder))",
     "set": "iterate over sorted(the_set)",
 }
-GENERATOR_OF = {"python": "random", "numpy": "numpy.random", "torch": "torch"}
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,7 @@ def rank(
         *_of_place(place, facts, samples),
         *_files(place, facts),
         *_generators(place, apart, facts.chance),
-        *_chance(place, facts, apart),
+        *_chance(place, facts),
         *_environment(place, facts),
         *_repeatable(place, facts, apart),
     ]
@@ -220,25 +219,29 @@ def _files(place: Place, facts: Facts) -> Iterator[Ranked]:
 def _generators(place: Place, apart: dict[str, Apart], chance: tuple[Source, ...]) -> Iterator[Ranked]:
     matters = place.what in (*FROM_DATA, "initial", "forward", "loss", "evaluation")
     for name, since in apart.items():
-        if not since.last:
-            text = f"{name}'s generator is in another state from the beginning: another seed, or none"
-            score = 68
-            evidence: tuple[str, ...] = (f"it differs at {since.since}",)
-        else:
-            text = f"{name}'s generator moved: more or fewer numbers were drawn from it in one of the two"
+        asked = next((source for source in chance if _draws(source, name)), None)
+        where, fix = (asked.where, asked.fix) if asked is not None else ("", "")
+        if since.last:
             score = 84
-            evidence = (f"it is equal after {since.last}, and differs at {since.since}",)
-        asked = [source for source in chance if GENERATOR_OF.get(name, name) in source.source]
-        where = next((source.where for source in asked if not source.library), "")
-        fix = next((source.fix for source in asked), "") if where else ""
-        if where and not since.last:
-            score += 14
-        yield score - (0 if matters else 40), Cause("generator", text, evidence, where, fix)
+            text = f"{name}'s generator moved: more or fewer numbers were drawn from it in one of the two"
+            evidence = f"it is equal after {since.last}, and differs at {since.since}"
+        else:
+            # At the beginning nobody knows yet whether it is used; the initial weights come from torch's.
+            used = since.used or (place.what == "initial" and name not in ("python", "numpy"))
+            score = 82 if asked is not None else 68 if used else 30
+            text = f"{name}'s generator is in another state from the beginning: another seed, or none"
+            evidence = f"it differs at {since.since}" + ("" if used else ", and nobody drew from it here")
+        yield score - (0 if matters else 40), Cause("generator", text, (evidence,), where, fix)
 
 
-def _chance(place: Place, facts: Facts, apart: dict[str, Apart]) -> Iterator[Ranked]:
+def _draws(source: Source, generator: str) -> bool:
+    """Whether chance was taken from a global generator without a seed."""
+    return source.kind == "global generator" and source.source.lower().startswith(generator)
+
+
+def _chance(place: Place, facts: Facts) -> Iterator[Ranked]:
     scores = {
-        "seed": 81,
+        "seed": 83,
         "generator": 80,
         "completion": 79,
         "set": 78,
@@ -253,10 +256,8 @@ def _chance(place: Place, facts: Facts, apart: dict[str, Apart]) -> Iterator[Ran
             score += 12 if place.what == "initial" else 0
         elif place.what not in (*FROM_DATA, "initial", "forward", "loss", "evaluation"):
             score -= 30
-        if source.kind == "global generator" and not any(
-            GENERATOR_OF.get(name, name) in source.source for name in apart
-        ):
-            score -= 40  # it was equal all the same
+        if source.kind == "global generator":
+            score -= 40  # where it is apart, it stands there already
         if source.library:
             score -= 25
         evidence = (f"used in {source.who}",)

@@ -106,6 +106,7 @@ def compare_records(first: Record, second: Record) -> Result:
             if each.last
             else f"not equal at {each.since}"
             for name, each in search.generators.apart.items()
+            if each.last or each.used
         },
         tuple(dict.fromkeys(notes)),
     )

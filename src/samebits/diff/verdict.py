@@ -6,7 +6,7 @@ Generators are inputs: where nothing else differs, a generator that nobody uses 
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from samebits._printable import some
@@ -75,10 +75,12 @@ class Apart:
     Attributes:
         last: the last place where it was equal, in words; "" where it never was.
         since: the first place where it was not.
+        used: whether numbers were drawn from it after that, in either record.
     """
 
     last: str
     since: str
+    used: bool = False
 
 
 class Generators:
@@ -91,6 +93,7 @@ class Generators:
     def __init__(self) -> None:
         self.apart: dict[str, Apart] = {}
         self._equal: dict[str, str] = {}
+        self._states: dict[str, tuple[str, str]] = {}  # where it was apart first
 
     def see(self, place: str, before: str, first: dict[str, str], second: dict[str, str]) -> None:
         """Look at the states at a place.
@@ -106,6 +109,9 @@ class Generators:
                 self._equal[name] = place
             elif name not in self.apart:
                 self.apart[name] = Apart(before or self._equal.get(name, ""), place)
+                self._states[name] = first[name], second[name]
+            elif self._states[name] != (first[name], second[name]):
+                self.apart[name] = replace(self.apart[name], used=True)
 
 
 class Search:
