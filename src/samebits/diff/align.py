@@ -11,6 +11,7 @@ from typing import NamedTuple
 from samebits.diff.reader import DamagedError, Event, Process, kind_of, parse_event
 
 COMPUTED = ("initial", "step", "evaluation")
+KEPT = ("names", "settings")  # that are remembered, though they are the same
 WINDOW = 64  # events ahead in which the other record's event is looked for
 MOST = 100_000  # files and listings that are remembered
 LINE = "line number"  # of an event in its file, beside what the file says of it
@@ -162,7 +163,7 @@ class Aligner:
                 self.last = line
                 self.events += 1
                 self.steps += kind == "step"
-            elif kind == "names":
+            elif kind in KEPT:
                 one.take(line)
                 other.take(line)
         one.over = True

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from samebits._printable import some
 from samebits.diff.facts import Facts, Source
 from samebits.diff.samples import Samples
+from samebits.diff.tensors import module_of
 from samebits.diff.verdict import Apart, Place
 from samebits.fingerprint.diff import Difference, change, group
 
@@ -16,6 +17,7 @@ THREADS = re.compile(r"effective\..*(threads|thread_pools)|variables\.\w*NUM_THR
 INSTRUCTIONS = re.compile(
     r"cpu\.|effective\.(\w+\.cpu_capability|numpy\.cpu_features)|variables\.(ATEN_CPU|MKL_|ONEDNN)"
 )
+KNOWN = 31  # causes of a lower score are told where there is no other
 CHANCE_FIX = {
     "listing": "sort what a folder gives: sorted(os.listdir(folder))",
     "set": "iterate over sorted(the_set)",
@@ -75,7 +77,9 @@ def rank(
     for each in found:
         if each[1].text not in best or best[each[1].text][0] < each[0]:
             best[each[1].text] = each
-    return [cause for _, cause in sorted(best.values(), key=lambda each: -each[0])]
+    ranked = sorted(best.values(), key=lambda each: -each[0])
+    weak = [] if any(score >= KNOWN for score, _ in ranked) else ranked
+    return [cause for score, cause in ranked if score >= KNOWN] or [cause for _, cause in weak]
 
 
 def _line(place: Place, who: str = "") -> str:
@@ -126,7 +130,7 @@ def _of_place(place: Place, facts: Facts, samples: Samples | None) -> Iterator[R
             text = f"another number of data workers: {facts.workers[0]} in A, {facts.workers[1]} in B"
             why = "each worker draws from a generator of its own, seeded by its number"
             yield 83, Cause("workers", text, (why,), line, "draw from a seed and the sample's index")
-        yield from _samples(place, samples, line)
+        yield from _samples(samples, facts, line)
     elif place.what == "model":
         yield 95, Cause("model", "another model", (place.text,), line)
     elif place.what == "initial":
@@ -161,7 +165,7 @@ def _of_place(place: Place, facts: Facts, samples: Samples | None) -> Iterator[R
         yield 62, Cause("loss", text, ("the model's output is equal",), line)
 
 
-def _samples(place: Place, samples: Samples | None, line: str) -> Iterator[Ranked]:
+def _samples(samples: Samples | None, facts: Facts, line: str) -> Iterator[Ranked]:
     if samples is None or samples.kind == "unknown":
         return
     words = {
@@ -172,6 +176,10 @@ def _samples(place: Place, samples: Samples | None, line: str) -> Iterator[Ranke
     }
     score = {"shape": 88}.get(samples.kind, 58)
     yield score, Cause(samples.kind, words[samples.kind], (samples.text,), line)
+    if samples.kind == "order" and facts.random_hashes:
+        text = "a set of texts, or a dictionary that was made from one, has another order in each process"
+        fix = "sort it, or set PYTHONHASHSEED=0 before Python starts, as `samebits exec` does"
+        yield 60, Cause("hash seed", text, (samples.text, "PYTHONHASHSEED is not set"), line, fix)
 
 
 def _initial(place: Place) -> Iterator[Ranked]:
@@ -180,7 +188,7 @@ def _initial(place: Place) -> Iterator[Ranked]:
     if tensors.permuted:
         text = "the weights were drawn in another order: the same numbers stand under other names"
         yield 85, Cause("initial order", text, (), line, "make the layers in one order")
-    elif states[0] == states[1] and len(tensors.differ) < tensors.of:
+    elif states[0] == states[1] and len({module_of(name) for name in tensors.differ}) == 1 < tensors.of:
         text = f"`{tensors.differ[0]}` was not drawn: from memory that nobody wrote, or set to another value"
         why = f"{tensors.of - len(tensors.differ):,} other tensors and torch's generator after them are equal"
         yield 76, Cause("unwritten", text, (why,), line, "initialise what torch.empty gives")

@@ -59,6 +59,7 @@ class Facts:
         files: what was read and is not alike.
         chance: sources in either record.
         workers: how many data workers each had.
+        random_hashes: whether texts have other hashes in each process of one of them.
     """
 
     command: str = ""
@@ -66,6 +67,7 @@ class Facts:
     files: tuple[File, ...] = ()
     chance: tuple[Source, ...] = ()
     workers: tuple[int, int] = (0, 0)
+    random_hashes: bool = False
 
 
 def collect(
@@ -86,7 +88,13 @@ def collect(
         (*_files(one, other, until), *_of_children(first, second, sides)),
         tuple(_chance(first, second)),
         (_workers(first, one.process), _workers(second, other.process)),
+        any(map(_has_random_hashes, (one.settings, other.settings))),
     )
+
+
+def _has_random_hashes(settings: Event | None) -> bool:
+    variables = settings["fingerprint"].get("variables") if settings is not None else None
+    return isinstance(variables, dict) and variables.get("PYTHONHASHSEED") in (None, "", "random")
 
 
 def _environment(first: Event | None, second: Event | None) -> Iterator[Difference]:
@@ -97,7 +105,8 @@ def _environment(first: Event | None, second: Event | None) -> Iterator[Differen
         for each in (first, second)
     ]
     for difference in differences(*facts):
-        if difference.rank != "none":
+        # samebits itself computes nothing in a training that is only recorded.
+        if difference.rank != "none" and not difference.fact.startswith("code.samebits."):
             yield difference
 
 

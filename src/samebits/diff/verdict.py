@@ -95,6 +95,12 @@ class Generators:
         self._equal: dict[str, str] = {}
         self._states: dict[str, tuple[str, str]] = {}  # where it was apart first
 
+    def equal(self) -> tuple[str, ...]:
+        """What may be said of them, as far as they matter."""
+        if any(each.last or each.used for each in self.apart.values()):
+            return ()
+        return ("the generators in use",) if self.apart else ("generators",)
+
     def see(self, place: str, before: str, first: dict[str, str], second: dict[str, str]) -> None:
         """Look at the states at a place.
 
@@ -187,9 +193,9 @@ class Search:
         if first["event"] == "initial":
             return _initial(first, second, one, other)
         if first["event"] == "evaluation":
-            return _evaluation(first, second, one, tuple(self.generators.apart))
+            return _evaluation(first, second, one, self.generators.equal())
         self.step = one.step(first)
-        for place in _step(first, second, one, other, tuple(self.generators.apart)):
+        for place in _step(first, second, one, other, self.generators.equal()):
             return place
         return None
 
@@ -309,7 +315,7 @@ def _initial(first: Event, second: Event, one: Side, other: Side) -> Place | Non
     return None
 
 
-def _evaluation(first: Event, second: Event, one: Side, apart: tuple[str, ...]) -> Place | None:
+def _evaluation(first: Event, second: Event, one: Side, generators: tuple[str, ...]) -> Place | None:
     step, where = _after(first, one) or None, words(first, one)
 
     def place(what: What, text: str, *equal: str) -> Place:
@@ -323,7 +329,6 @@ def _evaluation(first: Event, second: Event, one: Side, apart: tuple[str, ...]) 
             "/".join("training" if mode else "evaluation" for mode in e["training"]) for e in (first, second)
         )
         return place("mode", f"the model's mode: {a} in A, {b} in B", "weights")
-    generators = () if apart else ("generators",)
     if first["arguments"] != second["arguments"]:
         return place("evaluation batch", "its batches", "weights", *generators)
     if first["outputs"] != second["outputs"]:
@@ -331,9 +336,10 @@ def _evaluation(first: Event, second: Event, one: Side, apart: tuple[str, ...]) 
     return None
 
 
-def _step(first: Event, second: Event, one: Side, other: Side, apart: tuple[str, ...]) -> Iterator[Place]:
+def _step(
+    first: Event, second: Event, one: Side, other: Side, generators: tuple[str, ...]
+) -> Iterator[Place]:
     where = words(first, one)
-    generators = () if apart else ("generators",)
 
     def place(what: What, text: str, *equal: str, name: str = "", tensors: Tensors = SAME) -> Place:
         step = one.step(first)
@@ -368,7 +374,8 @@ def _step(first: Event, second: Event, one: Side, other: Side, apart: tuple[str,
     if first["lrs"] != second["lrs"]:
         a, b = (" ".join(map(str, event["lrs"][:3])) for event in (first, second))
         yield place("learning rate", f"the learning rate: {a} in A, {b} in B", "gradients", "weights before")
-    for kind, what in (("parameters", "parameter"), ("state", "optimizer state"), ("buffers", "buffer")):
+    # The optimiser changes its state first, and then the parameters by it.
+    for kind, what in (("state", "optimizer state"), ("parameters", "parameter"), ("buffers", "buffer")):
         tensors = _tensors(first, second, one, other, kind, first[kind], second[kind])
         if tensors.differ or not tensors.same_names:
             yield from _left(kind, what, tensors, place)  # type: ignore[arg-type]

@@ -61,7 +61,11 @@ def training(steps: int, every: int = 0, pid: int = 11) -> list[dict[str, Any]]:
             "framework": "torch",
             "device": "cpu",
             "code": {"files": {"train.py": "a" * 64}},
-            "fingerprint": {"effective": {"torch": {"threads": 2}}, "libraries": {"torch": "2.10.0"}},
+            "fingerprint": {
+                "variables": {"PYTHONHASHSEED": "0"},
+                "effective": {"torch": {"threads": 2}},
+                "libraries": {"torch": "2.10.0"},
+            },
         },
         {"event": "names", "id": 0, "kind": "parameters", **table},
         {"event": "names", "id": 1, "kind": "buffers", **empty},

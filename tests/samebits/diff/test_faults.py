@@ -1,4 +1,4 @@
-"""Small faults of a real training, recorded in processes of their own: the place and the cause are named first.
+"""Small faults of a real training: the place and the cause are named first, from records of real processes.
 
 The slow ones take minutes; `pytest -k "epsilon"` runs one of them.
 """

@@ -13,7 +13,7 @@ class Fault:
         patch: lines of training.py, by the text that is replaced.
         twice: both trainings have it, and differ by themselves; else the first one is the training as it is.
         arguments: of the second command.
-        environment: variables of the second.
+        environment: variables of those that have the fault.
         data: what is done to the second's data: "changed" or "made in another order".
         line: a part of the line of training.py that the first cause must name; "" where it names none.
         resumed: the second is stopped after six steps, and this patched script resumes it.
@@ -31,7 +31,7 @@ class Fault:
     resumed: bool = False
 
 
-DRAW = "draw = np.random.default_rng([7, index])"
+DRAW = "draw = np.random.default_rng([7, int(self.files[index][:3])])"
 SORTED = "self.files = sorted(os.listdir(FOLDER))"
 SEED = "    torch.manual_seed(7)\n"
 CLIP = "            nn.utils.clip_grad_norm_(model.parameters(), 0.5)\n"
@@ -49,12 +49,7 @@ FAULTS = {
         line="np.random.default_rng()",
     ),
     "global generator without a seed": Fault(
-        "batch",
-        1,
-        "generator",
-        {DRAW: "draw = np.random"},
-        twice=True,
-        line="draw.normal",
+        "evaluation batch", 4, "generator", {DRAW: "draw = np.random"}, twice=True
     ),
     "seed from the clock": Fault(
         "initial",
@@ -90,15 +85,22 @@ FAULTS = {
         data="made in another order",
         line="os.listdir(FOLDER)",
     ),
-    "order of a set": Fault(
+    "order of a set of objects": Fault(
         "batch",
         1,
-        "chance set",
-        {SORTED: "self.files = [each.name for each in {entry for entry in os.scandir(FOLDER)}]"},
+        "order",
+        {SORTED: "self.files = [each.name for each in {*os.scandir(FOLDER)}]"},
         twice=True,
-        line="for each in {entry",
     ),
-    "one pixel of one file": Fault("batch", 1, "file contents", data="changed"),
+    "order of a set of texts": Fault(
+        "batch",
+        1,
+        "hash seed",
+        {SORTED: "self.files = list({*os.listdir(FOLDER)})"},
+        twice=True,
+        environment={"PYTHONHASHSEED": "random"},
+    ),
+    "one pixel of one file": Fault("batch", 4, "file contents", data="changed"),
     "another number of workers": Fault(
         "batch",
         1,

@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +16,9 @@ PICTURES = 32
 
 def make_data(folder: Path, fault: Fault | None = None) -> None:
     """Small files with random pixels, the same each time; changed as the fault says."""
-    folder.mkdir()
     numbers = range(PICTURES)
     changed = fault.data if fault is not None else ""
+    folder.resolve().mkdir()
     for number in reversed(numbers) if changed == "made in another order" else numbers:
         picture = np.random.default_rng(number).normal(size=(1, 8, 8)).astype("f4")
         if changed == "changed" and number == 5:
@@ -55,9 +56,21 @@ def make(folder: Path, fault: Fault, clean: Path | None = None) -> tuple[Path, P
     a, b = folder / "a", folder / "b"
     a.mkdir()
     b.mkdir()
+    if fault.data == "made in another order":  # most file systems give the same order again
+        with tempfile.TemporaryDirectory(dir="/dev/shm") as memory:
+            for one, name in ((a, "a"), (b, "b")):
+                (one / "data").symlink_to(Path(memory) / name)
+            return _make(a, b, fault, clean)
+    return _make(a, b, fault, clean)
+
+
+def _make(a: Path, b: Path, fault: Fault, clean: Path | None) -> tuple[Path, Path]:
     if fault.twice or clean is None:
         make_data(a / "data")
-        record(a, "record", patched(fault) if fault.twice else SCRIPT)
+        if fault.twice:
+            record(a, "record", patched(fault), **fault.environment)
+        else:
+            record(a, "record", SCRIPT)
         clean = a / "record"
     make_data(b / "data", fault)
     if not fault.resumed:
