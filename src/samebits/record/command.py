@@ -1,10 +1,11 @@
 """`samebits record`: run a command unchanged, and write down what it computed, in order."""
 
+import contextlib
 import itertools
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,12 +64,11 @@ def command(command: tuple[str, ...], output: str | None, limit: int, as_json: b
 
     Exit status: CMD's own; 2 if no process was recorded.
     """
-    folder = _folder(output)
-    status = run(command, folder, limit, quiet=as_json)
-    seen = processes(folder)
-    if not seen:
-        folder.rmdir()
-        raise UsageError(way_in.nowhere(command, "recorded"))
+    with _folder(output) as folder:
+        status = run(command, folder, limit, quiet=as_json)
+        seen = processes(folder)
+        if not seen:
+            raise UsageError(way_in.nowhere(command, "recorded"))
     if as_json:
         print_json({"record": str(folder), "status": status, "processes": seen})
     else:
@@ -93,12 +93,25 @@ def run(words: Sequence[str], folder: Path, limit: int = DEFAULT_LIMIT, quiet: b
     return foreground.run(words, {**os.environ, **path, **own}, quiet)
 
 
-def _folder(named: str | None) -> Path:
-    """Make the record's folder.
+@contextlib.contextmanager
+def _folder(named: str | None) -> Iterator[Path]:
+    """Make the record's folder; what was made for it is gone again if nothing comes into it.
 
     Raises:
         UsageError: something is in it, or it cannot be made.
     """
+    there = Path(named) if named else Path("runs")
+    new = [each for each in (there, *there.parents) if not each.exists()]
+    folder = _made(named)
+    try:
+        yield folder
+    finally:
+        for each in [*([folder] if named is None else []), *new]:
+            with contextlib.suppress(OSError):
+                each.rmdir()
+
+
+def _made(named: str | None) -> Path:
     chosen = [Path(named)] if named else (Path(f"runs/record-{number}") for number in itertools.count(1))
     for folder in chosen:
         try:

@@ -2,8 +2,10 @@
 
 import contextlib
 import errno
+import itertools
 import json
 import os
+import re
 import sys
 import threading
 from collections.abc import Callable, Mapping
@@ -17,6 +19,8 @@ from samebits.record.format import FORMAT
 from samebits.record.secrets import masked
 
 RANKS = {"RANK": "rank", "LOCAL_RANK": "local_rank", "WORLD_SIZE": "world_size"}  # as torchrun sets them
+# The code of a child has what it is told behind this: folders of this machine.
+OF_MULTIPROCESSING = re.compile(r"^(from multiprocessing\.\w+ import \w+;).*", re.DOTALL)
 LOOK = 64  # so often, at least, a process looks at the size of the whole record before it reaches the limit
 
 
@@ -34,45 +38,34 @@ class Writer:
     Attributes:
         roles: asked which part this process has in the training; the first that knows it says so.
         steps: that were written.
+        on: whether more is written.
     """
 
     def __init__(self, folder: str, level: str, limit: int) -> None:
         self.folder, self.level, self.limit = folder, level, limit
         self.roles: list[Callable[[], str | None]] = [_of_multiprocessing]
-        self.steps = 0
-        self._lock = threading.RLock()
-        self._begin()
-
-    def _begin(self) -> None:
-        self._path = self._new_file()
-        self._begun = False
-        self._unlooked = 0  # bytes since this process looked at the size of the whole
-
-    def _new_file(self) -> str | None:
-        for number in range(1, 1000):
-            name = f"{os.getpid()}{f'-{number}' if number > 1 else ''}.jsonl"
-            path = os.path.join(self.folder, name)
-            try:
-                os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
-            except FileExistsError:  # the program replaced itself by another, or the number came again
-                continue
-            except OSError as error:
-                self._say(error)
-                return None
-            return path
-        return None
-
-    @property
-    def on(self) -> bool:
-        """Whether more is written."""
-        return self._path is not None
+        self.on = True
+        self.forked()
+        try:
+            self._path = self._new_file()
+        except OSError as error:
+            self._say(error)
 
     def forked(self) -> None:
-        """This is a child now."""
+        """This is a child now. It has a file when it has something to tell, and it may become another program."""
         self._lock = threading.RLock()
-        self.steps = 0
-        if self.on:
-            self._begin()
+        self.steps, self._begun, self._path = 0, False, ""
+        self._unlooked = 0  # bytes since this process looked at the size of the whole
+
+    def _new_file(self) -> str:
+        for number in itertools.count(1):
+            name = f"{os.getpid()}{f'-{number}' if number > 1 else ''}.jsonl"
+            path = os.path.join(self.folder, name)
+            # The program may have replaced itself by another one, and a number comes again.
+            with contextlib.suppress(FileExistsError):
+                os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+                return path
+        raise AssertionError
 
     def write(self, event: Mapping[str, Any]) -> None:
         """Write one line, and before the first one the line about this process."""
@@ -102,7 +95,7 @@ class Writer:
             "level": self.level,
             "samebits": __version__,
             "python": sys.version.split()[0],
-            "command": masked(command_line.recorded()),
+            "command": masked([OF_MULTIPROCESSING.sub(r"\1", word) for word in command_line.recorded()]),
             "folder": command_line.working_folder(),
             "pid": os.getpid(),
             "parent": os.getppid(),
@@ -111,7 +104,7 @@ class Writer:
         }
 
     def _write(self, event: Mapping[str, Any]) -> None:
-        if self._path is None:
+        if not self.on:
             return
         line = _line(event)
         self._unlooked += len(line)
@@ -125,8 +118,8 @@ class Writer:
         self._append(line)
 
     def _append(self, line: bytes) -> None:
-        assert self._path is not None
         try:
+            self._path = self._path or self._new_file()
             file = os.open(self._path, os.O_WRONLY | os.O_APPEND)
             try:
                 if (written := os.write(file, line)) < len(line):  # the disk is full
@@ -146,7 +139,7 @@ class Writer:
         self._stop(f"{self.folder} cannot be written: {error.strerror}")
 
     def _stop(self, why: str) -> None:
-        self._path = None
+        self.on = False
         line = f"samebits: {why}: the recording of process {os.getpid()} ends here, the program continues"
         print(printable(line), file=sys.stderr, flush=True)
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import sys
+import threading
 
 import torch
 from torch import nn
@@ -170,6 +171,34 @@ def gradient_penalty():
     told("gradient penalty", model)
 
 
+def in_threads():
+    """Two trainings in threads of their own, one after the other."""
+    models = [perceptron(), perceptron()]
+    for model in models:
+        thread = threading.Thread(target=sgd, args=(model,))
+        thread.start()
+        thread.join()
+    told("in threads", *models)
+
+
+def sgd(model):
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    for inputs in batches(8, 6):
+        optimizer.zero_grad()
+        model(inputs).square().mean().backward()
+        optimizer.step()
+
+
+def without_a_module():
+    weight = torch.ones(3, 2, requires_grad=True)
+    optimizer = torch.optim.SGD([weight], lr=0.1)
+    for inputs in batches(8, 3):
+        optimizer.zero_grad()
+        (inputs @ weight).square().mean().backward()
+        optimizer.step()
+    told("without a module", nn.ParameterList([weight]))
+
+
 def compiled():
     plain("compiled", lambda p: torch.optim.SGD(p, lr=0.1), torch.compile(perceptron(), backend=BACKEND))
 
@@ -191,4 +220,6 @@ if __name__ == "__main__":
     transformer()
     computed_again()
     gradient_penalty()
+    in_threads()
+    without_a_module()
     compiled()
