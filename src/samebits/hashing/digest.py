@@ -1,9 +1,9 @@
 """A digest of anything that a training computes with, by every bit, position, shape and type.
 
 A tensor's digest is XXH3-128 of its bytes, row by row and little-endian. The seed is XXH3-64 of its type and
-shape as text. Everything else is a short text, or the digests of its parts behind one. It is made for speed and
-finds accidents; it is no protection from somebody who wants two contents to have the same digest.
-The algorithm: https://github.com/Cyan4973/xxHash/blob/dev/doc/xxhash_spec.md.
+shape as text. Everything else is a short text, or the digests of its parts behind one. It is made for speed
+and finds accidents; it is no protection from somebody who wants two contents to have the same digest. The
+algorithm: https://github.com/Cyan4973/xxHash/blob/dev/doc/xxhash_spec.md.
 """
 
 import dataclasses
@@ -30,11 +30,11 @@ _rooms: dict[type, TensorBytes] = {}  # of tensors that were seen
 
 
 def digest(value: Any, unread: set[str] | None = None) -> str:
-    """The digest of a tensor, an array, a number, a text, or of lists, tuples, tables and dataclasses of them.
+    """The digest of a tensor, an array, a number, a text, or of lists, tuples, tables, dataclasses of them.
 
-    Equal contents have equal digests in NumPy and in each framework. Devices, strides, `requires_grad` and byte
-    order do not count: the values in their positions do, with the sign of zero and the payload of NaN. The
-    entries of a dictionary count in their order, those of a set in none.
+    Equal contents have equal digests in NumPy and in each framework. Devices, strides, `requires_grad` and
+    byte order do not count: the values in their positions do, with the sign of zero and the payload of NaN.
+    The entries of a dictionary count in their order, those of a set in none.
 
     Args:
         value: anything. Nothing of it is changed.
@@ -56,8 +56,8 @@ def rows(value: Any) -> str | None:
         value: a tensor or an array, of whatever shape.
 
     Returns:
-        16 hexadecimal digits a row (XXH3-64 of its bytes), in a string; None for what is no dense tensor, has no
-        dimension or no element.
+        16 hexadecimal digits a row (XXH3-64 of its bytes), in a string; None for what is no dense tensor,
+        has no dimension or no element.
     """
     numpy = importlib.import_module("numpy")
     if (room := _room(value)) is not None:

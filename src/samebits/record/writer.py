@@ -52,7 +52,7 @@ class Writer:
             self._say(error)
 
     def forked(self) -> None:
-        """This is a child now. It has a file when it has something to tell, and it may become another program."""
+        """This is a child now. It has a file as soon as it has something to tell."""
         self._lock = threading.RLock()
         self.steps, self._begun, self._path = 0, False, ""
         self._unlooked = 0  # bytes since this process looked at the size of the whole

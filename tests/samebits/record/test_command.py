@@ -94,7 +94,19 @@ def test_wrong_use_is_one_line_and_leaves_nothing(start, folder):
 
 
 def test_json_is_one_object_and_nothing_is_imported_for_it(start, folder):
-    words = ("samebits", "record", "--json", "-o", "made", "--", "python", "-X", "importtime", "-c", "print(1)")
+    words = (
+        "samebits",
+        "record",
+        "--json",
+        "-o",
+        "made",
+        "--",
+        "python",
+        "-X",
+        "importtime",
+        "-c",
+        "print(1)",
+    )
     done = start(*words, cwd=folder)
     assert done.returncode == 0
     told = json.loads(done.stdout)

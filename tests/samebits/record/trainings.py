@@ -6,7 +6,7 @@ import threading
 
 import torch
 from torch import nn
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F
 
 torch.use_deterministic_algorithms(True)
 

@@ -70,7 +70,8 @@ class Module(lightning.LightningModule):
 lightning.seed_everything(1)
 data = torch.utils.data.TensorDataset(torch.randn(32, 4), torch.arange(32) % 2)
 module = Module()
-quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
+names = ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary")
+quiet = dict.fromkeys(names, False)
 trainer = lightning.Trainer(
     max_epochs=2, accelerator="cpu", gradient_clip_val=0.01, accumulate_grad_batches=2, **quiet
 )
@@ -130,9 +131,11 @@ def same_without(start, folder, script, through=("python",)):
     said, processes = record(start, folder, script, through=through)
     plain = start(*through, "train.py", cwd=folder)
     assert plain.returncode == 0, plain.stderr
-    assert [line for line in said if re.fullmatch("[0-9a-f]{64}", line)] == [
-        line for line in plain.stdout.splitlines() if re.fullmatch("[0-9a-f]{64}", line)
-    ] != []
+    assert (
+        [line for line in said if re.fullmatch("[0-9a-f]{64}", line)]
+        == [line for line in plain.stdout.splitlines() if re.fullmatch("[0-9a-f]{64}", line)]
+        != []
+    )
     return processes
 
 
