@@ -11,7 +11,18 @@ from samebits.diff.tensors import module_of
 from samebits.diff.verdict import Apart, Place
 from samebits.fingerprint.diff import Difference, change, group
 
-NUMERIC = ("forward", "loss", "gradient", "clipping", "parameter", "optimizer state", "buffer", "evaluation")
+NUMERIC = (
+    "weights",
+    "metric",
+    "forward",
+    "loss",
+    "gradient",
+    "clipping",
+    "parameter",
+    "optimizer state",
+    "buffer",
+    "evaluation",
+)
 FROM_DATA = ("batch", "evaluation batch")
 THREADS = re.compile(r"effective\..*(threads|thread_pools)|variables\.\w*NUM_THREADS|determinism\..*threads")
 INSTRUCTIONS = re.compile(
@@ -82,9 +93,12 @@ def rank(
     return [cause for score, cause in ranked if score >= KNOWN] or [cause for _, cause in weak]
 
 
-def _line(place: Place, who: str = "") -> str:
-    event = place.second if who == "B" else place.first or place.second
-    return str((event or {}).get("line", ""))
+def _line(place: Place) -> str:
+    """The line of the user's code where the events come from; both, where they are not the same."""
+    lines = [str(event["line"]) for event in (place.first, place.second) if event is not None]
+    if len(set(lines)) < 2:
+        return "".join(lines[:1])
+    return f"{lines[0]} in A, {lines[1]} in B"
 
 
 # ---------------------------------------------------------------- resuming
@@ -132,7 +146,7 @@ def _of_place(place: Place, facts: Facts, samples: Samples | None) -> Iterator[R
             yield 83, Cause("workers", text, (why,), line, "draw from a seed and the sample's index")
         yield from _samples(samples, facts, line)
     elif place.what == "model":
-        yield 95, Cause("model", "another model", (place.text,), line)
+        yield 95, Cause("model", "another model", (), line)
     elif place.what == "initial":
         yield from _initial(place)
     elif place.what == "control flow" and place.text.startswith("control flow: run "):
@@ -141,11 +155,11 @@ def _of_place(place: Place, facts: Facts, samples: Samples | None) -> Iterator[R
         yield 90, Cause("length", place.text.removeprefix("control flow: "), (), line)
     elif place.what == "calls":
         text = "other calls of the model in a step: gradients are accumulated over another number of batches"
-        yield 90, Cause("accumulation", text, (place.text,), line)
+        yield 90, Cause("accumulation", text, (), line)
     elif place.what == "mode":
-        yield 92, Cause("mode", "model.train() or model.eval() was called in one only", (place.text,), line)
+        yield 92, Cause("mode", "model.train() or model.eval() was called in one only", (), line)
     elif place.what == "learning rate":
-        yield 92, Cause("schedule", "the schedule gives another learning rate", (place.text,), line)
+        yield 92, Cause("schedule", "the schedule gives another learning rate", (), line)
     elif place.what == "clipping":
         text = "gradients are changed in another way after backward, such as by clipping or unscaling"
         yield 92, Cause("clipping", text, ("gradients after backward are equal",), line)
@@ -182,17 +196,22 @@ def _samples(samples: Samples | None, facts: Facts, line: str) -> Iterator[Ranke
         yield 60, Cause("hash seed", text, (samples.text, "PYTHONHASHSEED is not set"), line, fix)
 
 
+def _same_draws(place: Place) -> bool:
+    """Whether as many numbers were drawn for the initial weights of both."""
+    states = [(event or {}).get("generators", {}) for event in (place.first, place.second)]
+    return states[0].get("torch") == states[1].get("torch")
+
+
 def _initial(place: Place) -> Iterator[Ranked]:
     line, tensors = _line(place), place.tensors
-    states = [(event or {}).get("generators", {}).get("torch") for event in (place.first, place.second)]
     if tensors.permuted:
         text = "the weights were drawn in another order: the same numbers stand under other names"
         yield 85, Cause("initial order", text, (), line, "make the layers in one order")
-    elif states[0] == states[1] and len({module_of(name) for name in tensors.differ}) == 1 < tensors.of:
+    elif _same_draws(place) and len({module_of(name) for name in tensors.differ}) == 1 < tensors.of:
         text = f"`{tensors.differ[0]}` was not drawn: from memory that nobody wrote, or set to another value"
         why = f"{tensors.of - len(tensors.differ):,} other tensors and torch's generator after them are equal"
         yield 76, Cause("unwritten", text, (why,), line, "initialise what torch.empty gives")
-    elif states[0] == states[1]:
+    elif _same_draws(place):
         text = "the weights were drawn in another order, or under another seed that was then set again"
         yield 70, Cause("initial order", text, ("torch's generator is equal after them",), line)
     else:
@@ -274,7 +293,7 @@ def _chance(place: Place, facts: Facts) -> Iterator[Ranked]:
 
 # ---------------------------------------------------------------- environment, code, commands
 def _environment(place: Place, facts: Facts) -> Iterator[Ranked]:
-    numeric = place.what in NUMERIC
+    numeric = place.what in NUMERIC or (place.what == "initial" and _same_draws(place))
     kinds: dict[str, list[Difference]] = {}
     for difference in facts.environment:
         kinds.setdefault(_kind(difference), []).append(difference)

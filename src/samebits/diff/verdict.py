@@ -218,7 +218,7 @@ def words(event: Event, side: Side) -> str:
     if event["event"] == "step":
         return f"step {side.step(event):,}{_of_optimizer(event)}"
     if event["event"] == "initial":
-        return f"the first sight of the model {event['model']}"
+        return f"the start (initial weights of {event['model']})"
     return (
         f"the evaluation after step {_after(event, side):,}"
         if _after(event, side)
@@ -322,7 +322,7 @@ def _evaluation(first: Event, second: Event, one: Side, generators: tuple[str, .
         return Place(what, step, f"{where}, {text}", equal, first=first, second=second)
 
     if first["models"] != second["models"] or first["count"] != second["count"]:
-        a, b = (f"{event['count']:,} calls of {some(event['models'])}" for event in (first, second))
+        a, b = (_calls(event["count"], event["models"]) for event in (first, second))
         return place("control flow", f"control flow: {a} in A, {b} in B")
     if first["training"] != second["training"]:
         a, b = (
@@ -348,7 +348,7 @@ def _step(
     calls = first["calls"], second["calls"]
     called = [[call["module"] for call in each] for each in calls]
     if called[0] != called[1]:
-        a, b = (f"{len(each):,} calls of {some(sorted(set(each)) or ['no model'])}" for each in called)
+        a, b = (_calls(len(each), sorted(set(each))) for each in called)
         yield place("calls", f"control flow: {a} in A, {b} in B", "weights", *generators)
     for number, (a, b) in enumerate(zip(*calls, strict=False)):
         if a["arguments"] != b["arguments"] or a["shapes"] != b["shapes"]:
@@ -379,6 +379,10 @@ def _step(
         tensors = _tensors(first, second, one, other, kind, first[kind], second[kind])
         if tensors.differ or not tensors.same_names:
             yield from _left(kind, what, tensors, place)  # type: ignore[arg-type]
+
+
+def _calls(count: int, classes: list[str]) -> str:
+    return f"{count:,} call{'' if count == 1 else 's'} of {some(classes or ['no model'])}"
 
 
 def _gradients(

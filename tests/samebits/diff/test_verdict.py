@@ -209,7 +209,7 @@ CASES: dict[str, tuple[Callable[[Events], None], str, str]] = {
     ),
     "calls": (
         lambda e: from_step(e, 2, lambda each: each["calls"].append(each["calls"][0])),
-        "step 2, control flow: 1 calls of Net in A, 2 calls of Net in B",
+        "step 2, control flow: 1 call of Net in A, 2 calls of Net in B",
         "accumulation",
     ),
     "initial, all": (

@@ -174,13 +174,14 @@ FAULTS = {
     "another loss": Fault(
         "loss",
         1,
-        "loss",
+        "code",
         {"(model(picture, words), target)": "(model(picture, words), target, label_smoothing=0.1)"},
-        line="optimizer.step()",
     ),
-    "one thread more": Fault("loss", 1, "threads", {"torch.set_num_threads(2)": "torch.set_num_threads(3)"}),
+    "one thread more": Fault(
+        "gradient", 1, "threads", {"torch.set_num_threads(2)": "torch.set_num_threads(3)"}
+    ),
     "another instruction set": Fault(
-        "loss", 1, "instructions", environment={"ATEN_CPU_CAPABILITY": "default"}
+        "initial", None, "instructions", environment={"ATEN_CPU_CAPABILITY": "default"}
     ),
     "sums in the order of threads": Fault(
         "gradient",
@@ -193,13 +194,14 @@ FAULTS = {
     "memory that nobody wrote": Fault(
         "initial",
         None,
-        "chance memory",
+        "unwritten",
         {
             "        self.words = nn.Embedding(5, 16)\n": (
-                "        self.words = nn.Embedding(5, 16, _weight=nn.Parameter(torch.empty(5, 16)))\n"
+                "        self.words = nn.Embedding(5, 16)\n"
+                "        self.words.weight = nn.Parameter(torch.empty(5, 16))\n"
             )
         },
-        line="torch.empty",
+        line="model(picture, words)",
     ),
     "a draw more": Fault(
         "loss",
