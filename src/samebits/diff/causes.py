@@ -81,8 +81,8 @@ def rank(
         *_files(place, facts),
         *_generators(place, apart, facts.chance),
         *_chance(place, facts),
-        *_environment(place, facts),
-        *_repeatable(place, facts, apart),
+        *_environment(place, facts, resumed),
+        *_repeatable(place, facts, {name: each for name, each in apart.items() if each.last or each.used}),
     ]
     best: dict[str, Ranked] = {}
     for each in found:
@@ -108,7 +108,7 @@ def _resumed(place: Place, resumed: int | None, apart: dict[str, Apart]) -> Iter
     at_once = place.step <= resumed + 1
     lost = {
         "batch": "the position in the data, or the generator that orders them",
-        "learning rate": "the schedule's state",
+        "learning rate": "the schedule's state, or the optimiser's, which has the learning rate",
         "optimizer state": "the optimiser's state",
         "parameter": "the optimiser's state",
         "buffer": "buffers of the model",
@@ -121,7 +121,7 @@ def _resumed(place: Place, resumed: int | None, apart: dict[str, Apart]) -> Iter
     if place.what == "batch" and apart:
         lost = f"the position in the data, or the state of {_named(apart)}"
     evidence = f"all is equal up to step {resumed:,}, after which B was resumed"
-    if lost and at_once:
+    if lost and (at_once or place.what == "learning rate"):  # a schedule shows late what it has lost
         yield (
             99,
             Cause("resume", f"the checkpoint does not hold {lost}", (evidence,), "", "save it, and load it"),
@@ -292,7 +292,7 @@ def _chance(place: Place, facts: Facts) -> Iterator[Ranked]:
 
 
 # ---------------------------------------------------------------- environment, code, commands
-def _environment(place: Place, facts: Facts) -> Iterator[Ranked]:
+def _environment(place: Place, facts: Facts, resumed: int | None) -> Iterator[Ranked]:
     numeric = place.what in NUMERIC or (place.what == "initial" and _same_draws(place))
     kinds: dict[str, list[Difference]] = {}
     for difference in facts.environment:
@@ -319,7 +319,7 @@ def _environment(place: Place, facts: Facts) -> Iterator[Ranked]:
         if len(differ) > 3:
             evidence = (*evidence, f"and {len(differ) - 3:,} more: samebits fingerprint diff shows them")
         yield score, Cause(kind, text, evidence)
-    if facts.command:
+    if facts.command and resumed is None:  # which takes another command
         yield 60, Cause("command", "the commands differ", (facts.command,))
 
 

@@ -73,9 +73,9 @@ def compare_records(first: Record, second: Record) -> Result:
     found: list[tuple[float, Search, Place, Process, Process, int | None]] = []
     searches: list[Search] = []
     notes = [*first.notes, *second.notes]
-    several = False
+    identities = set()
     for one, other, shift, resumed in _matched(first, second, notes):
-        several = several or one.identity[1] is not None
+        identities.add(one.identity)
         search = Search(*shift_sides(one, other, shift))
         searches.append(search)
         place = search.find()
@@ -97,7 +97,7 @@ def compare_records(first: Record, second: Record) -> Result:
     causes = rank(place, facts, search.generators.apart, how, resumed, last)
     return Result(
         place,
-        _who(one) if several else "",
+        _who(one) if len(identities) > 1 else "",
         tuple(causes),
         steps,
         last,
@@ -146,9 +146,10 @@ class Resumed:
 
 def shift_sides(one: Process, other: Process, resumed: "Resumed | None") -> tuple[Side, Side]:
     """The two sides, the one that began earlier already read up to where the other begins."""
-    sides = [Side(one), Side(other)]
+    origin = resumed.steps if resumed is not None else None
+    sides = [Side(one, None, origin), Side(other, None, origin)]
     if resumed is not None:
-        sides[resumed.later] = Side((one, other)[resumed.later], resumed.steps)
+        sides[resumed.later] = Side((one, other)[resumed.later], origin, origin)
         earlier = sides[1 - resumed.later]
         for line in earlier.lines:
             if kind_of(line) not in ("initial", "step", "evaluation"):

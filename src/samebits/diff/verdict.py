@@ -178,7 +178,8 @@ class Search:
     def last_same(self) -> str:
         """The last event that was the same in both, in words."""
         if self.aligner.last is None:
-            return self._same_in_words
+            origin = max(self.aligner.first.origin.values(), default=0)
+            return self._same_in_words or (f"step {origin:,}" if origin else "")
         try:
             return words(parse_event(self.aligner.last), self.aligner.first)
         except DamagedError:
