@@ -13,10 +13,12 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import xxhash
 
+from samebits.chance.places import CHANCE
 from samebits.process.code_owner import owner
 from samebits.process.command_line import shortened
 from samebits.record.writer import Writer
@@ -25,7 +27,8 @@ SMALL = 1 << 20  # bytes; a larger file is not read for its digest
 SYSTEM = ("/dev/", "/etc/", "/lib/", "/lib64/", "/proc/", "/run/", "/sys/", "/usr/")
 CODE = (".py", ".pyc", ".pth", ".so")  # the user's own modules stand in the settings
 COMPILED = "/torchinductor_"  # what torch.compile keeps there is what it would make again
-IMPORTS = re.compile(r"^<frozen importlib|/importlib/|/pkgutil\.py$")  # what looks for modules
+# What looks for modules and packages.
+IMPORTS = re.compile(r"^<frozen importlib|/importlib/|/pkgutil\.py$|/(importlib_metadata|pkg_resources)/")
 WRITES = os.O_WRONLY | os.O_RDWR
 
 
@@ -74,7 +77,7 @@ class Files:
         with unseen(), contextlib.suppress(Exception):
             if event == "open":
                 self._opened(*given)
-            elif not IMPORTS.search(sys._getframe(1).f_code.co_filename):
+            elif _is_programs():
                 self._lists(given[0])
 
     def _opened(self, path: Any, mode: Any, flags: Any) -> None:
@@ -83,7 +86,7 @@ class Files:
         name = os.path.abspath(os.fsdecode(path))
         if (isinstance(mode, str) and set(mode) & set("wax+")) or (isinstance(flags, int) and flags & WRITES):
             self._written.add(name)
-        elif name not in self._read:
+        elif name not in self._read and _is_programs():
             self._read.add(name)
             self._reads(name)
 
@@ -121,6 +124,20 @@ class Files:
         if COMPILED in name and name.startswith(os.path.join(tempfile.gettempdir(), "")):
             return True
         return owner.__wrapped__(name) != "user"
+
+
+def _is_programs() -> bool:
+    """Whether who asks is the program or a library of its own, not Python's imports and not samebits."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        file = frame.f_code.co_filename
+        if IMPORTS.search(file):
+            return False
+        passes_on = file == __file__ or file.startswith(CHANCE)
+        if not passes_on and (asked_by := owner(file)) != "python":
+            return asked_by != "samebits"
+        frame = frame.f_back
+    return True  # Python itself, for the program: its script
 
 
 def _shown(name: str) -> str:

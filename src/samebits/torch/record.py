@@ -1,8 +1,8 @@
 """Records torch: where a training calls a module, backward or an optimiser, `record_training` is told.
 
-`Module.__call__` is replaced, and not hooked: hooks turn `nn.TransformerEncoder`'s fast path off, and
-change its bits. What looks runs outside of autograd, of the user's modes and of torch.compile, and raises
-nothing.
+`Module.__call__` is replaced, and no hook is set: a module's hooks turn `nn.TransformerEncoder`'s fast path
+off, and change its bits. What looks runs outside of autograd, of the user's modes and of torch.compile, and
+raises nothing.
 """
 
 import functools

@@ -13,6 +13,7 @@ def read(name):
     return open(name).read()
 
 if __name__ == "__main__":
+    assert os.listdir("listed") == ["one"]
     names = sorted(glob.glob("data/*.txt"))
     open("made.txt", "w").write("made")
     open("made.txt").read()
@@ -41,6 +42,8 @@ def folder(tmp_path):
     (tmp_path / "data").mkdir()
     for name in ("a", "b"):
         (tmp_path / f"data/{name}.txt").write_text(name)
+    (tmp_path / "listed").mkdir()
+    (tmp_path / "listed/one").touch()
     (tmp_path / "by_child.txt").write_text("child")
     (tmp_path / "large.bin").write_bytes(bytes(2**20 + 1))
     (tmp_path / "program.py").write_text(PROGRAM)
@@ -57,7 +60,7 @@ def test_files_and_listings_of_each_process_are_recorded(start, folder):
     main, *others = records(folder / "runs/record-1")
     assert main[0]["command"] == ["python", "program.py", "--api-key", "***"]
     seen = {event["path"]: event for event in main if event["event"] in ("file", "listing")}
-    assert set(seen) == {"data", "made.txt", "large.bin"}
+    assert set(seen) == {"data", "listed", "made.txt", "large.bin"}
     assert seen["data"]["count"] == 2
     assert (seen["made.txt"]["written"], seen["made.txt"]["size"]) == (True, 4)
     assert (seen["large.bin"]["digest"], seen["large.bin"]["size"]) == (None, 2**20 + 1)
@@ -90,7 +93,7 @@ def test_wrong_use_is_one_line_and_leaves_nothing(start, folder):
         "samebits: cannot start no-such-command: No such file or directory"
     )
     assert "Missing argument 'CMD" in refused()
-    assert sorted(os.listdir(folder)) == ["by_child.txt", "data", "large.bin", "program.py"]
+    assert sorted(os.listdir(folder)) == ["by_child.txt", "data", "large.bin", "listed", "program.py"]
 
 
 def test_json_is_one_object_and_nothing_is_imported_for_it(start, folder):
