@@ -350,7 +350,7 @@ def test_a_resumed_twin_is_aligned_by_its_weights(tmp_path: Path) -> None:
     made.write(tmp_path / "b", killed, resumed)
     result = compare(tmp_path / "a", tmp_path / "b")
     assert result.place is None, result
-    assert result.steps == 4
+    assert result.steps == 6
     for number, (change, text, cause) in enumerate(
         [
             (
