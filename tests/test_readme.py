@@ -48,6 +48,7 @@ SHORTER = {
     "./entrypoint doctor --deep": "",
     "./entrypoint python my_script.py": "",
     "./entrypoint samebits --help": "",
+    "./entrypoint samebits diff runs/torch runs/two-threads": "|| test $? = 1",
     "./entrypoint samebits doctor": "",
     "./entrypoint samebits fingerprint diff runs/torch runs/two-threads": "; test $? = 1",
     "./entrypoint samebits fingerprint diff torch-cpu runs/torch": "|| test $? = 1",

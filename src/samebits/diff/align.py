@@ -36,6 +36,8 @@ class Side:
     Args:
         process: what is read.
         shift: by optimiser, how many steps were made before its first.
+        origin: the same for the later one of the two: where the comparison begins. What was evaluated there
+            before an interruption has no counterpart after it.
 
     Attributes:
         names: the `names` events, by their number.
@@ -45,9 +47,11 @@ class Side:
         others: events of other kinds: chance, stopped, end.
     """
 
-    def __init__(self, process: Process, shift: dict[int, int] | None = None) -> None:
+    def __init__(
+        self, process: Process, shift: dict[int, int] | None = None, origin: dict[int, int] | None = None
+    ) -> None:
         self.process = process
-        self.shift = shift or {}
+        self.shift, self.origin = shift or {}, origin or {}
         self.names: dict[int, Event] = {}
         self.files: dict[str, Event] = {}
         self.listings: dict[str, list[Event]] = {}
@@ -90,14 +94,14 @@ class Side:
             return kind, event["optimizer"], self.step(event)
         if kind == "evaluation":
             after = {int(name): count for name, count in event["after"].items() if name.isdecimal()}
-            base: Key = (
-                kind,
-                *sorted((name, count + self.shift.get(name, 0)) for name, count in after.items()),
-            )
+            total = {name: after.get(name, 0) + self.shift.get(name, 0) for name in after.keys() | self.shift}
+            if self.origin and all(total.get(name, 0) == count for name, count in self.origin.items()):
+                return None
+            base: Key = (kind, *sorted(total.items()))
             if base != self._evaluated:
                 del self._seen[self._evaluated]
                 self._evaluated = base
-        elif self.shift:
+        elif self.origin:
             return None
         else:
             base = (kind, event["model"])

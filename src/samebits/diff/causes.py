@@ -75,14 +75,15 @@ def rank(
         resumed: after which step one of the two was resumed, and the other was not.
         last: the last event that was the same, in words.
     """
+    used = {name: each for name, each in apart.items() if each.last or each.used}
     found = [
-        *_resumed(place, resumed, apart),
+        *_resumed(place, resumed, used),
         *_of_place(place, facts, samples),
-        *_files(place, facts),
-        *_generators(place, apart, facts.chance),
+        *_files(place, facts, resumed),
+        *_generators(place, apart, facts.chance, resumed),
         *_chance(place, facts),
-        *_environment(place, facts),
-        *_repeatable(place, facts, apart),
+        *_environment(place, facts, resumed),
+        *_repeatable(place, facts, used),
     ]
     best: dict[str, Ranked] = {}
     for each in found:
@@ -108,7 +109,7 @@ def _resumed(place: Place, resumed: int | None, apart: dict[str, Apart]) -> Iter
     at_once = place.step <= resumed + 1
     lost = {
         "batch": "the position in the data, or the generator that orders them",
-        "learning rate": "the schedule's state",
+        "learning rate": "the schedule's state, or the optimiser's, which has the learning rate",
         "optimizer state": "the optimiser's state",
         "parameter": "the optimiser's state",
         "buffer": "buffers of the model",
@@ -121,7 +122,7 @@ def _resumed(place: Place, resumed: int | None, apart: dict[str, Apart]) -> Iter
     if place.what == "batch" and apart:
         lost = f"the position in the data, or the state of {_named(apart)}"
     evidence = f"all is equal up to step {resumed:,}, after which B was resumed"
-    if lost and at_once:
+    if lost and (at_once or place.what == "learning rate"):  # a schedule shows late what it has lost
         yield (
             99,
             Cause("resume", f"the checkpoint does not hold {lost}", (evidence,), "", "save it, and load it"),
@@ -222,7 +223,7 @@ def _initial(place: Place) -> Iterator[Ranked]:
 
 
 # ---------------------------------------------------------------- files
-def _files(place: Place, facts: Facts) -> Iterator[Ranked]:
+def _files(place: Place, facts: Facts, resumed: int | None) -> Iterator[Ranked]:
     early = place.what in (*FROM_DATA, "initial", "model", "loss")
     scores = {"contents": 89, "names": 87, "listing": 86, "only": 57}
     texts = {
@@ -233,7 +234,7 @@ def _files(place: Place, facts: Facts) -> Iterator[Ranked]:
     }
     for kind, text in texts.items():
         files = [file for file in facts.files if file.kind == kind]
-        if files:
+        if files and not (kind == "only" and resumed is not None):  # each has read its part
             fix = CHANCE_FIX["listing"] if kind == "listing" else ""
             where = (
                 next((source.where for source in facts.chance if source.kind == "listing"), "") if fix else ""
@@ -243,9 +244,13 @@ def _files(place: Place, facts: Facts) -> Iterator[Ranked]:
 
 
 # ---------------------------------------------------------------- chance
-def _generators(place: Place, apart: dict[str, Apart], chance: tuple[Source, ...]) -> Iterator[Ranked]:
+def _generators(
+    place: Place, apart: dict[str, Apart], chance: tuple[Source, ...], resumed: int | None
+) -> Iterator[Ranked]:
     matters = place.what in (*FROM_DATA, "initial", "forward", "loss", "evaluation")
     for name, since in apart.items():
+        if resumed is not None and not since.last:  # it was lost, see _resumed
+            continue
         asked = next((source for source in chance if _draws(source, name)), None)
         where, fix = (asked.where, asked.fix) if asked is not None else ("", "")
         if since.last:
@@ -292,7 +297,7 @@ def _chance(place: Place, facts: Facts) -> Iterator[Ranked]:
 
 
 # ---------------------------------------------------------------- environment, code, commands
-def _environment(place: Place, facts: Facts) -> Iterator[Ranked]:
+def _environment(place: Place, facts: Facts, resumed: int | None) -> Iterator[Ranked]:
     numeric = place.what in NUMERIC or (place.what == "initial" and _same_draws(place))
     kinds: dict[str, list[Difference]] = {}
     for difference in facts.environment:
@@ -319,7 +324,7 @@ def _environment(place: Place, facts: Facts) -> Iterator[Ranked]:
         if len(differ) > 3:
             evidence = (*evidence, f"and {len(differ) - 3:,} more: samebits fingerprint diff shows them")
         yield score, Cause(kind, text, evidence)
-    if facts.command:
+    if facts.command and resumed is None:  # which takes another command
         yield 60, Cause("command", "the commands differ", (facts.command,))
 
 

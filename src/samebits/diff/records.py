@@ -70,24 +70,26 @@ def compare_records(first: Record, second: Record) -> Result:
     Raises:
         UsageError: they have no training, or none in processes that can be matched.
     """
-    found: list[tuple[float, Search, Place, Process, Process, int | None]] = []
+    found: list[tuple[int, Search, Place, Matched]] = []
     searches: list[Search] = []
     notes = [*first.notes, *second.notes]
-    several = False
-    for one, other, shift, resumed in _matched(first, second, notes):
-        several = several or one.identity[1] is not None
-        search = Search(*shift_sides(one, other, shift))
+    identities = set()
+    for pair in _matched(first, second, notes):
+        one, other = pair.one, pair.other
+        identities.add(one.identity)
+        search = Search(*_sides(pair), pair.continued)
         searches.append(search)
         place = search.find()
         if place is not None:
-            found.append((place.step or 0, search, place, one, other, resumed))
+            found.append((place.step or 0, search, place, pair))
         notes += [*one.notes, *other.notes, *_ends(one, other)]
     if not any(search.events for search in searches):
         raise UsageError(f"{first.path} and {second.path} have nothing to compare: no training was recorded")
     if not found:
-        best = max(searches, key=lambda each: each.events)
+        best = max(searches, key=lambda each: each.compared)
         return Result(None, "", (), best.compared, best.last_same(), {}, tuple(dict.fromkeys(notes)))
-    _, search, place, one, other, resumed = min(found, key=lambda each: each[0])
+    _, search, place, matched = min(found, key=lambda each: each[0])
+    resumed = None if matched.resumed is None else max(matched.resumed.steps.values())
     sides = search.aligner.first, search.aligner.second
     steps = search.compared
     facts = facts_.collect(first, second, sides, (place.first, place.second))
@@ -97,7 +99,7 @@ def compare_records(first: Record, second: Record) -> Result:
     causes = rank(place, facts, search.generators.apart, how, resumed, last)
     return Result(
         place,
-        _who(one) if several else "",
+        _who(matched.one) if len(identities) > 1 else "",
         tuple(causes),
         steps,
         last,
@@ -126,9 +128,6 @@ def _ends(one: Process, other: Process) -> Iterator[str]:
 
 
 # ---------------------------------------------------------------- which processes belong together
-Matched = tuple[Process, Process, "Resumed | None", int | None]
-
-
 @dataclass(frozen=True)
 class Resumed:
     """A process that continues what another one began.
@@ -144,11 +143,28 @@ class Resumed:
     line: int
 
 
-def shift_sides(one: Process, other: Process, resumed: "Resumed | None") -> tuple[Side, Side]:
+@dataclass(frozen=True)
+class Matched:
+    """Two processes that belong together.
+
+    Attributes:
+        resumed: where one begins within the other; None: they begin alike.
+        continued: another process continues what one of them did, so where it ended is no difference.
+    """
+
+    one: Process
+    other: Process
+    resumed: Resumed | None
+    continued: bool
+
+
+def _sides(pair: Matched) -> tuple[Side, Side]:
     """The two sides, the one that began earlier already read up to where the other begins."""
-    sides = [Side(one), Side(other)]
+    one, other, resumed = pair.one, pair.other, pair.resumed
+    origin = resumed.steps if resumed is not None else None
+    sides = [Side(one, None, origin), Side(other, None, origin)]
     if resumed is not None:
-        sides[resumed.later] = Side((one, other)[resumed.later], resumed.steps)
+        sides[resumed.later] = Side((one, other)[resumed.later], origin, origin)
         earlier = sides[1 - resumed.later]
         for line in earlier.lines:
             if kind_of(line) not in ("initial", "step", "evaluation"):
@@ -188,11 +204,14 @@ def _chains(ours: list[Process], theirs: list[Process], notes: list[str]) -> Ite
     else:
         pairs = list(zip(ours, theirs, strict=False))
         notes.append(f"A trained in {len(ours):,} processes one after the other, B in {len(theirs):,}")
-    for one, other in pairs:
-        resumed = None
-        if not _begin_alike(one, other):
-            resumed = _where_begins(one, other, 1) or _where_begins(other, one, 0)
-        yield one, other, resumed, None if resumed is None else max(resumed.steps.values())
+    begins = [None if _begin_alike(*pair) else _resumption(*pair) for pair in pairs]
+    after = [0 if resumed is None else max(resumed.steps.values()) for resumed in begins]
+    for (one, other), resumed, steps in zip(pairs, begins, after, strict=True):
+        yield Matched(one, other, resumed, continued=steps < max(after))
+
+
+def _resumption(one: Process, other: Process) -> "Resumed | None":
+    return _where_begins(one, other, 1) or _where_begins(other, one, 0)
 
 
 def _first(process: Process) -> tuple[Event, dict[int, Event]] | None:

@@ -5,7 +5,7 @@ at the optimiser, learning rates, then what the optimiser and the calls leave: p
 Generators are inputs: where nothing else differs, a generator that nobody uses does not matter.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -119,9 +119,19 @@ class Generators:
             elif self._states[name] != (first[name], second[name]):
                 self.apart[name] = replace(self.apart[name], used=True)
 
+    def draw(self, names: Iterable[str]) -> None:
+        """Numbers are drawn from these."""
+        for name in names:
+            if name in self.apart:
+                self.apart[name] = replace(self.apart[name], used=True)
+
 
 class Search:
     """Looks for the first difference of two processes.
+
+    Args:
+        first, second: the processes.
+        continued: another process continues what one of them did: where it ends is no difference.
 
     Attributes:
         generators: what is known of them where the search has come to.
@@ -129,8 +139,9 @@ class Search:
         compared: how many steps were the same.
     """
 
-    def __init__(self, first: Side, second: Side) -> None:
+    def __init__(self, first: Side, second: Side, continued: bool = False) -> None:
         self.aligner = Aligner(first, second)
+        self.continued = continued
         self.pairs = self.aligner.pairs()
         self.generators = Generators()
         self.step: int | None = None
@@ -140,8 +151,8 @@ class Search:
 
     @property
     def compared(self) -> int:
-        """How many steps are the same."""
-        return self.aligner.steps + self._same_steps
+        """How many steps are the same, those before a resumption included."""
+        return self.aligner.steps + self._same_steps + max(self.aligner.first.origin.values(), default=0)
 
     @property
     def events(self) -> int:
@@ -151,12 +162,23 @@ class Search:
     def find(self) -> Place | None:
         """The first difference; None: there is none, as far as both records go."""
         for pair in self.pairs:
+            if self._is_after_the_end(pair):
+                break
             self._events += 1
             place = self._judge(pair)
             if place is not None:
                 return place
             self._passed(pair)
         return _end(self)
+
+    def _is_after_the_end(self, pair: Pair) -> bool:
+        """Whether the other record has ended before this event."""
+        one, other = self.aligner.first, self.aligner.second
+        event, missing = (pair.first, other) if pair.second is None else (pair.second, one)
+        if event is None or (pair.first and pair.second) or not missing.over or missing.queue:
+            return False
+        # An evaluation after the last step of both is one that the other has left out.
+        return event["event"] == "step" or self.continued or _cut_off(missing)
 
     def _passed(self, pair: Pair) -> None:
         """A pair that differs in generators only, or in the place in the code."""
@@ -177,6 +199,10 @@ class Search:
 
     def last_same(self) -> str:
         """The last event that was the same in both, in words."""
+        origin = max(self.aligner.first.origin.values(), default=0)
+        return self._last_compared() or (f"step {origin:,}" if origin else "")
+
+    def _last_compared(self) -> str:
         if self.aligner.last is None:
             return self._same_in_words
         try:
@@ -200,12 +226,15 @@ class Search:
         return None
 
     def _see_generators(self, first: Event, second: Event) -> None:
-        before, place = self.last_same(), words(first, self.aligner.first)
-        if first["event"] == "step":
-            starts = [event["generators"].get("before", {}) for event in (first, second)]
-            self.generators.see(f"the start of {place}", before, *starts)
-        else:
+        before, place = self._last_compared(), words(first, self.aligner.first)
+        if first["event"] != "step":
             self.generators.see(place, before, first["generators"], second["generators"])
+            return
+        both = first["generators"], second["generators"]
+        starts, ends = ([each.get(when, {}) for each in both] for when in ("before", "after"))
+        self.generators.see(f"the start of {place}", before, *starts)
+        for start, end in zip(starts, ends, strict=True):
+            self.generators.draw(name for name, state in start.items() if end.get(name, state) != state)
 
     def _after(self, first: Event, second: Event) -> None:
         """The generators after a step that was compared."""
@@ -249,15 +278,10 @@ def _alone(pair: Pair, one: Side, other: Side) -> Place | None:
     event = pair.first or pair.second
     assert event is not None
     side, who, not_who = (one, "A", "B") if pair.first is not None else (other, "B", "A")
-    missing = other if side is one else one
     if pair.moved:
         text = f"control flow: {words(event, side)} has another place in the order of events"
     elif event["event"] == "step":
-        if missing.over and not missing.queue:
-            return None  # the other one has come to its end, see _end
         text = f"control flow: only {who} has {words(event, side)}"
-    elif missing.over and not missing.queue and _cut_off(missing):
-        return None
     elif event["event"] == "evaluation":
         when = f"after step {_after(event, side):,}" if _after(event, side) else "before step 1"
         text = f"control flow: run {who} evaluates {when}, {not_who} does not"
@@ -276,7 +300,7 @@ def _cut_off(side: Side) -> bool:
 def _end(search: Search) -> Place | None:
     """One record is longer, or ended in another way."""
     one, other = search.aligner.first, search.aligner.second
-    if _cut_off(one) or _cut_off(other):
+    if search.continued or _cut_off(one) or _cut_off(other):
         return None
     ends = [side.process.last("end")[-1] for side in (one, other)]
     steps = [
