@@ -292,7 +292,8 @@ class Training:
 
     def after_backward(self) -> None:
         """All gradients of this backward are there."""
-        trained = self._models.trained()
+        known = [*self._models.trained(), *(one for each in self._optimizers for one in _parameters(each))]
+        trained = {id(one): one for one in known}.values()
         self.pending.gradients = {id(one): digests([one.grad]) for one in trained if one.grad is not None}
 
     # ------------------------------------------------------------ steps
@@ -365,7 +366,7 @@ class Training:
         }
         gradients = running.gradients if running.gradients is not None else running.look()
         after_backward = "".join(pending.gradients.get(id(one), MISSING) for one in values)
-        seen = {AFTER_BACKWARD: after_backward} if pending.gradients else {}
+        seen = {AFTER_BACKWARD: after_backward} if after_backward.strip(MISSING[0]) else {}
         if not seen or gradients != after_backward:
             seen[AT_OPTIMIZER] = gradients
         self._write({
