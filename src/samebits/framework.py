@@ -51,6 +51,7 @@ class Row:
         variables: how the names of those variables begin that no other framework reads.
         follow_the_host: its facts in a fingerprint that decide nothing and are others on another machine.
         settings: the file that it reads when it is imported, so that it has to be looked at before.
+        recorded: whether its room has a `record` module.
     """
 
     module: str
@@ -59,6 +60,7 @@ class Row:
     variables: tuple[str, ...]
     follow_the_host: tuple[str, ...] = ()
     settings: SettingsFile | None = None
+    recorded: bool = False
 
 
 FRAMEWORKS = {
@@ -68,6 +70,7 @@ FRAMEWORKS = {
         libraries=r"lib(?:c10|torch_(?:cpu|cuda))[^/a-zA-Z]",
         variables=("ATEN_", "MKL_", "PYTORCH_", "TORCH"),
         follow_the_host=("effective.torch.interop_threads",),
+        recorded=True,
     ),
     "keras": Row(
         module="tensorflow",
@@ -336,6 +339,11 @@ def effective_of_imported() -> Iterator[Effective]:
 def tensor_bytes_of_imported() -> Iterator[TensorBytes]:
     """The `tensor_bytes` module of each framework that this process has imported."""
     return (cast(TensorBytes, importlib.import_module(f"{room}.tensor_bytes")) for room in _of_imported())
+
+
+def recorders() -> dict[str, str]:
+    """By the module whose import brings a framework: the module of samebits whose `attach` records it."""
+    return {row.module: f"samebits.{name}.record" for name, row in FRAMEWORKS.items() if row.recorded}
 
 
 def _of_imported() -> Iterator[str]:

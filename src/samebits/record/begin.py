@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from samebits.chance import begin as chance
 from samebits.chance.records import RECORDS, as_json
+from samebits.framework import recorders
 from samebits.process.after_import import after_import
 from samebits.record.files import Files, unseen
 from samebits.record.format import LEVELS
@@ -16,7 +17,6 @@ from samebits.record.writer import Writer
 
 FOLDER, LIMIT = "SAMEBITS_RECORD", "SAMEBITS_RECORD_LIMIT"
 DEFAULT_LIMIT = 2 * 1024**3  # bytes
-PARTS = {"torch": "samebits.torch.record"}  # by the module whose import brings it
 
 
 def begin(folder: str) -> None:
@@ -35,25 +35,25 @@ class Process:
 
     Attributes:
         writer: its file.
+        files: what it reads.
         forks: called in a child that was forked.
         ends: called before the end is written.
     """
 
     def __init__(self, writer: Writer) -> None:
-        self.writer = writer
+        self.writer, self.files = writer, Files(writer)
         self.forks: list[Callable[[], None]] = []
         self.ends: list[Callable[[], None]] = []
         self._ended = False
 
     def begin(self) -> None:
         """Watch files and chance, and wait for the frameworks."""
-        files = Files(self.writer)
-        self.forks += [self.writer.forked, files.forked]
+        self.forks += [self.writer.forked, self.files.forked]
         os.register_at_fork(after_in_child=self._forked)
         self._at_end()
         chance.begin()
-        files.watch()
-        for name, part in PARTS.items():
+        self.files.watch()
+        for name, part in recorders().items():
             after_import(name, lambda part=part: self._attach(part))  # type: ignore[misc]
 
     @guarded

@@ -17,9 +17,9 @@ from samebits._report import print_json
 from samebits.errors import UsageError
 from samebits.process import foreground, launch, way_in
 from samebits.record.begin import DEFAULT_LIMIT, FOLDER, LIMIT
+from samebits.record.final import STEP
 
 UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
-STEP = b'{"event":"step",'
 
 
 class Size(click.ParamType):

@@ -9,7 +9,6 @@ import posix
 import re
 import stat
 import sys
-import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,7 +25,6 @@ from samebits.record.writer import Writer
 SMALL = 1 << 20  # bytes; a larger file is not read for its digest
 SYSTEM = ("/dev/", "/etc/", "/lib/", "/lib64/", "/proc/", "/run/", "/sys/", "/usr/")
 CODE = (".py", ".pyc", ".pth", ".so")  # the user's own modules stand in the settings
-COMPILED = "/torchinductor_"  # what torch.compile keeps there is what it would make again
 # What looks for modules and packages.
 IMPORTS = re.compile(r"^<frozen importlib|/importlib/|/pkgutil\.py$|/(importlib_metadata|pkg_resources)/")
 WRITES = os.O_WRONLY | os.O_RDWR
@@ -51,10 +49,14 @@ class Files:
 
     Args:
         writer: of this process.
+
+    Attributes:
+        foreign: parts of the paths of files that are none of the user's, such as a compiler's cache.
     """
 
     def __init__(self, writer: Writer) -> None:
         self._writer = writer
+        self.foreign: list[str] = []
         self._folder = os.path.join(writer.folder, "")
         self._read: set[str] = set()
         self._written: set[str] = set()
@@ -119,9 +121,7 @@ class Files:
 
     def _is_foreign(self, name: str) -> bool:
         """Whether it is none of the user's files: the system's, Python's, a package's, or of the record."""
-        if name.startswith((self._folder, *SYSTEM)):
-            return True
-        if COMPILED in name and name.startswith(os.path.join(tempfile.gettempdir(), "")):
+        if name.startswith((self._folder, *SYSTEM)) or any(part in name for part in self.foreign):
             return True
         return owner.__wrapped__(name) != "user"
 

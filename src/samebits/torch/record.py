@@ -30,6 +30,7 @@ def attach(process: Any) -> None:
     process.forks.append(training.begin)
     process.ends.append(lambda: _look(training.end))
     process.writer.roles.insert(0, _data_worker)
+    process.files.foreign.append("/torchinductor_")  # what torch.compile keeps is what it would make again
     _watch_modules(training, process.writer)
     _watch_backward(training, process.writer)
     _watch_optimizers(training, process.writer)
