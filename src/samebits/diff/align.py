@@ -4,6 +4,7 @@ A step is known by its optimiser and that one's own count, an evaluation by the 
 its class and the order in which models were seen. Lines that are equal are not even parsed.
 """
 
+import re
 from collections import Counter, deque
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -12,6 +13,8 @@ from samebits.diff.reader import DamagedError, Event, Process, kind_of, parse_ev
 
 COMPUTED = ("initial", "step", "evaluation")
 KEPT = ("names", "settings")  # that are remembered, though they are the same
+GENERATORS = re.compile(rb'"generators":\{(?:"before":\{[^{}]*\},"after":\{[^{}]*\}|[^{}]*)\}')
+STATE = re.compile(rb'"([^"{}]*)":"([0-9a-f]*)"')
 WINDOW = 64  # events ahead in which the other record's event is looked for
 MOST = 100_000  # files and listings that are remembered
 LINE = "line number"  # of an event in its file, beside what the file says of it
@@ -129,15 +132,15 @@ class Aligner:
         first, second: the two sides.
         steps, events: how many were the same in every byte, so far.
         last: the line of the last event that was the same in both, as it was written; None: there is none.
-        swaps: digests in the second record that stand for others in the first: of generators that were never
-            the same and that nobody uses. Lines that differ in nothing else are the same.
+        apart: the generators that are known to be in other states: their two digests where nobody draws from
+            them, None where somebody does. Lines that differ in nothing else are the same.
     """
 
     def __init__(self, first: Side, second: Side) -> None:
         self.first, self.second = first, second
         self.steps = self.events = 0
         self.last: bytes | None = None
-        self.swaps: dict[bytes, bytes] = {}
+        self.apart: dict[bytes, tuple[bytes, bytes] | None] = {}
 
     def pairs(self) -> Iterator[Pair]:
         """Each pair whose lines differ, and each event without a counterpart, in order."""
@@ -155,14 +158,14 @@ class Aligner:
         one, other = self.first, self.second
         for line in one.lines:
             match = next(other.lines, None)
-            if match != line and (match is None or self._swapped(match) != line):
+            kind = kind_of(line)
+            if match is None or not self._same(line, match, kind):
                 one.take(line)
                 if match is None:
                     other.over = True
                 else:
                     other.take(match)
                 return
-            kind = kind_of(line)
             if kind in COMPUTED:
                 self.last = line
                 self.events += 1
@@ -172,10 +175,26 @@ class Aligner:
                 other.take(line)
         one.over = True
 
-    def _swapped(self, line: bytes) -> bytes:
-        for theirs, ours in self.swaps.items():
-            line = line.replace(theirs, ours)
-        return line
+    def _same(self, line: bytes, match: bytes, kind: str) -> bool:
+        """Whether two lines tell nothing new; equal ones do where generators were apart."""
+        if self.apart and kind in COMPUTED:
+            return line != match and self._same_but_for_generators(line, match)
+        return line == match
+
+    def _same_but_for_generators(self, line: bytes, match: bytes) -> bool:
+        """Whether two lines differ in what is known of the generators, and in nothing else."""
+        one, other = GENERATORS.search(line), GENERATORS.search(match)
+        if one is None or other is None:
+            return False
+        if line[: one.start()] != match[: other.start()] or line[one.end() :] != match[other.end() :]:
+            return False
+        ours, theirs = STATE.findall(one[0]), STATE.findall(other[0])
+        for (name, state), (again, another) in zip(ours, theirs, strict=False):
+            if name != again or (state == another) == (name in self.apart):
+                return False
+            if state != another and self.apart[name] not in (None, (state, another)):
+                return False
+        return len(ours) == len(theirs)
 
     def _next(self) -> Pair:
         one, other = self.first, self.second

@@ -24,7 +24,7 @@ NUMERIC = (
     "evaluation",
 )
 FROM_DATA = ("batch", "evaluation batch")
-THREADS = re.compile(r"effective\..*(threads|thread_pools)|variables\.\w*NUM_THREADS|determinism\..*threads")
+THREADS = re.compile(r"effective\..*(threads|thread_pools)|variables\.\w*THREADS|determinism\..*threads")
 INSTRUCTIONS = re.compile(
     r"cpu\.|effective\.(\w+\.cpu_capability|numpy\.cpu_features)|variables\.(ATEN_CPU|MKL_|ONEDNN)"
 )

@@ -191,9 +191,9 @@ class Search:
             self._same_steps += 1
             self._after(event, other)
         ours, theirs = (_states(each) for each in (event, other))
-        self.aligner.swaps = {
-            theirs[name].encode(): ours[name].encode()
-            for name in self.generators.apart
+        self.aligner.apart = {
+            name.encode(): None if each.used else (ours[name].encode(), theirs[name].encode())
+            for name, each in self.generators.apart.items()
             if name in ours and name in theirs
         }
 

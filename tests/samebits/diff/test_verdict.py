@@ -270,6 +270,28 @@ def test_a_generator_that_nobody_uses_is_no_difference(tmp_path: Path) -> None:
     assert result.last == "step 3"
 
 
+def test_a_generator_that_only_a_message_uses_is_no_difference(tmp_path: Path) -> None:
+    """It moves at each step, in another way in each run, and nothing that is computed shows it."""
+    first = made.training(40, every=5)
+    second = made.another(first)
+    for number, event in enumerate(second):
+        for states in event.get("generators", {}).values() if event["event"] == "step" else ():
+            states["python"] = digest("moves", number)
+        if event["event"] in ("initial", "evaluation"):
+            event["generators"]["python"] = digest("moves", number)
+    result = diff(tmp_path, first, second)
+    assert (result.place, result.steps) == (None, 40)
+    # It becomes equal again, and apart again: the last equal place is told.
+    for event in (step(second, 20), step(second, 21)):
+        event["generators"] = step(first, event["step"])["generators"]
+    change_in(30, "parameters", "0.bias")(second)
+    made.write(tmp_path / "c", second)
+    result = compare(tmp_path / "a", tmp_path / "c")
+    assert result.place is not None
+    assert (result.place.step, result.steps) == (30, 29)
+    assert result.apart == {"python": "equal after step 21, not at the start of step 22"}
+
+
 def test_the_last_equal_place_of_a_generator_is_told(tmp_path: Path) -> None:
     first = made.training(6)
     second = made.another(first)
