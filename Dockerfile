@@ -37,7 +37,8 @@ COPY src src
 # Kubernetes pod) Python gets one as it starts: `docker stop` then ends it even while torch is being imported.
 RUN site=.venv/lib/python3.11/site-packages && mkdir -p $site \
     && echo 'import os, signal, sys; os.getpid() == 1 and signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))' \
-        > $site/first_process.pth
+        > $site/first_process.pth \
+    && cp src/samebits_begin.pth $site
 RUN chmod -R u=rwX,go=rX .
 
 # --- The image ---

@@ -1,4 +1,4 @@
-"""What pyproject.toml cannot say: files of the repository's root that are part of the wheel.
+"""What pyproject.toml cannot say: files that lie beside the modules, or in the repository's root.
 
 They have one home, where people look for them. An editable install reads them there.
 """
@@ -13,10 +13,13 @@ class BuildWithRoot(build_py):
     """Puts determinism.env and the rules' pages beside the modules: see `variables.package_file`.
 
     And what makes a project's environment and its locks: uv's row, and conda-lock with all that it needs.
+    Beside the packages, in an editable install, too: samebits_begin.pth, which Python executes at its start.
     """
 
     def run(self) -> None:
         super().run()
+        wheel = self.get_finalized_command("install").install_lib if self.editable_mode else self.build_lib
+        self.copy_file("src/samebits_begin.pth", str(wheel))
         if not self.editable_mode:
             rows = Path("locks/requirements-dev.lock").read_text(encoding="utf-8").splitlines(keepends=True)
             (row,) = (row for row in rows if row.startswith("uv=="))

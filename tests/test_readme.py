@@ -48,6 +48,7 @@ SHORTER = {
     "./entrypoint doctor --deep": "",
     "./entrypoint python my_script.py": "",
     "./entrypoint samebits --help": "",
+    "./entrypoint samebits diff runs/torch runs/two-threads": "|| test $? = 1",
     "./entrypoint samebits doctor": "",
     "./entrypoint samebits fingerprint diff runs/torch runs/two-threads": "; test $? = 1",
     "./entrypoint samebits fingerprint diff torch-cpu runs/torch": "|| test $? = 1",
@@ -55,6 +56,7 @@ SHORTER = {
     "./entrypoint samebits smoke python my_script.py": "",
     "./entrypoint samebits verify --help": "",
     "./entrypoint samebits watch -- python my_script.py": "",
+    "./entrypoint samebits record -o runs/first -- python my_script.py": "",
     "./entrypoint samebits verify runs/torch": "",
     "samebits exec -- python my_script.py": "",
 }

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from tests.conftest import ROOT, Started, build, commit, git, interpreter, one_line, sha256
 
+BEGIN = "samebits_begin.pth"
 UV = Path(sys.executable).with_name("uv")
 BASE: str = sys._base_executable  # type: ignore[attr-defined]
 TOOLS = ROOT / "locks/requirements-dev.lock"
@@ -50,8 +51,8 @@ def test_what_is_in_it(wheel: Path) -> None:
         table = archive.read("samebits/determinism.env")
         uv = archive.read("samebits/bootstrap/uv.lock").decode()
     names = set(modes)
-    assert {name.split("/")[0] for name in names} == {"samebits", "samebits_lint", "samebits-0.1.0.dist-info"}
     packages = ("samebits", "samebits_lint")
+    assert {name.split("/")[0] for name in names} == {*packages, BEGIN, "samebits-0.1.0.dist-info"}
     files = (path for package in packages for path in (ROOT / "src" / package).rglob("*.py"))
     modules = {path.relative_to(ROOT / "src").as_posix() for path in files}
     assert {name for name in names if name.endswith(".py")} == modules
@@ -72,6 +73,15 @@ def test_what_is_in_it(wheel: Path) -> None:
     assert set(re.findall(r"^Provides-Extra: (.*)$", metadata, re.MULTILINE)) == {
         "torch", "keras", "plots", "lightning", "huggingface",
     }  # fmt: skip
+
+
+def test_an_editable_install_has_the_way_in_too(clone: Path, tmp_path: Path) -> None:
+    code = "import sys; from setuptools import build_meta; build_meta.build_editable(sys.argv[1])"
+    subprocess.run([sys.executable, "-c", code, tmp_path], cwd=clone, check=True, capture_output=True)
+    (made,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(made) as archive:
+        assert archive.read(BEGIN) == (ROOT / "src" / BEGIN).read_bytes()
+        assert f"{BEGIN},sha256=" in archive.read("samebits-0.1.0.dist-info/RECORD").decode()
 
 
 def make_environment(folder: Path, wheel: Path, *options: str, python: str = BASE) -> Path:
@@ -274,6 +284,19 @@ def test_it_trains_the_same_bits_as_this_checkout(complete: Path, project: Path)
     assert call(complete, "lint", ".", cwd=project).stdout == "All checks passed!\n"
     done = call(complete, "exec", "--", "samebits", "doctor", cwd=project)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_processes_are_reached_by_the_installed_file(complete: Path, project: Path) -> None:
+    script = "import random, subprocess, sys\nrandom.Random().random()\n"
+    done = call(complete, "watch", "--json", "--", "python", "-I", "-c", script, cwd=project)
+    assert done.returncode == 0, done.stderr
+    assert [one["source"] for one in json.loads(done.stdout)] == ["random.Random() without a seed"]
+    (installed,) = (complete.parent / "lib").rglob(BEGIN)
+    installed.rename(installed.with_suffix(".aside"))
+    done = call(complete, "watch", "--", "python", "-c", script, cwd=project)
+    installed.with_suffix(".aside").rename(installed)
+    assert done.returncode == 2
+    assert f"no process was watched: {BEGIN} is not beside the packages" in one_line(done.stderr)
 
 
 def test_contradictions_are_refused_as_by_entrypoint(complete: Path, project: Path) -> None:

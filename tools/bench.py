@@ -247,6 +247,75 @@ def chance(rounds: int) -> list[Result]:
         ]
 
 
+# Prints the processor's seconds of each training's steps, without the first.
+RECORDED = """
+import time, torch
+from torch import nn
+
+class Block(nn.Module):
+    def __init__(self, before, after, stride):
+        super().__init__()
+        self.one = nn.Conv2d(before, after, 3, stride, 1, bias=False)
+        self.two = nn.Conv2d(after, after, 3, 1, 1, bias=False)
+        self.first, self.second = nn.BatchNorm2d(after), nn.BatchNorm2d(after)
+        self.aside = nn.Sequential()
+        if stride > 1:
+            self.aside = nn.Sequential(nn.Conv2d(before, after, 1, stride, bias=False), nn.BatchNorm2d(after))
+    def forward(self, x):
+        inner = self.second(self.two(self.first(self.one(x)).relu()))
+        return (inner + self.aside(x)).relu()
+
+def resnet18():
+    sizes = [(64, 64, 1), (64, 64, 1), (64, 128, 2), (128, 128, 1)]
+    sizes += [(128, 256, 2), (256, 256, 1), (256, 512, 2), (512, 512, 1)]
+    stem = [nn.Conv2d(3, 64, 7, 2, 3, bias=False), nn.BatchNorm2d(64), nn.ReLU(), nn.MaxPool2d(3, 2, 1)]
+    tail = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, 10)]
+    model = nn.Sequential(*stem, *(Block(*size) for size in sizes), *tail)
+    return model, torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9), torch.randn(64, 3, 64, 64)
+
+def transformer():
+    layer = nn.TransformerEncoderLayer(256, 4, 1024, batch_first=True)
+    stem = [nn.Embedding(1000, 256), nn.TransformerEncoder(layer, 4)]
+    model = nn.Sequential(*stem, nn.Flatten(), nn.Linear(64 * 256, 10))
+    return model, torch.optim.AdamW(model.parameters()), torch.randint(0, 1000, (16, 64))
+
+torch.manual_seed(0)
+work = {"ResNet-18, 64 × 64, batch 64": (resnet18, 6), "transformer, batch 16": (transformer, 20)}
+for name, (make, steps) in work.items():
+    model, optimizer, inputs = make()
+    labels, began = torch.arange(len(inputs)) % 10, 0
+    for step in range(steps + 1):
+        began = began if step > 1 else time.process_time()
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(model(inputs), labels).backward()
+        optimizer.step()
+    print(name, time.process_time() - began, sep="=")
+"""
+
+
+def record(rounds: int) -> list[Result]:
+    """A training under `samebits record` against the same without, by the processor's time of its steps."""
+    measured: dict[str, list[tuple[float, float]]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "train.py").write_text(RECORDED)
+
+        def taken(*words: str) -> dict[str, float]:
+            command = [str(ROOT / "entrypoint"), *words, "python", "train.py"]
+            done = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)
+            lines = (line.partition("=") for line in done.stdout.splitlines())
+            return {name: float(text) for name, _, text in lines if text}
+
+        for _ in range(rounds):
+            ours, theirs = taken("samebits", "record", "--"), taken()
+            for name in theirs:
+                measured.setdefault(name, []).append((ours[name], theirs[name]))
+    aims = (1.03, 1.05)
+    return [
+        ratio(f"samebits record, {name}", "without", both, aim)
+        for (name, both), aim in zip(measured.items(), aims, strict=True)
+    ]
+
+
 def entrypoint(rounds: int) -> list[Result]:
     """`./entrypoint true` against `true`, in an environment that has not been through it."""
     bare = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
@@ -389,6 +458,7 @@ PARTS = {
     "training": training,
     "profiles": profiles,
     "chance": chance,
+    "record": record,
     "entrypoint": entrypoint,
     "hashing": hashing,
     "loader": loading,

@@ -5,7 +5,7 @@ import importlib.util
 from samebits import _excepthook
 from samebits.errors import UsageError
 
-CORE = ("click", "numpy", "packaging", "rich", "threadpoolctl")  # pyproject.toml's dependencies
+CORE = ("click", "numpy", "packaging", "rich", "threadpoolctl", "xxhash")  # pyproject.toml's dependencies
 EXTRAS = {  # module: the extra of pyproject.toml that brings it
     "torch": "torch",
     "tensorflow": "keras",

@@ -17,6 +17,7 @@ from samebits.process.program import run_command
 COMMANDS = {  # name: module
     "add": "samebits.lock.add",
     "attest": "samebits.installed.command",
+    "diff": "samebits.diff.command",
     "doctor": "samebits.doctor.report",
     "exec": "samebits.process.exec",
     "fingerprint": "samebits.fingerprint.command",
@@ -26,6 +27,7 @@ COMMANDS = {  # name: module
     "lock": "samebits.lock.command",
     "matrix": "samebits.proof.matrix",
     "portable-proof": "samebits.proof.portable",
+    "record": "samebits.record.command",
     "resume-proof": "samebits.proof.resume",
     "seeds": "samebits.proof.seeds",
     "smoke": "samebits.proof.smoke",
@@ -40,6 +42,7 @@ THROUGH_ENTRYPOINT = ("fingerprint",)
 SUMMARIES = {  # name: one line of at most 60 characters (80 columns hold it), for the list of all commands
     "add": "Add a package: environment.yml, lock and environment.",
     "attest": "Compare every installed file with the locks and its source.",
+    "diff": "Name the first place where two records differ, and why.",
     "doctor": "Show what is not right here; status 1 if anything is wrong.",
     "exec": "Run a command with the variables that entrypoint sets.",
     "fingerprint": "Print everything here that can change bits; `diff` compares.",
@@ -49,6 +52,7 @@ SUMMARIES = {  # name: one line of at most 60 characters (80 columns hold it), f
     "lock": "Solve environment.yml again and write the locks.",
     "matrix": "Train under changes that must not matter; compare the bits.",
     "portable-proof": "Compute the same on several CPUs and compare the hashes.",
+    "record": "Run a training; write down what it computes, as digests.",
     "resume-proof": "Interrupt a training in every way; compare the hashes.",
     "seeds": "Train with several seeds: mean, deviation and interval.",
     "smoke": "Train twice, interrupt the second, and compare the bits.",

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
 from samebits import _extras
 from samebits.errors import UsageError
@@ -51,6 +51,7 @@ class Row:
         variables: how the names of those variables begin that no other framework reads.
         follow_the_host: its facts in a fingerprint that decide nothing and are others on another machine.
         settings: the file that it reads when it is imported, so that it has to be looked at before.
+        recorded: whether its room has a `record` module.
     """
 
     module: str
@@ -59,6 +60,7 @@ class Row:
     variables: tuple[str, ...]
     follow_the_host: tuple[str, ...] = ()
     settings: SettingsFile | None = None
+    recorded: bool = False
 
 
 FRAMEWORKS = {
@@ -68,6 +70,7 @@ FRAMEWORKS = {
         libraries=r"lib(?:c10|torch_(?:cpu|cuda))[^/a-zA-Z]",
         variables=("ATEN_", "MKL_", "PYTORCH_", "TORCH"),
         follow_the_host=("effective.torch.interop_threads",),
+        recorded=True,
     ),
     "keras": Row(
         module="tensorflow",
@@ -266,6 +269,23 @@ class Effective(Protocol):
         """Whether this process is a data worker, which the framework set up and whose parent was checked."""
 
 
+class Contents(NamedTuple):
+    """All that a tensor's value consists of.
+
+    Attributes:
+        layout: of a tensor that is not dense, how it is stored, in words; of one without values, its kind.
+        content: the values' bytes, row by row, as an object that `memoryview` takes; where there is a layout,
+            a list of the tensors and numbers that it consists of; None without values.
+        dtype: as the framework gives it.
+        shape: as far as it is known.
+    """
+
+    layout: str
+    content: Any
+    dtype: Any
+    shape: tuple[int, ...]
+
+
 class TensorBytes(Protocol):
     """What a framework's `tensor_bytes` module gives. Importing it imports the framework."""
 
@@ -274,6 +294,9 @@ class TensorBytes(Protocol):
 
     def raw(self, tensor: Any) -> bytes | memoryview:
         """The bytes of its values, row by row."""
+
+    def contents(self, tensor: Any) -> "Contents":
+        """All that a tensor's value consists of."""
 
 
 def load_toolkit(framework: str) -> Framework:
@@ -328,6 +351,11 @@ def effective_of_imported() -> Iterator[Effective]:
 def tensor_bytes_of_imported() -> Iterator[TensorBytes]:
     """The `tensor_bytes` module of each framework that this process has imported."""
     return (cast(TensorBytes, importlib.import_module(f"{room}.tensor_bytes")) for room in _of_imported())
+
+
+def recorders() -> dict[str, str]:
+    """By the module whose import brings a framework: the module of samebits whose `attach` records it."""
+    return {row.module: f"samebits.{name}.record" for name, row in FRAMEWORKS.items() if row.recorded}
 
 
 def _of_imported() -> Iterator[str]:

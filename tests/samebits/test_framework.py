@@ -32,6 +32,10 @@ OWN = {
         "lightning.py": "somebody else's training loop",
         "optimizer_state.py": "Keras keeps an optimiser's state in its variables",
         "portable_matmul.py": "a portable kernel",
+        "record.py": "records what torch computes; Keras is not recorded yet",
+        "record_generators.py": "a part of record.py",
+        "record_names.py": "a part of record.py",
+        "record_training.py": "a part of record.py",
         "streaming.py": "a loader without a length",
         "trainer_loop.py": "what somebody else's training loops have in common",
     },
@@ -44,7 +48,10 @@ OWN = {
     },
 }
 NAME = re.compile("torch|keras|tensorflow", re.IGNORECASE)
-ROOMS = ("process", "rng", "hashing", "fingerprint", "installed", "doctor", "checkpoint", "unsaved", "run")
+ROOMS = (
+    *("process", "rng", "hashing", "fingerprint", "installed", "doctor", "checkpoint", "unsaved"),
+    *("run", "record"),
+)
 # Where the core may name a framework, and why.
 MAY_NAME = {
     "framework.py": "the registry",

@@ -1,12 +1,7 @@
 """`samebits watch`: run a command and name each source of chance that it used and that no seed decides."""
 
 import os
-import shlex
-import signal
-import subprocess
-import sys
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -14,8 +9,7 @@ import click
 from samebits._report import print_json, print_table
 from samebits.chance import files, records
 from samebits.errors import CheckFailed, UsageError
-from samebits.process import launch
-from samebits.process.variables import PACKAGE
+from samebits.process import foreground, launch, way_in
 
 
 @click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
@@ -36,11 +30,10 @@ def command(command: tuple[str, ...], strict: bool, as_json: bool) -> int:
     Exit status: CMD's own; with --strict 1 if it is 0 and something is named.
     """
     with tempfile.TemporaryDirectory(prefix="samebits-watch-") as folder:
-        status = run(command, folder, quiet=as_json)
+        environment = {**os.environ, **launch.for_entrypoint(), "SAMEBITS_WATCH": folder}
+        status = foreground.run(launch.through(command), environment, quiet=as_json)
         if not any(Path(folder).iterdir()):
-            raise UsageError(
-                f"`{shlex.join(command)}` started no Python that has samebits, so nothing was watched"
-            )
+            raise UsageError(way_in.nowhere(command, "watched"))
         counts = files.judged(records.collect(Path(folder)))
     if as_json:
         print_json(records.as_json(counts))
@@ -50,43 +43,6 @@ def command(command: tuple[str, ...], strict: bool, as_json: bool) -> int:
     if strict and certain and not status:
         raise CheckFailed(f"no seed decides {certain} of the sources of chance that were used")
     return status
-
-
-def run(words: Sequence[str], folder: str, quiet: bool = False) -> int:
-    """Run a command through entrypoint, watched; returns its status as a shell would give it.
-
-    Args:
-        words: the command.
-        folder: where its processes write what they used.
-        quiet: leave stdout alone, write its output to stderr.
-
-    Raises:
-        UsageError: it cannot be started.
-    """
-    path = os.pathsep.join(filter(None, (str(PACKAGE / "chance/site"), os.environ.get("PYTHONPATH"))))
-    environment = {**os.environ, **launch.for_entrypoint(), "SAMEBITS_WATCH": folder, "PYTHONPATH": path}
-    sys.stdout.flush()
-    try:
-        process = subprocess.Popen(
-            launch.through(tuple(words)), env=environment, stdout=sys.stderr if quiet else None
-        )
-    except OSError as error:
-        raise UsageError(f"cannot start {words[0]}: {error.strerror}") from None
-    former = [
-        (number, signal.signal(number, lambda number, frame: process.send_signal(number)))
-        for number in (signal.SIGTERM, signal.SIGHUP)
-    ]
-    try:
-        while True:
-            try:
-                status = process.wait()
-                break
-            except KeyboardInterrupt:  # the terminal told the command as well, which ends as it wants
-                continue
-    finally:
-        for number, handler in former:
-            signal.signal(number, handler)
-    return status if status >= 0 else 128 - status
 
 
 def report(counts: dict[records.Source, int], status: int) -> None:

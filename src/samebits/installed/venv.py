@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from samebits.errors import UsageError
+from samebits.process import way_in
 
 # What `uv venv` writes, with the environment's own path taken out. Its two files in site-packages are
 # executed whenever Python starts. A test compares with the locked uv: another one, and this is made anew.
@@ -74,11 +75,12 @@ class Environment:
 
     @property
     def ours(self) -> dict[str, str]:
-        """What the Dockerfile writes: an editable install's two files, and the handler of a first process."""
+        """What the Dockerfile writes: an editable install's three files, and a first process's handler."""
         site = self.site.relative_to(self.prefix)
         script = f"#!{self.prefix}/bin/python\nfrom samebits.cli import main\nmain()\n"
         return {
             f"{site}/samebits.pth": f"{self.root}/src\n",
+            f"{site}/{way_in.NAME}": way_in.SOURCE.read_text(encoding="utf-8"),
             f"{site}/first_process.pth": FIRST_PROCESS,
             "bin/samebits": script,
         }

@@ -15,7 +15,7 @@ from samebits import framework
 from samebits.errors import UsageError
 from samebits.process import effective, started
 from samebits.process.command_line import typed
-from samebits.process.variables import PROFILES, WATCHING, Row, find_root, read
+from samebits.process.variables import PROFILES, Row, find_root, read
 
 SWITCHES = {"on": {"1", "true", "yes", "on"}, "off": {"0", "false", "no", "off"}}
 
@@ -122,7 +122,7 @@ def _entries(row: Row, now: str) -> list[str]:
 
 def _stays(row: Row, entry: str, value: str) -> bool:
     if row.kind == "entries":
-        return entry.endswith(WATCHING) or _is_inside(entry, value)
+        return _is_inside(entry, value)
     if row.kind == "libraries":
         return "$" not in entry and not any((Path(entry) / name).exists() for name in value.split())
     return False

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from samebits.process.variables import WATCHING, Row, read
+from samebits.process.variables import Row, read
 
 
 def allowed() -> list[str]:
@@ -36,10 +36,7 @@ def variables() -> dict[str, str | None]:
             continue
         now = os.environ.get(row.name)
         if row.kind == "entries" and now:
-            entries = [
-                entry for entry in now.split(":") if not entry.endswith(WATCHING)
-            ]  # it decides no bits
-            seen[row.name] = ":".join(_seen_from_project(entry, row) for entry in entries) or None
+            seen[row.name] = ":".join(_seen_from_project(entry, row) for entry in now.split(":"))
             continue
         ours = re.search(r"SAMEBITS_(CACHE|ROOT)", row.value) and now == row.filled(environment())
         seen[row.name] = row.value if ours else now

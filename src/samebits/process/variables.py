@@ -25,7 +25,6 @@ POLICIES = {  # policy: its kinds
     "switch": ("",),  # no variable: inside a framework
 }
 PROFILES = ("run", "portable")
-WATCHING = "/samebits/chance/site"  # how the folder ends that `samebits watch` puts on PYTHONPATH
 PLACEHOLDER = re.compile(r"\$\{(SAMEBITS_THREADS|SAMEBITS_CACHE|SAMEBITS_ROOT)\}")
 
 

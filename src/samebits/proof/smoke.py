@@ -14,12 +14,14 @@ from samebits._files import cannot_write
 from samebits._printable import printable
 from samebits._progress import Line
 from samebits._report import print_json
-from samebits.errors import CheckFailed, SamebitsError
+from samebits.errors import CheckFailed, SamebitsError, UsageError
 from samebits.process.memory import FILLED
 from samebits.proof import stops
 from samebits.proof.processes import terminable
+from samebits.proof.recorded import Recorded, judge_records, nothing_of
 from samebits.proof.trainings import Finished, Training, last_line, train
 from samebits.proof.verdict import Verdict, compare, judge, manifest
+from samebits.proof.written import Files
 
 
 @click.command("smoke", context_settings={"allow_interspersed_args": False})
@@ -40,11 +42,23 @@ from samebits.proof.verdict import Verdict, compare, judge, manifest
 @click.option(
     "--no-resume", is_flag=True, envvar="NO_RESUME", help="Stop none: compare runs that nothing interrupts."
 )
+@click.option(
+    "--files",
+    multiple=True,
+    metavar="PATTERN",
+    help="Compare also what COMMAND writes there, tensor by tensor: 'out/*.pt'. May be given more than once.",
+)
 @click.option("--json", "as_json", is_flag=True, envvar="JSON", help="Print the result as one JSON object.")
 @click.option("--keep", is_flag=True, envvar="KEEP", help="Keep the run folders even if they are equal.")
 @click.argument("arguments", metavar="COMMAND...", nargs=-1, required=True, type=click.UNPROCESSED)
 def command(
-    runs: int, jobs: int, no_resume: bool, as_json: bool, keep: bool, arguments: tuple[str, ...]
+    runs: int,
+    jobs: int,
+    no_resume: bool,
+    files: tuple[str, ...],
+    as_json: bool,
+    keep: bool,
+    arguments: tuple[str, ...],
 ) -> None:
     """Train with COMMAND several times, in separate processes, and compare the runs bit by bit.
 
@@ -52,12 +66,20 @@ def command(
     differs, one more that is not stopped shows whether the training repeats, but does not resume. Memory that
     nobody wrote is filled in all but the first.
 
-    COMMAND must train inside `samebits.torch.open_run` or `samebits.keras.open_run`. Exit status 0: the same
-    bits; 1: other bits, and the first tensor that differs is named; or the weights hold NaN. If a training
-    fails, its own exit status is returned.
+    COMMAND may train inside `samebits.torch.open_run` or `samebits.keras.open_run`. A training in torch that
+    knows nothing of samebits is recorded: all that each step computes is compared. --files compares what it
+    writes, of any framework: torch.save, safetensors, npz, .keras and HDF5 tensor by tensor, others by bytes.
+
+    Exit status 0: the same bits; 1: other bits, and the first place that differs is named; or the weights
+    hold NaN. If a training fails, its own exit status is returned.
     """
+    verdict: Verdict | Recorded
     with runs_folder() as folder:
-        verdict = prove(arguments, folder, runs, jobs, not no_resume, Watch(not as_json))
+        watch = Watch(not as_json)
+        if files:
+            verdict = prove_written(arguments, folder, runs, files, watch)
+        else:
+            verdict = prove(arguments, folder, runs, jobs, not no_resume, watch)
         kept = keep_runs(folder) if keep or not verdict.good else None
     if as_json:
         print_json(verdict.as_json() | {"kept": kept})
@@ -69,12 +91,12 @@ def command(
     if not verdict.good:
         raise CheckFailed(verdict.fault())
     if not as_json:
-        print(f"same bits: {verdict.summary()}, sha256 {verdict.finished[0].sha256}")
+        print(verdict.told())
 
 
 def prove(
     arguments: Sequence[str], folder: Path, runs: int, jobs: int, resume: bool, watch: "Watch"
-) -> Verdict:
+) -> Verdict | Recorded:
     """Train with a command as `smoke` does, and compare.
 
     Args:
@@ -88,13 +110,17 @@ def prove(
     Raises:
         SamebitsError: one of them failed; but not the second after it was stopped, which is a finding.
     """
-    first, second, *others = (
-        Training(f"run {at} of {runs}", arguments, folder / f"run-{at}", FILLED if at > 1 else {})
-        for at in range(1, runs + 1)
-    )
+    first, second, *others = _trainings(arguments, folder, runs)
     if not resume:
-        return judge(_train([first, second, *others], jobs, watch))
-    (reference,) = _train([first], jobs, watch)
+        recorded = [dataclasses.replace(each, recorded=True) for each in (first, second, *others)]
+        finished = _train(recorded, jobs, watch)
+        return judge(finished) if finished[0].left_a_run else judge_records(finished, ())
+    (reference,) = _train([dataclasses.replace(first, recorded=True)], jobs, watch)
+    if not reference.left_a_run:
+        if not reference.sha256:
+            raise UsageError(nothing_of(reference, asked=False))
+        recorded = [dataclasses.replace(each, recorded=True) for each in (second, *others)]
+        return judge_records([reference, *_train(recorded, jobs, watch)], ())
     course = stops.course(manifest(reference))
     if not (at := course.stops()):
         return judge([reference, *_train([second, *others], jobs, watch)], why_not=course.lacks)
@@ -110,6 +136,39 @@ def prove(
         others = [Training("run 3, not interrupted", arguments, folder / "run-3", FILLED)]
     plain = [reference, *_train(others, jobs, watch)]
     return judge(plain, stopped, at, str(failed[0]) if failed else "")
+
+
+def prove_written(
+    arguments: Sequence[str], folder: Path, runs: int, patterns: Sequence[str], watch: "Watch"
+) -> Recorded:
+    """Train with a command several times, one after the other, and compare also the files that it writes.
+
+    Args:
+        arguments: the command.
+        folder: where the records go, and the files of each training.
+        runs: how many.
+        patterns: name the files.
+        watch: shows how far they are.
+
+    Raises:
+        SamebitsError: one of them failed, or a file cannot be read.
+    """
+    files, finished, written = Files(patterns, folder), [], []
+    try:
+        for training in _trainings(arguments, folder, runs):
+            finished += _train([dataclasses.replace(training, recorded=True)], 1, watch)
+            written.append(files.take())
+    finally:
+        if written:
+            files.give_back(written[0])
+    return judge_records(finished, written)
+
+
+def _trainings(arguments: Sequence[str], folder: Path, runs: int) -> list[Training]:
+    return [
+        Training(f"run {at} of {runs}", arguments, folder / f"run-{at}", FILLED if at > 1 else {})
+        for at in range(1, runs + 1)
+    ]
 
 
 def _train(trainings: Sequence[Training], jobs: int, watch: "Watch") -> list[Finished]:
@@ -140,7 +199,9 @@ def show(trainings: Generator[Finished, None, None], watch: Watch) -> Iterator[F
     """Print a line for each training that ends."""
     with contextlib.closing(trainings), watch:
         for run in trainings:
-            watch.say(f"{run.child.name}: sha256 {run.sha256}  {run.seconds:.1f} s")
+            weights = "no step" if not run.sha256 else f"weights {run.sha256}"
+            told = f"sha256 {run.sha256}" if run.left_a_run else weights
+            watch.say(f"{run.child.name}: {told}  {run.seconds:.1f} s")
             yield run
 
 

@@ -19,6 +19,8 @@ from samebits.errors import SamebitsError, UsageError
 from samebits.process import launch
 from samebits.process.launch import for_entrypoint
 from samebits.proof.processes import ending, stop
+from samebits.record.begin import FOLDER
+from samebits.record.final import final_weights
 from samebits.run.signals import SAVED
 
 POLL = 0.05  # seconds between two looks at the processes
@@ -39,6 +41,7 @@ class Training:
         before: the words before entrypoint, such as `taskset -c 0`.
         bare: the command starts entrypoint by itself, as the image does.
         stops: after which steps it is stopped, as by SIGTERM, and then resumed.
+        recorded: what it computes is recorded, so that it needs to leave no run.
     """
 
     name: str
@@ -49,6 +52,12 @@ class Training:
     before: Sequence[str] = ()
     bare: bool = False
     stops: Sequence[int] = ()
+    recorded: bool = False
+
+    @property
+    def record(self) -> Path:
+        """Where its record goes, if it is recorded."""
+        return self.folder.with_name(f"{self.folder.name}.record")
 
     @property
     def words(self) -> list[str]:
@@ -63,11 +72,23 @@ class Training:
 
 @dataclass(frozen=True)
 class Finished:
-    """A training that ended well: its run folder, its weights' sha256 and how long it took."""
+    """A training that ended well, and how long it took.
+
+    Attributes:
+        child: the training.
+        sha256: of its weights; of one that left no run, the digest of the weights in its record, and "" where
+            it took no step.
+        seconds: how long it took.
+    """
 
     child: Training
     sha256: str
     seconds: float
+
+    @property
+    def left_a_run(self) -> bool:
+        """Whether there is a run folder, and not only a record."""
+        return len(self.sha256) == 64
 
 
 def train(
@@ -144,6 +165,9 @@ def start(child: Training, stop_at: int | None = None) -> "subprocess.Popen[byte
     """
     environment = {**os.environ, **for_entrypoint(), **launch.caller_environment(), **child.environment}
     environment["SAMEBITS_RUN_FOLDER"] = str(child.folder)
+    if child.recorded:
+        child.record.mkdir(exist_ok=True)
+        environment[FOLDER] = str(child.record.absolute())
     if stop_at is not None:
         environment["SAMEBITS_STOP_AT"] = str(stop_at)
     try:
@@ -171,11 +195,13 @@ def weights(child: Training) -> str:
     """The hash of the weights that a training left.
 
     Raises:
-        UsageError: it left none.
+        UsageError: it left none, and is not recorded.
     """
     try:
         return sha256_file(child.folder / "weights.safetensors")
     except FileNotFoundError:
+        if child.recorded:
+            return final_weights(child.record)
         raise UsageError(
             f"{child.name} ended without an error but left no run: "
             "the command must train inside `with samebits.torch.open_run(settings) as run:`, or "

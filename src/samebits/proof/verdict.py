@@ -62,6 +62,10 @@ class Verdict:
             return f"{runs}, the second was {self.stopped()}"
         return f"{runs}, not interrupted ({self.why_not})" if self.why_not else runs
 
+    def told(self) -> str:
+        """The last line where all is good."""
+        return f"same bits: {self.summary()}, sha256 {self.finished[0].sha256}"
+
     def stopped(self) -> str:
         """How it was interrupted, in words."""
         back = list(self.resumed_after)

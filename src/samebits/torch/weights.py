@@ -46,7 +46,7 @@ def tensors(model: nn.Module | Mapping[str, torch.Tensor]) -> dict[str, weights.
             format lacks.
     """
     if isinstance(model, nn.Module):
-        entries = {_unwrapped_name(model, key): value for key, value in model.state_dict().items()}
+        entries = {unwrapped_name(model, key): value for key, value in model.state_dict().items()}
     elif isinstance(model, Mapping):
         entries = dict(model)
     else:
@@ -54,21 +54,22 @@ def tensors(model: nn.Module | Mapping[str, torch.Tensor]) -> dict[str, weights.
     return dict(describe_tensor(name, value) for name, value in entries.items())
 
 
-def _unwrapped_name(model: nn.Module, key: str) -> str:
-    """`key` without the words that wrappers add, wherever in the model they stand.
+def unwrapped_name(model: nn.Module, key: str) -> str:
+    """A tensor's name in a model without the words that wrappers add, wherever in the model they stand.
 
     Follows the modules themselves: a user's own attribute may be called `module`, too.
     """
     kept = []
     module: nn.Module | None = model
     for word in key.split("."):
-        if word != _inner(module):
+        if word != inner(module):
             kept.append(word)
-        module = None if module is None else module._modules.get(word)
+        inside = module is not None and word in module._modules  # a scripted module's table has no `get`
+        module = module._modules[word] if module is not None and inside else None
     return ".".join(kept)
 
 
-def _inner(module: nn.Module | None) -> str | None:
+def inner(module: nn.Module | None) -> str | None:
     """The attribute that holds what a wrapper wraps, None for a module that is no wrapper."""
     if isinstance(module, DataParallel | DistributedDataParallel):
         return "module"

@@ -56,7 +56,7 @@ def test_the_exit_status_is_the_commands(start, tmp_path):
     assert (json.loads(done.stdout), done.stderr) == ([], "its own\n")
     done = start("samebits", "watch", "--", "true", cwd=tmp_path)
     assert done.returncode == 2
-    assert "nothing was watched" in one_line(done.stderr)
+    assert "no process was watched: `true` started no Python" in one_line(done.stderr)
 
 
 def test_children_are_watched_however_they_are_started(watched, tmp_path):
@@ -64,6 +64,24 @@ def test_children_are_watched_however_they_are_started(watched, tmp_path):
     named = {row["where"]: row["count"] for row in watched(CHILDREN)}
     # `draw` runs 8 times in each of two pools; what the parent made and a worker used is there once.
     assert named == {"child.py:2": 1, "train.py:6": 16, "train.py:12": 1}
+
+
+def test_isolated_python_is_watched_and_one_without_site_is_named(watched, start, tmp_path):
+    (tmp_path / "child.py").write_text(UNSEEDED)
+    script = "import subprocess, sys\nsubprocess.run([sys.executable, '-I', 'child.py'], check=True)\n"
+    assert [row["where"] for row in watched(script)] == ["child.py:2"]
+    done = start("samebits", "watch", "--", "python", "-S", "child.py", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "or it started Python with -S; this is " in one_line(done.stderr)
+
+
+def test_the_users_own_sitecustomize_runs(start, tmp_path):
+    (tmp_path / "sitecustomize.py").write_text("print('its own')\n")
+    (tmp_path / "one.py").write_text(UNSEEDED)
+    allowed = {"PYTHONPATH": str(tmp_path), "SAMEBITS_ALLOW": "PYTHONPATH"}
+    done = start("samebits", "watch", "--", "python", "one.py", cwd=tmp_path, **allowed)
+    assert "its own\n" in done.stdout, done.stderr
+    assert "one.py:2" in done.stdout
 
 
 @pytest.mark.parametrize("elsewhere", [False, True], ids=["here", "another project"])

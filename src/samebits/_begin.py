@@ -1,0 +1,26 @@
+"""The way of `samebits watch` and `samebits record` into a process: samebits_begin.pth imports this.
+
+The installer puts that file beside the packages, where Python executes it in every process that has samebits:
+without a change of the script, of PYTHONPATH or of sitecustomize, and also with `python -I`. Where neither
+of its variables is set, which is nearly always, it does nothing.
+"""
+
+import os
+import sys
+
+
+def _begin() -> None:
+    try:
+        if folder := os.environ.get("SAMEBITS_WATCH"):
+            from samebits.chance.begin import begin
+
+            begin(folder)
+        if folder := os.environ.get("SAMEBITS_RECORD"):
+            from samebits.record import begin as record
+
+            record.begin(folder)
+    except ImportError as error:  # installed without what it needs
+        print(f"samebits: cannot look at this process ({sys.executable}): {error}", file=sys.stderr)
+
+
+_begin()

@@ -1,0 +1,1 @@
+"""Reads two records, or two finished runs, and says where they differ first, and why."""

@@ -1,0 +1,221 @@
+"""Pairs of events of two processes that stand for the same thing: by what they are, never by their line.
+
+A step is known by its optimiser and that one's own count, an evaluation by the steps before it, a model by
+its class and the order in which models were seen. Lines that are equal are not even parsed.
+"""
+
+import re
+from collections import Counter, deque
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from samebits.diff.reader import DamagedError, Event, Process, kind_of, parse_event
+
+COMPUTED = ("initial", "step", "evaluation")
+KEPT = ("names", "settings")  # that are remembered, though they are the same
+GENERATORS = re.compile(rb'"generators":\{(?:"before":\{[^{}]*\},"after":\{[^{}]*\}|[^{}]*)\}')
+STATE = re.compile(rb'"([^"{}]*)":"([0-9a-f]*)"')
+WINDOW = 64  # events ahead in which the other record's event is looked for
+MOST = 100_000  # files and listings that are remembered
+LINE = "line number"  # of an event in its file, beside what the file says of it
+Key = tuple[object, ...]
+
+
+class Pair(NamedTuple):
+    """Two events that stand for the same thing; None: the other record has no such event.
+
+    Attributes:
+        moved: both have it, and it stands before another event in one and after it in the other.
+    """
+
+    first: Event | None
+    second: Event | None
+    moved: bool = False
+
+
+class Side:
+    """One of two processes that are compared, as far as it was read.
+
+    Args:
+        process: what is read.
+        shift: by optimiser, how many steps were made before its first.
+        origin: the same for the later one of the two: where the comparison begins. What was evaluated there
+            before an interruption has no counterpart after it.
+
+    Attributes:
+        names: the `names` events, by their number.
+        files: the first reading of each file, by path.
+        listings: the listings of each folder, in order.
+        settings: what can change bits.
+        others: events of other kinds: chance, stopped, end.
+    """
+
+    def __init__(
+        self, process: Process, shift: dict[int, int] | None = None, origin: dict[int, int] | None = None
+    ) -> None:
+        self.process = process
+        self.shift, self.origin = shift or {}, origin or {}
+        self.names: dict[int, Event] = {}
+        self.files: dict[str, Event] = {}
+        self.listings: dict[str, list[Event]] = {}
+        self.settings: Event | None = None
+        self.others: dict[str, Event] = {}
+        self.queue: deque[tuple[Key, Event]] = deque()
+        self.lines: Iterator[bytes] = process.lines()
+        self.over = False
+        self._seen: Counter[Key] = Counter()  # models, and evaluations after the last step that had one
+        self._evaluated: Key = ()
+
+    def take(self, line: bytes) -> None:
+        """Put a line where it belongs."""
+        try:
+            event = parse_event(line)
+        except DamagedError as error:
+            self.process.note(f"line {self.process.seen} is damaged ({error})")
+            self.over = True
+            return
+        kind = event["event"]
+        event[LINE] = self.process.seen
+        if kind in COMPUTED:
+            if key := self.key(event):
+                self.queue.append((key, event))
+        elif kind == "names":
+            self.names[event["id"]] = event
+        elif kind == "file" and len(self.files) < MOST:
+            self.files.setdefault(event["path"], event)
+        elif kind == "listing" and len(self.listings) < MOST:
+            self.listings.setdefault(event["path"], []).append(event)
+        elif kind == "settings":
+            self.settings = self.settings or event
+        else:
+            self.others[kind] = event
+
+    def key(self, event: Event) -> Key | None:
+        """What an event is matched by; None: it has no counterpart in a run that nothing interrupted."""
+        kind = event["event"]
+        if kind == "step":
+            return kind, event["optimizer"], self.step(event)
+        if kind == "evaluation":
+            after = {int(name): count for name, count in event["after"].items() if name.isdecimal()}
+            total = {name: after.get(name, 0) + self.shift.get(name, 0) for name in after.keys() | self.shift}
+            if self.origin and all(total.get(name, 0) == count for name, count in self.origin.items()):
+                return None
+            base: Key = (kind, *sorted(total.items()))
+            if base != self._evaluated:
+                del self._seen[self._evaluated]
+                self._evaluated = base
+        elif self.origin:
+            return None
+        else:
+            base = (kind, event["model"])
+        self._seen[base] += 1
+        return (*base, self._seen[base])
+
+    def step(self, event: Event) -> int:
+        """A step's number, counted from the beginning of the training."""
+        return int(event["step"]) + self.shift.get(event["optimizer"], 0)
+
+    def fill(self, count: int) -> None:
+        """Read until so many events wait, or all are read."""
+        while not self.over and len(self.queue) < count:
+            line = next(self.lines, None)
+            if line is None:
+                self.over = True
+            else:
+                self.take(line)
+
+
+class Aligner:
+    """Pairs the events of two processes.
+
+    Attributes:
+        first, second: the two sides.
+        steps, events: how many were the same in every byte, so far.
+        last: the line of the last event that was the same in both, as it was written; None: there is none.
+        apart: the generators that are known to be in other states: their two digests where nobody draws from
+            them, None where somebody does. Lines that differ in nothing else are the same.
+    """
+
+    def __init__(self, first: Side, second: Side) -> None:
+        self.first, self.second = first, second
+        self.steps = self.events = 0
+        self.last: bytes | None = None
+        self.apart: dict[bytes, tuple[bytes, bytes] | None] = {}
+
+    def pairs(self) -> Iterator[Pair]:
+        """Each pair whose lines differ, and each event without a counterpart, in order."""
+        one, other = self.first, self.second
+        while True:
+            if not one.queue and not other.queue and not (one.over or other.over):
+                self._skip_equal()
+            one.fill(1)
+            other.fill(1)
+            if not one.queue and not other.queue:
+                return
+            yield self._next()
+
+    def _skip_equal(self) -> None:
+        one, other = self.first, self.second
+        for line in one.lines:
+            match = next(other.lines, None)
+            kind = kind_of(line)
+            if match is None or not self._same(line, match, kind):
+                one.take(line)
+                if match is None:
+                    other.over = True
+                else:
+                    other.take(match)
+                return
+            if kind in COMPUTED:
+                self.last = line
+                self.events += 1
+                self.steps += kind == "step"
+            elif kind in KEPT:
+                one.take(line)
+                other.take(line)
+        one.over = True
+
+    def _same(self, line: bytes, match: bytes, kind: str) -> bool:
+        """Whether two lines tell nothing new; equal ones do where generators were apart."""
+        if self.apart and kind in COMPUTED:
+            return line != match and self._same_but_for_generators(line, match)
+        return line == match
+
+    def _same_but_for_generators(self, line: bytes, match: bytes) -> bool:
+        """Whether two lines differ in what is known of the generators, and in nothing else."""
+        one, other = GENERATORS.search(line), GENERATORS.search(match)
+        if one is None or other is None:
+            return False
+        if line[: one.start()] != match[: other.start()] or line[one.end() :] != match[other.end() :]:
+            return False
+        ours, theirs = STATE.findall(one[0]), STATE.findall(other[0])
+        for (name, state), (again, another) in zip(ours, theirs, strict=False):
+            if name != again or (state == another) == (name in self.apart):
+                return False
+            if state != another and self.apart[name] not in (None, (state, another)):
+                return False
+        return len(ours) == len(theirs)
+
+    def _next(self) -> Pair:
+        one, other = self.first, self.second
+        if not one.queue:
+            return Pair(None, other.queue.popleft()[1])
+        if not other.queue:
+            return Pair(one.queue.popleft()[1], None)
+        if one.queue[0][0] == other.queue[0][0]:
+            return Pair(one.queue.popleft()[1], other.queue.popleft()[1])
+        one.fill(WINDOW)
+        other.fill(WINDOW)
+        there = _place(one.queue[0][0], other)
+        here = _place(other.queue[0][0], one)
+        if there is None:
+            return Pair(one.queue.popleft()[1], None)
+        if here is None:
+            return Pair(None, other.queue.popleft()[1])
+        match = other.queue[there][1]
+        del other.queue[there]
+        return Pair(one.queue.popleft()[1], match, moved=True)
+
+
+def _place(key: Key, side: Side) -> int | None:
+    return next((number for number, (each, _) in enumerate(side.queue) if each == key), None)

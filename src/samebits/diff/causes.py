@@ -1,0 +1,360 @@
+"""Why two trainings differ: what is known, ranked by how well it explains the first difference."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from samebits._printable import some
+from samebits.diff.facts import Facts, Source
+from samebits.diff.samples import Samples
+from samebits.diff.tensors import module_of
+from samebits.diff.verdict import Apart, Place
+from samebits.fingerprint.diff import Difference, change, group
+
+NUMERIC = (
+    "weights",
+    "metric",
+    "forward",
+    "loss",
+    "gradient",
+    "clipping",
+    "parameter",
+    "optimizer state",
+    "buffer",
+    "evaluation",
+)
+FROM_DATA = ("batch", "evaluation batch")
+THREADS = re.compile(r"effective\..*(threads|thread_pools)|variables\.\w*THREADS|determinism\..*threads")
+INSTRUCTIONS = re.compile(
+    r"cpu\.|effective\.(\w+\.cpu_capability|numpy\.cpu_features)|variables\.(ATEN_CPU|MKL_|ONEDNN)"
+)
+KNOWN = 31  # causes of a lower score are told where there is no other
+CHANCE_FIX = {
+    "listing": "sort what a folder gives: sorted(os.listdir(folder))",
+    "set": "iterate over sorted(the_set)",
+}
+
+
+@dataclass(frozen=True)
+class Cause:
+    """One reason that the records give.
+
+    Attributes:
+        kind: its short name, the same in each version: what a score counts.
+        text: in words.
+        evidence: what in the records speaks for it.
+        where: the line of the user's code; "" where none is known.
+        fix: what to do; "" where it follows from the text.
+    """
+
+    kind: str
+    text: str
+    evidence: tuple[str, ...] = ()
+    where: str = ""
+    fix: str = ""
+
+
+Ranked = tuple[int, Cause]
+
+
+def rank(
+    place: Place,
+    facts: Facts,
+    apart: dict[str, Apart],
+    samples: Samples | None,
+    resumed: int | None,
+    last: str,
+) -> list[Cause]:
+    """The causes, the likeliest first.
+
+    Args:
+        place: where the records differ first.
+        facts: what else differs.
+        apart: the generators that are in other states there.
+        samples: how the batches differ, where they do.
+        resumed: after which step one of the two was resumed, and the other was not.
+        last: the last event that was the same, in words.
+    """
+    used = {name: each for name, each in apart.items() if each.last or each.used}
+    found = [
+        *_resumed(place, resumed, used),
+        *_of_place(place, facts, samples),
+        *_files(place, facts, resumed),
+        *_generators(place, apart, facts.chance, resumed),
+        *_chance(place, facts),
+        *_environment(place, facts, resumed),
+        *_repeatable(place, facts, used),
+    ]
+    best: dict[str, Ranked] = {}
+    for each in found:
+        if each[1].text not in best or best[each[1].text][0] < each[0]:
+            best[each[1].text] = each
+    ranked = sorted(best.values(), key=lambda each: -each[0])
+    weak = [] if any(score >= KNOWN for score, _ in ranked) else ranked
+    return [cause for score, cause in ranked if score >= KNOWN] or [cause for _, cause in weak]
+
+
+def _line(place: Place) -> str:
+    """The line of the user's code where the events come from; both, where they are not the same."""
+    lines = [str(event["line"]) for event in (place.first, place.second) if event is not None]
+    if len(set(lines)) < 2:
+        return "".join(lines[:1])
+    return f"{lines[0]} in A, {lines[1]} in B"
+
+
+# ---------------------------------------------------------------- resuming
+def _resumed(place: Place, resumed: int | None, apart: dict[str, Apart]) -> Iterator[Ranked]:
+    if resumed is None or place.step is None:
+        return
+    at_once = place.step <= resumed + 1
+    lost = {
+        "batch": "the position in the data, or the generator that orders them",
+        "learning rate": "the schedule's state, or the optimiser's, which has the learning rate",
+        "optimizer state": "the optimiser's state",
+        "parameter": "the optimiser's state",
+        "buffer": "buffers of the model",
+        "mode": "the model's mode (train or eval)",
+        "skipped": "the GradScaler's state",
+        "gradient": "the GradScaler's state, or gradients that were accumulated",
+    }.get(place.what, "")
+    if place.what in ("forward", "loss") and apart:
+        lost = f"the state of {_named(apart)}"
+    if place.what == "batch" and apart:
+        lost = f"the position in the data, or the state of {_named(apart)}"
+    evidence = f"all is equal up to step {resumed:,}, after which B was resumed"
+    if lost and (at_once or place.what == "learning rate"):  # a schedule shows late what it has lost
+        yield (
+            99,
+            Cause("resume", f"the checkpoint does not hold {lost}", (evidence,), "", "save it, and load it"),
+        )
+    else:
+        text = "the difference starts after the resumption: something that the checkpoint does not hold"
+        yield 72, Cause("resume", text, (evidence,))
+
+
+def _named(apart: dict[str, Apart]) -> str:
+    names = sorted(apart)
+    return f"{some(names)}'s generator" if len(names) == 1 else f"the generators of {some(names)}"
+
+
+# ---------------------------------------------------------------- what the place itself says
+def _of_place(place: Place, facts: Facts, samples: Samples | None) -> Iterator[Ranked]:
+    line = _line(place)
+    if place.what in FROM_DATA:
+        if facts.workers[0] != facts.workers[1]:
+            text = f"another number of data workers: {facts.workers[0]} in A, {facts.workers[1]} in B"
+            why = "each worker draws from a generator of its own, seeded by its number"
+            yield 83, Cause("workers", text, (why,), line, "draw from a seed and the sample's index")
+        yield from _samples(samples, facts, line)
+    elif place.what == "model":
+        yield 95, Cause("model", "another model", (), line)
+    elif place.what == "initial":
+        yield from _initial(place)
+    elif place.what == "control flow" and place.text.startswith("control flow: run "):
+        yield 90, Cause("control flow", place.text.removeprefix("control flow: "), (), line)
+    elif place.what in ("control flow", "end"):
+        yield 90, Cause("length", place.text.removeprefix("control flow: "), (), line)
+    elif place.what == "calls":
+        text = "other calls of the model in a step: gradients are accumulated over another number of batches"
+        yield 90, Cause("accumulation", text, (), line)
+    elif place.what == "mode":
+        yield 92, Cause("mode", "model.train() or model.eval() was called in one only", (), line)
+    elif place.what == "learning rate":
+        yield 92, Cause("schedule", "the schedule gives another learning rate", (), line)
+    elif place.what == "clipping":
+        text = "gradients are changed in another way after backward, such as by clipping or unscaling"
+        yield 92, Cause("clipping", text, ("gradients after backward are equal",), line)
+    elif place.what == "skipped":
+        yield 90, Cause("skipped", "a GradScaler skipped the step in one only", (), line)
+    elif place.what == "optimizer state":
+        text = "the optimiser's settings, such as betas, momentum or weight decay, or its state before"
+        yield 74, Cause("optimizer", text, ("gradients, weights and learning rates are equal",), line)
+    elif place.what == "parameter":
+        text = "the optimiser's settings: epsilon, weight decay, momentum or its kind"
+        classes = [str((event or {}).get("class", "")) for event in (place.first, place.second)]
+        if classes[0] != classes[1]:
+            text = f"another optimiser: {classes[0]} in A, {classes[1]} in B"
+        yield 74, Cause("optimizer", text, ("gradients, weights and learning rates are equal",), line)
+    elif place.what == "loss" and "the model's output" in place.equal:
+        text = "another loss function, or other targets (which no call of the model shows)"
+        yield 62, Cause("loss", text, ("the model's output is equal",), line)
+
+
+def _samples(samples: Samples | None, facts: Facts, line: str) -> Iterator[Ranked]:
+    if samples is None or samples.kind == "unknown":
+        return
+    words = {
+        "order": "the data come in another order",
+        "samples": "other samples were drawn",
+        "contents": "the contents of samples differ: augmentation, or other data",
+        "shape": "batches of another size",
+    }
+    score = {"shape": 88}.get(samples.kind, 58)
+    yield score, Cause(samples.kind, words[samples.kind], (samples.text,), line)
+    if samples.kind == "order" and facts.random_hashes:
+        text = "a set of texts, or a dictionary that was made from one, has another order in each process"
+        fix = "sort it, or set PYTHONHASHSEED=0 before Python starts, as `samebits exec` does"
+        yield 60, Cause("hash seed", text, (samples.text, "PYTHONHASHSEED is not set"), line, fix)
+
+
+def _same_draws(place: Place) -> bool:
+    """Whether as many numbers were drawn for the initial weights of both."""
+    states = [(event or {}).get("generators", {}) for event in (place.first, place.second)]
+    return states[0].get("torch") == states[1].get("torch")
+
+
+def _initial(place: Place) -> Iterator[Ranked]:
+    line, tensors = _line(place), place.tensors
+    if tensors.permuted:
+        text = "the weights were drawn in another order: the same numbers stand under other names"
+        yield 85, Cause("initial order", text, (), line, "make the layers in one order")
+    elif _same_draws(place) and len({module_of(name) for name in tensors.differ}) == 1 < tensors.of:
+        text = f"`{tensors.differ[0]}` was not drawn: from memory that nobody wrote, or set to another value"
+        why = f"{tensors.of - len(tensors.differ):,} other tensors and torch's generator after them are equal"
+        yield 76, Cause("unwritten", text, (why,), line, "initialise what torch.empty gives")
+    elif _same_draws(place):
+        text = "the weights were drawn in another order, or under another seed that was then set again"
+        yield 70, Cause("initial order", text, ("torch's generator is equal after them",), line)
+    else:
+        text = "the weights were drawn from another place of the stream, or under another seed"
+        why = f"torch's generator differs after them, from `{tensors.differ[0]}` on"
+        fix = "set the seed right before the model is made"
+        yield 69, Cause("initial place", text, (why,), line, fix)
+
+
+# ---------------------------------------------------------------- files
+def _files(place: Place, facts: Facts, resumed: int | None) -> Iterator[Ranked]:
+    early = place.what in (*FROM_DATA, "initial", "model", "loss")
+    scores = {"contents": 89, "names": 87, "listing": 86, "only": 57}
+    texts = {
+        "contents": "a file that was read has other contents",
+        "names": "a folder has other files",
+        "listing": "a folder gave its files in another order",
+        "only": "a file was read by one only",
+    }
+    for kind, text in texts.items():
+        files = [file for file in facts.files if file.kind == kind]
+        if files and not (kind == "only" and resumed is not None):  # each has read its part
+            fix = CHANCE_FIX["listing"] if kind == "listing" else ""
+            where = (
+                next((source.where for source in facts.chance if source.kind == "listing"), "") if fix else ""
+            )
+            evidence = (some([file.text for file in files], 3, "; "),)
+            yield scores[kind] - (0 if early else 35), Cause(f"file {kind}", text, evidence, where, fix)
+
+
+# ---------------------------------------------------------------- chance
+def _generators(
+    place: Place, apart: dict[str, Apart], chance: tuple[Source, ...], resumed: int | None
+) -> Iterator[Ranked]:
+    matters = place.what in (*FROM_DATA, "initial", "forward", "loss", "evaluation")
+    for name, since in apart.items():
+        if resumed is not None and not since.last:  # it was lost, see _resumed
+            continue
+        asked = next((source for source in chance if _draws(source, name)), None)
+        where, fix = (asked.where, asked.fix) if asked is not None else ("", "")
+        if since.last:
+            score = 84
+            text = f"{name}'s generator moved: more or fewer numbers were drawn from it in one of the two"
+            evidence = f"it is equal after {since.last}, and differs at {since.since}"
+        else:
+            # At the beginning nobody knows yet whether it is used; the initial weights come from torch's.
+            used = since.used or (place.what == "initial" and name not in ("python", "numpy"))
+            score = 82 if asked is not None else 68 if used else 30
+            text = f"{name}'s generator is in another state from the beginning: another seed, or none"
+            evidence = f"it differs at {since.since}" + ("" if used else ", and nobody drew from it here")
+        yield score - (0 if matters else 40), Cause("generator", text, (evidence,), where, fix)
+
+
+def _draws(source: Source, generator: str) -> bool:
+    """Whether chance was taken from a global generator without a seed."""
+    return source.kind == "global generator" and source.source.lower().startswith(generator)
+
+
+def _chance(place: Place, facts: Facts) -> Iterator[Ranked]:
+    scores = {
+        "seed": 83,
+        "generator": 80,
+        "completion": 79,
+        "set": 78,
+        "listing": 77,
+        "memory": 79,
+        "file": 76,
+        "global generator": 75,
+    }
+    for source in facts.chance:
+        score = scores.get(source.kind, 70)
+        if source.kind == "memory":
+            score += 12 if place.what == "initial" else 0
+        elif place.what not in (*FROM_DATA, "initial", "forward", "loss", "evaluation"):
+            score -= 30
+        if source.kind == "global generator":
+            score -= 40  # where it is apart, it stands there already
+        if source.library:
+            score -= 25
+        evidence = (f"used in {source.who}",)
+        yield score, Cause(f"chance {source.kind}", source.source, evidence, source.where, source.fix)
+
+
+# ---------------------------------------------------------------- environment, code, commands
+def _environment(place: Place, facts: Facts, resumed: int | None) -> Iterator[Ranked]:
+    numeric = place.what in NUMERIC or (place.what == "initial" and _same_draws(place))
+    kinds: dict[str, list[Difference]] = {}
+    for difference in facts.environment:
+        kinds.setdefault(_kind(difference), []).append(difference)
+    texts = {
+        "threads": "another number of threads: it splits sums in other places",
+        "instructions": "another instruction set of the CPU: libraries choose their kernels by it",
+        "device": "another device",
+        "versions": "other versions of libraries",
+        "determinism": "another switch of the framework",
+        "data": "other data",
+        "code": "other code",
+        "settings": "other settings",
+    }
+    scores = {"threads": 80, "device": 82, "instructions": 78, "determinism": 77, "versions": 76, "data": 80}
+    for kind, text in texts.items():
+        if kind not in kinds:
+            continue
+        differ = kinds[kind]
+        score = scores.get(kind, 56) - (0 if numeric or kind in ("code", "settings", "data") else 30)
+        if all(each.rank == "may" for each in differ):
+            score -= 4
+        evidence = tuple(f"{each.fact}: {change(each)}" for each in differ[:3])
+        if len(differ) > 3:
+            evidence = (*evidence, f"and {len(differ) - 3:,} more: samebits fingerprint diff shows them")
+        yield score, Cause(kind, text, evidence)
+    if facts.command and resumed is None:  # which takes another command
+        yield 60, Cause("command", "the commands differ", (facts.command,))
+
+
+def _kind(difference: Difference) -> str:
+    fact = difference.fact
+    if THREADS.match(fact):
+        return "threads"
+    if INSTRUCTIONS.match(fact):
+        return "instructions"
+    if fact.startswith("device.") or fact == "device":
+        return "device"
+    if fact.startswith("determinism."):
+        return "determinism"
+    return {"machine": "instructions"}.get(name := group(fact), name)
+
+
+def _repeatable(place: Place, facts: Facts, apart: dict[str, Apart]) -> Iterator[Ranked]:
+    """Nothing else differs: what computes gives another result from the same inputs."""
+    if place.what not in NUMERIC or apart or place.what == "clipping":
+        return
+    part = {
+        "gradient": "backward",
+        "forward": "the forward pass",
+        "loss": "the forward pass or the loss",
+    }.get(
+        place.what, "the optimiser" if place.what in ("parameter", "optimizer state") else "the forward pass"
+    )
+    other = facts.environment or facts.command
+    text = (
+        f"an operation of {part} does not give the same result each time, or reads memory that nobody wrote"
+    )
+    fix = "torch.use_deterministic_algorithms(True) names or replaces it"
+    yield 45 if other else 73, Cause("operation", text, ("all its inputs are equal",), _line(place), fix)

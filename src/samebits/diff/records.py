@@ -1,0 +1,272 @@
+"""Compares two records: which processes belong together, the first difference of all, and why."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from samebits.diff import facts as facts_
+from samebits.diff import samples
+from samebits.diff.align import Side
+from samebits.diff.causes import Cause, rank
+from samebits.diff.reader import DamagedError, Event, Process, Record, kind_of, parse_event
+from samebits.diff.tensors import compare
+from samebits.diff.verdict import Place, Search
+from samebits.errors import UsageError
+from samebits.record.format import DIGITS
+
+COUNT = re.compile(rb'\{"event":"step","optimizer":(\d{1,9}),"class":"[^"]{0,200}","step":(\d{1,12})[,}]')
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a comparison showed.
+
+    Attributes:
+        place: the first difference; None where there is none.
+        who: the rank or the role of the process in which it is; "" where there is one process.
+        causes: the likeliest first.
+        steps: how many steps are the same, in the process that was compared farthest.
+        last: the last event that was the same, in words.
+        apart: generators that are in other states there: by name, in words.
+        notes: what was not compared, and why.
+    """
+
+    place: Place | None
+    who: str
+    causes: tuple[Cause, ...]
+    steps: int
+    last: str
+    apart: dict[str, str]
+    notes: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        place = None
+        if self.place is not None:
+            place = {
+                "what": self.place.what,
+                "step": self.place.step,
+                "name": self.place.name or None,
+                "names": list(self.place.tensors.differ),
+                "text": self.place.text,
+                "equal": list(self.place.equal),
+                "process": self.who or None,
+            }
+        return {
+            "same": self.place is None,
+            "first_difference": place,
+            "causes": [asdict(cause) for cause in self.causes],
+            "same_steps": self.steps,
+            "last_same": self.last or None,
+            "generators": self.apart,
+            "notes": list(self.notes),
+        }
+
+
+def compare_records(first: Record, second: Record) -> Result:
+    """Compare two records.
+
+    Raises:
+        UsageError: they have no training, or none in processes that can be matched.
+    """
+    found: list[tuple[int, Search, Place, Matched]] = []
+    searches: list[Search] = []
+    notes = [*first.notes, *second.notes]
+    identities = set()
+    for pair in _matched(first, second, notes):
+        one, other = pair.one, pair.other
+        identities.add(one.identity)
+        search = Search(*_sides(pair), pair.continued)
+        searches.append(search)
+        place = search.find()
+        if place is not None:
+            found.append((place.step or 0, search, place, pair))
+        notes += [*one.notes, *other.notes, *_ends(one, other)]
+    if not any(search.events for search in searches):
+        raise UsageError(f"{first.path} and {second.path} have nothing to compare: no training was recorded")
+    if not found:
+        best = max(searches, key=lambda each: each.compared)
+        return Result(None, "", (), best.compared, best.last_same(), {}, tuple(dict.fromkeys(notes)))
+    _, search, place, matched = min(found, key=lambda each: each[0])
+    resumed = None if matched.resumed is None else max(matched.resumed.steps.values())
+    sides = search.aligner.first, search.aligner.second
+    steps = search.compared
+    facts = facts_.collect(first, second, sides, (place.first, place.second))
+    how, last = None, search.last_same()
+    if place.what == "batch" and place.first is not None and place.second is not None:
+        how = samples.compare(samples.Pair(place.first, place.second), search.pairs)
+    causes = rank(place, facts, search.generators.apart, how, resumed, last)
+    return Result(
+        place,
+        _who(matched.one) if len(identities) > 1 else "",
+        tuple(causes),
+        steps,
+        last,
+        {
+            name: f"equal after {each.last}, not at {each.since}"
+            if each.last
+            else f"not equal at {each.since}"
+            for name, each in search.generators.apart.items()
+            if each.last or each.used
+        },
+        tuple(dict.fromkeys(notes)),
+    )
+
+
+def _who(process: Process) -> str:
+    role, number = process.identity
+    return f"rank {number}" if number is not None else role
+
+
+def _ends(one: Process, other: Process) -> Iterator[str]:
+    for who, process in (("A", one), ("B", other)):
+        for event in process.last("stopped"):
+            yield f"the recording of {who} ended before its training: {event['why']}"
+        if not process.last("end", "stopped"):
+            yield f"{who} has no end: its process was killed, or still runs"
+
+
+# ---------------------------------------------------------------- which processes belong together
+@dataclass(frozen=True)
+class Resumed:
+    """A process that continues what another one began.
+
+    Attributes:
+        later: 1 where it is the second record's, 0 where it is the first's.
+        steps: by optimiser, how many steps were made before its first.
+        line: of the other file, after which it begins.
+    """
+
+    later: int
+    steps: dict[int, int]
+    line: int
+
+
+@dataclass(frozen=True)
+class Matched:
+    """Two processes that belong together.
+
+    Attributes:
+        resumed: where one begins within the other; None: they begin alike.
+        continued: another process continues what one of them did, so where it ended is no difference.
+    """
+
+    one: Process
+    other: Process
+    resumed: Resumed | None
+    continued: bool
+
+
+def _sides(pair: Matched) -> tuple[Side, Side]:
+    """The two sides, the one that began earlier already read up to where the other begins."""
+    one, other, resumed = pair.one, pair.other, pair.resumed
+    origin = resumed.steps if resumed is not None else None
+    sides = [Side(one, None, origin), Side(other, None, origin)]
+    if resumed is not None:
+        sides[resumed.later] = Side((one, other)[resumed.later], origin, origin)
+        earlier = sides[1 - resumed.later]
+        for line in earlier.lines:
+            if kind_of(line) not in ("initial", "step", "evaluation"):
+                earlier.take(line)
+            if earlier.process.seen >= resumed.line:
+                break
+    return sides[0], sides[1]
+
+
+def _matched(first: Record, second: Record, notes: list[str]) -> Iterator[Matched]:
+    groups: list[dict[tuple[str, int | None], list[Process]]] = []
+    for record in (first, second):
+        groups.append({})
+        for process in record.processes:
+            if process.trains():
+                groups[-1].setdefault(process.identity, []).append(process)
+    for record, group in zip((first, second), groups, strict=True):
+        if not group:
+            raise UsageError(f"{record.path} has nothing to compare: no training was recorded")
+    if len(groups[0]) == len(groups[1]) == 1:  # whatever their roles
+        groups[1] = {next(iter(groups[0])): next(iter(groups[1].values()))}
+    for identity in groups[0]:
+        yield from _chains(groups[0][identity], groups[1].get(identity, []), notes)
+    for who, mine, others in (("A", groups[0], groups[1]), ("B", groups[1], groups[0])):
+        for identity in mine:
+            if identity not in others:
+                name = f"rank {identity[1]}" if identity[1] is not None else identity[0]
+                notes.append(f"only {who} has trained in a process {name!r}")
+
+
+def _chains(ours: list[Process], theirs: list[Process], notes: list[str]) -> Iterator[Matched]:
+    """Processes of one role: one after the other, each perhaps resumed from the one before."""
+    if len(ours) == len(theirs):
+        pairs = list(zip(ours, theirs, strict=True))
+    elif len(ours) == 1 or len(theirs) == 1:
+        pairs = [(a, b) for a in ours for b in theirs]
+    else:
+        pairs = list(zip(ours, theirs, strict=False))
+        notes.append(f"A trained in {len(ours):,} processes one after the other, B in {len(theirs):,}")
+    begins = [None if _begin_alike(*pair) else _resumption(*pair) for pair in pairs]
+    after = [0 if resumed is None else max(resumed.steps.values()) for resumed in begins]
+    for (one, other), resumed, steps in zip(pairs, begins, after, strict=True):
+        yield Matched(one, other, resumed, continued=steps < max(after))
+
+
+def _resumption(one: Process, other: Process) -> "Resumed | None":
+    return _where_begins(one, other, 1) or _where_begins(other, one, 0)
+
+
+def _first(process: Process) -> tuple[Event, dict[int, Event]] | None:
+    """The first model with parameters that a process saw, and its names."""
+    names: dict[int, Event] = {}
+    for line in process.lines():
+        kind = kind_of(line)
+        try:
+            if kind == "names":
+                event = parse_event(line)
+                names[event["id"]] = event
+            elif kind == "initial" and (event := parse_event(line))["parameters"]:
+                return event, names
+        except DamagedError:
+            return None
+        if kind in ("step", "evaluation"):
+            return None
+    return None
+
+
+def _begin_alike(one: Process, other: Process) -> bool:
+    first, second = _first(one), _first(other)
+    if first is None or second is None:
+        return True
+    return first[0]["parameters"] == second[0]["parameters"]
+
+
+def _where_begins(earlier: Process, later: Process, number: int) -> "Resumed | None":
+    """Where one process has the weights with which another one begins, which is the second's for number 1."""
+    begun = _first(later)
+    if begun is None:
+        return None
+    initial, initial_names = begun
+    wanted = initial_names.get(initial["names"].get("parameters", -1), {})
+    needle = initial["parameters"][-DIGITS:].encode()  # the last ones are frozen less often
+    names: dict[int, Event] = {}
+    made: dict[int, int] = {}
+    for line in earlier.lines():
+        kind = kind_of(line)
+        if kind not in ("names", "step"):
+            continue
+        if kind == "step":
+            if count := COUNT.match(line):
+                made[int(count[1])] = int(count[2])
+            if needle not in line:
+                continue
+        try:
+            event = parse_event(line)
+        except DamagedError:
+            return None
+        if kind == "names":
+            names[event["id"]] = event
+            continue
+        here = names.get(event["names"].get("parameters", -1), {})
+        tensors = compare(event["parameters"], here, initial["parameters"], wanted)
+        if tensors.of and not tensors.differ:
+            return Resumed(number, made, earlier.seen)
+    return None

@@ -1,0 +1,186 @@
+"""`samebits record`: run a command unchanged, and write down what it computed, in order."""
+
+import contextlib
+import itertools
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from samebits._files import cannot_write
+from samebits._printable import some
+from samebits._report import print_json
+from samebits.errors import UsageError
+from samebits.process import foreground, launch, way_in
+from samebits.record.begin import DEFAULT_LIMIT, FOLDER, LIMIT
+from samebits.record.final import STEP
+
+UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+
+
+class Size(click.ParamType):
+    """A number of bytes: `300M`, `2G`."""
+
+    name = "size"
+
+    def convert(
+        self, value: str | int, parameter: click.Parameter | None, context: click.Context | None
+    ) -> int:
+        """The number of bytes."""
+        if isinstance(value, int):
+            return value
+        if (said := re.fullmatch(r"(\d+)([KMGT]?)(i?B)?", value.strip(), re.IGNORECASE)) is None:
+            self.fail(f"{value!r} is no size: give a number of bytes, such as 300M or 2G", parameter, context)
+        return int(said[1]) * UNITS[said[2].upper()]
+
+
+@click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@click.option("-o", "--output", "output", metavar="DIR", help="The record's folder (runs/record-1, -2, …).")
+@click.option(
+    "--limit",
+    type=Size(),
+    default=DEFAULT_LIMIT,
+    show_default="2G",
+    help="The most that the record may take; the recording ends there, the command does not.",
+)
+@click.option("--json", "as_json", is_flag=True, envvar="JSON", help="Print the result as one JSON object.")
+@click.argument("command", metavar="CMD [ARG]...", nargs=-1, required=True, type=click.UNPROCESSED)
+def command(command: tuple[str, ...], output: str | None, limit: int, as_json: bool) -> int:
+    """Run CMD, a training, and write down what it computes, in order: `samebits diff` compares two records.
+
+    \b
+    samebits record -- python train.py
+    samebits record -o runs/first -- torchrun --nproc-per-node 2 train.py
+
+    CMD needs to know nothing of samebits, and computes the same bits as without. Its child processes and data
+    workers are recorded, too. A record holds digests of batches, losses, gradients, weights, optimisers and
+    generators at each step, the files that were read, and the environment's facts. It holds no tensor, no
+    environment variable that is not of determinism.env, and no word of CMD that looks like a secret. With
+    --json CMD's own output goes to stderr.
+
+    Exit status: CMD's own; 2 if no process was recorded.
+    """
+    with _folder(output) as folder:
+        status = run(command, folder, limit, quiet=as_json)
+        seen = processes(folder)
+        if not seen:
+            raise UsageError(way_in.nowhere(command, "recorded"))
+    if as_json:
+        print_json({"record": str(folder), "status": status, "processes": seen})
+    else:
+        print(summary(folder, seen))
+    return status
+
+
+def run(words: Sequence[str], folder: Path, limit: int = DEFAULT_LIMIT, quiet: bool = False) -> int:
+    """Run a command, recorded, with the variables that it would have anyway; returns its status.
+
+    Args:
+        words: the command.
+        folder: of the record; it is there and empty.
+        limit: bytes of the record.
+        quiet: write the command's output to stderr.
+
+    Raises:
+        UsageError: it cannot be started.
+    """
+    path = {"PATH": path} if (path := launch.for_entrypoint().get("PATH")) else {}
+    own = {FOLDER: str(folder.absolute()), LIMIT: str(limit)}
+    return foreground.run(words, {**os.environ, **path, **own}, quiet)
+
+
+@contextlib.contextmanager
+def _folder(named: str | None) -> Iterator[Path]:
+    """Make the record's folder; what was made for it is gone again if nothing comes into it.
+
+    Raises:
+        UsageError: something is in it, or it cannot be made.
+    """
+    there = Path(named) if named else Path("runs")
+    new = [each for each in (there, *there.parents) if not each.exists()]
+    folder = _made(named)
+    try:
+        yield folder
+    finally:
+        for each in [*([folder] if named is None else []), *new]:
+            with contextlib.suppress(OSError):
+                each.rmdir()
+
+
+def _made(named: str | None) -> Path:
+    chosen = [Path(named)] if named else (Path(f"runs/record-{number}") for number in itertools.count(1))
+    for folder in chosen:
+        try:
+            folder.mkdir(parents=True, exist_ok=named is not None)
+            if not any(folder.iterdir()):
+                return folder
+        except FileExistsError:
+            if named is None:
+                continue
+            raise UsageError(f"{folder} is a file: give -o another folder") from None
+        except OSError as error:
+            raise cannot_write(folder, error) from None
+    raise UsageError(f"{named} is not empty: give -o another folder, or delete it")
+
+
+def processes(folder: Path) -> list[dict[str, Any]]:
+    """What each process of a record has written, those with the most steps first.
+
+    Returns:
+        Of each process: `file`, `role`, `rank` (None where there are no ranks), `steps`, `bytes`, and
+        `ended`, whether it came to its end.
+    """
+    seen = []
+    for path in sorted(folder.glob("*.jsonl")):
+        first, last, steps = b"", b"", 0
+        with path.open("rb") as file:
+            for line in file:
+                first, last = first or line, line
+                steps += line.startswith(STEP)
+        about = _event(first)
+        seen.append({
+            "file": path.name,
+            "role": about.get("role", "main"),
+            "rank": about.get("rank"),
+            "steps": steps,
+            "bytes": path.stat().st_size,
+            "ended": _event(last).get("event") == "end",
+        })  # fmt: skip
+    return sorted(seen, key=lambda each: -each["steps"])
+
+
+def _event(line: bytes) -> dict[str, Any]:
+    try:
+        event = json.loads(line)
+    except ValueError:  # the process was killed, or has nothing to tell
+        return {}
+    return event if isinstance(event, dict) else {}
+
+
+def summary(folder: Path, seen: Sequence[Mapping[str, Any]]) -> str:
+    """One line about a record: where it is, and how much it holds.
+
+    Args:
+        folder: its folder.
+        seen: what `processes` gave.
+    """
+    steps, size = sum(each["steps"] for each in seen), sum(each["bytes"] for each in seen)
+    number = f"{len(seen)} process{'es' * (len(seen) > 1)}"
+    if not steps:
+        return f"recorded in {folder}: {number}, no step of an optimiser, {_size(size)}"
+    each = f"{_size(size / steps)} a step"
+    cut = [one["file"] for one in seen if not one["ended"]]
+    killed = f"; {some(cut, 2)} did not come to an end" if cut else ""
+    return f"recorded in {folder}: {number}, {steps:,} step{'s' * (steps > 1)}, {each}, {_size(size)}{killed}"
+
+
+def _size(number: float) -> str:
+    units = ["bytes", "KB", "MB", "GB"]
+    while number >= 1000 and len(units) > 1:
+        number /= 1000
+        units.pop(0)
+    return f"{number:.0f} {units[0]}" if units[0] == "bytes" or number >= 10 else f"{number:.1f} {units[0]}"

@@ -1,0 +1,44 @@
+"""The weights with which a recorded training ended, as one digest."""
+
+import json
+from pathlib import Path
+
+import xxhash
+
+STEP = b'{"event":"step",'
+
+
+def final_weights(folder: Path) -> str:
+    """The digest of the parameters after the last step of each optimiser, in each process.
+
+    Args:
+        folder: of a record.
+
+    Returns:
+        32 hexadecimal digits; "" where no optimiser took a step.
+    """
+    ended: list[tuple[str, int, int, str]] = []
+    for path in sorted(folder.glob("*.jsonl")):
+        about: dict[str, object] = {}
+        last: dict[int, bytes] = {}
+        with path.open("rb") as file:
+            for line in file:
+                if not about:
+                    about = json.loads(line)
+                elif line.startswith(STEP) and line.endswith(b"\n"):
+                    number = line[len(STEP) :].partition(b'"optimizer":')[2].partition(b",")[0]
+                    last[int(number)] = line
+        who = (str(about.get("role")), int(str(about.get("rank", 0))))
+        ended += [(*who, at, json.loads(step)["parameters"]) for at, step in last.items()]
+    if not ended:
+        return ""
+    return xxhash.xxh3_128_hexdigest(json.dumps(sorted(ended)).encode())
+
+
+def count_steps(folder: Path) -> int:
+    """How many steps a record holds."""
+    total = 0
+    for path in folder.glob("*.jsonl"):
+        with path.open("rb") as file:
+            total += sum(line.startswith(STEP) for line in file)
+    return total

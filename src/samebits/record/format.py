@@ -1,0 +1,166 @@
+"""What a record holds: one JSON table a line, one file a process. `record` writes it, `diff` reads it.
+
+A record is a folder. Each process below the command writes `<pid>.jsonl` there (`<pid>-2.jsonl` where the
+number was used before). A line is written whole and at once, so a file is good up to its last whole line: a
+process that was killed leaves no `end`, and perhaps one half line. A process that did nothing leaves an
+empty file.
+
+Digests are DIGITS hexadecimal digits. The digests of many tensors stand in one string, in the order of a
+`names` line that was written before: two such strings are compared without being cut up. MISSING stands for a
+tensor that is not there, such as the gradient of a frozen parameter.
+
+Two files can be compared where FORMAT and the digest's version are the same; levels may differ: what both
+have is compared. Processes are matched by their role and rank, steps by their optimiser and its own count,
+tensors by their names; nothing by its line in the file.
+"""
+
+from typing import Any, Literal, NotRequired, TypedDict
+
+FORMAT = 1
+LEVELS = ("step",)  # each holds what those before it hold, and more
+DIGITS = 32
+MISSING = "." * DIGITS
+AFTER_BACKWARD, AT_OPTIMIZER = "after backward", "at optimizer"  # where gradients are looked at
+
+Digest = str  # DIGITS long
+Digests = str  # as many times DIGITS as there are names
+Generators = dict[str, Digest]  # "python", "numpy", "torch", "cuda:0": the digest of a generator's state
+
+
+class Record(TypedDict):
+    """The first line of a file: which process this is."""
+
+    event: Literal["record"]
+    format: int
+    digest: int  # the version of samebits.hashing.digest
+    level: str  # one of LEVELS
+    samebits: str  # its version
+    python: str
+    command: list[str]  # paths shortened as in manifests; words that look like secrets are "***"
+    folder: str | None  # where it was started, seen from the project
+    pid: int
+    parent: int  # the pid of the process that started it
+    role: str  # "main"; "worker 0" of a data loader; else multiprocessing's name, such as "Process-2"
+    rank: NotRequired[int]  # these three where torchrun, or what works like it, has set them
+    local_rank: NotRequired[int]
+    world_size: NotRequired[int]
+
+
+class Settings(TypedDict):
+    """What can change bits; written before the first `initial` of a framework."""
+
+    event: Literal["settings"]
+    framework: str
+    device: str
+    fingerprint: dict[str, Any]  # the facts of a manifest: samebits.fingerprint.facts
+    code: dict[str, Any]  # as a manifest has it: commit, and the SHA-256 of the user's own modules
+
+
+class File(TypedDict):
+    """A file that was opened for reading, the first time; not one of installed packages or of Python."""
+
+    event: Literal["file"]
+    path: str  # shortened as in manifests
+    size: int
+    digest: Digest | None  # of its bytes; None where it is too large to be read for this
+    written: NotRequired[bool]  # this process has written it before
+
+
+class Listing(TypedDict):
+    """The names that a folder gave, each time that a folder was listed with another result."""
+
+    event: Literal["listing"]
+    path: str
+    count: int
+    digest: Digest  # of the names in the order in which the folder gave them
+    set: Digest  # of the names in sorted order
+
+
+class Chance(TypedDict):
+    """At the end: who asked for chance that no seed decides, as `samebits watch --json` prints it."""
+
+    event: Literal["chance"]
+    sources: list[dict[str, Any]]
+
+
+class Names(TypedDict):
+    """The tensors whose digests follow in one string. Written again, with a new number, when they change."""
+
+    event: Literal["names"]
+    id: int  # counted from 0 in this file
+    kind: Literal["parameters", "buffers", "state"]
+    owner: str  # the class of the model or the optimiser
+    names: list[str]
+    shapes: list[list[int]]  # of an optimiser's state that is no tensor: []
+    dtypes: list[str]  # such as "float32"; of what is no tensor: its type
+
+
+class Initial(TypedDict):
+    """A model is seen for the first time: before its first call, or before a step with its parameters."""
+
+    event: Literal["initial"]
+    model: str  # its class, or the optimiser's where no module was called
+    line: str  # of the user's code: "train.py:12"; "" where there is none
+    names: dict[str, int]  # "parameters", "buffers": the id of their Names
+    parameters: Digests
+    buffers: Digests
+    generators: Generators
+
+
+class Call(TypedDict):
+    """An outermost module call with gradients: a part of the batch."""
+
+    module: str  # its class
+    training: bool
+    arguments: Digest
+    shapes: list[list[int]]  # of the tensors among them, in order
+    rows: str | None  # samebits.hashing.digest.rows of the first of these; None of a long or a computed one
+
+
+class Step(TypedDict):
+    """A call of an optimiser's `step`, or one that a GradScaler skipped."""
+
+    event: Literal["step"]
+    optimizer: int  # in the order in which the optimisers were made, from 0
+    # "class" stands here, too: the optimiser's (no name for a field in Python)
+    step: int  # its own count, from 1
+    skipped: bool
+    line: str  # of the user's code that called it, or called who called it: "train.py:34"
+    calls: list[Call]  # since the last step, in order; the first 1,000
+    losses: list[list[Any]]  # [digest, value or None] of each backward since the last step; the first 64
+    generators: dict[str, Generators]  # "before" the first call and "after" the step
+    lrs: list[float]  # of each parameter group
+    names: dict[str, int]  # "parameters" (also of the gradients), "buffers", "state": the id of their Names
+    gradients: dict[str, Digests]  # AFTER_BACKWARD; AT_OPTIMIZER only where it is another string
+    parameters: Digests  # of the optimiser, after the step
+    buffers: Digests  # of the models that were called, after the step
+    state: Digests  # of the optimiser, after the step
+
+
+class Evaluation(TypedDict):
+    """The outermost module calls without gradients between two steps, together."""
+
+    event: Literal["evaluation"]
+    after: dict[str, int]  # the steps that each optimiser has made, by its number as text
+    count: int
+    models: list[str]  # the classes that were called, each once
+    training: list[bool]  # the modes in which they were called: [false], [true] or both
+    arguments: Digest  # of all arguments, in order
+    outputs: Digest
+    line: str  # of the first call
+    generators: Generators  # after the last call
+
+
+class Stopped(TypedDict):
+    """The recording ended here, the training did not."""
+
+    event: Literal["stopped"]
+    why: str
+
+
+class End(TypedDict):
+    """The process came to its end; not there when it was killed."""
+
+    event: Literal["end"]
+    steps: int  # of all its optimisers
+    exception: str | None  # the class of the exception that ended it

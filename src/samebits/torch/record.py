@@ -1,0 +1,205 @@
+"""Records torch: where a training calls a module, backward or an optimiser, `record_training` is told.
+
+`Module.__call__` is replaced, and no hook is set: a module's hooks turn `nn.TransformerEncoder`'s fast path
+off, and change its bits. What looks runs outside of autograd, of the user's modes and of torch.compile, and
+raises nothing.
+"""
+
+import functools
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+from torch import nn
+from torch.amp.grad_scaler import GradScaler
+from torch.optim import optimizer as optimizers
+
+from samebits.record.guarded import tell
+from samebits.record.writer import Writer
+from samebits.torch.record_training import Training
+
+TORCH = Path(torch.__file__).parent
+GRAPH_MODULE = str(TORCH / "fx/graph_module.py")  # calls a graph for whoever has it, such as the user
+COMPILERS = tuple(f"{TORCH / name}/" for name in ("_dynamo", "_functorch", "_inductor", "export", "fx"))
+
+
+def attach(process: Any) -> None:
+    """Record torch in this process from now on.
+
+    Args:
+        process: a `samebits.record.begin.Process`.
+    """
+    training = Training(process.writer.write)
+    process.forks.append(training.begin)
+    process.ends.append(lambda: _look(training.end))
+    process.writer.roles.insert(0, _data_worker)
+    process.files.foreign.append("/torchinductor_")  # what torch.compile keeps is what it would make again
+    _watch_modules(training, process.writer)
+    _watch_backward(training, process.writer)
+    _watch_optimizers(training, process.writer)
+    _watch_scaler(training, process.writer)
+
+
+def _data_worker() -> str | None:
+    """A data loader's worker, by its number."""
+    worker: Any = sys.modules.get("torch.utils.data._utils.worker")
+    info = worker.get_worker_info() if worker is not None else None
+    return None if info is None else f"worker {info.id}"
+
+
+def _look(at: Callable[..., Any], *given: Any) -> Any:
+    """Call what looks, so that the program does not notice.
+
+    Returns:
+        What it returns; None where it raised, which is told.
+    """
+    if torch.cuda.is_initialized() and torch.cuda.is_current_stream_capturing():
+        return None
+    compiler = _COMPILER.set_eval_frame(None)
+    try:
+        if torch._C._len_torch_dispatch_stack() or torch._C._len_torch_function_stack():
+            from torch.utils._python_dispatch import _disable_current_modes
+
+            with torch._C.DisableTorchFunction(), _disable_current_modes(), torch.no_grad():
+                return at(*given)
+        with torch.no_grad():
+            return at(*given)
+    except Exception as error:
+        tell(f"{at.__module__}.{at.__qualname__}", error)
+        return None
+    finally:
+        _COMPILER.set_eval_frame(compiler)
+
+
+_COMPILER: Any = torch._C._dynamo.eval_frame
+
+
+def _unseen_by_compiler(function: Callable[..., Any]) -> None:
+    """torch.compile executes this function as it is, and compiles what it calls as without it."""
+    as_it_is = _COMPILER._FrameExecStrategy(_COMPILER._FrameAction.SKIP, _COMPILER._FrameAction.DEFAULT)
+    _COMPILER.set_code_exec_strategy(function.__code__, as_it_is)
+
+
+def _watch_modules(training: Training, writer: Writer) -> None:
+    original: Any = nn.Module.__call__
+    is_compiling, is_tracing = torch.compiler.is_compiling, torch._C._get_tracing_state
+
+    @functools.wraps(original)
+    def call(self: Any, /, *given: Any, **named: Any) -> Any:
+        # The first comes first: where torch.compile traces this, it reads no further.
+        if is_compiling() or training.pending.inside or training.backwards or is_tracing() or not writer.on:
+            return original(self, *given, **named)
+        if _is_compilers(self, sys._getframe(1)):
+            return original(self, *given, **named)
+        pending = training.pending
+        pending.inside = True
+        try:
+            grad = torch.is_grad_enabled()
+            _look(training.before_call, self, given, named, grad, sys._getframe(1))
+            result = original(self, *given, **named)
+            if not grad:
+                _look(training.after_call, result)
+            return result
+        finally:
+            pending.inside = False
+
+    _unseen_by_compiler(call)
+    nn.Module.__call__ = call  # type: ignore[method-assign]
+    compiled: Any = sys.modules.get("torch._dynamo.variables.nn_module")
+    if compiled is not None:  # it goes straight to `forward` where a call is the one that it knows
+        compiled.unpatched_nn_module_call = call
+
+
+def _is_compilers(model: Any, frame: FrameType | None) -> bool:
+    """Whether a module is a graph that torch.compile or torch.export has made, and that these call."""
+    graphs = sys.modules.get("torch.fx")
+    if graphs is None or not isinstance(model, graphs.GraphModule):
+        return False
+    while frame is not None and frame.f_code.co_filename == GRAPH_MODULE:
+        frame = frame.f_back
+    return frame is not None and frame.f_code.co_filename.startswith(COMPILERS)
+
+
+def _watch_backward(training: Training, writer: Writer) -> None:
+    """What is called within, to compute again what a checkpoint left out, is no call of the user's."""
+    original, grad = torch.autograd.backward, torch.autograd.grad
+
+    @functools.wraps(original)
+    def backward(tensors: Any, *given: Any, **named: Any) -> Any:
+        if torch.compiler.is_compiling() or training.backwards or not writer.on:
+            return original(tensors, *given, **named)
+        _look(training.before_backward, tensors)
+        training.backwards += 1
+        try:
+            original(tensors, *given, **named)
+        finally:
+            training.backwards -= 1
+        return _look(training.after_backward)
+
+    @functools.wraps(grad)
+    def gradients(*given: Any, **named: Any) -> Any:
+        if torch.compiler.is_compiling():
+            return grad(*given, **named)
+        training.backwards += 1
+        try:
+            return grad(*given, **named)
+        finally:
+            training.backwards -= 1
+
+    for function in (backward, gradients):
+        _unseen_by_compiler(function)
+    torch.autograd.backward, torch.autograd.grad = backward, gradients
+
+
+def _watch_optimizers(training: Training, writer: Writer) -> None:
+    original = optimizers.Optimizer.__init__
+
+    @functools.wraps(original)
+    def made(self: Any, *given: Any, **named: Any) -> None:
+        original(self, *given, **named)
+        training.add(self)
+
+    def before(optimizer: Any, given: Any, named: Any) -> Any:
+        if torch.compiler.is_compiling() or not writer.on:
+            return None
+        closure = given[1] if len(given) > 1 else named.get("closure")
+        running = _look(training.before_step, optimizer, sys._getframe(1), not callable(closure))
+        if running is None or not callable(closure):
+            return None
+
+        def seen() -> Any:
+            loss = closure()
+            _look(running.look)
+            return loss
+
+        if len(given) > 1:
+            return (given[0], seen, *given[2:]), named
+        return given, {**named, "closure": seen}
+
+    def after(optimizer: Any, given: Any, named: Any) -> None:
+        if not torch.compiler.is_compiling() and writer.on:
+            _look(training.after_step, optimizer, sys._getframe(1))
+
+    for function in (made, before, after):
+        _unseen_by_compiler(function)
+    optimizers.Optimizer.__init__ = made  # type: ignore[method-assign]
+    optimizers.register_optimizer_step_pre_hook(before)
+    optimizers.register_optimizer_step_post_hook(after)
+
+
+def _watch_scaler(training: Training, writer: Writer) -> None:
+    """Steps that a GradScaler leaves out, since the gradients are infinite."""
+    original = GradScaler.step
+
+    @functools.wraps(original)
+    def step(self: Any, optimizer: Any, *given: Any, **named: Any) -> Any:
+        before = training.add(optimizer).steps
+        result = original(self, optimizer, *given, **named)
+        if self.is_enabled() and writer.on and training.add(optimizer).steps == before:
+            _look(training.skipped, optimizer, sys._getframe(1))
+        return result
+
+    GradScaler.step = step  # type: ignore[method-assign]

@@ -1,0 +1,445 @@
+"""What a training in torch computes, step by step, as lines of a record.
+
+A step is one call of an optimiser's `step`. What was called and what backward was called on since the last
+step of this thread belong to it.
+"""
+
+import functools
+import math
+import threading
+import weakref
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+import xxhash
+from torch import nn
+
+from samebits.chance.places import users
+from samebits.fingerprint.code_state import Code
+from samebits.fingerprint.facts import fingerprint
+from samebits.hashing.digest import digest, rows
+from samebits.process.command_line import shortened
+from samebits.record.files import unseen
+from samebits.record.format import AFTER_BACKWARD, AT_OPTIMIZER, MISSING
+from samebits.record.guarded import tell
+from samebits.torch.record_generators import generators
+from samebits.torch.record_names import Models, Tables, buffers, digests, parameters, shape
+from samebits.torch.weights import inner
+
+MOST_CALLS = 1000  # of modules in one step that are listed; of more, the first ones
+MOST_ROWS = 1024  # of a batch, whose rows have a digest each
+MOST_LOSSES = 64  # backward calls of one step that are listed; of more, the first ones
+DEEPEST = 8  # tables within tables, in an optimiser's state and in arguments
+
+Write = Callable[[dict[str, Any]], None]
+
+
+class Trained:
+    """An optimiser.
+
+    Attributes:
+        number: in the order in which they were made.
+        steps: that it has made.
+    """
+
+    def __init__(self, number: int) -> None:
+        self.number, self.steps = number, 0
+
+
+class Called:
+    """A model that was called.
+
+    Attributes:
+        owner: its class.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        self.owner = class_of(model)
+        self._model = weakref.ref(model)
+        self._buffers = [(name, weakref.ref(one)) for name, one in buffers(model)]
+
+    def buffers(self) -> list[tuple[str, torch.Tensor]]:
+        """Its buffers; those that it had where it is gone, such as a slice of another model."""
+        if (model := self._model()) is not None:
+            return list(buffers(model))
+        return [(name, one) for name, known in self._buffers if (one := known()) is not None]
+
+
+class Running:
+    """A step of an optimiser that has begun.
+
+    Attributes:
+        trained: the optimiser.
+        values: its parameters.
+        first: called once, before it changes them; None where that has been done.
+        gradients: their digests when it used them; None as long as it has none.
+    """
+
+    def __init__(
+        self, trained: Trained, values: list[torch.Tensor], first: Callable[[], None] | None
+    ) -> None:
+        self.trained, self.values, self.first = trained, values, first
+        self.gradients: str | None = None
+
+    def look(self) -> str:
+        """The gradients are those that the optimiser uses."""
+        if self.first is not None:
+            self.first = self.first()
+        self.gradients = digests(one.grad for one in self.values)
+        return self.gradients
+
+
+class Evaluated:
+    """The outermost calls without gradients since the last step."""
+
+    def __init__(self, line: str, after: dict[str, int]) -> None:
+        self.line, self.after, self.count = line, after, 0
+        self.models: list[str] = []
+        self.training: set[bool] = set()
+        self.arguments, self.outputs = xxhash.xxh3_128(), xxhash.xxh3_128()
+
+
+class Pending(threading.local):
+    """What this thread has done since the last step."""
+
+    def __init__(self) -> None:
+        self.inside = False  # of an outermost call
+        self.evaluated: Evaluated | None = None
+        self.running: list[Running] = []  # the innermost last
+        self.clear()
+
+    def clear(self) -> None:
+        """A step has ended."""
+        self.calls: list[dict[str, Any]] = []
+        self.called: dict[int, Called] = {}  # the models, by their identity
+        self.losses: list[list[Any]] = []
+        self.before: dict[str, str] | None = None  # the generators
+        self.gradients: dict[int, str] = {}  # after the last backward, by the parameters' identity
+
+
+class Training:
+    """The models and optimisers of this process.
+
+    Args:
+        write: writes a line of the record.
+
+    Attributes:
+        pending: of the thread that asks.
+        backwards: how many calls of backward run now, in any thread.
+    """
+
+    def __init__(self, write: Write) -> None:
+        self._write = write
+        self.begin()
+
+    def begin(self) -> None:
+        """Nothing was seen yet: in this process, or in its file."""
+        self.pending, self.backwards = Pending(), 0
+        self._models, self._tables = Models(), Tables(self._write)
+        self._settings = False
+        self._optimizers: weakref.WeakKeyDictionary[Any, Trained] = weakref.WeakKeyDictionary()
+        self._made = 0
+        self._seen: weakref.WeakSet[Any] = weakref.WeakSet()  # optimisers whose parameters were seen
+
+    def add(self, optimizer: Any) -> Trained:
+        """An optimiser is made."""
+        if optimizer not in self._optimizers:
+            self._optimizers[optimizer] = Trained(self._made)
+            self._made += 1
+        return self._optimizers[optimizer]
+
+    # ------------------------------------------------------------ calls of modules
+    def before_call(
+        self, model: nn.Module, given: tuple[Any, ...], named: Mapping[str, Any], grad: bool, frame: FrameType
+    ) -> None:
+        """An outermost call begins.
+
+        Args:
+            model: is called.
+            given: the arguments.
+            named: those with names.
+            grad: whether it is called with gradients.
+            frame: who calls it.
+        """
+        if self._models.is_new(model):
+            self._first_seen(model, frame)
+        arguments: Any = given
+        if named:
+            arguments = (given, dict(named))
+        elif len(given) == 1:
+            arguments = given[0]
+        if not grad:
+            self._evaluate(model, arguments, frame)
+            return
+        self._end_evaluation()
+        pending = self.pending
+        if pending.before is None:
+            pending.before = generators()
+        tensors = list(_tensors(arguments))
+        first = next((one for one in tensors if one.dim()), None)
+        given_rows = first is not None and not first.requires_grad and first.shape[0] <= MOST_ROWS
+        if id(model) not in pending.called:
+            pending.called[id(model)] = Called(model)
+        if len(pending.calls) == MOST_CALLS:  # a program that never trains, without `torch.no_grad()`
+            return
+        pending.calls.append({
+            "module": class_of(model),
+            "training": model.training,
+            "arguments": digest(arguments),
+            "shapes": [shape(one) for one in tensors],
+            "rows": rows(first) if given_rows else None,
+        })  # fmt: skip
+
+    def after_call(self, result: Any) -> None:
+        """An outermost call without gradients has returned."""
+        if (evaluated := self.pending.evaluated) is not None:
+            evaluated.outputs.update(digest(result).encode())
+
+    def _evaluate(self, model: nn.Module, arguments: Any, frame: FrameType) -> None:
+        if (evaluated := self.pending.evaluated) is None:
+            after = {str(each.number): each.steps for each in self._optimizers.values() if each.steps}
+            evaluated = self.pending.evaluated = Evaluated(_line(frame), after)
+        evaluated.count += 1
+        evaluated.training.add(model.training)
+        if class_of(model) not in evaluated.models:
+            evaluated.models.append(class_of(model))
+        evaluated.arguments.update(digest(arguments).encode())
+
+    def _end_evaluation(self) -> None:
+        if (evaluated := self.pending.evaluated) is None:
+            return
+        self.pending.evaluated = None
+        self._write({
+            "event": "evaluation",
+            "after": evaluated.after,
+            "count": evaluated.count,
+            "models": evaluated.models,
+            "training": sorted(evaluated.training),
+            "arguments": evaluated.arguments.hexdigest(),
+            "outputs": evaluated.outputs.hexdigest(),
+            "line": evaluated.line,
+            "generators": generators(),
+        })  # fmt: skip
+
+    def _first_seen(self, model: nn.Module, frame: FrameType) -> None:
+        new = self._models.add(model)
+        own = list(parameters(model))
+        held = list(buffers(model))
+        if not new and (own or not held):
+            return  # a loss, an activation, or a part of a model that was seen
+        values = [one for _, one in own]
+        names = self._models.names(values, "parameter-{}".format)
+        self._initial(class_of(model), id(model), names, values, held, frame)
+
+    def _initial(
+        self,
+        owner: str,
+        of: int,
+        names: list[str],
+        values: list[torch.Tensor],
+        held: list[tuple[str, torch.Tensor]],
+        frame: FrameType,
+    ) -> None:
+        self._write_settings([*values, *(one for _, one in held)])
+        numbers = {
+            "parameters": self._tables.number("parameters", of, owner, names, values),
+            "buffers": self._buffers_table(owner, held, of),
+        }
+        self._write({
+            "event": "initial",
+            "model": owner,
+            "line": _line(frame),
+            "names": numbers,
+            "parameters": digests(values),
+            "buffers": digests(one for _, one in held),
+            "generators": generators(),
+        })  # fmt: skip
+
+    def _buffers_table(self, owner: str, held: list[tuple[str, torch.Tensor]], of: Any) -> int:
+        return self._tables.number("buffers", of, owner, [name for name, _ in held], [one for _, one in held])
+
+    def _write_settings(self, tensors: list[torch.Tensor]) -> None:
+        if self._settings:
+            return
+        self._settings = True
+        device = "cuda" if any(one.is_cuda for one in tensors) else "cpu"
+        ranks = {}
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            ranks = {"rank": torch.distributed.get_rank(), "world_size": torch.distributed.get_world_size()}
+        try:
+            with unseen():
+                facts = {"fingerprint": fingerprint("torch", device), "code": Code().facts()}
+        except Exception as error:  # another package of the environment is broken; the steps are not
+            tell("samebits.fingerprint", error)
+            facts = {"fingerprint": {}, "code": {}}
+        self._write({"event": "settings", "framework": "torch", "device": device, **facts, **ranks})
+
+    # ------------------------------------------------------------ backward
+    def before_backward(self, tensors: Any) -> None:
+        """Backward is called on one tensor or several."""
+        self._end_evaluation()
+        pending = self.pending
+        if pending.before is None:
+            pending.before = generators()
+        if len(pending.losses) < MOST_LOSSES:
+            roots = [tensors] if isinstance(tensors, torch.Tensor) else list(tensors)
+            value = roots[0].item() if len(roots) == 1 and roots[0].numel() == 1 else None
+            loss = roots[0] if len(roots) == 1 else roots
+            pending.losses.append([digest(loss), _number(value)])
+
+    def after_backward(self) -> None:
+        """All gradients of this backward are there."""
+        known = [*self._models.trained(), *(one for each in self._optimizers for one in _parameters(each))]
+        trained = {id(one): one for one in known}.values()
+        self.pending.gradients = {id(one): digests([one.grad]) for one in trained if one.grad is not None}
+
+    # ------------------------------------------------------------ steps
+    def before_step(self, optimizer: Any, frame: FrameType, computed: bool) -> Running:
+        """An optimiser's step begins.
+
+        Args:
+            optimizer: whose.
+            frame: who called it.
+            computed: the gradients are there already; else a closure computes them within the step.
+        """
+        self._end_evaluation()
+        pending = self.pending
+        if pending.before is None:
+            pending.before = generators()
+        values = _parameters(optimizer)
+        first = None if optimizer in self._seen else lambda: self._see(optimizer, values, frame)
+        running = Running(self.add(optimizer), values, first)
+        pending.running.append(running)
+        if computed:
+            running.look()
+        return running
+
+    def _see(self, optimizer: Any, values: list[torch.Tensor], frame: FrameType) -> None:
+        """The parameters that no module has that was called, before the first step changes them."""
+        self._seen.add(optimizer)
+        names = self._names(optimizer, values)
+        own = f"optimizer.{self.add(optimizer).number}."
+        new = [(name, one) for name, one in zip(names, values, strict=True) if name.startswith(own)]
+        if new:
+            owner = type(optimizer).__name__
+            self._initial(owner, id(optimizer), [name for name, _ in new], [one for _, one in new], [], frame)
+
+    def _names(self, optimizer: Any, values: list[torch.Tensor]) -> list[str]:
+        places = [
+            f"optimizer.{self.add(optimizer).number}.{at}.{number}"
+            for at, group in enumerate(optimizer.param_groups)
+            for number, _ in enumerate(group["params"])
+        ]
+        return self._models.names(values, places.__getitem__)
+
+    def after_step(self, optimizer: Any, frame: FrameType) -> None:
+        """An optimiser's step has ended."""
+        inside = getattr(optimizer, "found_inf", None)  # of a GradScaler that leaves it to the optimiser
+        self._step(optimizer, inside is not None and bool(inside), frame)
+
+    def skipped(self, optimizer: Any, frame: FrameType) -> None:
+        """A GradScaler has not called an optimiser's step."""
+        self.before_step(optimizer, frame, True)
+        self._step(optimizer, True, frame)
+
+    def _step(self, optimizer: Any, skipped: bool, frame: FrameType) -> None:
+        pending, trained = self.pending, self.add(optimizer)
+        while (running := pending.running.pop()).trained is not trained:
+            pass  # an earlier one that was ended by an exception
+        trained.steps += 1
+        values, names = running.values, self._names(optimizer, running.values)
+        held = list(
+            {
+                id(one): (name, one) for each in pending.called.values() for name, one in each.buffers()
+            }.values()
+        )
+        called = ", ".join(dict.fromkeys(each.owner for each in pending.called.values()))
+        state = dict(_state(optimizer, names, values))
+        owner = type(optimizer).__name__
+        numbers = {
+            "parameters": self._tables.number("parameters", trained, owner, names, values),
+            "buffers": self._buffers_table(called, held, trained),
+            "state": self._tables.number("state", trained, owner, list(state), list(state.values())),
+        }
+        gradients = running.gradients if running.gradients is not None else running.look()
+        after_backward = "".join(pending.gradients.get(id(one), MISSING) for one in values)
+        seen = {AFTER_BACKWARD: after_backward} if after_backward.strip(MISSING[0]) else {}
+        if not seen or gradients != after_backward:
+            seen[AT_OPTIMIZER] = gradients
+        self._write({
+            "event": "step",
+            "optimizer": trained.number,
+            "class": owner,
+            "step": trained.steps,
+            "skipped": skipped,
+            "line": _line(frame),
+            "calls": pending.calls,
+            "losses": pending.losses,
+            "generators": {"before": pending.before, "after": generators()},
+            "lrs": [_number(group.get("lr")) for group in optimizer.param_groups],
+            "names": numbers,
+            "gradients": seen,
+            "parameters": digests(values),
+            "buffers": digests(one for _, one in held),
+            "state": digests(state.values()),
+        })  # fmt: skip
+        pending.clear()
+
+    def end(self) -> None:
+        """The process ends."""
+        self._end_evaluation()
+
+
+def _parameters(optimizer: Any) -> list[torch.Tensor]:
+    return [one for group in optimizer.param_groups for one in group["params"]]
+
+
+def _state(optimizer: Any, names: list[str], values: list[torch.Tensor]) -> Iterator[tuple[str, Any]]:
+    """The parts of an optimiser's state, by the name of their parameter: "conv.weight.momentum_buffer"."""
+    for name, parameter in zip(names, values, strict=True):
+        if parameter in optimizer.state:
+            for key, value in optimizer.state[parameter].items():
+                yield f"{name}.{key}", value
+
+
+def _tensors(value: Any, depth: int = 0) -> Iterator[torch.Tensor]:
+    if isinstance(value, torch.Tensor):
+        yield value
+    elif depth < DEEPEST and isinstance(value, Mapping):
+        for part in value.values():
+            yield from _tensors(part, depth + 1)
+    elif depth < DEEPEST and isinstance(value, list | tuple):
+        for part in value:
+            yield from _tensors(part, depth + 1)
+
+
+def _number(value: Any) -> Any:
+    """A number as JSON has it: NaN and infinity as text, a complex one not at all."""
+    if isinstance(value, torch.Tensor):
+        value = value.item() if value.numel() == 1 else None
+    if isinstance(value, bool | int):
+        return value
+    if not isinstance(value, float):
+        return None
+    return value if math.isfinite(value) else str(value)
+
+
+def class_of(model: nn.Module) -> str:
+    """The class of a model, not of what wraps it."""
+    while (name := inner(model)) is not None:
+        model = getattr(model, name)
+    return type(model).__name__
+
+
+def _line(frame: FrameType | None) -> str:
+    """Where the user's code is, for a frame inside: "train.py:12"; empty where there is none of it."""
+    user = users(frame)
+    return "" if user is None else f"{_shown(user.f_code.co_filename)}:{user.f_lineno}"
+
+
+@functools.cache
+def _shown(file: str) -> str:
+    return shortened(file, (Path.cwd(), ""))

@@ -1,0 +1,182 @@
+"""Records that are cut off, damaged, hostile, of other versions, or long: compared as far as they go."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.samebits.diff import made
+from tests.samebits.diff.made import put, step
+
+from samebits.diff.command import command, compare
+from samebits.diff.records import Result
+from samebits.errors import UsageError
+from samebits.process.program import run_command
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> tuple[Path, Path]:
+    """Two equal records of eight steps, and the file of the second one's process."""
+    first = made.training(8, every=3)
+    made.write(tmp_path / "a", first)
+    return tmp_path / "a", made.write(tmp_path / "b", made.another(first)) / "12.jsonl"
+
+
+def diff(pair: tuple[Path, Path]) -> Result:
+    return compare(pair[0], pair[1].parent)
+
+
+@pytest.mark.parametrize("lost", [0, 1, 40])
+def test_a_killed_process_is_compared_up_to_its_last_whole_line(pair: tuple[Path, Path], lost: int) -> None:
+    text = pair[1].read_bytes()
+    end = text.rindex(b'{"event":"end"')
+    pair[1].write_bytes(text[: end - lost])
+    result = diff(pair)
+    assert result.place is None
+    assert result.steps == 8 - (lost > 0)
+    assert any("is cut off: compared up to there" in note for note in result.notes) == (lost > 0)
+    assert any("B has no end: its process was killed" in note for note in result.notes)
+
+
+def test_a_killed_process_that_differs_is_different(pair: tuple[Path, Path]) -> None:
+    events = made.another(made.training(8, every=3))[:-1]
+    step(events, 4)["parameters"] = put(step(events, 4)["parameters"], "0.bias")
+    pair[1].write_text("".join(json.dumps(event, separators=(",", ":")) + "\n" for event in events[:-3]))
+    assert "step 4, parameter `0.bias`" in str(diff(pair).place)
+
+
+def swap(old: str, new: str) -> Any:
+    return lambda text: text.replace(old, new, 1)
+
+
+HOSTILE = {
+    "garbage": lambda text: text + "\x00\xff" * 100 + "\n",
+    "nothing": lambda text: text.replace('{"event":"step","optimizer":0,"class":"SGD","step":5', "\n", 1),
+    "a list": swap('{"event":"step","optimizer":0,"class":"SGD","step":5', '[]\n{"event":"step","step":'),
+    "deep": swap('"losses":[[', '"losses":' + "[" * 100_000),
+    "a long number": swap('"step":5', '"step":' + "9" * 10_000),
+    "negative": swap('"step":5', '"step":-5'),
+    "text for a table": swap('"generators":{"before"', '"generators":"x","x":{"before"'),
+    "no names": swap('"names":{"parameters":0,"buffers":1,"state":2}', '"names":{"parameters":99}'),
+    "odd digests": swap('"parameters":"', '"parameters":"zz'),
+    "short names": swap('"shapes":[[8,4],', '"shapes":['),
+    "a missing name": swap('"skipped":false,', ""),
+    "a surrogate": swap('"class":"SGD"', '"class":"\\ud800"'),
+    "a terminal's words": swap('"model":"Net"', '"model":"\\u001b[2J"'),
+}
+
+
+@pytest.mark.parametrize("case", HOSTILE)
+def test_what_anybody_may_have_written_is_compared_as_far_as_it_goes(
+    case: str, pair: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = HOSTILE[case](pair[1].read_text())
+    assert text != pair[1].read_text()
+    pair[1].write_text(text)
+    for more in ((), ("--json",)):
+        status = run_command(command, "samebits diff", [str(pair[0]), str(pair[1].parent), *more])
+        said = capsys.readouterr()
+        assert status in (0, 1, 2)
+        assert "\x1b" not in said.out + said.err
+        assert len(said.err.splitlines()) == (status == 2)
+
+
+def test_a_damaged_line_is_named(pair: tuple[Path, Path]) -> None:
+    pair[1].write_text(swap('"skipped":false,', "")(pair[1].read_text()))
+    notes = diff(pair).notes
+    assert any("line 9 is damaged (step has no 'skipped'" in note for note in notes), notes
+
+
+def test_what_cannot_be_compared_is_one_line(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    empty, silent, strange = tmp_path / "empty", tmp_path / "silent", tmp_path / "strange"
+    for folder in (empty, silent, strange):
+        folder.mkdir()
+    (silent / "3.jsonl").write_text("")
+    (strange / "3.jsonl").write_text("no JSON\n")
+    idle = made.write(tmp_path / "idle", [each for each in made.training(0) if each["event"] != "initial"])
+    newer = made.training(2)
+    newer[0]["format"] = 99
+    other = made.training(2)
+    other[0]["digest"] = 99
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "manifest.json").write_text("{}")
+    cases = {
+        tmp_path / "nothing": "does not exist: give a folder that `samebits record` wrote",
+        empty: "is not a record that can be read: no process has written there",
+        silent: "is not a record that can be read: no process has written there",
+        strange: "is damaged in its first line",
+        idle: "has nothing to compare: no training was recorded",
+        made.write(tmp_path / "newer", newer): "has format 99 with digests of version 1, this version",
+        made.write(tmp_path / "other", other): "with digests of version 99, this version",
+        run: "give two of one kind",
+    }
+    for path, text in cases.items():
+        with pytest.raises(UsageError, match=text):
+            compare(pair[0], path)
+
+
+def test_a_file_of_one_process_will_do(pair: tuple[Path, Path]) -> None:
+    assert compare(pair[0] / "11.jsonl", pair[1]).place is None
+
+
+def backwards(digests: str) -> str:
+    return "".join(digests[at : at + 32] for at in range(len(digests) - 32, -1, -32))
+
+
+def test_names_differ_by_line_and_not_the_tensors(pair: tuple[Path, Path]) -> None:
+    """The same tensors in another order of the table are the same tensors."""
+    events = made.another(made.training(8, every=3))
+    events[4] |= {name: events[4][name][::-1] for name in ("names", "shapes")}
+    for event in events:
+        if event["event"] in ("initial", "step"):
+            event["parameters"] = backwards(event["parameters"])
+            event["gradients"] = {when: backwards(text) for when, text in event.get("gradients", {}).items()}
+    pair[1].write_text("".join(json.dumps(event, separators=(",", ":")) + "\n" for event in events))
+    assert diff(pair).place is None
+
+
+LIMITED = """
+import resource, sys, time
+from pathlib import Path
+from samebits.diff.command import compare
+for other in sys.argv[2:]:
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    began = time.process_time()
+    result = compare(Path(sys.argv[1]), Path(other))
+    spent = time.process_time() - began
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    step = result.place and result.place.step
+    print(result.place is None, result.steps, step, round(spent, 2), grown // 1024)
+"""
+
+
+def long_record(path: Path, steps: int, change: int = 0) -> Path:
+    events = made.training(1)
+    path.mkdir()
+    with open(path / "11.jsonl", "w") as file:
+        for event in events[:-2]:
+            file.write(json.dumps(event, separators=(",", ":")) + "\n")
+        head, tail = json.dumps(events[-2], separators=(",", ":")).split('"step":1,')
+        other = tail.replace('"lrs":[0.1]', '"lrs":[0.2]')
+        for number in range(1, steps + 1):
+            file.write(f'{head}"step":{number},{other if number == change else tail}\n')
+        file.write(json.dumps({"event": "end", "steps": steps, "exception": None}) + "\n")
+    return path
+
+
+@pytest.mark.parametrize("steps", [20_000, pytest.param(1_000_000, marks=pytest.mark.slow)])
+def test_a_long_record_is_read_quickly_and_in_bounded_memory(steps: int, tmp_path: Path) -> None:
+    paths = long_record(tmp_path / "a", steps), long_record(tmp_path / "b", steps)
+    last = long_record(tmp_path / "c", steps, change=steps)
+    words = [sys.executable, "-c", LIMITED, *map(str, (*paths, last))]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    print(done.stdout)
+    shown = f"True {steps} None", f"False {steps - 1} {steps}"
+    for line, wanted in zip(done.stdout.splitlines(), shown, strict=True):
+        *verdict, seconds, megabytes = line.split()
+        assert " ".join(verdict) == wanted
+        assert float(seconds) <= 5
+        assert int(megabytes) <= 50
