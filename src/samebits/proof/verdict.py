@@ -156,7 +156,7 @@ def judge(
     if not repeats and len(finished) > 2:
         memory = all(compare(finished[1], other).same for other in finished[2:])
     rows = [row for run in finished for row in manifest(run).get("chance", ())]
-    if any(row["kind"] == "memory" for row in rows):  # then it is named
+    if any(row.get("kind") == "memory" for row in rows):  # then it is named
         memory = False
     same = repeats and resumes is not False
     return Verdict(
