@@ -51,7 +51,7 @@ def watch() -> None:
 
 
 def _opened(event: str, given: Any) -> None:
-    if event != "open" or type(given[0]) is not str or given[0] in _looked:
+    if event != "open" or type(given[0]) is not str or given[0].endswith(CODE) or given[0] in _looked:
         return
     path, mode, flags = given
     if (mode is not None and set(mode) & set("wax+")) or (isinstance(flags, int) and flags & WRITES):
@@ -68,7 +68,7 @@ def _opened(event: str, given: Any) -> None:
 
 @never_fails
 def _look(path: str, frame: FrameType) -> None:
-    if path.endswith(CODE) or not is_older(path):
+    if not is_older(path):
         return
     full = os.path.realpath(path)
     name = os.path.basename(full)

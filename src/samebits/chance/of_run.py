@@ -110,7 +110,7 @@ def lines_of(manifests: Iterable[Mapping[str, Any]], kinds: Collection[str] = ()
         kinds: the only ones; none: all.
     """
     rows = (row for manifest in manifests for row in manifest.get("chance", ()))
-    rows = (row for row in rows if not kinds or row["kind"] in kinds)
+    rows = (row for row in rows if not kinds or row.get("kind") in kinds)
     return tuple(dict.fromkeys(_in_words(row["source"], row["where"], row["fix"]) for row in rows))
 
 
