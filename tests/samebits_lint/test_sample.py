@@ -68,3 +68,12 @@ def test_the_rules_counts_are_the_tables():
     for rule, *numbers in written:
         assert [int(number) for number in numbers] == [counted[rule, judgement] for judgement in JUDGEMENTS]
     assert {rule for rule, *_ in written} == {row["rule"] for row in ROWS} <= set(rules.load())
+
+
+def test_what_was_looked_for_by_rule_is_the_tables():
+    rows = [row for row in EVERY if row["sample"] == "rules"]
+    counted = Counter(row["rule"] for row in rows)
+    assert {row["judgement"] for row in rows} == {"right"}
+    assert set(counted) <= set(rules.load())
+    told = ", ".join(f"{rule} {number}" for rule, number in sorted(counted.items()))
+    assert f"(sample `rules` in the file): {told}." in TEXT
