@@ -1,9 +1,11 @@
 """Files in, problems out."""
 
 import ast
+import contextlib
 import dataclasses
+import gc
 import warnings
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 
 from samebits_lint import ignores, options, rules, seeding
@@ -45,10 +47,27 @@ def check(
     Raises:
         OSError: a folder cannot be read. A file that cannot is a problem, SB001.
     """
+    with _without_collecting():
+        return _checked(find(paths), chosen, tell)
+
+
+@contextlib.contextmanager
+def _without_collecting() -> Iterator[None]:
+    """Syntax trees are kept to the end, so that to look for garbage among them only takes time."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
+
+
+def _checked(paths: Sequence[Path], chosen: Collection[str], tell: Callable[[str], object]) -> list[Problem]:
     sources: dict[Path, Source] = {}
     modules: dict[Path, Module] = {}
     problems: list[Problem] = []
-    for path in find(paths):
+    for path in paths:
         tell(f"reading {path}")
         try:
             source = read(path)

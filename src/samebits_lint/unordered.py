@@ -71,10 +71,15 @@ NUMBERS |= {
     "cols",
     "node",
     "nodes",
+    "seed",
+    "seeds",
+    "item",
+    "iteration",
+    "iterations",
 }
 
 
-def _of_numbers(node: ast.expr) -> bool:
+def of_numbers(node: ast.expr) -> bool:
     """Whether what a set is made of seems to be whole numbers, as far as names tell."""
     words: set[str] = set()
     if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant):
@@ -111,14 +116,14 @@ def sets(module: Module) -> Iterator[ast.expr]:
             ):
                 yield node
         elif isinstance(node, ast.SetComp):
-            if not _of_numbers(node.elt) and _of_texts(node):
+            if not of_numbers(node.elt) and _of_texts(node):
                 yield node
         elif isinstance(node, ast.Call) and module.called(node) in ("set", "frozenset"):
             literal = any(isinstance(given, ast.Constant) for given in node.args)  # characters to look for
             holder = module.parents[node]
             numbered = isinstance(holder, ast.Call) and module.called(holder) == "enumerate"
             members = list(node.args) or list(_put_in(module, node))
-            if not members or literal or any(_of_numbers(member) for member in members):
+            if not members or literal or any(of_numbers(member) for member in members):
                 continue
             numbered = numbered or (not node.args and _is_numbered(module, node))
             if numbered or any(_of_texts(member) for member in members):

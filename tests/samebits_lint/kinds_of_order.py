@@ -3,6 +3,7 @@
 from tests.samebits_lint.kinds import _texts
 
 FLAGGED = _texts(
+    ("SB105", "seed = int(hash((seed, speaker)) % 1e6)"),
     (
         "SB104",
         """
@@ -140,6 +141,14 @@ FLAGGED = _texts(
 )
 
 CLEAN = _texts(
+    (
+        "SB105",
+        """
+        def seeded(seed, epoch, index, *more_seeds):
+            seed = int(hash((seed, epoch, index)) % 1e6)
+            return seed + int(hash((seed, 3, indices[index].item(), *more_seeds)) % 1e6)
+        """,
+    ),
     (
         "SB206",
         """

@@ -230,3 +230,13 @@ def test_what_measures_or_tries_something_trains_nothing(tmp_path):
     assert problems_of(tmp_path, main=step) == ["main.py:3 SB301"]
     (tmp_path / "main.py").unlink()
     assert problems_of(tmp_path, benchmark=step, dry_run=step) == []
+
+
+def test_the_trainer_sets_the_seed_and_not_its_settings(tmp_path):
+    script = (
+        "from datasets import load_dataset\nfrom transformers import Trainer, TrainingArguments\n"
+        "data = load_dataset('imdb', split='train').train_test_split(0.1)\n"
+        "settings = TrainingArguments('out')\n"
+        "trainer = Trainer(net, settings, train_dataset=data['train'])\ntrainer.train()\n"
+    )
+    assert problems_of(tmp_path, main=script) == ["main.py:5 SB302"]

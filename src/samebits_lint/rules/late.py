@@ -63,8 +63,10 @@ def _in_one_body(module: Module) -> tuple[ast.Call, str] | None:
     """A seed below what it was to decide, in a function that no linted script need call."""
     every = [(call, seeding.seeds(module, call)) for call in module.calls]
     every = [
-        (call, families) for call, families in every if families and not execution.is_forked(module, call)
-    ]
+        (call, families)
+        for call, families in every
+        if families and not execution.is_forked(module, call) and not attribute(call).endswith("Arguments")
+    ]  # settings of a Trainer seed nothing; the Trainer does
     if any(isinstance(module.scope(call), ast.Lambda) for call, _ in every):
         return None
     for family in seeding.FAMILIES:

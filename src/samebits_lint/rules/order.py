@@ -8,7 +8,7 @@ from samebits_lint import names
 from samebits_lint.module import Module, attribute, last
 from samebits_lint.order import Order
 from samebits_lint.rules import rule
-from samebits_lint.unordered import completions, listings, object_sets, sets
+from samebits_lint.unordered import completions, listings, object_sets, of_numbers, sets
 from samebits_lint.workers import only_evaluates
 
 
@@ -86,7 +86,10 @@ def _is_number(call: ast.Call) -> bool:
     if isinstance(given, ast.Call) and attribute(given) in ("tuple", "int", "float", "frozenset"):
         return True
     if isinstance(given, ast.Tuple):
-        return all(isinstance(part, ast.Constant) and not isinstance(part.value, str) for part in given.elts)
+        return all(
+            of_numbers(part) or (isinstance(part, ast.Constant) and not isinstance(part.value, str))
+            for part in given.elts
+        )
     return isinstance(given, ast.Constant) and not isinstance(given.value, str | bytes)
 
 
