@@ -12,6 +12,7 @@ import signal
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NoReturn, TypeVar
+from weakref import WeakValueDictionary
 
 from samebits import _progress
 from samebits._printable import printable
@@ -82,7 +83,8 @@ class Loop:
         self.unsaved: Watch | None = None
         self.ignored: set[str] = set()
         self._steps = 0  # of this process
-        self._loaders: dict[str, Any] = {}  # of the run's own, made before the first epoch
+        # The run's own that were made before the first epoch, as long as somebody has them.
+        self._loaders: WeakValueDictionary[str, Any] = WeakValueDictionary()
         self._strict = options.strict
         self._metrics = metrics
         self._interruption = Interruption(self._leave_if_saved)

@@ -3,6 +3,8 @@
 import contextlib
 from typing import Any
 
+from torch.utils.data import IterableDataset
+
 import samebits.run.run
 from samebits import torch as toolkit
 from samebits.torch.base_loader import Loader
@@ -25,7 +27,8 @@ class Run(samebits.run.run.Run):
             UsageError: as `samebits.torch.loader`.
         """
         loader = toolkit.loader(dataset, seed=self.seed, name=name, **options)
-        self.loop.hold_loader(loader, name)
+        if not isinstance(dataset, IterableDataset):  # which is read again up to where the run stopped
+            self.loop.hold_loader(loader, name)
         return loader
 
 

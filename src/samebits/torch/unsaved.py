@@ -122,6 +122,8 @@ def _of_module(module: nn.Module, set_: frozenset[str]) -> Iterator[tuple[str, A
             yield (f"[{name}]" if name.isdigit() else f".{name}"), child, False
     for name, tensor in (*module._parameters.items(), *module._buffers.items()):
         yield f".{name}", tensor, True  # those of a model that is held are known, and left out
+        for own, value in list(getattr(tensor, "__dict__", {}).items()):
+            yield f".{name}.{own}", value, False
     for name in HOOKS:
         for hook in list(vars(module).get(name, {}).values()):
             yield " (hook)", hook, False

@@ -1,5 +1,6 @@
 """Cheap digests of values in which nothing else is looked at."""
 
+import array
 import collections
 import datetime
 import decimal
@@ -29,8 +30,8 @@ def single(value: Any) -> tuple[str, Any] | None:
         return "clock", value
     if isinstance(value, VALUES):
         return type(value).__name__, repr(value)
-    if isinstance(value, bytearray):
-        return "bytearray", _bytes(memoryview(value))
+    if isinstance(value, bytearray | array.array):
+        return type(value).__name__, _bytes(memoryview(value).cast("B")) if len(value) else 0
     numpy = sys.modules.get("numpy")
     if numpy is None or not hasattr(numpy, "random"):
         return None

@@ -85,7 +85,7 @@ class Source:
         there = [
             (place.rank, place.line)
             for place in self.sets
-            if place.name == name
+            if (place.name == name or name in _mangled(place))
             and place.attribute == attribute
             and (not scopes or any(f"{place.scope}.".startswith(f"{scope}.") for scope in scopes))
         ]
@@ -172,11 +172,19 @@ def source(path: str) -> Source:
 def set_attributes() -> frozenset[str]:
     """The names of all attributes that the user's own code sets, on any object."""
     return frozenset(
-        place.name
+        name
         for module in users_modules()
         for place in source(str(module.__file__)).sets
         if place.attribute
+        for name in (place.name, *_mangled(place))
     )
+
+
+def _mangled(place: Set) -> Iterator[str]:
+    """What Python makes of a private name, `__count`, in the classes around."""
+    if place.name.startswith("__") and not place.name.endswith("__"):
+        for scope in place.scope.split("."):
+            yield f"_{scope.lstrip('_')}{place.name}"
 
 
 def clock_attributes() -> frozenset[str]:

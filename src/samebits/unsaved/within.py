@@ -162,7 +162,7 @@ class Within:
             name=f"{about.name}.{name}",
             parent=key,
             root="attribute",
-            base=name,
+            base=name.rpartition(".")[2],
             owner=type(owner),
             fixed=False,
             carried=(id(owner), name) in self._carried,

@@ -4,6 +4,7 @@ Run one after the other in one process, and print for each the names that its ma
 decide the weights, and those that are only shown.
 """
 
+import array
 import collections
 import copy
 import functools
@@ -545,6 +546,36 @@ def schedule_with_a_closure(run):
         for x, y in run.batches(training.loader):
             training.step(x, y)
             schedule.step()
+    run.finish(training.model)
+
+
+def private_names(run):
+    training = Training(run)
+
+    class Rate:
+        def __init__(self):
+            self.__calls, self._sums = 0, array.array("d", [0.0])
+
+        def factor(self, loss):
+            self.__calls += 1
+            self._sums[0] += loss
+            return min(1.0, self.__calls / 12) + self._sums[0] / 100
+
+    rate = Rate()
+    for _ in training.hold():
+        for x, y in run.batches(training.loader):
+            training.step(x, y, rate.factor(float(y.mean())))
+    run.finish(training.model)
+
+
+def attribute_of_a_parameter(run):
+    training = Training(run)
+    weight = training.model[0].weight
+    weight.steps = 0
+    for _ in training.hold():
+        for x, y in run.batches(training.loader):
+            weight.steps += 1
+            training.step(x, y, min(1.0, weight.steps / 12))
     run.finish(training.model)
 
 

@@ -219,11 +219,11 @@ def everything(run):
 
 class Warmup:
     def __init__(self):
-        self.calls = 0
+        self.__calls = 0
 
     def factor(self):
-        self.calls += 1
-        return min(1.0, self.calls / 15)
+        self.__calls += 1
+        return min(1.0, self.__calls / 15)
 
 
 def object_in_a_module(run):

@@ -1,6 +1,7 @@
 """Where attributes are, and which of them can be put back."""
 
 import collections
+import json
 from typing import Any
 
 import pytest
@@ -8,9 +9,11 @@ import torch
 from torch import nn
 
 from samebits.checkpoint.state import TrainingState
+from samebits.errors import UsageError
 from samebits.torch import state as torchs_state
 from samebits.torch import unsaved as toolkit
 from samebits.unsaved.attributes import Attributes
+from samebits.unsaved.carried import Carried
 from samebits.unsaved.values import NotNumbers, Values
 
 
@@ -90,3 +93,61 @@ def test_a_tensor_that_is_held_already_is_no_attribute(values: Any) -> None:
 def test_contents_differ(values: Values, value: Any, other: Any) -> None:
     assert values.content(value) != values.content(other)
     assert values.content(value) == values.content(value)
+
+
+class Counting(nn.Module):
+    def __init__(self, calls: int = 0) -> None:
+        super().__init__()
+        self.layer, self.calls, self.rate = nn.Linear(2, 2), calls, 1.0
+
+
+def held(model: nn.Module) -> Carried:
+    return Carried(toolkit, TrainingState({"model": model}, torchs_state), set())
+
+
+@pytest.fixture
+def saved() -> dict[str, Any]:
+    """What a checkpoint has of a module whose numbers have changed."""
+    model = Counting()
+    carried = held(model)
+    model.calls, model.rate = 7, 0.5
+    saved: dict[str, Any] = json.loads(json.dumps(carried.capture({})))
+    return saved
+
+
+def test_numbers_come_back(saved: dict[str, Any]) -> None:
+    model = Counting()
+    carried = held(model)
+    carried.restore(saved, {})
+    assert (model.calls, model.rate) == (7, 0.5)
+    assert carried.restored == ["model.calls", "model.rate"]
+    carried.restore(None, {})  # of a checkpoint that an older samebits made
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"version": 2}, "the checkpoint's attributes have version 2, and this samebits reads 1"),
+        ({"path": "model.__class__"}, r"model\.__class__ was 0 when the run began"),
+        ({"initial": "0" * 64}, r"model\.calls was 0 when the run began, and is 0 in this process"),
+        ({"value": {}}, "the checkpoint's state of the attributes cannot be restored"),
+        (
+            {"value": {"kind": "eval", "same": True, "maxlen": None, "plain": []}},
+            "attributes cannot be restored",
+        ),
+        ({"value": {"again": 5}}, "attributes cannot be restored"),
+    ],
+)
+def test_a_checkpoint_that_says_something_else_is_refused(
+    saved: dict[str, Any], change: dict[str, Any], says: str
+) -> None:
+    (saved if "version" in change else saved["values"][0]).update(change)
+    with pytest.raises(UsageError, match=says):
+        held(Counting()).restore(saved, {})
+
+
+def test_another_number_at_first_is_refused_before_anything_is_touched(saved: dict[str, Any]) -> None:
+    model = Counting(calls=3)
+    with pytest.raises(UsageError, match=r"model\.calls was 0 when the run began, and is 3 in this process"):
+        held(model).restore(saved, {})
+    assert (model.calls, model.rate) == (3, 1.0)

@@ -20,7 +20,7 @@ RESTORED = {
         *("memory.queue", "memory.hidden", "memory.table", "memory.array", "memory.number", "memory.counts"),
         *("memory.phases", "memory.unknown", "memory.new", "memory.gone"),
     ],
-    "object_in_a_module": ["model.warmup[0].calls"],
+    "object_in_a_module": ["model.warmup[0]._Warmup__calls"],
     "rate_of_dropout": ["model[2].p"],
     "level_of_a_dataset": ["loader train.dataset.level"],
     "forgetful_state": ["schedule.calls", "schedule.peak"],
