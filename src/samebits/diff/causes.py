@@ -29,6 +29,7 @@ INSTRUCTIONS = re.compile(
     r"cpu\.|effective\.(\w+\.cpu_capability|numpy\.cpu_features)|variables\.(ATEN_CPU|MKL_|ONEDNN)"
 )
 KNOWN = 31  # causes of a lower score are told where there is no other
+ORDERS = ("completion", "listing", "set")  # chance of these kinds is an order
 CHANCE_FIX = {
     "listing": "sort what a folder gives: sorted(os.listdir(folder))",
     "set": "iterate over sorted(the_set)",
@@ -225,7 +226,7 @@ def _initial(place: Place) -> Iterator[Ranked]:
 # ---------------------------------------------------------------- files
 def _files(place: Place, facts: Facts, resumed: int | None) -> Iterator[Ranked]:
     early = place.what in (*FROM_DATA, "initial", "model", "loss")
-    scores = {"contents": 89, "names": 87, "listing": 86, "only": 57}
+    scores = {"contents": 89, "names": 87, "listing": 86, "only": 59}
     texts = {
         "contents": "a file that was read has other contents",
         "names": "a folder has other files",
@@ -293,7 +294,8 @@ def _chance(place: Place, facts: Facts) -> Iterator[Ranked]:
         if source.library:
             score -= 25
         evidence = (f"used in {source.who}",)
-        yield score, Cause(f"chance {source.kind}", source.source, evidence, source.where, source.fix)
+        text = f"{'the order of ' if source.kind in ORDERS else ''}{source.source}"
+        yield score, Cause(f"chance {source.kind}", text, evidence, source.where, source.fix)
 
 
 # ---------------------------------------------------------------- environment, code, commands
