@@ -8,6 +8,8 @@ raises nothing.
 import functools
 import sys
 from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import torch
@@ -18,6 +20,10 @@ from torch.optim import optimizer as optimizers
 from samebits.record.guarded import tell
 from samebits.record.writer import Writer
 from samebits.torch.record_training import Training
+
+TORCH = Path(torch.__file__).parent
+GRAPH_MODULE = str(TORCH / "fx/graph_module.py")  # calls a graph for whoever has it, such as the user
+COMPILERS = tuple(f"{TORCH / name}/" for name in ("_dynamo", "_functorch", "_inductor", "export", "fx"))
 
 
 def attach(process: Any) -> None:
@@ -86,6 +92,8 @@ def _watch_modules(training: Training, writer: Writer) -> None:
         # The first comes first: where torch.compile traces this, it reads no further.
         if is_compiling() or training.pending.inside or training.backwards or is_tracing() or not writer.on:
             return original(self, *given, **named)
+        if _is_compilers(self, sys._getframe(1)):
+            return original(self, *given, **named)
         pending = training.pending
         pending.inside = True
         try:
@@ -103,6 +111,16 @@ def _watch_modules(training: Training, writer: Writer) -> None:
     compiled: Any = sys.modules.get("torch._dynamo.variables.nn_module")
     if compiled is not None:  # it goes straight to `forward` where a call is the one that it knows
         compiled.unpatched_nn_module_call = call
+
+
+def _is_compilers(model: Any, frame: FrameType | None) -> bool:
+    """Whether a module is a graph that torch.compile or torch.export has made, and that these call."""
+    graphs = sys.modules.get("torch.fx")
+    if graphs is None or not isinstance(model, graphs.GraphModule):
+        return False
+    while frame is not None and frame.f_code.co_filename == GRAPH_MODULE:
+        frame = frame.f_back
+    return frame is not None and frame.f_code.co_filename.startswith(COMPILERS)
 
 
 def _watch_backward(training: Training, writer: Writer) -> None:
@@ -142,7 +160,7 @@ def _watch_optimizers(training: Training, writer: Writer) -> None:
     @functools.wraps(original)
     def made(self: Any, *given: Any, **named: Any) -> None:
         original(self, *given, **named)
-        training.add(self)
+        _look(training.add, self)
 
     def before(optimizer: Any, given: Any, named: Any) -> Any:
         if torch.compiler.is_compiling() or not writer.on:
@@ -178,9 +196,11 @@ def _watch_scaler(training: Training, writer: Writer) -> None:
 
     @functools.wraps(original)
     def step(self: Any, optimizer: Any, *given: Any, **named: Any) -> Any:
-        before = training.add(optimizer).steps
+        before = _look(training.steps_of, optimizer)
         result = original(self, optimizer, *given, **named)
-        if self.is_enabled() and writer.on and training.add(optimizer).steps == before:
+        # What only wraps an optimiser was never made as one, and takes no steps of its own.
+        unchanged = before is not None and _look(training.steps_of, optimizer) == before
+        if self.is_enabled() and writer.on and unchanged:
             _look(training.skipped, optimizer, sys._getframe(1))
         return result
 

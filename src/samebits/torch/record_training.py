@@ -151,6 +151,11 @@ class Training:
             self._made += 1
         return self._optimizers[optimizer]
 
+    def steps_of(self, optimizer: Any) -> int | None:
+        """How many steps an optimiser has made; None where it was not made in this process."""
+        known = self._optimizers.get(optimizer)
+        return None if known is None else known.steps
+
     # ------------------------------------------------------------ calls of modules
     def before_call(
         self, model: nn.Module, given: tuple[Any, ...], named: Mapping[str, Any], grad: bool, frame: FrameType
@@ -181,10 +186,10 @@ class Training:
         tensors = list(_tensors(arguments))
         first = next((one for one in tensors if one.dim()), None)
         given_rows = first is not None and not first.requires_grad and first.shape[0] <= MOST_ROWS
-        if id(model) not in pending.called:
-            pending.called[id(model)] = Called(model)
         if len(pending.calls) == MOST_CALLS:  # a program that never trains, without `torch.no_grad()`
             return
+        if id(model) not in pending.called:
+            pending.called[id(model)] = Called(model)
         pending.calls.append({
             "module": class_of(model),
             "training": model.training,
@@ -292,7 +297,8 @@ class Training:
 
     def after_backward(self) -> None:
         """All gradients of this backward are there."""
-        trained = self._models.trained()
+        known = [*self._models.trained(), *(one for each in self._optimizers for one in _parameters(each))]
+        trained = {id(one): one for one in known}.values()
         self.pending.gradients = {id(one): digests([one.grad]) for one in trained if one.grad is not None}
 
     # ------------------------------------------------------------ steps
@@ -365,7 +371,7 @@ class Training:
         }
         gradients = running.gradients if running.gradients is not None else running.look()
         after_backward = "".join(pending.gradients.get(id(one), MISSING) for one in values)
-        seen = {AFTER_BACKWARD: after_backward} if pending.gradients else {}
+        seen = {AFTER_BACKWARD: after_backward} if after_backward.strip(MISSING[0]) else {}
         if not seen or gradients != after_backward:
             seen[AT_OPTIMIZER] = gradients
         self._write({

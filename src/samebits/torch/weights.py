@@ -64,7 +64,8 @@ def unwrapped_name(model: nn.Module, key: str) -> str:
     for word in key.split("."):
         if word != inner(module):
             kept.append(word)
-        module = None if module is None else module._modules.get(word)
+        inside = module is not None and word in module._modules  # a scripted module's table has no `get`
+        module = module._modules[word] if module is not None and inside else None
     return ".".join(kept)
 
 

@@ -199,6 +199,36 @@ def without_a_module():
     told("without a module", nn.ParameterList([weight]))
 
 
+def of_odd_kinds():
+    """Modules and tensors of which not everything is there, or that are no plain tensors."""
+    torch.manual_seed(1)
+    (inputs,) = batches(8, 6, number=1)
+    lazy, sparse = nn.LazyLinear(3), nn.Embedding(8, 4, sparse=True)
+    told_to = nn.Parameter(torch.randn(3, dtype=torch.complex64))
+    lazy(inputs)
+    for loss, optimizer in (
+        (lambda: lazy(inputs).sum(), torch.optim.SGD(lazy.parameters(), lr=0.1)),
+        (lambda: sparse(torch.tensor([1, 2])).sum(), torch.optim.SparseAdam(sparse.parameters())),
+        (lambda: told_to.abs().sum(), torch.optim.Adam([told_to])),
+    ):
+        loss().backward()
+        optimizer.step()
+    model = nn.Sequential(nn.Linear(6, 2), nn.Tanh())
+    model.register_forward_hook(lambda *given: None)
+    torch.jit.trace(model, inputs)(inputs)
+    torch.jit.script(model[:1])(inputs)
+    torch.fx.symbolic_trace(model)(inputs)
+    weights = dict(model.named_parameters())
+
+    def loss(weights, row):
+        return torch.func.functional_call(model, weights, (row[None],)).sum()
+
+    torch.func.vmap(torch.func.grad(loss), in_dims=(None, 0))(weights, inputs)
+    with torch.device("meta"):
+        nn.Linear(4, 4)(torch.randn(2, 4))
+    told("of odd kinds", lazy, sparse, nn.ParameterList([told_to]))
+
+
 def compiled():
     plain("compiled", lambda p: torch.optim.SGD(p, lr=0.1), torch.compile(perceptron(), backend=BACKEND))
 
@@ -223,3 +253,4 @@ if __name__ == "__main__":
     in_threads()
     without_a_module()
     compiled()
+    of_odd_kinds()

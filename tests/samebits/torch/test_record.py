@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from samebits.record.format import AFTER_BACKWARD, AT_OPTIMIZER, DIGITS
+from samebits.record.format import AFTER_BACKWARD, AT_OPTIMIZER, DIGITS, MISSING
 
 TRAININGS = Path(__file__).parents[1] / "record/trainings.py"
 
@@ -47,9 +47,9 @@ def test_recording_changes_no_bit(trained):
     plain, recorded, _ = trained
     *lines, said = recorded.stdout.splitlines()
     assert lines == plain.stdout.splitlines()
-    assert len(lines) == 17
-    assert re.fullmatch(r"recorded in made: 1 process, 55 steps, \d\.\d KB a step, \d+ KB", said)
-    assert recorded.stderr == plain.stderr
+    assert len(lines) == 18
+    assert re.fullmatch(r"recorded in made: 1 process, 58 steps, \d\.\d KB a step, \d+ KB", said)
+    assert "samebits" not in recorded.stderr
 
 
 def test_strings_have_a_digest_for_each_name(trained):
@@ -66,7 +66,7 @@ def test_strings_have_a_digest_for_each_name(trained):
     assert [event["event"] for event in events[:3]] == ["record", "settings", "names"]
     assert events[1]["fingerprint"]["libraries"]["torch"]
     assert "trainings.py" in "".join(events[1]["code"]["files"])
-    assert events[-1] == {"event": "end", "steps": 55, "exception": None}
+    assert events[-1] == {"event": "end", "steps": 58, "exception": None}
 
 
 def test_equal_trainings_have_equal_records(trained):
@@ -153,3 +153,18 @@ def test_threads_and_foreign_loops_are_recorded(trained):
     compiled = of(events, 18)
     assert [call["module"] for call in compiled[0]["calls"]] == ["Sequential"]
     assert tables(events)[compiled[0]["names"]["parameters"]]["names"][0] == "0.weight"
+
+
+def test_tensors_of_odd_kinds_have_digests(trained):
+    *_, events = trained
+    lazy, sparse, complex_ = (of(events, number) for number in (19, 20, 21))
+    assert [len(each) for each in (lazy, sparse, complex_)] == [1, 1, 1]
+    for (step,) in (lazy, sparse, complex_):
+        (gradients,) = step["gradients"].values()
+        assert MISSING not in gradients
+        assert set(step["gradients"]) == {AFTER_BACKWARD}
+    known = tables(events)
+    initial = [event for event in events if event["event"] == "initial" and event["model"] == "LazyLinear"]
+    assert initial[0]["parameters"] == 2 * MISSING  # it has no values before its first call
+    assert known[lazy[0]["names"]["parameters"]]["shapes"] == [[3, 6], [3]]
+    assert known[complex_[0]["names"]["parameters"]]["dtypes"] == ["complex64"]

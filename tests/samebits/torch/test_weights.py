@@ -173,3 +173,8 @@ def test_what_cannot_be_stored_is_one_line(make: Callable[[], Any], words: str, 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_the_device_does_not_matter() -> None:
     assert hash_weights(net().cuda()) == hash_weights(net())
+
+
+def test_a_scripted_module_has_its_names():
+    model = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
+    assert hash_weights(torch.jit.script(model)) == hash_weights(model)
