@@ -30,10 +30,7 @@ INSTRUCTIONS = re.compile(
 )
 KNOWN = 31  # causes of a lower score are told where there is no other
 ORDERS = ("completion", "listing", "set")  # chance of these kinds is an order
-CHANCE_FIX = {
-    "listing": "sort what a folder gives: sorted(os.listdir(folder))",
-    "set": "iterate over sorted(the_set)",
-}
+SORT = "sort what a folder gives: sorted(os.listdir(folder))"
 
 
 @dataclass(frozen=True)
@@ -236,10 +233,9 @@ def _files(place: Place, facts: Facts, resumed: int | None) -> Iterator[Ranked]:
     for kind, text in texts.items():
         files = [file for file in facts.files if file.kind == kind]
         if files and not (kind == "only" and resumed is not None):  # each has read its part
-            fix = CHANCE_FIX["listing"] if kind == "listing" else ""
-            where = (
-                next((source.where for source in facts.chance if source.kind == "listing"), "") if fix else ""
-            )
+            fix = SORT if kind == "listing" else ""
+            listed = (source.where for source in facts.chance if source.kind == "listing")
+            where = next(listed, "") if fix else ""
             evidence = (some([file.text for file in files], 3, "; "),)
             yield scores[kind] - (0 if early else 35), Cause(f"file {kind}", text, evidence, where, fix)
 
