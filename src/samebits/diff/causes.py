@@ -29,10 +29,8 @@ INSTRUCTIONS = re.compile(
     r"cpu\.|effective\.(\w+\.cpu_capability|numpy\.cpu_features)|variables\.(ATEN_CPU|MKL_|ONEDNN)"
 )
 KNOWN = 31  # causes of a lower score are told where there is no other
-CHANCE_FIX = {
-    "listing": "sort what a folder gives: sorted(os.listdir(folder))",
-    "set": "iterate over sorted(the_set)",
-}
+ORDERS = ("completion", "listing", "set")  # chance of these kinds is an order
+SORT = "sort what a folder gives: sorted(os.listdir(folder))"
 
 
 @dataclass(frozen=True)
@@ -225,7 +223,7 @@ def _initial(place: Place) -> Iterator[Ranked]:
 # ---------------------------------------------------------------- files
 def _files(place: Place, facts: Facts, resumed: int | None) -> Iterator[Ranked]:
     early = place.what in (*FROM_DATA, "initial", "model", "loss")
-    scores = {"contents": 89, "names": 87, "listing": 86, "only": 57}
+    scores = {"contents": 89, "names": 87, "listing": 86, "only": 59}
     texts = {
         "contents": "a file that was read has other contents",
         "names": "a folder has other files",
@@ -235,10 +233,9 @@ def _files(place: Place, facts: Facts, resumed: int | None) -> Iterator[Ranked]:
     for kind, text in texts.items():
         files = [file for file in facts.files if file.kind == kind]
         if files and not (kind == "only" and resumed is not None):  # each has read its part
-            fix = CHANCE_FIX["listing"] if kind == "listing" else ""
-            where = (
-                next((source.where for source in facts.chance if source.kind == "listing"), "") if fix else ""
-            )
+            fix = SORT if kind == "listing" else ""
+            listed = (source.where for source in facts.chance if source.kind == "listing")
+            where = next(listed, "") if fix else ""
             evidence = (some([file.text for file in files], 3, "; "),)
             yield scores[kind] - (0 if early else 35), Cause(f"file {kind}", text, evidence, where, fix)
 
@@ -293,7 +290,8 @@ def _chance(place: Place, facts: Facts) -> Iterator[Ranked]:
         if source.library:
             score -= 25
         evidence = (f"used in {source.who}",)
-        yield score, Cause(f"chance {source.kind}", source.source, evidence, source.where, source.fix)
+        text = f"{'the order of ' if source.kind in ORDERS else ''}{source.source}"
+        yield score, Cause(f"chance {source.kind}", text, evidence, source.where, source.fix)
 
 
 # ---------------------------------------------------------------- environment, code, commands

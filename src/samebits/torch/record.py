@@ -160,7 +160,7 @@ def _watch_optimizers(training: Training, writer: Writer) -> None:
     @functools.wraps(original)
     def made(self: Any, *given: Any, **named: Any) -> None:
         original(self, *given, **named)
-        training.add(self)
+        _look(training.add, self)
 
     def before(optimizer: Any, given: Any, named: Any) -> Any:
         if torch.compiler.is_compiling() or not writer.on:
@@ -196,9 +196,11 @@ def _watch_scaler(training: Training, writer: Writer) -> None:
 
     @functools.wraps(original)
     def step(self: Any, optimizer: Any, *given: Any, **named: Any) -> Any:
-        before = training.add(optimizer).steps
+        before = _look(training.steps_of, optimizer)
         result = original(self, optimizer, *given, **named)
-        if self.is_enabled() and writer.on and training.add(optimizer).steps == before:
+        # What only wraps an optimiser was never made as one, and takes no steps of its own.
+        unchanged = before is not None and _look(training.steps_of, optimizer) == before
+        if self.is_enabled() and writer.on and unchanged:
             _look(training.skipped, optimizer, sys._getframe(1))
         return result
 

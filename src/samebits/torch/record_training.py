@@ -151,6 +151,11 @@ class Training:
             self._made += 1
         return self._optimizers[optimizer]
 
+    def steps_of(self, optimizer: Any) -> int | None:
+        """How many steps an optimiser has made; None where it was not made in this process."""
+        known = self._optimizers.get(optimizer) if isinstance(optimizer, torch.optim.Optimizer) else None
+        return None if known is None else known.steps
+
     # ------------------------------------------------------------ calls of modules
     def before_call(
         self, model: nn.Module, given: tuple[Any, ...], named: Mapping[str, Any], grad: bool, frame: FrameType
@@ -181,10 +186,10 @@ class Training:
         tensors = list(_tensors(arguments))
         first = next((one for one in tensors if one.dim()), None)
         given_rows = first is not None and not first.requires_grad and first.shape[0] <= MOST_ROWS
-        if id(model) not in pending.called:
-            pending.called[id(model)] = Called(model)
         if len(pending.calls) == MOST_CALLS:  # a program that never trains, without `torch.no_grad()`
             return
+        if id(model) not in pending.called:
+            pending.called[id(model)] = Called(model)
         pending.calls.append({
             "module": class_of(model),
             "training": model.training,

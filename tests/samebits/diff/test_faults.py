@@ -18,7 +18,7 @@ SLOW = pytest.mark.slow
 QUICK = "a schedule off by one"  # stands for all where there is no time
 
 
-BLOCK = re.compile(r"^<!-- fault: (.*) -->\n```console\n\$ .*\n(.*?)^```", re.DOTALL | re.MULTILINE)
+BLOCK = re.compile(r"^<!-- fault: ([^\n]*) -->\n```console\n\$ [^\n]*\n(.*?)^```", re.DOTALL | re.MULTILINE)
 PAGE = dict(BLOCK.findall((ROOT / "docs/diff.md").read_text()))
 HASH = re.compile(r"[0-9a-f]{12}…")
 

@@ -14,7 +14,7 @@ class Fault:
         twice: both trainings have it, and differ by themselves; else the first one is the training as it is.
         arguments: of the second command.
         environment: variables of those that have the fault.
-        data: what is done to the second's data: "changed" or "made in another order".
+        data: what is done to the second's data: "changed", "made in another order" or "cached before".
         line: a part of the line of training.py that the first cause must name; "" where it names none.
         resumed: the second is stopped after six steps, and this patched script resumes it.
     """
@@ -37,6 +37,20 @@ SEED = "    torch.manual_seed(7)\n"
 CLIP = "            nn.utils.clip_grad_norm_(model.parameters(), 0.5)\n"
 BATCH = "        for picture, words, target in loader:\n"
 STEP = "            optimizer.step()\n"
+POOL = """names = sorted(os.listdir(FOLDER))
+        pool = ThreadPoolExecutor(8)
+        sizes = {pool.submit(os.path.getsize, os.path.join(FOLDER, name)): name for name in names * 50}
+        self.files = []
+        for each in as_completed(sizes):
+            if sizes[each] not in self.files:
+                self.files.append(sizes[each])"""
+CACHE = (
+    SORTED
+    + """
+        if not os.path.exists("mean.npy"):
+            np.save("mean.npy", np.float32(0.5))
+        self.mean = np.load("mean.npy")"""
+)
 
 FAULTS = {
     "nothing": Fault("", None, ""),
@@ -209,6 +223,34 @@ FAULTS = {
         "generator",
         {"    state = {": "    torch.rand(1)\n        state = {"},
     ),
+    "completion order of a pool": Fault(
+        "batch",
+        1,
+        "chance completion",
+        {
+            "import os\n": "import os\nfrom concurrent.futures import ThreadPoolExecutor, as_completed\n",
+            SORTED: POOL,
+        },
+        twice=True,
+        line="in as_completed(",
+    ),
+    "a stale cache": Fault(
+        "batch",
+        1,
+        "file contents",
+        {SORTED: CACHE, "        draw = ": "        picture = picture - self.mean\n        draw = "},
+        twice=True,
+        data="cached before",
+    ),
+    "a message that draws": Fault(
+        "",
+        None,
+        "",
+        {"            step += 1\n": "            step += 1\n            print(np.random.rand())\n"},
+        twice=True,
+    ),
+    "autocast in both": Fault("", None, "", {'"--bf16" in sys.argv': "True"}, twice=True),
+    "no workers in both": Fault("", None, "", {"num_workers=1": "num_workers=0"}, twice=True),
     "resumed a batch late": Fault(
         "batch",
         5,

@@ -24,6 +24,8 @@ def make_data(folder: Path, fault: Fault | None = None) -> None:
         if changed == "changed" and number == 5:
             picture[0, 3, 3] += 1
         np.save(folder / f"{number:03}.npy", picture)
+    if changed == "cached before":
+        np.save(folder.parent / "mean.npy", np.float32(0.25))
 
 
 def patched(fault: Fault) -> str:
