@@ -5,6 +5,7 @@ import itertools
 import json
 import os
 import re
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from samebits.process import foreground, launch, way_in
 from samebits.record.begin import DEFAULT_LIMIT, FOLDER, LIMIT
 from samebits.record.final import STEP
 
+NOT_STARTED = (126, 127)  # entrypoint's statuses for a command that cannot be executed, or is not there
 UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
@@ -67,6 +69,8 @@ def command(command: tuple[str, ...], output: str | None, limit: int, as_json: b
     with _folder(output) as folder:
         status = run(command, folder, limit, quiet=as_json)
         seen = processes(folder)
+        if not seen and status in NOT_STARTED:
+            return status  # which entrypoint has told
         if not seen:
             raise UsageError(way_in.nowhere(command, "recorded"))
     if as_json:
@@ -88,9 +92,12 @@ def run(words: Sequence[str], folder: Path, limit: int = DEFAULT_LIMIT, quiet: b
     Raises:
         UsageError: it cannot be started.
     """
-    path = {"PATH": path} if (path := launch.for_entrypoint().get("PATH")) else {}
-    own = {FOLDER: str(folder.absolute()), LIMIT: str(limit)}
-    return foreground.run(words, {**os.environ, **path, **own}, quiet)
+    told = launch.for_entrypoint()
+    path = told.get("PATH") or os.environ.get("PATH", os.defpath)
+    environment = {**os.environ, "PATH": path, FOLDER: str(folder.absolute()), LIMIT: str(limit)}
+    if shutil.which(words[0], path=path) is None:  # `train`, say, which entrypoint knows
+        words, environment = launch.through(tuple(words)), environment | told
+    return foreground.run(words, environment, quiet)
 
 
 @contextlib.contextmanager

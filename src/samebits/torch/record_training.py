@@ -153,7 +153,7 @@ class Training:
 
     def steps_of(self, optimizer: Any) -> int | None:
         """How many steps an optimiser has made; None where it was not made in this process."""
-        known = self._optimizers.get(optimizer)
+        known = self._optimizers.get(optimizer) if isinstance(optimizer, torch.optim.Optimizer) else None
         return None if known is None else known.steps
 
     # ------------------------------------------------------------ calls of modules

@@ -89,9 +89,9 @@ def test_wrong_use_is_one_line_and_leaves_nothing(start, folder):
     assert not (folder / "made").exists()
     assert "or it started Python with -S" in refused("--", "python", "-S", "-c", "1")
     assert "'2X' is no size: give a number of bytes, such as 300M or 2G" in refused("--limit", "2X", "true")
-    assert refused("--", "no-such-command") == (
-        "samebits: cannot start no-such-command: No such file or directory"
-    )
+    done = start("samebits", "record", "--", "no-such-command", cwd=folder)
+    assert done.returncode == 127
+    assert one_line(done.stderr) == "samebits: no-such-command: there is no such command"
     assert "Missing argument 'CMD" in refused()
     assert sorted(os.listdir(folder)) == ["by_child.txt", "data", "large.bin", "listed", "program.py"]
 

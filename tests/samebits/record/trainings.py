@@ -116,6 +116,30 @@ def scaled(fused):
     told(f"scaled, fused {fused}", model)
 
 
+class Wrapper:
+    """Passes an optimiser's steps on, as those of libraries do."""
+
+    __slots__ = ("inner", "param_groups")  # so that nothing can refer to it weakly
+
+    def __init__(self, inner):
+        self.inner, self.param_groups = inner, inner.param_groups
+
+    def step(self, *given, **named):
+        return self.inner.step(*given, **named)
+
+
+def scaled_through_a_wrapper():
+    model = perceptron()
+    optimizer = Wrapper(torch.optim.SGD(model.parameters(), lr=0.01))
+    scaler = torch.amp.GradScaler("cpu", init_scale=2.0**10)
+    for inputs in batches(8, 6):
+        optimizer.inner.zero_grad()
+        scaler.scale(model(inputs).square().mean()).backward()
+        scaler.step(optimizer)
+        scaler.update()
+    told("scaled through a wrapper", model)
+
+
 def channels_last():
     torch.manual_seed(1)
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(144, 2))
@@ -254,3 +278,4 @@ if __name__ == "__main__":
     without_a_module()
     compiled()
     of_odd_kinds()
+    scaled_through_a_wrapper()

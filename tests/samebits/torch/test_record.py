@@ -47,8 +47,8 @@ def test_recording_changes_no_bit(trained):
     plain, recorded, _ = trained
     *lines, said = recorded.stdout.splitlines()
     assert lines == plain.stdout.splitlines()
-    assert len(lines) == 18
-    assert re.fullmatch(r"recorded in made: 1 process, 58 steps, \d\.\d KB a step, \d+ KB", said)
+    assert len(lines) == 19
+    assert re.fullmatch(r"recorded in made: 1 process, 61 steps, \d\.\d KB a step, \d+ KB", said)
     assert "samebits" not in recorded.stderr
 
 
@@ -66,7 +66,7 @@ def test_strings_have_a_digest_for_each_name(trained):
     assert [event["event"] for event in events[:3]] == ["record", "settings", "names"]
     assert events[1]["fingerprint"]["libraries"]["torch"]
     assert "trainings.py" in "".join(events[1]["code"]["files"])
-    assert events[-1] == {"event": "end", "steps": 58, "exception": None}
+    assert events[-1] == {"event": "end", "steps": 61, "exception": None}
 
 
 def test_equal_trainings_have_equal_records(trained):
@@ -168,3 +168,10 @@ def test_tensors_of_odd_kinds_have_digests(trained):
     assert initial[0]["parameters"] == 2 * MISSING  # it has no values before its first call
     assert known[lazy[0]["names"]["parameters"]]["shapes"] == [[3, 6], [3]]
     assert known[complex_[0]["names"]["parameters"]]["dtypes"] == ["complex64"]
+
+
+def test_a_scaler_skips_nothing_of_what_a_wrapper_passes_on(trained):
+    *_, events = trained
+    assert [(step["step"], step["skipped"]) for step in of(events, 22)] == [
+        (number, False) for number in (1, 2, 3)
+    ]
