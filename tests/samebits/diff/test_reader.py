@@ -40,6 +40,13 @@ def test_a_killed_process_is_compared_up_to_its_last_whole_line(pair: tuple[Path
     assert any("B has no end: its process was killed" in note for note in result.notes)
 
 
+def test_a_process_that_is_killed_before_it_evaluates_does_not_differ(pair: tuple[Path, Path]) -> None:
+    text = pair[1].read_bytes()
+    pair[1].write_bytes(text[: text.index(b'{"event":"evaluation","after":{"0":6}')])
+    for result in (diff(pair), compare(pair[1].parent, pair[0])):
+        assert (result.place, result.steps) == (None, 6)
+
+
 def test_a_killed_process_that_differs_is_different(pair: tuple[Path, Path]) -> None:
     events = made.another(made.training(8, every=3))[:-1]
     step(events, 4)["parameters"] = put(step(events, 4)["parameters"], "0.bias")

@@ -1,5 +1,6 @@
 """The first place where two records differ, what is equal there, and the first cause: each kind once."""
 
+import copy
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -281,12 +282,24 @@ def test_a_generator_that_only_a_message_uses_is_no_difference(tmp_path: Path) -
             event["generators"]["python"] = digest("moves", number)
     result = diff(tmp_path, first, second)
     assert (result.place, result.steps) == (None, 40)
-    # It becomes equal again, and apart again: the last equal place is told.
+    for which in ("alone", "beside another one that stays apart"):
+        (tmp_path / which).mkdir()
+        again(tmp_path / which, copy.deepcopy(first), copy.deepcopy(second), which != "alone")
+
+
+def again(tmp_path: Path, first: Events, second: Events, beside: bool) -> None:
+    if beside:
+        for who, events in enumerate((first, second)):
+            for event in events:
+                states = event.get("generators", {})
+                for each in states.values() if event["event"] == "step" else [states]:
+                    each["numpy"] = digest("stays", who)
+    # Python's becomes equal again, and apart again: the last equal place is told.
     for event in (step(second, 20), step(second, 21)):
-        event["generators"] = step(first, event["step"])["generators"]
+        for when, states in event["generators"].items():
+            states["python"] = step(first, event["step"])["generators"][when]["python"]
     change_in(30, "parameters", "0.bias")(second)
-    made.write(tmp_path / "c", second)
-    result = compare(tmp_path / "a", tmp_path / "c")
+    result = diff(tmp_path, first, second)
     assert result.place is not None
     assert (result.place.step, result.steps) == (30, 29)
     assert result.apart == {"python": "equal after step 21, not at the start of step 22"}
@@ -373,6 +386,10 @@ def test_a_resumed_twin_is_aligned_by_its_weights(tmp_path: Path) -> None:
     result = compare(tmp_path / "a", tmp_path / "b")
     assert result.place is None, result
     assert result.steps == 6
+    stopped = [*killed, {"event": "end", "steps": 4, "exception": "SystemExit"}]
+    made.write(tmp_path / "stopped", stopped, resumed)
+    result = compare(tmp_path / "a", tmp_path / "stopped")
+    assert (result.place, result.steps) == (None, 6)
     for number, (change, text, cause) in enumerate(
         [
             (
@@ -405,6 +422,40 @@ def test_the_rank_is_named(tmp_path: Path) -> None:
     made.write(tmp_path / "b", fourth, third)
     result = compare(tmp_path / "a", tmp_path / "b")
     assert (result.who, str(result.place)[:20]) == ("rank 1", "step 3, the batch: w")
+
+
+EVIDENCE = {
+    "batch, order": "the same 2 samples of the batch in another order",
+    "batch, order over steps": "those of 4 steps together are equal",
+    "batch, one sample": "1 of its 2 samples differ (row 1)",
+    "batch, contents": "of 8 samples of A in 4 steps, B saw 0",
+}
+
+
+@pytest.mark.parametrize("case", EVIDENCE)
+def test_samples_are_the_evidence(case: str, tmp_path: Path) -> None:
+    first = made.training(6)
+    second = made.another(first)
+    CASES[case][0](second)
+    assert EVIDENCE[case] in diff(tmp_path, first, second).causes[0].evidence[0]
+
+
+def test_weights_under_other_names_are_told(tmp_path: Path) -> None:
+    first = made.training(2)
+    second = made.another(first)
+    swapped(second)
+    assert "the same numbers stand under other names" in diff(tmp_path, first, second).causes[0].text
+
+
+def test_a_file_that_is_read_later_is_no_cause(tmp_path: Path) -> None:
+    first = made.training(6)
+    second = made.another(first)
+    batch(second, lambda n: (100 + n, 200 + n), 3)
+    second.insert(second.index(step(second, 4)), {**second[1], "path": "late.npy"})
+    assert [cause.kind for cause in diff(tmp_path, first, second).causes] == ["contents"]
+    second.insert(2, {**second[1], "path": "early.npy"})
+    made.write(tmp_path / "c", second)
+    assert compare(tmp_path / "a", tmp_path / "c").causes[0].evidence == ("only B has read early.npy",)
 
 
 def test_unseeded_chance_is_a_cause_with_its_line(tmp_path: Path) -> None:
