@@ -63,6 +63,8 @@ class Attributes:
         keeps = self._toolkit.keeps(value)
         if keeps is not None:
             return keeps
+        if type(value).__module__.startswith(self._toolkit.KNOWN):  # wherever it is installed
+            return False
         return source.is_users_class(type(value)) and not isinstance(value, SPECIAL | Iterator)
 
     def _owner(self, path: str, owner: Any, around: tuple[str, ...]) -> None:
