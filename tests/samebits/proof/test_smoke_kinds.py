@@ -86,7 +86,7 @@ MOVES = "samebits: not the same bits: does not repeat: 3 runs, "
                 ("sum", FORGETS, "metrics  first difference in line 2, seen: 96 and "),
                 ("batch", MOVES, "all runs but the first agree: memory that nobody wrote "),
                 ("", "", "after step 19, and again after step 23 and resumed, sha256 "),
-                ("no place", "", "and again after step 23 and resumed after step 12 and step 12, sha256 "),
+                ("no place", "", "and again after step 23 and resumed after step 12, sha256 "),
             )
         ),
     ],
