@@ -290,7 +290,7 @@ def test_processes_are_reached_by_the_installed_file(complete: Path, project: Pa
     script = "import random, subprocess, sys\nrandom.Random().random()\n"
     done = call(complete, "watch", "--json", "--", "python", "-I", "-c", script, cwd=project)
     assert done.returncode == 0, done.stderr
-    assert [one["source"] for one in json.loads(done.stdout)] == ["random.Random() without a seed"]
+    assert [row["source"] for row in json.loads(done.stdout)] == ["random.Random() without a seed"]
     (installed,) = (complete.parent / "lib").rglob(BEGIN)
     installed.rename(installed.with_suffix(".aside"))
     done = call(complete, "watch", "--", "python", "-c", script, cwd=project)

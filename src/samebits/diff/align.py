@@ -144,36 +144,36 @@ class Aligner:
 
     def pairs(self) -> Iterator[Pair]:
         """Each pair whose lines differ, and each event without a counterpart, in order."""
-        one, other = self.first, self.second
+        first, second = self.first, self.second
         while True:
-            if not one.queue and not other.queue and not (one.over or other.over):
+            if not first.queue and not second.queue and not (first.over or second.over):
                 self._skip_equal()
-            one.fill(1)
-            other.fill(1)
-            if not one.queue and not other.queue:
+            first.fill(1)
+            second.fill(1)
+            if not first.queue and not second.queue:
                 return
             yield self._next()
 
     def _skip_equal(self) -> None:
-        one, other = self.first, self.second
-        for line in one.lines:
-            match = next(other.lines, None)
+        first, second = self.first, self.second
+        for line in first.lines:
+            match = next(second.lines, None)
             kind = kind_of(line)
             if match is None or not self._same(line, match, kind):
-                one.take(line)
+                first.take(line)
                 if match is None:
-                    other.over = True
+                    second.over = True
                 else:
-                    other.take(match)
+                    second.take(match)
                 return
             if kind in COMPUTED:
                 self.last = line
                 self.events += 1
                 self.steps += kind == "step"
             elif kind in KEPT:
-                one.take(line)
-                other.take(line)
-        one.over = True
+                first.take(line)
+                second.take(line)
+        first.over = True
 
     def _same(self, line: bytes, match: bytes, kind: str) -> bool:
         """Whether two lines tell nothing new; equal ones do where generators were apart."""
@@ -183,12 +183,15 @@ class Aligner:
 
     def _same_but_for_generators(self, line: bytes, match: bytes) -> bool:
         """Whether two lines differ in what is known of the generators, and in nothing else."""
-        one, other = GENERATORS.search(line), GENERATORS.search(match)
-        if one is None or other is None:
+        part, counterpart = GENERATORS.search(line), GENERATORS.search(match)
+        if part is None or counterpart is None:
             return False
-        if line[: one.start()] != match[: other.start()] or line[one.end() :] != match[other.end() :]:
+        if (
+            line[: part.start()] != match[: counterpart.start()]
+            or line[part.end() :] != match[counterpart.end() :]
+        ):
             return False
-        ours, theirs = STATE.findall(one[0]), STATE.findall(other[0])
+        ours, theirs = STATE.findall(part[0]), STATE.findall(counterpart[0])
         for (name, state), (again, another) in zip(ours, theirs, strict=False):
             if name != again or (state == another) == (name in self.apart):
                 return False
@@ -197,24 +200,24 @@ class Aligner:
         return len(ours) == len(theirs)
 
     def _next(self) -> Pair:
-        one, other = self.first, self.second
-        if not one.queue:
-            return Pair(None, other.queue.popleft()[1])
-        if not other.queue:
-            return Pair(one.queue.popleft()[1], None)
-        if one.queue[0][0] == other.queue[0][0]:
-            return Pair(one.queue.popleft()[1], other.queue.popleft()[1])
-        one.fill(WINDOW)
-        other.fill(WINDOW)
-        there = _place(one.queue[0][0], other)
-        here = _place(other.queue[0][0], one)
+        first, second = self.first, self.second
+        if not first.queue:
+            return Pair(None, second.queue.popleft()[1])
+        if not second.queue:
+            return Pair(first.queue.popleft()[1], None)
+        if first.queue[0][0] == second.queue[0][0]:
+            return Pair(first.queue.popleft()[1], second.queue.popleft()[1])
+        first.fill(WINDOW)
+        second.fill(WINDOW)
+        there = _place(first.queue[0][0], second)
+        here = _place(second.queue[0][0], first)
         if there is None:
-            return Pair(one.queue.popleft()[1], None)
+            return Pair(first.queue.popleft()[1], None)
         if here is None:
-            return Pair(None, other.queue.popleft()[1])
-        match = other.queue[there][1]
-        del other.queue[there]
-        return Pair(one.queue.popleft()[1], match, moved=True)
+            return Pair(None, second.queue.popleft()[1])
+        match = second.queue[there][1]
+        del second.queue[there]
+        return Pair(first.queue.popleft()[1], match, moved=True)
 
 
 def _place(key: Key, side: Side) -> int | None:

@@ -74,7 +74,7 @@ def rank(
         last: the last event that was the same, in words.
     """
     used = {name: each for name, each in apart.items() if each.last or each.used}
-    found = [
+    scored = [
         *_resumed(place, resumed, used),
         *_of_place(place, facts, samples),
         *_files(place, facts, resumed),
@@ -84,7 +84,7 @@ def rank(
         *_repeatable(place, facts, used),
     ]
     best: dict[str, Ranked] = {}
-    for each in found:
+    for each in scored:
         if each[1].text not in best or best[each[1].text][0] < each[0]:
             best[each[1].text] = each
     ranked = sorted(best.values(), key=lambda each: -each[0])

@@ -80,15 +80,15 @@ def collect(
         sides: the two processes that were compared, as far as they were read.
         until: the events that differ; what was read after them is no reason.
     """
-    one, other = sides
+    ours, theirs = sides
     commands = [shlex.join(side.process.about["command"]) for side in sides]
     return Facts(
         "" if commands[0] == commands[1] else f"{commands[0]} in A, {commands[1]} in B",
-        tuple(_environment(one.settings, other.settings)),
-        (*_files(one, other, until), *_of_children(first, second, sides)),
+        tuple(_environment(ours.settings, theirs.settings)),
+        (*_files(ours, theirs, until), *_of_children(first, second, sides)),
         tuple(_chance(first, second)),
-        (_workers(first, one.process), _workers(second, other.process)),
-        any(map(_has_random_hashes, (one.settings, other.settings))),
+        (_workers(first, ours.process), _workers(second, theirs.process)),
+        any(map(_has_random_hashes, (ours.settings, theirs.settings))),
     )
 
 
@@ -110,13 +110,13 @@ def _environment(first: Event | None, second: Event | None) -> Iterator[Differen
             yield difference
 
 
-def _files(one: Side, other: Side, until: tuple[Event | None, Event | None]) -> Iterator[File]:
-    here, there = (_before(side.files, event) for side, event in zip((one, other), until, strict=True))
-    yield from _contents(here, other.files)
-    yield from (File("only", path, f"only A has read {path}") for path in here if path not in other.files)
-    yield from (File("only", path, f"only B has read {path}") for path in there if path not in one.files)
-    for path, events in one.listings.items():
-        for event, match in zip(events, other.listings.get(path, ()), strict=False):
+def _files(ours: Side, theirs: Side, until: tuple[Event | None, Event | None]) -> Iterator[File]:
+    here, there = (_before(side.files, event) for side, event in zip((ours, theirs), until, strict=True))
+    yield from _contents(here, theirs.files)
+    yield from (File("only", path, f"only A has read {path}") for path in here if path not in theirs.files)
+    yield from (File("only", path, f"only B has read {path}") for path in there if path not in ours.files)
+    for path, events in ours.listings.items():
+        for event, match in zip(events, theirs.listings.get(path, ()), strict=False):
             if event["set"] != match["set"]:
                 counts = f"{event['count']:,} names in A and {match['count']:,} in B"
                 yield File("names", path, f"{path} has {counts}, and they are not the same")

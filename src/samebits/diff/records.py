@@ -70,25 +70,25 @@ def compare_records(first: Record, second: Record) -> Result:
     Raises:
         UsageError: they have no training, or none in processes that can be matched.
     """
-    found: list[tuple[int, Search, Place, Matched]] = []
+    places: list[tuple[int, Search, Place, Matched]] = []
     searches: list[Search] = []
     notes = [*first.notes, *second.notes]
     identities = set()
     for pair in _matched(first, second, notes):
-        one, other = pair.one, pair.other
-        identities.add(one.identity)
+        ours, theirs = pair.ours, pair.theirs
+        identities.add(ours.identity)
         search = Search(*_sides(pair), pair.continued)
         searches.append(search)
         place = search.find()
         if place is not None:
-            found.append((place.step or 0, search, place, pair))
-        notes += [*one.notes, *other.notes, *_ends(one, other)]
+            places.append((place.step or 0, search, place, pair))
+        notes += [*ours.notes, *theirs.notes, *_ends(ours, theirs)]
     if not any(search.events for search in searches):
         raise UsageError(f"{first.path} and {second.path} have nothing to compare: no training was recorded")
-    if not found:
+    if not places:
         best = max(searches, key=lambda each: each.compared)
         return Result(None, "", (), best.compared, best.last_same(), {}, tuple(dict.fromkeys(notes)))
-    _, search, place, matched = min(found, key=lambda each: each[0])
+    _, search, place, matched = min(places, key=lambda each: each[0])
     resumed = None if matched.resumed is None else max(matched.resumed.steps.values())
     sides = search.aligner.first, search.aligner.second
     steps = search.compared
@@ -99,7 +99,7 @@ def compare_records(first: Record, second: Record) -> Result:
     causes = rank(place, facts, search.generators.apart, how, resumed, last)
     return Result(
         place,
-        _who(matched.one) if len(identities) > 1 else "",
+        _who(matched.ours) if len(identities) > 1 else "",
         tuple(causes),
         steps,
         last,
@@ -119,8 +119,8 @@ def _who(process: Process) -> str:
     return f"rank {number}" if number is not None else role
 
 
-def _ends(one: Process, other: Process) -> Iterator[str]:
-    for who, process in (("A", one), ("B", other)):
+def _ends(ours: Process, theirs: Process) -> Iterator[str]:
+    for who, process in (("A", ours), ("B", theirs)):
         for event in process.last("stopped"):
             yield f"the recording of {who} ended before its training: {event['why']}"
         if not process.last("end", "stopped"):
@@ -152,19 +152,19 @@ class Matched:
         continued: another process continues what one of them did, so where it ended is no difference.
     """
 
-    one: Process
-    other: Process
+    ours: Process
+    theirs: Process
     resumed: Resumed | None
     continued: bool
 
 
 def _sides(pair: Matched) -> tuple[Side, Side]:
     """The two sides, the one that began earlier already read up to where the other begins."""
-    one, other, resumed = pair.one, pair.other, pair.resumed
+    ours, theirs, resumed = pair.ours, pair.theirs, pair.resumed
     origin = resumed.steps if resumed is not None else None
-    sides = [Side(one, None, origin), Side(other, None, origin)]
+    sides = [Side(ours, None, origin), Side(theirs, None, origin)]
     if resumed is not None:
-        sides[resumed.later] = Side((one, other)[resumed.later], origin, origin)
+        sides[resumed.later] = Side((ours, theirs)[resumed.later], origin, origin)
         earlier = sides[1 - resumed.later]
         for line in earlier.lines:
             if kind_of(line) not in ("initial", "step", "evaluation"):
@@ -206,12 +206,12 @@ def _chains(ours: list[Process], theirs: list[Process], notes: list[str]) -> Ite
         notes.append(f"A trained in {len(ours):,} processes one after the other, B in {len(theirs):,}")
     begins = [None if _begin_alike(*pair) else _resumption(*pair) for pair in pairs]
     after = [0 if resumed is None else max(resumed.steps.values()) for resumed in begins]
-    for (one, other), resumed, steps in zip(pairs, begins, after, strict=True):
-        yield Matched(one, other, resumed, continued=steps < max(after))
+    for pair, resumed, steps in zip(pairs, begins, after, strict=True):
+        yield Matched(*pair, resumed, continued=steps < max(after))
 
 
-def _resumption(one: Process, other: Process) -> "Resumed | None":
-    return _where_begins(one, other, 1) or _where_begins(other, one, 0)
+def _resumption(ours: Process, theirs: Process) -> "Resumed | None":
+    return _where_begins(ours, theirs, 1) or _where_begins(theirs, ours, 0)
 
 
 def _first(process: Process) -> tuple[Event, dict[int, Event]] | None:
@@ -232,8 +232,8 @@ def _first(process: Process) -> tuple[Event, dict[int, Event]] | None:
     return None
 
 
-def _begin_alike(one: Process, other: Process) -> bool:
-    first, second = _first(one), _first(other)
+def _begin_alike(ours: Process, theirs: Process) -> bool:
+    first, second = _first(ours), _first(theirs)
     if first is None or second is None:
         return True
     return first[0]["parameters"] == second[0]["parameters"]

@@ -47,9 +47,9 @@ def _place(comparison: Comparison) -> Place | None:
 
 
 def _facts(first: Mapping[str, Any], second: Mapping[str, Any]) -> Facts:
-    found = differences(of_manifest(first), of_manifest(second))
+    changed = differences(of_manifest(first), of_manifest(second))
     return Facts(
-        environment=tuple(each for each in found if each.rank != "none"),
+        environment=tuple(each for each in changed if each.rank != "none"),
         chance=tuple(sources((("A", _chance(first)), ("B", _chance(second))))),
     )
 

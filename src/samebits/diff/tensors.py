@@ -57,7 +57,7 @@ def compare(
         len(both),
         tuple(name for name in a if name not in b),
         tuple(name for name in b if name not in a),
-        tuple((name, f"{one} and {other}") for name, one, other in shapes if one != other),
+        tuple((name, f"{ours} and {theirs}") for name, ours, theirs in shapes if ours != theirs),
         len(differ) > 1 and sorted(a[name][0] for name in differ) == sorted(b[name][0] for name in differ),
     )
 

@@ -173,8 +173,8 @@ class Search:
 
     def _is_after_the_end(self, pair: Pair) -> bool:
         """Whether the other record has ended before this event."""
-        one, other = self.aligner.first, self.aligner.second
-        event, missing = (pair.first, other) if pair.second is None else (pair.second, one)
+        ours, theirs = self.aligner.first, self.aligner.second
+        event, missing = (pair.first, theirs) if pair.second is None else (pair.second, ours)
         if event is None or (pair.first and pair.second) or not missing.over or missing.queue:
             return False
         # An evaluation after the last step of both is one that the other has left out.
@@ -211,17 +211,17 @@ class Search:
             return ""
 
     def _judge(self, pair: Pair) -> Place | None:
-        one, other = self.aligner.first, self.aligner.second
+        ours, theirs = self.aligner.first, self.aligner.second
         first, second = pair.first, pair.second
         if first is None or second is None or pair.moved:
-            return _alone(pair, one, other)
+            return _alone(pair, ours, theirs)
         self._see_generators(first, second)
         if first["event"] == "initial":
-            return _initial(first, second, one, other)
+            return _initial(first, second, ours, theirs)
         if first["event"] == "evaluation":
-            return _evaluation(first, second, one, self.generators.equal())
-        self.step = one.step(first)
-        for place in _step(first, second, one, other, self.generators.equal()):
+            return _evaluation(first, second, ours, self.generators.equal())
+        self.step = ours.step(first)
+        for place in _step(first, second, ours, theirs, self.generators.equal()):
             return place
         return None
 
@@ -274,10 +274,10 @@ def _listed(texts: tuple[str, ...]) -> str:
 
 
 # ---------------------------------------------------------------- events without a counterpart
-def _alone(pair: Pair, one: Side, other: Side) -> Place | None:
+def _alone(pair: Pair, ours: Side, theirs: Side) -> Place | None:
     event = pair.first or pair.second
     assert event is not None
-    side, who, not_who = (one, "A", "B") if pair.first is not None else (other, "B", "A")
+    side, who, not_who = (ours, "A", "B") if pair.first is not None else (theirs, "B", "A")
     if pair.moved:
         text = f"control flow: {words(event, side)} has another place in the order of events"
     elif event["event"] == "step":
@@ -299,13 +299,13 @@ def _cut_off(side: Side) -> bool:
 
 def _end(search: Search) -> Place | None:
     """One record is longer, or ended in another way."""
-    one, other = search.aligner.first, search.aligner.second
-    if search.continued or _cut_off(one) or _cut_off(other):
+    ours, theirs = search.aligner.first, search.aligner.second
+    if search.continued or _cut_off(ours) or _cut_off(theirs):
         return None
-    ends = [side.process.last("end")[-1] for side in (one, other)]
+    ends = [side.process.last("end")[-1] for side in (ours, theirs)]
     steps = [
         end["steps"] + max(side.shift.values(), default=0)
-        for end, side in zip(ends, (one, other), strict=True)
+        for end, side in zip(ends, (ours, theirs), strict=True)
     ]
     if ends[0]["exception"] != ends[1]["exception"]:
         by = [f"by {end['exception']}" if end["exception"] else "well" for end in ends]
@@ -321,9 +321,9 @@ def _end(search: Search) -> Place | None:
 
 
 # ---------------------------------------------------------------- events that both have
-def _initial(first: Event, second: Event, one: Side, other: Side) -> Place | None:
+def _initial(first: Event, second: Event, ours: Side, theirs: Side) -> Place | None:
     for kind in ("parameters", "buffers"):
-        tensors = _tensors(first, second, one, other, kind, first[kind], second[kind])
+        tensors = _tensors(first, second, ours, theirs, kind, first[kind], second[kind])
         if not tensors.same_names:
             return Place(
                 "model",
@@ -339,8 +339,8 @@ def _initial(first: Event, second: Event, one: Side, other: Side) -> Place | Non
     return None
 
 
-def _evaluation(first: Event, second: Event, one: Side, generators: tuple[str, ...]) -> Place | None:
-    step, where = _after(first, one) or None, words(first, one)
+def _evaluation(first: Event, second: Event, side: Side, generators: tuple[str, ...]) -> Place | None:
+    step, where = _after(first, side) or None, words(first, side)
 
     def place(what: What, text: str, *equal: str) -> Place:
         return Place(what, step, f"{where}, {text}", equal, first=first, second=second)
@@ -361,12 +361,12 @@ def _evaluation(first: Event, second: Event, one: Side, generators: tuple[str, .
 
 
 def _step(
-    first: Event, second: Event, one: Side, other: Side, generators: tuple[str, ...]
+    first: Event, second: Event, ours: Side, theirs: Side, generators: tuple[str, ...]
 ) -> Iterator[Place]:
-    where = words(first, one)
+    where = words(first, ours)
 
     def place(what: What, text: str, *equal: str, name: str = "", tensors: Tensors = SAME) -> Place:
-        step = one.step(first)
+        step = ours.step(first)
         return Place(what, step, f"{where}, {text}", equal, name, tensors, first, second, first["optimizer"])
 
     calls = first["calls"], second["calls"]
@@ -391,7 +391,7 @@ def _step(
     if digests[0] != digests[1]:
         equal = ("the model's output", *generators) if outputs else inputs
         yield place("loss", f"the loss{_values(first, second)}", *equal)
-    yield from _gradients(first, second, one, other, place, inputs)
+    yield from _gradients(first, second, ours, theirs, place, inputs)
     if first["skipped"] != second["skipped"]:
         who, not_who = ("A", "B") if first["skipped"] else ("B", "A")
         yield place("skipped", f"the step: skipped in {who}, not in {not_who}", "gradients")
@@ -400,7 +400,7 @@ def _step(
         yield place("learning rate", f"the learning rate: {a} in A, {b} in B", "gradients", "weights before")
     # The optimiser changes its state first, and then the parameters by it.
     for kind, what in (("state", "optimizer state"), ("parameters", "parameter"), ("buffers", "buffer")):
-        tensors = _tensors(first, second, one, other, kind, first[kind], second[kind])
+        tensors = _tensors(first, second, ours, theirs, kind, first[kind], second[kind])
         if tensors.differ or not tensors.same_names:
             yield from _left(kind, what, tensors, place)  # type: ignore[arg-type]
 
@@ -410,13 +410,13 @@ def _calls(count: int, classes: list[str]) -> str:
 
 
 def _gradients(
-    first: Event, second: Event, one: Side, other: Side, place: Any, inputs: tuple[str, ...]
+    first: Event, second: Event, ours: Side, theirs: Side, place: Any, inputs: tuple[str, ...]
 ) -> Iterator[Place]:
     seen = first["gradients"], second["gradients"]
     whole = all(AFTER_BACKWARD in each for each in seen)
     for when in (AFTER_BACKWARD, AT_OPTIMIZER):
         a, b = (each.get(when, each.get(AFTER_BACKWARD, "") if whole else "") for each in seen)
-        tensors = _tensors(first, second, one, other, "parameters", a, b)
+        tensors = _tensors(first, second, ours, theirs, "parameters", a, b)
         if not tensors.same_names:
             yield place("model", f"the models differ: {_in_models(tensors)}", tensors=tensors)
         if not tensors.differ:
@@ -444,9 +444,9 @@ def _left(kind: str, what: What, tensors: Tensors, place: Any) -> Iterator[Place
     yield place(what, f"{_tensor_words(words, name, tensors)} after it", *equal, name=name, tensors=tensors)
 
 
-def _tensors(first: Event, second: Event, one: Side, other: Side, kind: str, a: str, b: str) -> Tensors:
+def _tensors(first: Event, second: Event, ours: Side, theirs: Side, kind: str, a: str, b: str) -> Tensors:
     names = (
-        side.names.get(event["names"].get(kind, -1), {}) for side, event in ((one, first), (other, second))
+        side.names.get(event["names"].get(kind, -1), {}) for side, event in ((ours, first), (theirs, second))
     )
     first_names, second_names = names
     return compare(a, first_names, b, second_names)

@@ -106,8 +106,8 @@ def judge_records(finished: Sequence[Finished], written: Sequence[Written]) -> R
         result = compare(reference.child.record, other.child.record)
         if result.place is not None:
             return Recorded(finished, steps, other, result, files)
-    for one in written[1:]:
-        if (difference := written[0].difference(one)) is not None:
+    for outputs in written[1:]:
+        if (difference := written[0].difference(outputs)) is not None:
             return Recorded(finished, steps, files=files, written=difference)
     return Recorded(finished, steps, files=files)
 

@@ -92,17 +92,17 @@ class Files:
 
     def _stamps(self) -> dict[str, tuple[int, int, int]]:
         names = (name for pattern in self._patterns for name in glob.glob(pattern, recursive=True))
-        found = {name: os.stat(name) for name in names if os.path.isfile(name)}
-        return {name: (each.st_ino, each.st_mtime_ns, each.st_size) for name, each in found.items()}
+        stats = {name: os.stat(name) for name in names if os.path.isfile(name)}
+        return {name: (each.st_ino, each.st_mtime_ns, each.st_size) for name, each in stats.items()}
 
 
-def _differ(one: Path, other: Path, name: str) -> str | None:
-    if sha256_file(one) == sha256_file(other):
+def _differ(first_path: Path, second_path: Path, name: str) -> str | None:
+    if sha256_file(first_path) == sha256_file(second_path):
         return None
     read = next((reader for ending, reader in READERS.items() if name.endswith(ending)), None)
     if read is None:
         return "other bytes"
-    first, second = dict(_parts(read, one, name)), dict(_parts(read, other, name))
+    first, second = dict(_parts(read, first_path, name)), dict(_parts(read, second_path, name))
     if list(first) != list(second):
         alone = [key for key in {**first, **second} if key not in first or key not in second]
         return f"{alone[0]} is in one of two only" if alone else "its parts are in another order"
@@ -175,12 +175,14 @@ def _hdf5(file: Any) -> Iterator[tuple[str, Any]]:
         raise UsageError(
             "h5py, which reads HDF5 and .keras files, is not installed: pip install h5py"
         ) from None
-    found: list[tuple[str, Any]] = []
+    datasets: list[tuple[str, Any]] = []
     with h5py.File(file, "r") as opened:
         opened.visititems(
-            lambda name, value: found.append((name, value[()])) if isinstance(value, h5py.Dataset) else None
+            lambda name, value: (
+                datasets.append((name, value[()])) if isinstance(value, h5py.Dataset) else None
+            )
         )
-    yield from found
+    yield from datasets
 
 
 def _keras(path: Path) -> Iterator[tuple[str, Any]]:

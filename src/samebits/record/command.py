@@ -180,7 +180,7 @@ def summary(folder: Path, seen: Sequence[Mapping[str, Any]]) -> str:
     if not steps:
         return f"recorded in {folder}: {number}, no step of an optimiser, {_size(size)}"
     each = f"{_size(size / steps)} a step"
-    cut = [one["file"] for one in seen if not one["ended"]]
+    cut = [process["file"] for process in seen if not process["ended"]]
     killed = f"; {some(cut, 2)} did not come to an end" if cut else ""
     return f"recorded in {folder}: {number}, {steps:,} step{'s' * (steps > 1)}, {each}, {_size(size)}{killed}"
 

@@ -22,15 +22,15 @@ def generators() -> dict[str, str]:
     Returns:
         By "python", "numpy", "torch", "cuda:0"; those of libraries that were not imported are not there.
     """
-    found = {"torch": digest(torch.default_generator.get_state())}
+    states = {"torch": digest(torch.default_generator.get_state())}
     if (python := sys.modules.get("random")) is not None:
-        found["python"] = digest(_of_python(python))
+        states["python"] = digest(_of_python(python))
     if (numpy := sys.modules.get("numpy.random")) is not None:
-        found["numpy"] = _of_numpy(numpy)
+        states["numpy"] = _of_numpy(numpy)
     if torch.cuda.is_initialized():  # asking for more would spoil a fork
         for number in range(torch.cuda.device_count()):
-            found[f"cuda:{number}"] = digest(torch.cuda.get_rng_state(number))
-    return found
+            states[f"cuda:{number}"] = digest(torch.cuda.get_rng_state(number))
+    return states
 
 
 def _of_python(module: Any) -> tuple[Any, ...]:

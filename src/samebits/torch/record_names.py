@@ -38,9 +38,9 @@ class Models:
             model: may be added again, when it has more.
         """
         self._models[id(model)] = weakref.ref(model)
-        new = [(name, one) for name, one in parameters(model) if self._name(one) is None]
-        for name, one in new:
-            self._take(name, one, type(model).__name__)
+        new = [(name, tensor) for name, tensor in parameters(model) if self._name(tensor) is None]
+        for name, tensor in new:
+            self._take(name, tensor, type(model).__name__)
         return len(new)
 
     def all(self) -> list[nn.Module]:
@@ -49,8 +49,8 @@ class Models:
 
     def trained(self) -> list[torch.Tensor]:
         """Every parameter that has a name and wants a gradient, in the order of naming."""
-        found = (known() for known, _ in self._names.values())
-        return [one for one in found if one is not None and one.requires_grad]
+        tensors = (known() for known, _ in self._names.values())
+        return [tensor for tensor in tensors if tensor is not None and tensor.requires_grad]
 
     def names(self, tensors: Sequence[torch.Tensor], otherwise: Callable[[int], str]) -> list[str]:
         """The names of some parameters.
@@ -59,13 +59,13 @@ class Models:
             tensors: of an optimiser.
             otherwise: the name of the one at a place that no model has.
         """
-        if any(self._name(one) is None for one in tensors):
+        if any(self._name(tensor) is None for tensor in tensors):
             for model in self.all():  # it has got more since
                 self.add(model)
         named = []
-        for number, one in enumerate(tensors):
-            name = self._name(one)
-            named.append(self._take(otherwise(number), one, "optimizer") if name is None else name)
+        for number, tensor in enumerate(tensors):
+            name = self._name(tensor)
+            named.append(self._take(otherwise(number), tensor, "optimizer") if name is None else name)
         return named
 
     def _name(self, tensor: torch.Tensor) -> str | None:
@@ -84,12 +84,12 @@ class Models:
 
 def parameters(model: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
     """A model's parameters, each once, under their names without those of wrappers."""
-    return ((unwrapped_name(model, name), one) for name, one in model.named_parameters())
+    return ((unwrapped_name(model, name), tensor) for name, tensor in model.named_parameters())
 
 
 def buffers(model: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
     """A model's buffers, each once, under their names without those of wrappers."""
-    return ((unwrapped_name(model, name), one) for name, one in model.named_buffers())
+    return ((unwrapped_name(model, name), tensor) for name, tensor in model.named_buffers())
 
 
 class Tables:
@@ -127,7 +127,7 @@ class Tables:
 
 
 def _outline(value: Any) -> tuple[Any, Any]:
-    """What a table tells of a value, as fast as can be: this runs for each tensor of each step."""
+    """A value's shape and type, as a table has them; fast, since this runs for each tensor of each step."""
     if type(value) in (torch.Tensor, nn.Parameter):
         return value.shape, value.dtype
     return shape(value), dtype(value)

@@ -59,13 +59,13 @@ class Called:
     def __init__(self, model: nn.Module) -> None:
         self.owner = class_of(model)
         self._model = weakref.ref(model)
-        self._buffers = [(name, weakref.ref(one)) for name, one in buffers(model)]
+        self._buffers = [(name, weakref.ref(tensor)) for name, tensor in buffers(model)]
 
     def buffers(self) -> list[tuple[str, torch.Tensor]]:
         """Its buffers; those that it had where it is gone, such as a slice of another model."""
         if (model := self._model()) is not None:
             return list(buffers(model))
-        return [(name, one) for name, known in self._buffers if (one := known()) is not None]
+        return [(name, tensor) for name, known in self._buffers if (tensor := known()) is not None]
 
 
 class Running:
@@ -88,7 +88,7 @@ class Running:
         """The gradients are those that the optimiser uses."""
         if self.first is not None:
             self.first = self.first()
-        self.gradients = digests(one.grad for one in self.values)
+        self.gradients = digests(value.grad for value in self.values)
         return self.gradients
 
 
@@ -184,7 +184,7 @@ class Training:
         if pending.before is None:
             pending.before = generators()
         tensors = list(_tensors(arguments))
-        first = next((one for one in tensors if one.dim()), None)
+        first = next((tensor for tensor in tensors if tensor.dim()), None)
         given_rows = first is not None and not first.requires_grad and first.shape[0] <= MOST_ROWS
         if len(pending.calls) == MOST_CALLS:  # a program that never trains, without `torch.no_grad()`
             return
@@ -194,7 +194,7 @@ class Training:
             "module": class_of(model),
             "training": model.training,
             "arguments": digest(arguments),
-            "shapes": [shape(one) for one in tensors],
+            "shapes": [shape(tensor) for tensor in tensors],
             "rows": rows(first) if given_rows else None,
         })  # fmt: skip
 
@@ -235,7 +235,7 @@ class Training:
         held = list(buffers(model))
         if not new and (own or not held):
             return  # a loss, an activation, or a part of a model that was seen
-        values = [one for _, one in own]
+        values = [parameter for _, parameter in own]
         names = self._models.names(values, "parameter-{}".format)
         self._initial(class_of(model), id(model), names, values, held, frame)
 
@@ -248,7 +248,7 @@ class Training:
         held: list[tuple[str, torch.Tensor]],
         frame: FrameType,
     ) -> None:
-        self._write_settings([*values, *(one for _, one in held)])
+        self._write_settings([*values, *(buffer for _, buffer in held)])
         numbers = {
             "parameters": self._tables.number("parameters", of, owner, names, values),
             "buffers": self._buffers_table(owner, held, of),
@@ -259,18 +259,20 @@ class Training:
             "line": _line(frame),
             "names": numbers,
             "parameters": digests(values),
-            "buffers": digests(one for _, one in held),
+            "buffers": digests(buffer for _, buffer in held),
             "generators": generators(),
         })  # fmt: skip
 
     def _buffers_table(self, owner: str, held: list[tuple[str, torch.Tensor]], of: Any) -> int:
-        return self._tables.number("buffers", of, owner, [name for name, _ in held], [one for _, one in held])
+        return self._tables.number(
+            "buffers", of, owner, [name for name, _ in held], [buffer for _, buffer in held]
+        )
 
     def _write_settings(self, tensors: list[torch.Tensor]) -> None:
         if self._settings:
             return
         self._settings = True
-        device = "cuda" if any(one.is_cuda for one in tensors) else "cpu"
+        device = "cuda" if any(tensor.is_cuda for tensor in tensors) else "cpu"
         ranks = {}
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             ranks = {"rank": torch.distributed.get_rank(), "world_size": torch.distributed.get_world_size()}
@@ -297,9 +299,14 @@ class Training:
 
     def after_backward(self) -> None:
         """All gradients of this backward are there."""
-        known = [*self._models.trained(), *(one for each in self._optimizers for one in _parameters(each))]
-        trained = {id(one): one for one in known}.values()
-        self.pending.gradients = {id(one): digests([one.grad]) for one in trained if one.grad is not None}
+        known = [
+            *self._models.trained(),
+            *(parameter for each in self._optimizers for parameter in _parameters(each)),
+        ]
+        trained = {id(parameter): parameter for parameter in known}.values()
+        self.pending.gradients = {
+            id(parameter): digests([parameter.grad]) for parameter in trained if parameter.grad is not None
+        }
 
     # ------------------------------------------------------------ steps
     def before_step(self, optimizer: Any, frame: FrameType, computed: bool) -> Running:
@@ -327,10 +334,12 @@ class Training:
         self._seen.add(optimizer)
         names = self._names(optimizer, values)
         own = f"optimizer.{self.add(optimizer).number}."
-        new = [(name, one) for name, one in zip(names, values, strict=True) if name.startswith(own)]
+        new = [(name, value) for name, value in zip(names, values, strict=True) if name.startswith(own)]
         if new:
             owner = type(optimizer).__name__
-            self._initial(owner, id(optimizer), [name for name, _ in new], [one for _, one in new], [], frame)
+            self._initial(
+                owner, id(optimizer), [name for name, _ in new], [value for _, value in new], [], frame
+            )
 
     def _names(self, optimizer: Any, values: list[torch.Tensor]) -> list[str]:
         places = [
@@ -358,7 +367,9 @@ class Training:
         values, names = running.values, self._names(optimizer, running.values)
         held = list(
             {
-                id(one): (name, one) for each in pending.called.values() for name, one in each.buffers()
+                id(buffer): (name, buffer)
+                for each in pending.called.values()
+                for name, buffer in each.buffers()
             }.values()
         )
         called = ", ".join(dict.fromkeys(each.owner for each in pending.called.values()))
@@ -370,7 +381,7 @@ class Training:
             "state": self._tables.number("state", trained, owner, list(state), list(state.values())),
         }
         gradients = running.gradients if running.gradients is not None else running.look()
-        after_backward = "".join(pending.gradients.get(id(one), MISSING) for one in values)
+        after_backward = "".join(pending.gradients.get(id(value), MISSING) for value in values)
         seen = {AFTER_BACKWARD: after_backward} if after_backward.strip(MISSING[0]) else {}
         if not seen or gradients != after_backward:
             seen[AT_OPTIMIZER] = gradients
@@ -388,7 +399,7 @@ class Training:
             "names": numbers,
             "gradients": seen,
             "parameters": digests(values),
-            "buffers": digests(one for _, one in held),
+            "buffers": digests(buffer for _, buffer in held),
             "state": digests(state.values()),
         })  # fmt: skip
         pending.clear()
@@ -399,7 +410,7 @@ class Training:
 
 
 def _parameters(optimizer: Any) -> list[torch.Tensor]:
-    return [one for group in optimizer.param_groups for one in group["params"]]
+    return [parameter for group in optimizer.param_groups for parameter in group["params"]]
 
 
 def _state(optimizer: Any, names: list[str], values: list[torch.Tensor]) -> Iterator[tuple[str, Any]]:

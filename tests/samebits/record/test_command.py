@@ -32,9 +32,11 @@ if __name__ == "__main__":
 
 def records(folder):
     """The events of each process of a record, those of the first one first."""
-    found = [[json.loads(line) for line in path.read_text().splitlines()] for path in folder.glob("*.jsonl")]
-    numbers = {events[0]["pid"] for events in found}
-    return sorted(found, key=lambda events: events[0]["parent"] in numbers)
+    processes = [
+        [json.loads(line) for line in path.read_text().splitlines()] for path in folder.glob("*.jsonl")
+    ]
+    numbers = {events[0]["pid"] for events in processes}
+    return sorted(processes, key=lambda events: events[0]["parent"] in numbers)
 
 
 @pytest.fixture

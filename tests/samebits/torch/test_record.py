@@ -73,14 +73,16 @@ def test_equal_trainings_have_equal_records(trained):
     """SGD with foreach is bit-equal to SGD without, and both began with the same weights."""
     *_, events = trained
     ignored = {"optimizer", "names"}
-    one, other = ([{k: v for k, v in s.items() if k not in ignored} for s in of(events, n)] for n in (0, 1))
-    assert one == other
-    assert one[0]["parameters"] != one[1]["parameters"]
-    assert one[0]["calls"][0]["arguments"] != one[1]["calls"][0]["arguments"]
+    first, second = (
+        [{k: v for k, v in s.items() if k not in ignored} for s in of(events, n)] for n in (0, 1)
+    )
+    assert first == second
+    assert first[0]["parameters"] != first[1]["parameters"]
+    assert first[0]["calls"][0]["arguments"] != first[1]["calls"][0]["arguments"]
     third = of(events, 2)[0]
-    assert third["losses"] == one[0]["losses"]  # another optimiser, the same first step
-    assert third["gradients"] == one[0]["gradients"]
-    assert third["parameters"] != one[0]["parameters"]
+    assert third["losses"] == first[0]["losses"]  # another optimiser, the same first step
+    assert third["gradients"] == first[0]["gradients"]
+    assert third["parameters"] != first[0]["parameters"]
 
 
 def test_clipping_stands_between_backward_and_the_optimiser(trained):

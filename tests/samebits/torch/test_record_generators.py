@@ -57,9 +57,9 @@ def test_another_bit_generator_of_numpys_is_read():
     former = numpy.random.get_bit_generator()
     try:
         numpy.random.set_bit_generator(numpy.random.PCG64(1))
-        one = generators()["numpy"]
+        before = generators()["numpy"]
         numpy.random.rand()
-        assert generators()["numpy"] != one
+        assert generators()["numpy"] != before
         assert record_generators._numpys == []
     finally:
         numpy.random.set_bit_generator(former)

@@ -166,10 +166,10 @@ def test_each_rank_has_its_record(start, tmp_path):
     assert sorted(process[0]["rank"] for process in (first, second)) == [0, 1]
     assert first[0]["parent"] == launcher[0]["pid"]
     assert [len(steps(process)) for process in (first, second, launcher)] == [3, 3, 0]
-    for one, other in zip(steps(first), steps(second), strict=True):
-        assert one["calls"][0]["arguments"] != other["calls"][0]["arguments"]
-        assert one["gradients"] == other["gradients"]
-        assert one["parameters"] == other["parameters"]
+    for ours, theirs in zip(steps(first), steps(second), strict=True):
+        assert ours["calls"][0]["arguments"] != theirs["calls"][0]["arguments"]
+        assert ours["gradients"] == theirs["gradients"]
+        assert ours["parameters"] == theirs["parameters"]
     assert tables(first)[0]["names"] == ["weight", "bias"]  # without the wrapper's word
 
 

@@ -27,9 +27,9 @@ def test_a_distributed_tensor_counts_by_this_processs_part(tmp_path: Path) -> No
         mesh = init_device_mesh("cpu", (1,))
         x, unread = torch.arange(6.0).reshape(2, 3), set()
         parts = [distribute_tensor(part, mesh, [Shard(0)]) for part in (x, x.clone(), x + 1)]
-        one, again, other = (digest(part, unread) for part in parts)
-        assert one == again != other
-        assert digest(distribute_tensor(x, mesh, [Replicate()])) not in (one, digest(x))
+        first, again, other = (digest(part, unread) for part in parts)
+        assert first == again != other
+        assert digest(distribute_tensor(x, mesh, [Replicate()])) not in (first, digest(x))
         assert not {name for name in unread if "Tensor" in name}
     finally:
         torch.distributed.destroy_process_group()

@@ -78,7 +78,7 @@ class Average(nn.Module):
 
 
 class Warmup:
-    """A schedule of one's own, which counts its calls."""
+    """The user's own schedule, which counts its calls."""
 
     def __init__(self, optimizer):
         self.optimizer, self.calls = optimizer, 0

@@ -138,7 +138,7 @@ def attribute_of_a_layer(run):
 
 
 class Weighted:
-    """A weight of the samples of one's own, held by name."""
+    """The user's own weight of the samples, held by name."""
 
     def __init__(self):
         self.weights, self.calls = np.ones(8), 0

@@ -60,8 +60,8 @@ def make(folder: Path, fault: Fault, clean: Path | None = None) -> tuple[Path, P
     b.mkdir()
     if fault.data == "made in another order":  # most file systems give the same order again
         with tempfile.TemporaryDirectory(dir="/dev/shm") as memory:
-            for one, name in ((a, "a"), (b, "b")):
-                (one / "data").symlink_to(Path(memory) / name)
+            for training in (a, b):
+                (training / "data").symlink_to(Path(memory) / training.name)
             return _make(a, b, fault, clean)
     return _make(a, b, fault, clean)
 
