@@ -60,8 +60,9 @@ def _over_steps(here: list[str], there: list[str], following: Iterable[Pair]) ->
     balance: Counter[str] = Counter(here)
     balance.subtract(there)
     ours, theirs = set(here), set(there)
-    steps = 1
+    steps, alone = 1, True
     for steps, (more, others) in enumerate(_batches(following), 2):
+        alone &= more == others
         balance.update(more)
         balance.subtract(others)
         ours.update(more)
@@ -72,10 +73,17 @@ def _over_steps(here: list[str], there: list[str], following: Iterable[Pair]) ->
             )
         if steps >= MOST_STEPS or len(ours) + len(theirs) > MOST_ROWS:
             break
+    if alone and steps > 1 and ours.isdisjoint(there):
+        text = f"no sample of this batch is the same, and the {steps - 1:,} batches that were compared after it are equal"
+        return Samples("contents", text)
     common = len(ours & theirs)
     share = common / max(1, min(len(ours), len(theirs)))
     seen = f"of {len(ours):,} samples of A in {steps:,} steps, B saw {common:,}"
     if share > 0.8:
+        for batch, of, others, by in ((there, "B", ours, "A"), (here, "A", theirs, "B")):
+            if others.isdisjoint(batch):
+                text = f"no sample of {of}'s batch is in any of {by}'s, though most of the others are in both"
+                return Samples("contents", text)
         return Samples("order", f"the same samples in another order: {seen}")
     if common:
         return Samples("samples", f"other samples: {seen}")

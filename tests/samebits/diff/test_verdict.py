@@ -168,6 +168,16 @@ CASES: dict[str, tuple[Callable[[Events], None], str, str]] = {
         "step 3, the batch: weights and generators equal",
         "contents",
     ),
+    "batch, contents of this one": (
+        lambda e: batch(e, lambda n: (100, 200) if n == 3 else (2 * n, 2 * n + 1), 3),
+        "step 3, the batch: weights and generators equal",
+        "contents",
+    ),
+    "batch, contents of some": (
+        lambda e: batch(e, lambda n: (100 + n, 200 + n) if n in (3, 20) else (2 * n, 2 * n + 1), 3),
+        "step 3, the batch: weights and generators equal",
+        "contents",
+    ),
     "batch, one sample": (
         lambda e: batch(e, lambda n: (2 * n, 999), 3),
         "step 3, the batch: weights and generators equal",
@@ -429,12 +439,14 @@ EVIDENCE = {
     "batch, order over steps": "those of 4 steps together are equal",
     "batch, one sample": "1 of its 2 samples differ (row 1)",
     "batch, contents": "of 8 samples of A in 4 steps, B saw 0",
+    "batch, contents of this one": "no sample of this batch is the same, and the 22 batches that were",
+    "batch, contents of some": "no sample of B's batch is in any of A's, though most",
 }
 
 
 @pytest.mark.parametrize("case", EVIDENCE)
 def test_samples_are_the_evidence(case: str, tmp_path: Path) -> None:
-    first = made.training(6)
+    first = made.training(25 if "contents of" in case else 6)
     second = made.another(first)
     CASES[case][0](second)
     assert EVIDENCE[case] in diff(tmp_path, first, second).causes[0].evidence[0]
