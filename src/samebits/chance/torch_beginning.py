@@ -1,4 +1,4 @@
-"""What torch does before the first step of an optimiser: draws before any seed, memory that nobody wrote."""
+"""What torch does before a model is first called: draws before any seed, memory that nobody wrote."""
 
 import functools
 import itertools
@@ -28,14 +28,17 @@ FIX = "torch.manual_seed(seed) before it"
 
 
 def watch() -> None:
-    """Have torch show each call of its functions, until an optimiser steps; nothing of it is replaced.
+    """Have torch show each call of its functions, until a module is called or an optimiser steps.
 
+    Nothing of torch is replaced. But some modules, such as TransformerEncoder and MultiheadAttention, compute
+    in another way, to other bits, where somebody is shown their calls: so the first call of a module ends it.
     In a run the numbers must stay as they are: memory is filled below `samebits watch` only.
     """
     if ends:
         return
     torch: Any = sys.modules["torch"]
     from torch import overrides
+    from torch.nn.modules.module import register_module_forward_pre_hook
     from torch.optim import optimizer
 
     fill = "SAMEBITS_WATCH" in os.environ
@@ -73,7 +76,7 @@ def watch() -> None:
         if overrides._get_current_function_mode() is mode:  # else it stays below another, and does nothing
             mode.__exit__(None, None, None)
 
-    ends.append(end)
+    ends.extend((register_module_forward_pre_hook(lambda module, given: leave()).remove, end))
 
 
 def watch_compiler() -> None:

@@ -74,7 +74,7 @@ def _over_steps(here: list[str], there: list[str], following: Iterable[Pair]) ->
         if steps >= MOST_STEPS or len(ours) + len(theirs) > MOST_ROWS:
             break
     if alone and steps > 1 and ours.isdisjoint(there):
-        text = f"no sample of this batch is the same, and the {steps - 1:,} batches that were compared after it are equal"
+        text = f"no sample of this batch is the same, and the {steps - 1:,} batches that were read after it are"
         return Samples("contents", text)
     common = len(ours & theirs)
     share = common / max(1, min(len(ours), len(theirs)))

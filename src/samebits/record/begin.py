@@ -86,7 +86,13 @@ class Process:
             for each in self.ends:
                 each()
             chance.finish()
-            if RECORDS.counts:
-                self.writer.write({"event": "chance", "sources": as_json(RECORDS.counts)})
+            # Each file that is read has an event of its own.
+            sources = {
+                source: number
+                for source, number in RECORDS.counts.items()
+                if source.kind not in ("data", "declared")
+            }
+            if sources:
+                self.writer.write({"event": "chance", "sources": as_json(sources)})
             last = getattr(sys, "last_type", None)
             self.writer.close(last.__name__ if last is not None else None)

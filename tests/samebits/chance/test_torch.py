@@ -95,3 +95,27 @@ def test_each_source_in_torch_is_named(watched):
 
 def test_a_seeded_training_has_nothing_to_name(watched):
     assert watched(SEEDED) == []
+
+
+ENCODED = """
+import hashlib, sys
+if sys.argv[1:] == ["samebits"]:
+    import samebits.torch
+import torch
+torch.manual_seed(0)
+layer = torch.nn.TransformerEncoderLayer(64, 4, 128, batch_first=True)
+model = torch.nn.TransformerEncoder(layer, 2).eval()
+with torch.no_grad():
+    print(hashlib.sha256(model(torch.randn(5, 7, 64)).numpy().tobytes()).hexdigest())
+"""
+
+
+def test_what_is_watched_computes_the_same_bits(start, tmp_path):
+    """Some modules compute in another way while somebody is shown torch's calls."""
+    (tmp_path / "encode.py").write_text(ENCODED)
+    words = ("python", "encode.py")
+    plain, imported = (start(*words, *more, cwd=tmp_path) for more in ((), ("samebits",)))
+    watched = start("samebits", "watch", "--", *words, cwd=tmp_path)
+    assert len(plain.stdout) == 65, plain.stderr
+    assert imported.stdout == plain.stdout
+    assert watched.stdout.startswith(plain.stdout)
