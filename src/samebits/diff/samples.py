@@ -74,14 +74,14 @@ def _over_steps(here: list[str], there: list[str], following: Iterable[Pair]) ->
         if steps >= MOST_STEPS or len(ours) + len(theirs) > MOST_ROWS:
             break
     if alone and steps > 1 and ours.isdisjoint(there):
-        text = f"no sample of this batch is the same, and the {steps - 1:,} batches that were read after it are"
+        text = f"no sample of this batch is the same, and the {steps - 1:,} batches read after it are"
         return Samples("contents", text)
     common = len(ours & theirs)
     share = common / max(1, min(len(ours), len(theirs)))
     seen = f"of {len(ours):,} samples of A in {steps:,} steps, B saw {common:,}"
     if share > 0.8:
-        for batch, of, others, by in ((there, "B", ours, "A"), (here, "A", theirs, "B")):
-            if others.isdisjoint(batch):
+        for batch, of, seen_there, by in ((there, "B", ours, "A"), (here, "A", theirs, "B")):
+            if seen_there.isdisjoint(batch):
                 text = f"no sample of {of}'s batch is in any of {by}'s, though most of the others are in both"
                 return Samples("contents", text)
         return Samples("order", f"the same samples in another order: {seen}")

@@ -439,7 +439,7 @@ EVIDENCE = {
     "batch, order over steps": "those of 4 steps together are equal",
     "batch, one sample": "1 of its 2 samples differ (row 1)",
     "batch, contents": "of 8 samples of A in 4 steps, B saw 0",
-    "batch, contents of this one": "no sample of this batch is the same, and the 22 batches that were",
+    "batch, contents of this one": "no sample of this batch is the same, and the 22 batches read after",
     "batch, contents of some": "no sample of B's batch is in any of A's, though most",
 }
 
