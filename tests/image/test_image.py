@@ -77,6 +77,7 @@ def test_trains_by_default(contain: Callable[..., Done], start: Callable[..., Do
     assert weights(tmp_path / "outside") in inside.stdout, outside.stderr
 
 
+@pytest.mark.slow  # `make docker-smoke` does it, below
 def test_smoke_inside(contain: Callable[..., Done]) -> None:
     done = contain("smoke", "--epochs", "1", options=(*HARDENED, "--tmpfs=/workspace:mode=1777"))
     assert done.returncode == 0, done.stderr
@@ -123,7 +124,9 @@ def test_the_entrypoint_refuses(contain: Callable[..., Done]) -> None:
     assert "CUBLAS_EMULATE_SINGLE_PRECISION" in refusal(done, 2)
 
 
-@pytest.mark.parametrize("init", [(), ("--init",)], ids=["bare", "init"])
+@pytest.mark.parametrize(
+    "init", [(), pytest.param(("--init",), marks=pytest.mark.slow)], ids=["bare", "init"]
+)
 def test_a_stop_saves_the_training_and_the_next_start_resumes(
     docker: str,
     container: Callable[..., str],

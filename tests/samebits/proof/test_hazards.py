@@ -16,11 +16,8 @@ REFUSED = {
 }
 
 
-# README.md's test trains the first of them twice.
-OTHERS = [pytest.param(framework, marks=pytest.mark.slow) for framework in FRAMEWORKS[:-1]]
-
-
-@pytest.mark.parametrize("framework", [*OTHERS, FRAMEWORKS[-1]])
+@pytest.mark.slow  # the test of docs/commands.md trains the first of them twice
+@pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_the_same_bits_twice_and_others_for_another_seed(
     start: Start, tmp_path: Path, framework: str
 ) -> None:

@@ -15,12 +15,18 @@ KILL, TERM = signal.SIGKILL, signal.SIGTERM
 EVERY = [(number, 2, place) for number in (KILL, TERM) for place in PLACES]
 EVERY += [(KILL, 3, place) for place in ("step 4", "evaluation", "finish")]
 SOME = [(KILL, 2, "evaluation"), (TERM, 2, "step 2"), (TERM, 2, "step 4"), (TERM, 2, "logged")]
-CASES: list[tuple[dict[str, Any], list[tuple[int, int, str]]]] = [
+CASES = [
     ({}, SOME),
-    ({"checkpoint_every": 1}, SOME),
-    ({"checkpoint_every": 10, "keep_steps": [6]}, SOME),  # the last of an epoch's training, or evaluation
-    ({"stream": True, "checkpoint_every": 2}, SOME),
     ({"stream": True, "workers": 1}, SOME),
+    *(
+        pytest.param(settings, instants, marks=pytest.mark.slow)
+        for settings, instants in (
+            ({"checkpoint_every": 1}, SOME),
+            ({"checkpoint_every": 10, "keep_steps": [6]}, SOME),  # the last of a training, or evaluation
+            ({"stream": True, "checkpoint_every": 2}, SOME),
+            ({}, EVERY),
+        )
+    ),
 ]
 Start = Callable[..., Started]
 Answer = tuple[int, str, str]  # status, stdout, stderr
@@ -37,7 +43,7 @@ def result(folder: Path) -> tuple[bytes, str]:
     return (folder / "weights.safetensors").read_bytes(), (folder / "metrics.jsonl").read_text()
 
 
-@pytest.mark.parametrize(("settings", "instants"), [*CASES, pytest.param({}, EVERY, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("settings", "instants"), CASES)
 def test_a_signal_at_any_instant_leaves_what_resumes_to_the_same_bits(
     start: Start, tmp_path: Path, settings: dict[str, Any], instants: list[tuple[int, int, str]]
 ) -> None:

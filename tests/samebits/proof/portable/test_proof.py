@@ -135,7 +135,7 @@ def test_a_signal_ends_the_machines(tmp_path):
 SAMPLES = [
     ("Nehalem", "numpy", "numpy.matmul f32", "run"),  # no AVX2: the proof must fail, whatever CPU this is
     ("EPYC", "torch", "optim.AdamW", "portable"),
-    ("EPYC", "keras", "keras LayerNormalization wide", "portable"),
+    pytest.param("EPYC", "keras", "keras LayerNormalization wide", "portable", marks=pytest.mark.slow),
 ]
 
 
