@@ -19,7 +19,7 @@ import dataclasses, samebits, samebits.{FRAMEWORKS[0]}
 @dataclasses.dataclass(frozen=True)
 class Settings:
     seed: int = 0
-with samebits.open_run(Settings(), framework={FRAMEWORKS[0]!r}, folder="run") as run:
+with samebits.{FRAMEWORKS[0]}.open_run(Settings(), device="cpu", folder="run") as run:
     run.finish(MODEL)
 """
 MODEL = {
