@@ -56,6 +56,14 @@ def no_chance_of_other_tests() -> None:
         RECORDS.counts.clear()
 
 
+@pytest.fixture(autouse=True)
+def short_looks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run looks for unsaved state for up to two seconds, and a test's process holds what all tests made."""
+    if request.path.parent.name in ("torch", "keras"):
+        monkeypatch.setattr("samebits.unsaved.watch.FOR_STEPS", 0.05)
+        monkeypatch.setattr("samebits.unsaved.watch.SECONDS", 0.1)
+
+
 @pytest.fixture(scope="session")
 def root() -> Path:
     """The repository."""

@@ -12,7 +12,8 @@ from tests.test_project import with_comments
 
 from .conftest import ROOT, Done, refusal, run
 
-pytestmark = [pytest.mark.image, pytest.mark.timeout(1800)]
+# An image of its own, after the one that all others share.
+pytestmark = [pytest.mark.image, pytest.mark.slow, pytest.mark.timeout(1800)]
 
 INSIDE = "/workspaces/clone"
 ELSEWHERE = "make image"  # the image is the tests' own

@@ -85,6 +85,7 @@ def test_another_image_under_this_name(keep: Callable[..., Done], saved: Path) -
     assert "holds another image than its name says" in refusal(keep("load", other), 1)
 
 
+@pytest.mark.slow
 def test_nothing_half_written(keep: Callable[..., Done], tmp_path: Path) -> None:
     """No image, no folder, an engine that dies while it saves, a signal."""
     folder = tmp_path / "kept"

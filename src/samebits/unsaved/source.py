@@ -18,13 +18,25 @@ CLOCKS = {
 CHANGING_CALLS = {"append", "add", "extend", "update", "appendleft", "insert", "pop", "popleft", "setdefault"}
 
 
-def users_modules() -> Iterator[ModuleType]:
+def users_modules() -> tuple[ModuleType, ...]:
     """The modules of the user's own that are imported, the program itself first."""
+    return _users_modules(len(sys.modules), next(reversed(sys.modules)), id(sys.modules.get("__main__")))
+
+
+@functools.lru_cache(1)
+def _users_modules(number: int, last: str, program: int) -> tuple[ModuleType, ...]:
+    """As they are while these three are the same: there are thousands of modules, and each look asks."""
     names = ["__main__", *(name for name in sys.modules if name not in ("__main__", "__mp_main__"))]
-    for name in names:
-        module = sys.modules.get(name)
-        if isinstance(module, ModuleType) and is_users_file(getattr(module, "__file__", None)):
-            yield module
+    modules = (sys.modules.get(name) for name in names)
+    return tuple(
+        module
+        for module in modules
+        if isinstance(module, ModuleType) and is_users_file(getattr(module, "__file__", None))
+    )
+
+
+def _users_files() -> tuple[str, ...]:
+    return tuple(str(module.__file__) for module in users_modules())
 
 
 def is_users_class(kind: type) -> bool:
@@ -171,10 +183,15 @@ def source(path: str) -> Source:
 
 def set_attributes() -> frozenset[str]:
     """The names of all attributes that the user's own code sets, on any object."""
+    return _set_attributes(_users_files())
+
+
+@functools.lru_cache(1)
+def _set_attributes(files: tuple[str, ...]) -> frozenset[str]:
     return frozenset(
         name
-        for module in users_modules()
-        for place in source(str(module.__file__)).sets
+        for file in files
+        for place in source(file).sets
         if place.attribute
         for name in (place.name, *_mangled(place))
     )
@@ -189,7 +206,12 @@ def _mangled(place: Set) -> Iterator[str]:
 
 def clock_attributes() -> frozenset[str]:
     """The names of all attributes that the user's own code computes of a clock."""
-    return frozenset().union(*(source(str(module.__file__)).clocks for module in users_modules()))
+    return _clock_attributes(_users_files())
+
+
+@functools.lru_cache(1)
+def _clock_attributes(files: tuple[str, ...]) -> frozenset[str]:
+    return frozenset().union(*(source(file).clocks for file in files))
 
 
 @functools.cache
@@ -216,8 +238,7 @@ def shows_result(frame: FrameType, shown: frozenset[str] | None) -> bool:
         return False
     calls = [
         node
-        for node in ast.walk(source(frame.f_code.co_filename).functions[""])
-        if isinstance(node, ast.Assign | ast.Expr) and isinstance(node.value, ast.Call)
+        for node in _lone_calls(frame.f_code.co_filename)
         if node.lineno <= frame.f_lineno <= (node.end_lineno or node.lineno)
     ]
     if len(calls) != 1:
@@ -228,13 +249,23 @@ def shows_result(frame: FrameType, shown: frozenset[str] | None) -> bool:
     return all(isinstance(name, ast.Name) and name.id in shown for name in names)
 
 
+@functools.cache
+def _lone_calls(path: str) -> list[ast.Assign | ast.Expr]:
+    """The statements of a file that are one call, or that store what one returns."""
+    return [
+        node
+        for node in ast.walk(source(path).functions[""])
+        if isinstance(node, ast.Assign | ast.Expr) and isinstance(node.value, ast.Call)
+    ]
+
+
 def _parts(target: ast.expr) -> list[ast.expr]:
     return list(target.elts) if isinstance(target, ast.Tuple | ast.List) else [target]
 
 
 def only_shown_attribute(name: str) -> bool:
     """Whether an attribute that the user's code sets ends in what is printed or logged, and nowhere else."""
-    return name in _shown_attributes(tuple(str(module.__file__) for module in users_modules()))
+    return name in _shown_attributes(_users_files())
 
 
 @functools.cache

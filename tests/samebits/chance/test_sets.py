@@ -136,7 +136,7 @@ def test_a_signal_that_arrives_while_a_set_is_looked_at_is_not_lost(version):
     if (python := interpreter(version)) is None:
         pytest.skip(f"there is no Python {version} here")
     done = subprocess.run(
-        [python, "-c", SIGNAL],
+        [python, "-B", "-c", SIGNAL],
         capture_output=True,
         text=True,
         timeout=60,

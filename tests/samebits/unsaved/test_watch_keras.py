@@ -68,6 +68,7 @@ def rows(whole: dict[str, Any]) -> dict[str, Any]:
     return dict(whole["FOUND"])
 
 
+@pytest.mark.slow
 def test_what_is_remembered_comes_back(whole: dict[str, Any], printed: Printed) -> None:
     stopped = printed("stopped", *RESUMED, SAMEBITS_STOP_AT="9")
     assert stopped["SHA256"] == {}
