@@ -60,8 +60,8 @@ def test_files_and_listings_of_each_process_are_recorded(start, folder):
     assert told[1].startswith("recorded in runs/record-1: ")
     assert "no step of an optimiser" in told[1]
     everybody = records(folder / "runs/record-1")
-    command = ["python", "program.py", "--api-key", "***"]
-    (main,) = (events for events in everybody if events[0]["command"] == command)
+    first = {"command": ["python", "program.py", "--api-key", "***"], "role": "main"}
+    (main,) = (events for events in everybody if first.items() <= events[0].items())
     others = [events for events in everybody if events is not main]
     seen = {event["path"]: event for event in main if event["event"] in ("file", "listing")}
     assert set(seen) == {"data", "listed", "made.txt", "large.bin"}
