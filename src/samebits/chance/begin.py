@@ -1,12 +1,9 @@
 """Begins to watch this process: each library's part as soon as it is imported."""
 
-import importlib.abc
+import functools
 import os
 import sys
 from collections.abc import Callable
-from importlib.machinery import ModuleSpec
-from types import ModuleType
-from typing import Any
 
 from samebits.chance import (
     before_seed,
@@ -25,6 +22,7 @@ from samebits.chance import (
     torch_beginning,
 )
 from samebits.chance.records import RECORDS, began
+from samebits.process.after_import import after_import, is_imported
 
 PARTS: dict[str, tuple[Callable[[], None], ...]] = {  # by the module whose import brings it
     "random": (python_generators.watch,),
@@ -63,9 +61,9 @@ def begin(folder: str | None = None) -> None:
     Args:
         folder: where this process and its children write what they used; None: nowhere yet.
     """
-    if not _begun:
+    first = not _begun
+    if first:
         _begun.add("")
-        sys.meta_path.insert(0, _Finder())
         os.register_at_fork(after_in_child=_forked)
         _flush_at_exit()
         order.watch_listings()
@@ -77,7 +75,9 @@ def begin(folder: str | None = None) -> None:
         elif not _is_child():
             before_seed.note_what_ran(sys._getframe(1))
     for name in PARTS:
-        if name in sys.modules and not _is_being_imported(name):
+        if first:
+            after_import(name, functools.partial(_watch, name))
+        elif is_imported(name):  # its import had begun before this did
             _watch(name)
     for told in (folder, os.environ.get(FOLDER)):
         if told is not None and (told == folder or os.path.isdir(told)):  # a run's is gone when it has ended
@@ -114,10 +114,6 @@ def _watch(name: str) -> None:
             part()
 
 
-def _is_being_imported(name: str) -> bool:
-    return getattr(getattr(sys.modules[name], "__spec__", None), "_initializing", False)
-
-
 def _forked() -> None:
     RECORDS.forked()
     made.forked()
@@ -136,23 +132,3 @@ def _flush_at_exit() -> None:
 
     os._exit = _exit  # type: ignore[assignment]
     atexit.register(finish)
-
-
-class _Finder(importlib.abc.MetaPathFinder):
-    """Has a library's part begin when its import ends."""
-
-    def find_spec(self, name: str, path: Any = None, target: ModuleType | None = None) -> ModuleSpec | None:
-        if name not in PARTS or name in _begun:
-            return None
-        others = sys.meta_path[sys.meta_path.index(self) + 1 :]
-        spec = next((spec for finder in others if (spec := finder.find_spec(name, path, target))), None)
-        if spec is None or spec.loader is None:
-            return spec
-        execute = spec.loader.exec_module
-
-        def exec_module(module: ModuleType) -> None:
-            execute(module)
-            _watch(name)
-
-        spec.loader.exec_module = exec_module  # type: ignore[method-assign] # of this one loader object
-        return spec

@@ -17,7 +17,7 @@ def after_import(name: str, then: Callable[[], None]) -> None:
         name: the module's full name.
         then: may not raise.
     """
-    if name in sys.modules and not _is_being_imported(name):
+    if is_imported(name):
         then()
         return
     _waiting.setdefault(name, []).append(then)
@@ -25,8 +25,10 @@ def after_import(name: str, then: Callable[[], None]) -> None:
         sys.meta_path.insert(0, FINDER)
 
 
-def _is_being_imported(name: str) -> bool:
-    return getattr(getattr(sys.modules[name], "__spec__", None), "_initializing", False)
+def is_imported(name: str) -> bool:
+    """Whether a module is there, and its import has ended."""
+    spec = getattr(sys.modules.get(name), "__spec__", None)
+    return name in sys.modules and not getattr(spec, "_initializing", False)
 
 
 class _Finder(importlib.abc.MetaPathFinder):
