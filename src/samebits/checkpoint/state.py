@@ -88,11 +88,13 @@ class TrainingState:
                     yield name, _numbers(target)
 
     def marks(self) -> dict[str, bytes]:
-        """By name: what differs later if evaluation has changed an object by then."""
+        """By name: what differs later if evaluation has changed an object by then, or a value of `run.state`."""
         marks = {}
         for name, target in self.objects.items():
-            ours = type(target).__module__.startswith("samebits.") and not isinstance(target, RunState)
-            if ours or getattr(target, "stateless", False):
+            if isinstance(target, RunState):
+                marks |= {f"{name}.{value}": batch_digest(now) for value, now in vars(target).items()}
+                continue
+            if type(target).__module__.startswith("samebits.") or getattr(target, "stateless", False):
                 continue
             kind = self._kinds[name]
             if kind is BY_ATTRIBUTES:

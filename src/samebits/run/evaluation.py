@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from samebits.checkpoint.state import TrainingState
+from samebits.checkpoint.state import VALUES, TrainingState
 from samebits.run.settings import without_effect
 
 PROMISE = re.compile("eval|valid|test")  # in the name of a setting that says when evaluation happens
@@ -54,9 +54,14 @@ class Evaluation:
         """So is everything at its end: what has changed since its last step may follow evaluation."""
         if self._marks is not None:
             now = self._training_state.marks()
-            changed = (name for name, mark in now.items() if self._marks.get(name, mark) != mark)
+            changed = (name for name, mark in now.items() if self._before(name, mark) != mark)
             self.changed += (name for name in changed if name not in self.changed)
             self._marks = None
+
+    def _before(self, name: str, mark: bytes) -> bytes | None:
+        """A mark at the epoch's last step; of an object that had none, what it is now."""
+        marks = self._marks or {}
+        return marks.get(name) if name.startswith(f"{VALUES}.") else marks.get(name, mark)
 
     def logged(self, means: Mapping[str, float], values: Mapping[str, Any]) -> None:
         """An epoch's line: the means of what its steps logged, and what was logged after them."""

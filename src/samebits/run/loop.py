@@ -32,6 +32,7 @@ from samebits.run.saving import Position, Saving
 from samebits.run.signals import SAVED, Interruption, end_if_terminated
 from samebits.unsaved.carried import Carried
 from samebits.unsaved.lines import some
+from samebits.unsaved.report import matching
 from samebits.unsaved.watch import Watch
 
 Batch = TypeVar("Batch")
@@ -81,7 +82,7 @@ class Loop:
         self.saving = Saving(options, working, metrics)
         self.evaluation: evaluation.Evaluation | None = None
         self.unsaved: Watch | None = None
-        self.ignored: set[str] = set()
+        self.ignored: set[str] = set()  # names of what decides no weight, as the user says
         self._steps = 0  # of this process
         # The run's own that were made before the first epoch, as long as somebody has them.
         self._loaders: WeakValueDictionary[str, Any] = WeakValueDictionary()
@@ -495,7 +496,11 @@ class Loop:
             "batches": self._batches.hex(),
             "batches_seen": self._batches_seen,
             "unsaved": self.unsaved.named if self.unsaved is not None else [],
-            "changed_by_evaluation": self.evaluation.changed if self.evaluation is not None else [],
+            "changed_by_evaluation": [
+                name
+                for name in (self.evaluation.changed if self.evaluation is not None else ())
+                if not matching(name, self.ignored)
+            ],
         }
 
     def _save(self) -> None:

@@ -196,10 +196,16 @@ class Run:
         """Inside the block all generators run a stream of their own, derived from the seed and `path`."""
         return stream(self.seed, *path)
 
-    def checkpoint(self, **objects: Any) -> None:
+    def checkpoint(self, *names: str, affects_weights: bool = True, **objects: Any) -> None:
         """Name everything that decides how the training continues: checkpoints hold it, and give it back.
 
         >>> run.checkpoint(model=model, optimizer=optimizer, schedule=schedule, scaler=scaler)
+        >>> run.checkpoint("seen", "model.calls", affects_weights=False)
+
+        With `affects_weights=False` it names what decides no weight, in calls of their own, as many as you
+        like, before or after the other one. Such a value is in no checkpoint and not in the manifest's
+        `unsaved`, and `strict` allows it. Of an object that the other call names, too, the `state_dict` is
+        still saved, but no other attribute, and evaluation may change the object.
 
         Models, optimisers, schedules, generators, whatever has `state_dict` and `load_state_dict`, and
         objects of your own classes. Numbers and tensors in attributes of all of these are held, too, if they
@@ -208,10 +214,24 @@ class Run:
         When an interrupted run is resumed, the objects get their state back in `epochs`, before it gives the
         first epoch; within an epoch, once more in `batches`, as the code at the epoch's head has run again.
 
+        Args:
+            names: only with `affects_weights=False`: as a line of the run or the manifest has them. A name of
+                an object is for all in it.
+            affects_weights: whether the training depends on what is named.
+            objects: by name; with `affects_weights=False` the name alone counts.
+
         Raises:
             UsageError: something gives no state, or lacks what it changes; or the run resumes from a
                 checkpoint that another model or an environment made that differs from this one.
         """
+        if not affects_weights:
+            self.loop.ignored.update(_names(names), objects)
+            return
+        if names:
+            raise UsageError(
+                f"run.checkpoint({names[0]!r}): name each object, such as run.checkpoint(model=model); "
+                "a name alone is for run.checkpoint(…, affects_weights=False)"
+            )
         if self.loop.saving.state is not None or self.loop.epoch:
             raise UsageError(
                 "run.checkpoint was called before: name everything in one call, before the first batch"
@@ -237,18 +257,6 @@ class Run:
         self.loop.checkpoint(
             TrainingState({**objects, VALUES: self.state}, load_state(self.framework)), facts, link
         )
-
-    def ignore(self, *names: str) -> None:
-        """Say of values that change and are in no checkpoint that they do not decide the weights.
-
-        >>> run.ignore("seen", "model.calls")
-
-        They are not in the manifest's `unsaved`, and `strict` allows them. Checkpoints do not hold them.
-
-        Args:
-            names: as a line of the run or the manifest has them; a name of an object is for all in it.
-        """
-        self.loop.ignored.update(names)
 
     def epochs(self, number: int) -> Iterator[int]:
         """The epochs from 1 to `number`; in a run that is resumed, from the one in which it stopped.
@@ -423,6 +431,16 @@ class Run:
         if not kept or not self.loop.counted or self.loop.left:
             return None
         return f"{shown(self.working.path)} is kept: {AGAIN}"
+
+
+def _names(names: Iterable[Any]) -> Iterator[str]:
+    for name in names:
+        if not isinstance(name, str):
+            raise UsageError(
+                f"run.checkpoint(…, affects_weights=False): a {type(name).__name__} has no name here: give "
+                "the name as text, as the run's lines have it, or name=object"
+            )
+        yield name
 
 
 def _own_line(error: BaseException) -> str | None:

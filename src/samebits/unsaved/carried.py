@@ -16,6 +16,7 @@ from samebits.framework import Unsaved
 from samebits.hashing.weights import Stored, Tensor
 from samebits.unsaved.attributes import Attribute, Attributes, put
 from samebits.unsaved.changed import Changed
+from samebits.unsaved.report import affects_no_weight
 from samebits.unsaved.values import MISSING
 
 VERSION = 1  # of what `capture` writes
@@ -162,7 +163,8 @@ class Carried(Changed):
         if target is not None and (self._toolkit.keeps(target) or owner in self._objects):
             raise UsageError(
                 f"{differs}. It has changed since, so nobody knows what it must be now: set it as before, or "
-                f"run.ignore({path!r}) if it decides no weight, or `--resume never` starts from the beginning"
+                f"{affects_no_weight(path)} if it decides no weight, or `--resume never` starts from the "
+                "beginning"
             )
         if owner not in self._different:  # an object inside, which may be there for something else
             self._different.add(owner)

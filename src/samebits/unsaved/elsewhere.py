@@ -20,8 +20,9 @@ from samebits.process.code_owner import is_users_file, owner
 from samebits.unsaved import source
 from samebits.unsaved.digests import PLAIN
 from samebits.unsaved.frames import users_frames
+from samebits.unsaved.report import affects_no_weight
 
-FIX = "what it remembers cannot be seen or saved: stop it, or run.ignore({!r}) if it decides no weight"
+FIX = "what it remembers cannot be seen or saved: stop it, or {} if it decides no weight"
 POOLS = ("multiprocessing.", "concurrent.futures.")  # whose objects have the processes that they started
 WIDE = 64  # things in a list in which a process is looked for
 DEEP = 3
@@ -136,5 +137,5 @@ def _is_alive(pid: int | None) -> bool:
 
 
 def _row(name: str, kind: str, where: str) -> dict[str, Any]:
-    fix = FIX.format(name)
+    fix = FIX.format(affects_no_weight(name))
     return {"name": name, "kind": kind, "where": where, "fix": fix, "shown": False, "within_epochs": False}

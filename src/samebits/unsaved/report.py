@@ -39,6 +39,11 @@ def only_shown(kind: Any, name: str) -> bool:
     return ours and source.only_shown_attribute(name)
 
 
+def affects_no_weight(name: str) -> str:
+    """What the user writes to say so, of a name in a line."""
+    return f"run.checkpoint({name!r}, affects_weights=False)"
+
+
 def matching(name: str, ignored: Iterable[str]) -> bool:
     """Whether a name or something that has it, such as `a` for `a.b`, is among the ignored ones."""
     return any(name == whole or name.startswith((f"{whole}.", f"{whole}[")) for whole in ignored)

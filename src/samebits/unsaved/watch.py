@@ -19,7 +19,7 @@ from samebits.unsaved.elsewhere import beside
 from samebits.unsaved.frames import users_frames
 from samebits.unsaved.lines import lines
 from samebits.unsaved.reachable import Walk
-from samebits.unsaved.report import matching, row
+from samebits.unsaved.report import affects_no_weight, matching, row
 from samebits.unsaved.training import Training
 from samebits.unsaved.within import TooLong
 
@@ -162,7 +162,7 @@ class Watch:
             more = f"; and {len(deciding) - SAID} more" if len(deciding) > SAID else ""
             said = "; ".join(lines(deciding[:SAID])) + more
             raise CheckFailed(
-                f"{said}; run.ignore({deciding[0]['name']!r}) allows one that decides no weight"
+                f"{said}; {affects_no_weight(deciding[0]['name'])} allows one that decides no weight"
             )
 
     def _say(self) -> None:

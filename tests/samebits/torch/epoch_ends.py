@@ -61,7 +61,7 @@ def train(settings: Settings, folder: str, at: Any) -> None:
         optimizer = torch.optim.Adam(model.parameters(), lr=0.1)
         run.state.all = []
         run.checkpoint(model=model, optimizer=optimizer)
-        run.ignore("seen", "last")  # no weight depends on them
+        run.checkpoint("seen", "last", affects_weights=False)  # no weight depends on them
         for epoch in run.epochs(9):
             optimizer.param_groups[0]["lr"] *= 0.5  # twice in a process that resumes within the epoch
             run.state.seen, run.state.total = 0, torch.zeros(())

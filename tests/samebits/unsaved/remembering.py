@@ -397,7 +397,7 @@ def budget_inside(run):
 
 
 def ignored_budget(run):
-    run.ignore("own.left")
+    run.checkpoint("own.left", affects_weights=False)
     budget(run)
 
 

@@ -81,7 +81,7 @@ def test_what_comes_back_is_not_named_as_unsaved(trained: dict[str, Any]) -> Non
 def test_what_a_setting_decides_is_refused_by_name(trained: dict[str, Any]) -> None:
     line = trained["other"]["budget"]["refused"]
     assert line.startswith(REFUSED)
-    assert "run.ignore('own.left')" in line
+    assert "run.checkpoint('own.left', affects_weights=False) if it decides no weight" in line
     assert "\n" not in line
 
 

@@ -10,7 +10,7 @@ import torch
 from tests.conftest import Started
 
 import samebits.torch
-from samebits.errors import CheckFailed
+from samebits.errors import CheckFailed, UsageError
 from samebits.torch.run import Run
 from samebits.unsaved.watch import FOR_STEPS, SECONDS
 
@@ -136,7 +136,12 @@ class Counter:
 
 
 def train(
-    folder: Path, ignored: tuple[str, ...] = (), shown: bool = False, counted: bool = False, **options: Any
+    folder: Path,
+    ignored: tuple[str, ...] = (),
+    also: dict[str, Any] | None = None,
+    shown: bool = False,
+    counted: bool = False,
+    **options: Any,
 ) -> Run:
     """A training whose step counts in an attribute that nothing holds."""
     with samebits.torch.open_run({"seed": 0}, device="cpu", folder=folder, **options) as run:
@@ -144,7 +149,7 @@ def train(
         model = torch.nn.Linear(2, 1)
         optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
         counter, total = Counter(), 0.0
-        run.ignore(*ignored)
+        run.checkpoint(*ignored, affects_weights=False, **(also or {}))
         run.checkpoint(model=model, optimizer=optimizer)
         for _ in run.epochs(2):
             for batch in run.batches(BATCHES) if not counted else numbered(run):
@@ -241,6 +246,23 @@ def test_what_is_ignored_is_named_nowhere(
     train(tmp_path / "run", ignored=(name,), strict=True)
     assert capsys.readouterr().err == ""
     assert [row["name"] for row in unsaved(tmp_path / "run")] == ["total"]
+
+
+def test_what_an_argument_names_is_named_nowhere(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    train(tmp_path / "run", ignored=("total",), also={"counter": Counter()}, strict=True)
+    assert capsys.readouterr().err == ""
+    assert unsaved(tmp_path / "run") == []
+
+
+def test_a_name_without_affects_weights_is_refused(tmp_path: Path) -> None:
+    with samebits.torch.open_run({"seed": 0}, device="cpu", folder=tmp_path / "run") as run:
+        with pytest.raises(
+            UsageError, match=r"run\.checkpoint\('counter'\): name each object, such as"
+        ):
+            run.checkpoint("counter")
+        with pytest.raises(UsageError, match="a Counter has no name here"):
+            run.checkpoint(Counter(), affects_weights=False)  # type: ignore[arg-type]
+        run.finish(torch.nn.Linear(1, 1))
 
 
 def test_looking_changes_no_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
