@@ -88,7 +88,7 @@ class TrainingState:
                     yield name, _numbers(target)
 
     def marks(self) -> dict[str, bytes]:
-        """By name: what differs later if evaluation has changed an object by then, or a value of `run.state`."""
+        """By name: what differs later if evaluation has changed an object, or a value of `run.state`."""
         marks = {}
         for name, target in self.objects.items():
             if isinstance(target, RunState):
