@@ -1,7 +1,8 @@
 """What a run's process did before the run began: draws from generators that had no seed, and what nobody saw.
 
 From the import of samebits on, draws are named by line. What was drawn unseen is told by the generators of
-NumPy and torch: they are not where their seed began.
+NumPy and torch, which are not where their seed began, and by Keras's, which is made with the first draw.
+TensorFlow needs no look: with the variables of determinism.env it refuses to draw without a seed.
 """
 
 import ast
@@ -9,7 +10,7 @@ import os
 import sys
 from types import FrameType
 
-from samebits.chance import numpy_generators, python_generators, torch_beginning
+from samebits.chance import framework_generators, numpy_generators, python_generators, torch_beginning
 from samebits.chance.never_fails import never_fails
 from samebits.chance.not_seen import not_seen
 from samebits.chance.places import outwards, users
@@ -43,9 +44,12 @@ def look() -> None:
     """A run begins, and has not given any seeds yet: count the global generators that were drawn from."""
     user = users(sys._getframe())
     named = {source.source for source in RECORDS.counts}
+    if any(source.library == "keras" for source in RECORDS.counts):  # named by line, as Python's generator
+        named.add(framework_generators.KERAS)
     drawn = {
         numpy_generators.GLOBAL: "numpy.random" in sys.modules and numpy_generators.global_was_drawn_from(),
         torch_beginning.GLOBAL: "torch" in sys.modules and torch_beginning.was_drawn_from(),
+        framework_generators.KERAS: framework_generators.keras_was_drawn_from(),
     }
     for source, is_drawn in drawn.items():
         if is_drawn and source not in named and user is not None:

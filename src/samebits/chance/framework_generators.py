@@ -10,6 +10,8 @@ from samebits.chance.methods import set_method
 from samebits.chance.places import place
 from samebits.chance.records import RECORDS, Source
 
+KERAS = "Keras's global generator before it had a seed"
+
 
 def watch_torch() -> None:
     """`torch.Generator` is a class of C, whose methods cannot be set from outside: its table is changed."""
@@ -54,8 +56,7 @@ def watch_tensorflow_global() -> None:
 
     @functools.wraps(original)
     def get_seed(op_seed: Any) -> Any:
-        sources: Any = sys.modules["tensorflow.python.eager.context"]
-        if op_seed is None and sources.executing_eagerly() and sources.global_seed() is None:
+        if op_seed is None and _has_no_seed():
             where = place(_past_package(sys._getframe(1)))
             if where is not None and where.user is not None:
                 what = "TensorFlow's global generator before it had a seed"
@@ -66,9 +67,31 @@ def watch_tensorflow_global() -> None:
     seeds.get_seed = get_seed
 
 
+def keras_was_drawn_from() -> bool:
+    """Whether somebody drew from `keras.random`'s own generator, and nobody had given Keras a seed.
+
+    Keras makes this generator with the first draw, and takes it away with `keras.utils.set_random_seed`.
+    """
+    kept: Any = sys.modules.get("keras.src.backend.common.global_state")
+    if kept is None:
+        return False
+    generator, seed = map(kept.get_global_attribute, ("global_seed_generator", "global_random_seed"))
+    return generator is not None and seed is None
+
+
+def _has_no_seed() -> bool:
+    """Whether nobody gave TensorFlow a seed: a function that it traces has the seed in its graph."""
+    context: Any = sys.modules["tensorflow.python.eager.context"]
+    if context.executing_eagerly():
+        return context.global_seed() is None
+    graphs: Any = sys.modules["tensorflow.python.framework.ops"]
+    return graphs.get_default_graph().seed is None
+
+
 def _past_package(frame: FrameType | None) -> FrameType | None:
-    """The first frame outside of TensorFlow."""
-    while frame is not None and "-packages/tensorflow/" in frame.f_code.co_filename:
+    """The first frame outside of TensorFlow, and of the code that it writes for a function that it traces."""
+    ours = ("-packages/tensorflow/", "__autograph_generated_file")
+    while frame is not None and any(part in frame.f_code.co_filename for part in ours):
         frame = frame.f_back
     return frame
 

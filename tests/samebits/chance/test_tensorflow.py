@@ -1,5 +1,7 @@
 """Chance in TensorFlow: generators with a seed of the operating system's, seeds from a clock."""
 
+import json
+
 import pytest
 from tests.conftest import FRAMEWORKS
 from tests.samebits.chance.conftest import marked
@@ -23,6 +25,44 @@ with contextlib.suppress(RuntimeError):
 tf.random.set_seed(7)
 tf.random.set_seed(int(time.time()))  #!
 """
+
+
+# A run: what TensorFlow refuses is named by line; what Keras drew unseen, without it.
+BEFORE = """
+import contextlib
+import keras
+import tensorflow as tf
+{first}
+keras.random.normal((2,))
+import samebits
+import samebits.keras
+
+def draw():
+    return tf.random.normal([2])  #!
+
+refused = 0
+for what in (draw, tf.function(draw)):
+    try:
+        what()  #!
+    except RuntimeError:
+        refused += 1
+with samebits.keras.open_run({{"seed": 1}}, folder="run", resume="never") as run:  #!
+    run.finish(keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]))
+print("refused", refused)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seeded", [False, True])
+def test_a_run_names_draws_before_its_seed(start, tmp_path, seeded):
+    script = BEFORE.format(first="keras.utils.set_random_seed(3)" if seeded else "")
+    (tmp_path / "train.py").write_text(script)
+    done = start("python", "train.py", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    rows = json.loads((tmp_path / "run/manifest.json").read_text())["chance"]
+    assert f"refused {0 if seeded else 2}" in done.stdout
+    assert [row["where"] for row in rows] == ([] if seeded else marked(script))
+    assert [row["certain"] for row in rows] == ([] if seeded else [True, True, False])
 
 
 @pytest.mark.slow

@@ -256,9 +256,7 @@ def test_what_an_argument_names_is_named_nowhere(tmp_path: Path, capsys: pytest.
 
 def test_a_name_without_affects_weights_is_refused(tmp_path: Path) -> None:
     with samebits.torch.open_run({"seed": 0}, device="cpu", folder=tmp_path / "run") as run:
-        with pytest.raises(
-            UsageError, match=r"run\.checkpoint\('counter'\): name each object, such as"
-        ):
+        with pytest.raises(UsageError, match=r"run\.checkpoint\('counter'\): name each object, such as"):
             run.checkpoint("counter")
         with pytest.raises(UsageError, match="a Counter has no name here"):
             run.checkpoint(Counter(), affects_weights=False)  # type: ignore[arg-type]
