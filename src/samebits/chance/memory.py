@@ -46,7 +46,7 @@ def watch() -> None:
 def look(parameters: list[Any]) -> None:
     """Count the parameters of torch that nobody wrote."""
     for parameter in parameters:
-        if _as_it_was(parameter):
+        if as_it_was(parameter):
             _count(parameter, f"the parameter {_name(parameter)}", certain=True)
 
 
@@ -65,7 +65,7 @@ def look_at_held(objects: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> N
         # A module's state is a table of `entries`, its tensors by the names that its owner knows.
         known = name.replace(".entries.", ".", 1)
         tensor = of_torch.get(known)
-        if tensor is not None and tensor.requires_grad and _as_it_was(tensor):
+        if tensor is not None and tensor.requires_grad and as_it_was(tensor):
             _count(tensor, f"the parameter {_name(tensor)}", certain=True)
         else:
             _count(tensor, known, certain=False)
@@ -91,7 +91,7 @@ def _count(tensor: Any, what: str, *, certain: bool) -> None:
     RECORDS.add(Source("memory", f"{what}: memory that nobody wrote", file, line, "", fix, certain))
 
 
-def _as_it_was(tensor: Any) -> bool:
+def as_it_was(tensor: Any) -> bool:
     """Whether there is in a tensor what was there when the user's code got its memory."""
     if tensor.numel() == 0 or tensor.is_meta or tensor.data_ptr() not in made:
         return False

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from samebits.chance import memory
+from samebits.chance import memory, unshown_memory
 from samebits.chance.never_fails import never_fails
 from samebits.chance.not_seen import not_seen
 from samebits.chance.places import outwards, place
@@ -64,7 +64,8 @@ def watch() -> None:
             if draws and torch.default_generator.initial_seed() == unseeded:
                 _drawn(sys._getframe(1), name, named)
             result = function(*given, **named)
-            if name in MEMORY and isinstance(result, torch.Tensor):
+            asks = name in MEMORY or (name == "new" and unshown_memory.has_sizes(given[1:]))
+            if asks and isinstance(result, torch.Tensor):
                 memory.remember(result, sys._getframe(1), fill=fill)
             return result
 
@@ -76,7 +77,8 @@ def watch() -> None:
         if overrides._get_current_function_mode() is mode:  # else it stays below another, and does nothing
             mode.__exit__(None, None, None)
 
-    ends.extend((register_module_forward_pre_hook(lambda module, given: leave()).remove, end))
+    first_call = register_module_forward_pre_hook(lambda module, given: leave())
+    ends.extend((first_call.remove, end, unshown_memory.watch(fill)))
 
 
 def watch_compiler() -> None:

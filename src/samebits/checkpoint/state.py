@@ -89,7 +89,7 @@ class TrainingState:
 
     def marks(self) -> dict[str, bytes]:
         """By name: what differs later if evaluation has changed an object, or a value of `run.state`."""
-        marks = {}
+        marks: dict[str, bytes] = {}
         for name, target in self.objects.items():
             if isinstance(target, RunState):
                 marks |= {f"{name}.{value}": batch_digest(now) for value, now in vars(target).items()}
