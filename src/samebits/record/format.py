@@ -3,7 +3,8 @@
 A record is a folder. Each process below the command writes `<pid>.jsonl` there (`<pid>-2.jsonl` where the
 number was used before). A line is written whole and at once, so a file is good up to its last whole line: a
 process that was killed leaves no `end`, and perhaps one half line. A process that did nothing leaves an
-empty file.
+empty file. The tensors themselves, of the steps for which they were asked, stand in files of their own: see
+values.py.
 
 Digests are DIGITS hexadecimal digits. The digests of many tensors stand in one string, in the order of a
 `names` line that was written before: two such strings are compared without being cut up. MISSING stands for a

@@ -21,12 +21,14 @@ from samebits.chance.places import users
 from samebits.fingerprint.code_state import Code
 from samebits.fingerprint.facts import fingerprint
 from samebits.hashing.digest import digest, rows
+from samebits.hashing.weights import Tensor
 from samebits.process.command_line import shortened
 from samebits.record.files import unseen
 from samebits.record.format import AFTER_BACKWARD, AT_OPTIMIZER, MISSING
 from samebits.record.guarded import tell
 from samebits.torch.record_generators import generators
 from samebits.torch.record_names import Models, Tables, buffers, digests, parameters, shape
+from samebits.torch.record_values import Values, gradients, keep
 from samebits.torch.weights import inner
 
 MOST_CALLS = 1000  # of modules in one step that are listed; of more, the first ones
@@ -76,6 +78,7 @@ class Running:
         values: its parameters.
         first: called once, before it changes them; None where that has been done.
         gradients: their digests when it used them; None as long as it has none.
+        copies: of these gradients, where they are asked for.
     """
 
     def __init__(
@@ -83,11 +86,14 @@ class Running:
     ) -> None:
         self.trained, self.values, self.first = trained, values, first
         self.gradients: str | None = None
+        self.copies: dict[int, torch.Tensor] | None = None
 
     def look(self) -> str:
         """The gradients are those that the optimiser uses."""
         if self.first is not None:
             self.first = self.first()
+        if self.copies is not None:
+            self.copies = gradients(self.values)
         self.gradients = digests(value.grad for value in self.values)
         return self.gradients
 
@@ -118,6 +124,8 @@ class Pending(threading.local):
         self.losses: list[list[Any]] = []
         self.before: dict[str, str] | None = None  # the generators
         self.gradients: dict[int, str] = {}  # after the last backward, by the parameters' identity
+        self.copies: dict[int, torch.Tensor] = {}  # of these, in a step whose values are asked for
+        self.kept: dict[str, Tensor] = {}  # the other tensors of such a step
 
 
 class Training:
@@ -125,14 +133,15 @@ class Training:
 
     Args:
         write: writes a line of the record.
+        values: writes the tensors themselves, where they are asked for.
 
     Attributes:
         pending: of the thread that asks.
         backwards: how many calls of backward run now, in any thread.
     """
 
-    def __init__(self, write: Write) -> None:
-        self._write = write
+    def __init__(self, write: Write, values: Values) -> None:
+        self._write, self._values = write, values
         self.begin()
 
     def begin(self) -> None:
@@ -155,6 +164,10 @@ class Training:
         """How many steps an optimiser has made; None where it was not made in this process."""
         known = self._optimizers.get(optimizer) if isinstance(optimizer, torch.optim.Optimizer) else None
         return None if known is None else known.steps
+
+    def _keeps(self) -> bool:
+        """Whether the tensors of the step that is being computed are asked for."""
+        return self._values.wanted(each.steps for each in self._optimizers.values())
 
     # ------------------------------------------------------------ calls of modules
     def before_call(
@@ -190,6 +203,8 @@ class Training:
             return
         if id(model) not in pending.called:
             pending.called[id(model)] = Called(model)
+        if self._keeps():
+            keep(pending.kept, f"calls/{len(pending.calls)}/arguments", tensors)
         pending.calls.append({
             "module": class_of(model),
             "training": model.training,
@@ -295,6 +310,8 @@ class Training:
             roots = [tensors] if isinstance(tensors, torch.Tensor) else list(tensors)
             value = roots[0].item() if len(roots) == 1 and roots[0].numel() == 1 else None
             loss = roots[0] if len(roots) == 1 else roots
+            if self._keeps():
+                keep(pending.kept, f"losses/{len(pending.losses)}", roots)
             pending.losses.append([digest(loss), _number(value)])
 
     def after_backward(self) -> None:
@@ -307,6 +324,8 @@ class Training:
         self.pending.gradients = {
             id(parameter): digests([parameter.grad]) for parameter in trained if parameter.grad is not None
         }
+        if self._keeps():
+            self.pending.copies = gradients(trained)
 
     # ------------------------------------------------------------ steps
     def before_step(self, optimizer: Any, frame: FrameType, computed: bool) -> Running:
@@ -324,6 +343,7 @@ class Training:
         values = _parameters(optimizer)
         first = None if optimizer in self._seen else lambda: self._see(optimizer, values, frame)
         running = Running(self.add(optimizer), values, first)
+        running.copies = {} if self._keeps() else None
         pending.running.append(running)
         if computed:
             running.look()
@@ -401,6 +421,17 @@ class Training:
             "parameters": digests(values),
             "buffers": digests(buffer for _, buffer in held),
             "state": digests(state.values()),
+        })  # fmt: skip
+        copies = {AFTER_BACKWARD: pending.copies, AT_OPTIMIZER: running.copies or {}}
+        self._values.write(trained.number, trained.steps, pending.kept, {
+            **{
+                f"gradients/{when}/{name}": copies[when].get(id(value))
+                for when in seen
+                for name, value in zip(names, values, strict=True)
+            },
+            **{f"parameters/{name}": value for name, value in zip(names, values, strict=True)},
+            **{f"buffers/{name}": buffer for name, buffer in held},
+            **{f"state/{name}": value for name, value in state.items()},
         })  # fmt: skip
         pending.clear()
 
