@@ -172,7 +172,7 @@ class Training:
     # ------------------------------------------------------------ calls of modules
     def before_call(
         self, model: nn.Module, given: tuple[Any, ...], named: Mapping[str, Any], grad: bool, frame: FrameType
-    ) -> None:
+    ) -> Callable[[Any], None] | None:
         """An outermost call begins.
 
         Args:
@@ -181,6 +181,9 @@ class Training:
             named: those with names.
             grad: whether it is called with gradients.
             frame: who calls it.
+
+        Returns:
+            What is to be called with its result; None where it is no more listed.
         """
         if self._models.is_new(model):
             self._first_seen(model, frame)
@@ -190,8 +193,7 @@ class Training:
         elif len(given) == 1:
             arguments = given[0]
         if not grad:
-            self._evaluate(model, arguments, frame)
-            return
+            return self._evaluate(model, arguments, frame)
         self._end_evaluation()
         pending = self.pending
         if pending.before is None:
@@ -200,25 +202,29 @@ class Training:
         first = next((tensor for tensor in tensors if tensor.dim()), None)
         given_rows = first is not None and not first.requires_grad and first.shape[0] <= MOST_ROWS
         if len(pending.calls) == MOST_CALLS:  # a program that never trains, without `torch.no_grad()`
-            return
+            return None
         if id(model) not in pending.called:
             pending.called[id(model)] = Called(model)
-        if self._keeps():
-            keep(pending.kept, f"calls/{len(pending.calls)}/arguments", tensors)
-        pending.calls.append({
+        call = {
             "module": class_of(model),
             "training": model.training,
             "arguments": digest(arguments),
             "shapes": [shape(tensor) for tensor in tensors],
             "rows": rows(first) if given_rows else None,
-        })  # fmt: skip
+        }
+        kept, place = pending.kept if self._keeps() else None, f"calls/{len(pending.calls)}"
+        pending.calls.append(call)
+        if kept is not None:
+            keep(kept, f"{place}/arguments", tensors)
 
-    def after_call(self, result: Any) -> None:
-        """An outermost call without gradients has returned."""
-        if (evaluated := self.pending.evaluated) is not None:
-            evaluated.outputs.update(digest(result).encode())
+        def returned(result: Any) -> None:
+            call["outputs"] = digest(result)
+            if kept is not None:
+                keep(kept, f"{place}/outputs", _tensors(result))
 
-    def _evaluate(self, model: nn.Module, arguments: Any, frame: FrameType) -> None:
+        return returned
+
+    def _evaluate(self, model: nn.Module, arguments: Any, frame: FrameType) -> Callable[[Any], None]:
         if (evaluated := self.pending.evaluated) is None:
             after = {str(each.number): each.steps for each in self._optimizers.values() if each.steps}
             evaluated = self.pending.evaluated = Evaluated(_line(frame), after)
@@ -227,6 +233,11 @@ class Training:
         if class_of(model) not in evaluated.models:
             evaluated.models.append(class_of(model))
         evaluated.arguments.update(digest(arguments).encode())
+
+        def returned(result: Any) -> None:
+            evaluated.outputs.update(digest(result).encode())
+
+        return returned
 
     def _end_evaluation(self) -> None:
         if (evaluated := self.pending.evaluated) is None:

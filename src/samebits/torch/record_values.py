@@ -1,4 +1,4 @@
-"""The tensors of a step in torch, as `samebits record --values` writes them: copied when they are recorded."""
+"""The tensors of a step in torch, as `samebits record --values` writes them: as they are when recorded."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
