@@ -60,19 +60,24 @@ def _kind(path: Path) -> str:
 
 def lines(result: Result) -> Iterator[str]:
     """The verdict, then the causes, for people."""
+    yield result.verdict
     if result.place is None:
-        yield f"same: {result.steps:,} steps"
         yield from (f"  {note}" for note in result.notes)
         return
-    who = f"{result.who}, " if result.who else ""
-    yield f"first difference: {who}{result.place}"
     if result.last:
         yield f"  the last that is the same: {result.last}"
     yield from (f"  {name}'s generator: {text}" for name, text in result.apart.items())
     yield from (f"  {note}" for note in result.notes)
-    if not result.causes:
+    if result.causes:
+        yield from _causes(result)
+    else:
         yield "no cause is known: nothing else that is recorded differs"
-        return
+    if result.more:
+        yield "how many elements differ, and by how much: record both again, and compare"
+        yield from (f"  {line}" for line in result.more)
+
+
+def _causes(result: Result) -> Iterator[str]:
     yield "causes, the likeliest first:"
     for number, cause in enumerate(result.causes[:SHOWN], 1):
         yield f"{number}. {cause.text}{f' ({cause.where})' if cause.where else ''}"

@@ -6,13 +6,14 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from samebits.diff import facts as facts_
-from samebits.diff import samples
+from samebits.diff import samples, values
 from samebits.diff.align import Side
 from samebits.diff.causes import Cause, rank
 from samebits.diff.reader import DamagedError, Event, Process, Record, kind_of, parse_event
 from samebits.diff.tensors import compare
 from samebits.diff.verdict import Place, Search
 from samebits.errors import UsageError
+from samebits.hashing.compare import TensorDifference
 from samebits.record.format import DIGITS
 
 COUNT = re.compile(rb'\{"event":"step","optimizer":(\d{1,9}),"class":"[^"]{0,200}","step":(\d{1,12})[,}]')
@@ -30,6 +31,8 @@ class Result:
         last: the last event that was the same, in words.
         apart: generators that are in other states there: by name, in words.
         notes: what was not compared, and why.
+        values: how the tensor of the first difference differs; None where the records do not hold it.
+        more: commands that record the tensors, where they would say more.
     """
 
     place: Place | None
@@ -39,6 +42,17 @@ class Result:
     last: str
     apart: dict[str, str]
     notes: tuple[str, ...]
+    values: TensorDifference | None = None
+    more: tuple[str, ...] = ()
+
+    @property
+    def verdict(self) -> str:
+        """The first line."""
+        if self.place is None:
+            return f"same: {self.steps:,} steps"
+        who = f"{self.who}, " if self.who else ""
+        size = f"; {self.values.words}" if self.values is not None else ""
+        return f"first difference: {who}{self.place}{size}"
 
     def as_json(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -52,6 +66,7 @@ class Result:
                 "text": self.place.text,
                 "equal": list(self.place.equal),
                 "process": self.who or None,
+                "values": None if self.values is None else asdict(self.values),
             }
         return {
             "same": self.place is None,
@@ -61,6 +76,7 @@ class Result:
             "last_same": self.last or None,
             "generators": self.apart,
             "notes": list(self.notes),
+            "more": list(self.more),
         }
 
 
@@ -97,6 +113,7 @@ def compare_records(first: Record, second: Record) -> Result:
     if place.what == "batch" and place.first is not None and place.second is not None:
         how = samples.compare(samples.Pair(place.first, place.second), search.pairs)
     causes = rank(place, facts, search.generators.apart, how, resumed, last)
+    size = _values(place, matched, notes)
     return Result(
         place,
         _who(matched.ours) if len(identities) > 1 else "",
@@ -111,7 +128,18 @@ def compare_records(first: Record, second: Record) -> Result:
             if each.last or each.used
         },
         tuple(dict.fromkeys(notes)),
+        size,
+        () if size is not None else values.more(place, first, second),
     )
+
+
+def _values(place: Place, pair: "Matched", notes: list[str]) -> TensorDifference | None:
+    """How the tensor of a place differs, where both records hold it and can be read."""
+    try:
+        return values.of_place(place, pair.ours, pair.theirs)
+    except UsageError as error:
+        notes.append(f"{error}: its elements are not counted")
+        return None
 
 
 def _who(process: Process) -> str:

@@ -48,6 +48,7 @@ class TensorDifference:
             as it is.
         unit: "ULP", or "1" for integers.
         not_numbers: elements that differ and are NaN in one of the files or both; `distance` leaves them out.
+        infinite: elements that differ and are infinite in one of the files or both.
     """
 
     name: str
@@ -58,10 +59,16 @@ class TensorDifference:
     distance: int = 0
     unit: str = "ULP"
     not_numbers: int = 0
+    infinite: int = 0
 
     def __str__(self) -> str:
+        return f"{self.name}: {self.words}"
+
+    @property
+    def words(self) -> str:
+        """How it differs, without its name."""
         if self.reason != "values":
-            return f"{self.name}: {self.detail}"
+            return self.detail
         if self.unit == "ULP" and self.distance == 0 and not self.not_numbers:
             size = "only in the sign of zero"
         elif self.elements == self.not_numbers:
@@ -71,7 +78,9 @@ class TensorDifference:
             size = f"by at most {self.distance:,}{unit}"
             if self.not_numbers:
                 size += f", and {self.not_numbers:,} of them NaN"
-        return f"{self.name}: {self.elements:,} of {self.of:,} elements differ, {size}"
+            if self.infinite:
+                size += f", and {self.infinite:,} of them infinite"
+        return f"{self.elements:,} of {self.of:,} elements differ, {size}"
 
 
 @dataclass(frozen=True)
@@ -212,7 +221,7 @@ def compare_weights(first: Path, second: Path) -> tuple[TensorDifference | None,
     count = 0
     names = sorted({*here, *there}, key=_by_number)
     for name in names:
-        difference = _compare_tensor(
+        difference = compare_tensor(
             name, here.get(name), there.get(name), count_elements=first_difference is None
         )
         if difference is not None:
@@ -253,9 +262,19 @@ def _chunks(stored: Stored) -> Iterator[np.ndarray]:
         yield np.frombuffer(bits[at : at + CHUNK * width], dtype=f"<u{width}")
 
 
-def _compare_tensor(
-    name: str, here: Stored | None, there: Stored | None, count_elements: bool
+def compare_tensor(
+    name: str, here: Stored | None, there: Stored | None, count_elements: bool = True
 ) -> TensorDifference | None:
+    """Compare two tensors in files, bit by bit.
+
+    Args:
+        name: of both.
+        here, there: where they lie; None: one of the files lacks it.
+        count_elements: False: only whether they differ is asked.
+
+    Returns:
+        The difference; None: they are the same.
+    """
     if here is None or there is None:
         where = "first" if there is None else "second"
         return TensorDifference(name, "missing", f"only the {where} run has it")
@@ -265,7 +284,7 @@ def _compare_tensor(
         return TensorDifference(name, "shape", f"shape {here.shape} and {there.shape}")
     if here.size != there.size:  # of a type whose width is not known
         return TensorDifference(name, "shape", f"{here.size} bytes and {there.size}")
-    elements = of = distance = not_numbers = 0
+    elements = of = distance = not_numbers = infinite = 0
     for a, b in zip(_chunks(here), _chunks(there), strict=True):
         of += a.size
         unequal = a != b
@@ -276,10 +295,11 @@ def _compare_tensor(
             break  # only whether it differs is asked
         largest, nans = _distance(a[unequal], b[unequal], here.dtype)
         distance, not_numbers = max(distance, largest), not_numbers + nans
+        infinite += _count_infinite(a[unequal], b[unequal], here.dtype)
     if not elements:
         return None
     unit = "ULP" if here.dtype in INFINITY else "1"
-    return TensorDifference(name, "values", "", elements, of, distance, unit, not_numbers)
+    return TensorDifference(name, "values", "", elements, of, distance, unit, not_numbers, infinite)
 
 
 def _distance(a: np.ndarray, b: np.ndarray, dtype: str) -> tuple[int, int]:
@@ -294,6 +314,14 @@ def _distance(a: np.ndarray, b: np.ndarray, dtype: str) -> tuple[int, int]:
     a, b = _ordered(a[numbers], sign), _ordered(b[numbers], sign)
     largest = int((np.maximum(a, b) - np.minimum(a, b)).max()) if a.size else 0
     return largest, int(numbers.size - np.count_nonzero(numbers))
+
+
+def _count_infinite(a: np.ndarray, b: np.ndarray, dtype: str) -> int:
+    """How many elements are infinite on either side."""
+    if dtype not in INFINITY or dtype == "F8_E4M3":  # which has no infinity
+        return 0
+    infinity = np.array(INFINITY[dtype], dtype=a.dtype)
+    return int(np.count_nonzero(((a & ~_sign(a)) == infinity) | ((b & ~_sign(b)) == infinity)))
 
 
 def is_nan(bits: np.ndarray, dtype: str) -> np.ndarray:

@@ -1,6 +1,7 @@
 """Begins to record this process, below `samebits record`: each framework's part as soon as it is imported."""
 
 import atexit
+import contextlib
 import importlib
 import os
 import sys
@@ -13,9 +14,10 @@ from samebits.process.after_import import after_import
 from samebits.record.files import Files, unseen
 from samebits.record.format import LEVELS
 from samebits.record.guarded import guarded
+from samebits.record.values import NONE, parse_steps
 from samebits.record.writer import Writer
 
-FOLDER, LIMIT = "SAMEBITS_RECORD", "SAMEBITS_RECORD_LIMIT"
+FOLDER, LIMIT, VALUES = "SAMEBITS_RECORD", "SAMEBITS_RECORD_LIMIT", "SAMEBITS_RECORD_VALUES"
 DEFAULT_LIMIT = 2 * 1024**3  # bytes
 
 
@@ -27,6 +29,8 @@ def begin(folder: str) -> None:
     """
     limit = os.environ.get(LIMIT, "")
     writer = Writer(os.path.abspath(folder), LEVELS[0], int(limit) if limit.isdigit() else DEFAULT_LIMIT)
+    with contextlib.suppress(ValueError):
+        writer.values = parse_steps(steps) if (steps := os.environ.get(VALUES, "")) else NONE
     Process(writer).begin()
 
 

@@ -17,8 +17,9 @@ from samebits._printable import some
 from samebits._report import print_json
 from samebits.errors import UsageError
 from samebits.process import foreground, launch, way_in
-from samebits.record.begin import DEFAULT_LIMIT, FOLDER, LIMIT
+from samebits.record.begin import DEFAULT_LIMIT, FOLDER, LIMIT, VALUES
 from samebits.record.final import STEP
+from samebits.record.values import as_words, parse_steps, value_files
 
 NOT_STARTED = (126, 127)  # entrypoint's statuses for a command that cannot be executed, or is not there
 UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
@@ -40,6 +41,23 @@ class Size(click.ParamType):
         return int(said[1]) * UNITS[said[2].upper()]
 
 
+class Steps(click.ParamType):
+    """A range of steps, both ends included: `17:18`."""
+
+    name = "steps"
+
+    def convert(
+        self, value: str | range, parameter: click.Parameter | None, context: click.Context | None
+    ) -> range:
+        """The numbers of the steps."""
+        if isinstance(value, range):
+            return value
+        try:
+            return parse_steps(value)
+        except ValueError as error:
+            self.fail(str(error), parameter, context)
+
+
 @click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 @click.option("-o", "--output", "output", metavar="DIR", help="The record's folder (runs/record-1, -2, …).")
 @click.option(
@@ -49,9 +67,17 @@ class Size(click.ParamType):
     show_default="2G",
     help="The most that the record may take; the recording ends there, the command does not.",
 )
+@click.option(
+    "--values",
+    type=Steps(),
+    metavar="FIRST:LAST",
+    help="Write the tensors of these steps, too (both included), for elements and ULPs in `samebits diff`.",
+)
 @click.option("--json", "as_json", is_flag=True, envvar="JSON", help="Print the result as one JSON object.")
 @click.argument("command", metavar="CMD [ARG]...", nargs=-1, required=True, type=click.UNPROCESSED)
-def command(command: tuple[str, ...], output: str | None, limit: int, as_json: bool) -> int:
+def command(
+    command: tuple[str, ...], output: str | None, limit: int, values: range | None, as_json: bool
+) -> int:
     """Run CMD, a training, and write down what it computes, in order: `samebits diff` compares two records.
 
     \b
@@ -60,14 +86,14 @@ def command(command: tuple[str, ...], output: str | None, limit: int, as_json: b
 
     CMD needs to know nothing of samebits, and computes the same bits as without. Its child processes and data
     workers are recorded, too. A record holds digests of batches, losses, gradients, weights, optimisers and
-    generators at each step, the files that were read, and the environment's facts. It holds no tensor, no
-    environment variable that is not of determinism.env, and no word of CMD that looks like a secret. With
-    --json CMD's own output goes to stderr.
+    generators at each step, the files that were read, and the environment's facts. It holds no
+    environment variable that is not of determinism.env, no word of CMD that looks like a secret, and tensors
+    only of the steps that --values names. With --json CMD's own output goes to stderr.
 
     Exit status: CMD's own; 2 if no process was recorded.
     """
     with _folder(output) as folder:
-        status = run(command, folder, limit, quiet=as_json)
+        status = run(command, folder, limit, as_json, values)
         seen = processes(folder)
         if not seen and status in NOT_STARTED:
             return status  # which entrypoint has told
@@ -80,7 +106,13 @@ def command(command: tuple[str, ...], output: str | None, limit: int, as_json: b
     return status
 
 
-def run(words: Sequence[str], folder: Path, limit: int = DEFAULT_LIMIT, quiet: bool = False) -> int:
+def run(
+    words: Sequence[str],
+    folder: Path,
+    limit: int = DEFAULT_LIMIT,
+    quiet: bool = False,
+    values: range | None = None,
+) -> int:
     """Run a command, recorded, with the variables that it would have anyway; returns its status.
 
     Args:
@@ -88,6 +120,7 @@ def run(words: Sequence[str], folder: Path, limit: int = DEFAULT_LIMIT, quiet: b
         folder: of the record; it is there and empty.
         limit: bytes of the record.
         quiet: write the command's output to stderr.
+        values: the steps whose tensors are written, too; None: of none.
 
     Raises:
         UsageError: it cannot be started.
@@ -95,6 +128,8 @@ def run(words: Sequence[str], folder: Path, limit: int = DEFAULT_LIMIT, quiet: b
     told = launch.for_entrypoint()
     path = told.get("PATH") or os.environ.get("PATH", os.defpath)
     environment = {**os.environ, "PATH": path, FOLDER: str(folder.absolute()), LIMIT: str(limit)}
+    if values is not None:
+        environment[VALUES] = as_words(values)
     if shutil.which(words[0], path=path) is None:  # `train`, say, which entrypoint knows
         words, environment = launch.through(tuple(words)), environment | told
     return foreground.run(words, environment, quiet)
@@ -180,9 +215,12 @@ def summary(folder: Path, seen: Sequence[Mapping[str, Any]]) -> str:
     if not steps:
         return f"recorded in {folder}: {number}, no step of an optimiser, {_size(size)}"
     each = f"{_size(size / steps)} a step"
+    files = [path.stat().st_size for path in value_files(folder)]
+    held = f"; tensors of {len(files):,} step{'s' * (len(files) > 1)}, {_size(sum(files))}" if files else ""
     cut = [process["file"] for process in seen if not process["ended"]]
     killed = f"; {some(cut, 2)} did not come to an end" if cut else ""
-    return f"recorded in {folder}: {number}, {steps:,} step{'s' * (steps > 1)}, {each}, {_size(size)}{killed}"
+    sizes = f"{steps:,} step{'s' * (steps > 1)}, {each}, {_size(size)}{held}"
+    return f"recorded in {folder}: {number}, {sizes}{killed}"
 
 
 def _size(number: float) -> str:

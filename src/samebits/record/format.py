@@ -3,7 +3,8 @@
 A record is a folder. Each process below the command writes `<pid>.jsonl` there (`<pid>-2.jsonl` where the
 number was used before). A line is written whole and at once, so a file is good up to its last whole line: a
 process that was killed leaves no `end`, and perhaps one half line. A process that did nothing leaves an
-empty file.
+empty file. The tensors themselves, of the steps for which they were asked, stand in files of their own: see
+values.py.
 
 Digests are DIGITS hexadecimal digits. The digests of many tensors stand in one string, in the order of a
 `names` line that was written before: two such strings are compared without being cut up. MISSING stands for a
@@ -16,7 +17,7 @@ tensors by their names; nothing by its line in the file.
 
 from typing import Any, Literal, NotRequired, TypedDict
 
-FORMAT = 1
+FORMAT = 2
 LEVELS = ("step",)  # each holds what those before it hold, and more
 DIGITS = 32
 MISSING = "." * DIGITS
@@ -113,7 +114,8 @@ class Call(TypedDict):
     module: str  # its class
     training: bool
     arguments: Digest
-    shapes: list[list[int]]  # of the tensors among them, in order
+    outputs: NotRequired[Digest]  # of what it returned; not there if it raised an exception
+    shapes: list[list[int]]  # of the tensors among the arguments, in order
     rows: str | None  # samebits.hashing.digest.rows of the first of these; None of a long or a computed one
 
 

@@ -9,7 +9,7 @@ import re
 import sys
 import threading
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from samebits import __version__
 from samebits._printable import printable
@@ -17,6 +17,10 @@ from samebits.hashing import digest
 from samebits.process import command_line
 from samebits.record.format import FORMAT
 from samebits.record.secrets import masked
+from samebits.record.values import NONE, file_name
+
+if TYPE_CHECKING:
+    from samebits.hashing.weights import Tensor
 
 RANKS = {"RANK": "rank", "LOCAL_RANK": "local_rank", "WORLD_SIZE": "world_size"}  # as torchrun sets them
 # The code of a child has what it is told behind this: folders of this machine.
@@ -39,12 +43,13 @@ class Writer:
         roles: asked which part this process has in the training; the first that knows it says so.
         steps: that were written.
         on: whether more is written.
+        values: the steps whose tensors are written, too.
     """
 
     def __init__(self, folder: str, level: str, limit: int) -> None:
         self.folder, self.level, self.limit = folder, level, limit
         self.roles: list[Callable[[], str | None]] = [_of_multiprocessing]
-        self.on = True
+        self.on, self.values = True, NONE
         self.forked()
         try:
             self._path = self._new_file()
@@ -111,11 +116,44 @@ class Writer:
         if self._unlooked > self.limit // LOOK:
             self._unlooked = 0
             if self._size() + len(line) > self.limit:
-                why = f"the record has reached its limit of {self.limit:,} bytes"
-                self._append(_line({"event": "stopped", "why": why}))
-                self._stop(f"{why} (--limit)")
+                self._at_limit()
                 return
         self._append(line)
+
+    def save(self, optimizer: int, step: int, tensors: "Mapping[str, Tensor]") -> None:
+        """Write the tensors of a step into a file of their own, whole or not at all.
+
+        Args:
+            optimizer: its number.
+            step: its own count.
+            tensors: by the names that `record.values` describes.
+        """
+        from samebits.hashing.weights import chunks
+
+        with self._lock:
+            if not self.on:
+                return
+            size = self._size() + sum(tensor.size for tensor in tensors.values())
+            if size > self.limit:
+                self._at_limit()
+                return
+            process = os.path.basename(self._path).removesuffix(".jsonl")
+            path = os.path.join(self.folder, file_name(process, optimizer, step))
+            beside = f"{path}.part"
+            try:
+                with open(beside, "wb", buffering=0) as file:
+                    for chunk in chunks(tensors):
+                        _write_all(file.fileno(), chunk)
+                os.replace(beside, path)
+            except OSError as error:
+                with contextlib.suppress(OSError):
+                    os.unlink(beside)
+                self._say(error)
+
+    def _at_limit(self) -> None:
+        why = f"the record has reached its limit of {self.limit:,} bytes"
+        self._append(_line({"event": "stopped", "why": why}))
+        self._stop(f"{why} (--limit)")
 
     def _append(self, line: bytes) -> None:
         try:
@@ -142,6 +180,12 @@ class Writer:
         self.on = False
         line = f"samebits: {why}: the recording of process {os.getpid()} ends here, the program continues"
         print(printable(line), file=sys.stderr, flush=True)
+
+
+def _write_all(file: int, content: bytes | memoryview) -> None:
+    view = memoryview(content).cast("B")
+    while view:
+        view = view[os.write(file, view) :]
 
 
 def _line(event: Mapping[str, Any]) -> bytes:

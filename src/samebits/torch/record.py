@@ -20,6 +20,7 @@ from torch.optim import optimizer as optimizers
 from samebits.record.guarded import tell
 from samebits.record.writer import Writer
 from samebits.torch.record_training import Training
+from samebits.torch.record_values import Values
 
 TORCH = Path(torch.__file__).parent
 GRAPH_MODULE = str(TORCH / "fx/graph_module.py")  # calls a graph for whoever has it, such as the user
@@ -32,7 +33,7 @@ def attach(process: Any) -> None:
     Args:
         process: a `samebits.record.begin.Process`.
     """
-    training = Training(process.writer.write)
+    training = Training(process.writer.write, Values(process.writer))
     process.forks.append(training.begin)
     process.ends.append(lambda: _look(training.end))
     process.writer.roles.insert(0, _data_worker)
@@ -98,10 +99,10 @@ def _watch_modules(training: Training, writer: Writer) -> None:
         pending.inside = True
         try:
             grad = torch.is_grad_enabled()
-            _look(training.before_call, self, given, named, grad, sys._getframe(1))
+            seen = _look(training.before_call, self, given, named, grad, sys._getframe(1))
             result = original(self, *given, **named)
-            if not grad:
-                _look(training.after_call, result)
+            if seen is not None:
+                _look(seen, result)
             return result
         finally:
             pending.inside = False

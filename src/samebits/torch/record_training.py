@@ -21,12 +21,14 @@ from samebits.chance.places import users
 from samebits.fingerprint.code_state import Code
 from samebits.fingerprint.facts import fingerprint
 from samebits.hashing.digest import digest, rows
+from samebits.hashing.weights import Tensor
 from samebits.process.command_line import shortened
 from samebits.record.files import unseen
 from samebits.record.format import AFTER_BACKWARD, AT_OPTIMIZER, MISSING
 from samebits.record.guarded import tell
 from samebits.torch.record_generators import generators
 from samebits.torch.record_names import Models, Tables, buffers, digests, parameters, shape
+from samebits.torch.record_values import Values, gradients, keep
 from samebits.torch.weights import inner
 
 MOST_CALLS = 1000  # of modules in one step that are listed; of more, the first ones
@@ -76,6 +78,7 @@ class Running:
         values: its parameters.
         first: called once, before it changes them; None where that has been done.
         gradients: their digests when it used them; None as long as it has none.
+        copies: of these gradients, where they are asked for.
     """
 
     def __init__(
@@ -83,11 +86,14 @@ class Running:
     ) -> None:
         self.trained, self.values, self.first = trained, values, first
         self.gradients: str | None = None
+        self.copies: dict[int, torch.Tensor] | None = None
 
     def look(self) -> str:
         """The gradients are those that the optimiser uses."""
         if self.first is not None:
             self.first = self.first()
+        if self.copies is not None:
+            self.copies = gradients(self.values)
         self.gradients = digests(value.grad for value in self.values)
         return self.gradients
 
@@ -118,6 +124,8 @@ class Pending(threading.local):
         self.losses: list[list[Any]] = []
         self.before: dict[str, str] | None = None  # the generators
         self.gradients: dict[int, str] = {}  # after the last backward, by the parameters' identity
+        self.copies: dict[int, torch.Tensor] = {}  # of these, in a step whose values are asked for
+        self.kept: dict[str, Tensor] = {}  # the other tensors of such a step
 
 
 class Training:
@@ -125,14 +133,15 @@ class Training:
 
     Args:
         write: writes a line of the record.
+        values: writes the tensors themselves, where they are asked for.
 
     Attributes:
         pending: of the thread that asks.
         backwards: how many calls of backward run now, in any thread.
     """
 
-    def __init__(self, write: Write) -> None:
-        self._write = write
+    def __init__(self, write: Write, values: Values) -> None:
+        self._write, self._values = write, values
         self.begin()
 
     def begin(self) -> None:
@@ -156,10 +165,14 @@ class Training:
         known = self._optimizers.get(optimizer) if isinstance(optimizer, torch.optim.Optimizer) else None
         return None if known is None else known.steps
 
+    def _keeps(self) -> bool:
+        """Whether the tensors of the step that is being computed are asked for."""
+        return self._values.wanted(each.steps for each in self._optimizers.values())
+
     # ------------------------------------------------------------ calls of modules
     def before_call(
         self, model: nn.Module, given: tuple[Any, ...], named: Mapping[str, Any], grad: bool, frame: FrameType
-    ) -> None:
+    ) -> Callable[[Any], None] | None:
         """An outermost call begins.
 
         Args:
@@ -168,6 +181,9 @@ class Training:
             named: those with names.
             grad: whether it is called with gradients.
             frame: who calls it.
+
+        Returns:
+            What is to be called with its result; None where it is no more listed.
         """
         if self._models.is_new(model):
             self._first_seen(model, frame)
@@ -177,8 +193,7 @@ class Training:
         elif len(given) == 1:
             arguments = given[0]
         if not grad:
-            self._evaluate(model, arguments, frame)
-            return
+            return self._evaluate(model, arguments, frame)
         self._end_evaluation()
         pending = self.pending
         if pending.before is None:
@@ -187,23 +202,29 @@ class Training:
         first = next((tensor for tensor in tensors if tensor.dim()), None)
         given_rows = first is not None and not first.requires_grad and first.shape[0] <= MOST_ROWS
         if len(pending.calls) == MOST_CALLS:  # a program that never trains, without `torch.no_grad()`
-            return
+            return None
         if id(model) not in pending.called:
             pending.called[id(model)] = Called(model)
-        pending.calls.append({
+        call = {
             "module": class_of(model),
             "training": model.training,
             "arguments": digest(arguments),
             "shapes": [shape(tensor) for tensor in tensors],
             "rows": rows(first) if given_rows else None,
-        })  # fmt: skip
+        }
+        kept, place = pending.kept if self._keeps() else None, f"calls/{len(pending.calls)}"
+        pending.calls.append(call)
+        if kept is not None:
+            keep(kept, f"{place}/arguments", tensors)
 
-    def after_call(self, result: Any) -> None:
-        """An outermost call without gradients has returned."""
-        if (evaluated := self.pending.evaluated) is not None:
-            evaluated.outputs.update(digest(result).encode())
+        def returned(result: Any) -> None:
+            call["outputs"] = digest(result)
+            if kept is not None:
+                keep(kept, f"{place}/outputs", _tensors(result))
 
-    def _evaluate(self, model: nn.Module, arguments: Any, frame: FrameType) -> None:
+        return returned
+
+    def _evaluate(self, model: nn.Module, arguments: Any, frame: FrameType) -> Callable[[Any], None]:
         if (evaluated := self.pending.evaluated) is None:
             after = {str(each.number): each.steps for each in self._optimizers.values() if each.steps}
             evaluated = self.pending.evaluated = Evaluated(_line(frame), after)
@@ -212,6 +233,11 @@ class Training:
         if class_of(model) not in evaluated.models:
             evaluated.models.append(class_of(model))
         evaluated.arguments.update(digest(arguments).encode())
+
+        def returned(result: Any) -> None:
+            evaluated.outputs.update(digest(result).encode())
+
+        return returned
 
     def _end_evaluation(self) -> None:
         if (evaluated := self.pending.evaluated) is None:
@@ -295,6 +321,8 @@ class Training:
             roots = [tensors] if isinstance(tensors, torch.Tensor) else list(tensors)
             value = roots[0].item() if len(roots) == 1 and roots[0].numel() == 1 else None
             loss = roots[0] if len(roots) == 1 else roots
+            if self._keeps():
+                keep(pending.kept, f"losses/{len(pending.losses)}", roots)
             pending.losses.append([digest(loss), _number(value)])
 
     def after_backward(self) -> None:
@@ -307,6 +335,8 @@ class Training:
         self.pending.gradients = {
             id(parameter): digests([parameter.grad]) for parameter in trained if parameter.grad is not None
         }
+        if self._keeps():
+            self.pending.copies = gradients(trained)
 
     # ------------------------------------------------------------ steps
     def before_step(self, optimizer: Any, frame: FrameType, computed: bool) -> Running:
@@ -324,6 +354,7 @@ class Training:
         values = _parameters(optimizer)
         first = None if optimizer in self._seen else lambda: self._see(optimizer, values, frame)
         running = Running(self.add(optimizer), values, first)
+        running.copies = {} if self._keeps() else None
         pending.running.append(running)
         if computed:
             running.look()
@@ -401,6 +432,17 @@ class Training:
             "parameters": digests(values),
             "buffers": digests(buffer for _, buffer in held),
             "state": digests(state.values()),
+        })  # fmt: skip
+        copies = {AFTER_BACKWARD: pending.copies, AT_OPTIMIZER: running.copies or {}}
+        self._values.write(trained.number, trained.steps, pending.kept, {
+            **{
+                f"gradients/{when}/{name}": copies[when].get(id(value))
+                for when in seen
+                for name, value in zip(names, values, strict=True)
+            },
+            **{f"parameters/{name}": value for name, value in zip(names, values, strict=True)},
+            **{f"buffers/{name}": buffer for name, buffer in held},
+            **{f"state/{name}": value for name, value in state.items()},
         })  # fmt: skip
         pending.clear()
 
