@@ -17,6 +17,7 @@ from samebits.chance import (
     numpy_generators,
     order,
     python_generators,
+    random_names,
     seeds,
     sets,
     torch_beginning,
@@ -67,6 +68,7 @@ def begin(folder: str | None = None) -> None:
         os.register_at_fork(after_in_child=_forked)
         _flush_at_exit()
         order.watch_listings()
+        random_names.watch()
         files.watch()
         sets.watch()
         entropy.watch()
@@ -103,6 +105,7 @@ def finish() -> None:
     """Look at what was made, and write every count."""
     made.settle()
     files.settle()
+    random_names.settle()
     RECORDS.flush()
 
 

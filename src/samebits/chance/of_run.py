@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from samebits._printable import printable, some
-from samebits.chance import before_seed, files, not_seen, records, sets, torch_beginning
+from samebits.chance import before_seed, files, not_seen, random_names, records, sets, torch_beginning
 from samebits.chance.begin import FOLDER as FOLDER_OF_CHILDREN
 from samebits.chance.begin import begin, finish, write_to
 from samebits.chance.records import RECORDS, Source
@@ -90,7 +90,7 @@ class Chance:
 
     def _counts(self) -> dict[Source, int]:
         finish()
-        return files.judged(RECORDS.collected(self._folder))
+        return random_names.judged(files.judged(RECORDS.collected(self._folder)))
 
     def _own(self) -> list[Source]:
         return [source for source, _ in records.in_order(self._counts()) if source.yours and source.certain]

@@ -157,7 +157,7 @@ def note(
     """
     for each in outwards(frame):
         if owner(each.f_code.co_filename) == "user":
-            key = (each.f_code, each.f_lasti, frozenset(names))
+            key = (asked, each.f_code, each.f_lasti, frozenset(names))
             if key not in _answers:
                 _answers[key] = asked(each, names)
             if _answers[key]:
@@ -170,6 +170,7 @@ def note(
 _answers: dict[Any, bool] = {}
 
 
+THROUGH = ("/glob.py", "/pathlib.py", "/os.py", "pathlib/_local.py", "pathlib/_abc.py", "/fnmatch.py")
 LISTS = ("listdir", "scandir", "glob", "iglob", "rglob", "iterdir", "walk", "fwalk")
 
 
@@ -180,5 +181,4 @@ def watch_listings() -> None:
 
 def _listed(event: str, arguments: Any) -> None:
     if event in ("os.listdir", "os.scandir"):
-        ours = ("/glob.py", "/pathlib.py", "/os.py", "pathlib/_local.py", "pathlib/_abc.py", "/fnmatch.py")
-        note("listing", "a folder's listing", "wrap it in sorted(…)", sys._getframe(1), LISTS, ours)
+        note("listing", "a folder's listing", "wrap it in sorted(…)", sys._getframe(1), LISTS, THROUGH)

@@ -49,7 +49,7 @@ def watch() -> None:
     random.Random.setstate = watched_setstate  # type: ignore[method-assign]
     if GLOBAL is not None:
         random.seed, random.setstate = GLOBAL.seed, GLOBAL.setstate
-    for name in ("random", "getrandbits"):
+    for name in ("random", "getrandbits", "randbytes"):
         _watch_system(name)
 
 
@@ -80,8 +80,10 @@ def _watch_system(name: str) -> None:
         own = self is not getattr(sys.modules.get("secrets"), "_sysrand", None)
         number = original(self, *arguments)
         if isinstance(number, int) and owner(frame.f_code.co_filename) != "samebits":  # NumPy asks through it
-            source = SYSTEM if own else "secrets"
-            entropy.remember_bytes(number.to_bytes(-(-arguments[0] // 8), "little"), source)
+            given = number.to_bytes(-(-arguments[0] // 8), "little")
+            entropy.remember_bytes(given, SYSTEM if own else "secrets")
+        elif isinstance(number, bytes):
+            entropy.remember_bytes(number, SYSTEM if own else "secrets")
         if own and (where := place(frame)) is not None and not where.library:
             RECORDS.add(source_at(where, SYSTEM, "random.Random(seed)"))
         return number

@@ -1,9 +1,9 @@
-"""Memory of which torch shows nobody that it is handed out: `torch.Tensor(3)`, `numpy.empty(3)` and their like.
+"""Memory of which torch shows nobody that it is handed out: `torch.Tensor(3)`, `numpy.empty(3)` and others.
 
-`torch.Tensor` is a class of Python's, whose `__new__` can be watched. `torch.FloatTensor` cannot, and a function
-in place of `numpy.empty` would be unknown to compilers such as numba. So where the user's code makes a parameter,
-its argument is read: nobody can have written what the argument itself asks for. torch's dispatch mode would be
-shown all of it, but torch computes some things in another way while there is one.
+`torch.Tensor` is a class of Python's, whose `__new__` can be watched. `torch.FloatTensor` cannot, and a
+function in place of `numpy.empty` would be unknown to compilers such as numba. So where the user makes a
+parameter, its argument is read: nobody can have written what the argument itself asks for. torch's dispatch
+mode would be shown all of it, but torch computes some things in another way while there is one.
 """
 
 import ast

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from samebits._report import print_json, print_table
-from samebits.chance import files, records
+from samebits.chance import files, random_names, records
 from samebits.errors import CheckFailed, UsageError
 from samebits.process import foreground, launch, way_in
 
@@ -34,7 +34,7 @@ def command(command: tuple[str, ...], strict: bool, as_json: bool) -> int:
         status = foreground.run(launch.through(command), environment, quiet=as_json)
         if not any(Path(folder).iterdir()):
             raise UsageError(way_in.nowhere(command, "watched"))
-        counts = files.judged(records.collect(Path(folder)))
+        counts = random_names.judged(files.judged(records.collect(Path(folder))))
     if as_json:
         print_json(records.as_json(counts))
     else:

@@ -1,4 +1,4 @@
-"""Memory that torch's old constructors and NumPy hand out: a parameter that nobody writes is named by its line."""
+"""Memory of torch's old constructors and of NumPy: a parameter that nobody writes is named by its line."""
 
 import json
 
@@ -61,7 +61,8 @@ def train():
     model = Net()
     again = copy.deepcopy(model), pickle.loads(pickle.dumps(model.old))
     assert type(again[1]) is nn.Parameter and torch.equal(again[0].later, model.later)
-    assert isinstance(model.typed, torch.FloatTensor) and isinstance(Own(3), Own) and repr(torch.Tensor) == repr(Own.__base__)
+    assert isinstance(model.typed, torch.FloatTensor)
+    assert isinstance(Own(3), Own) and repr(Own.__base__) == "<class 'torch.Tensor'>"
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     sum(parameter.sum() for parameter in model.parameters()).backward()
     optimizer.step()
