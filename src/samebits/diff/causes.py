@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from samebits._printable import some
 from samebits.diff.facts import Facts, Source
+from samebits.diff.generators import Apart
 from samebits.diff.samples import Samples
 from samebits.diff.tensors import module_of
-from samebits.diff.verdict import Apart, Place
+from samebits.diff.verdict import Place
 from samebits.fingerprint.diff import Difference, change, group
 
 NUMERIC = (
@@ -258,6 +259,8 @@ def _generators(
             score = 84
             text = f"{name}'s generator moved: more or fewer numbers were drawn from it in one of the two"
             evidence = f"it is equal after {since.last}, and differs at {since.since}"
+            evidence += f": {since.moved}" if since.moved else ""
+            where = where or since.line
         else:
             # At the beginning nobody knows yet whether it is used; the initial weights come from torch's.
             used = since.used or (place.what == "initial" and name not in ("python", "numpy"))
