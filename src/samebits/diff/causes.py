@@ -174,8 +174,12 @@ def _of_place(place: Place, facts: Facts, samples: Samples | None) -> Iterator[R
             text = f"another optimiser: {classes[0]} in A, {classes[1]} in B"
         yield 74, Cause("optimizer", text, ("gradients, weights and learning rates are equal",), line)
     elif place.what == "loss" and "the model's output" in place.equal:
-        text = "another loss function, or other targets (which no call of the model shows)"
-        yield 62, Cause("loss", text, ("the model's output is equal",), line)
+        text, score = "another loss function, or other targets (which no call of the model shows)", 74
+        if "its arguments" in place.equal:
+            text, score = "another setting of the loss function", 62
+        elif "the arguments of" in place.text:
+            text, score = "other targets, or another computation between the model's output and the loss", 88
+        yield score, Cause("loss", text, ("the model's output is equal",), line)
 
 
 def _samples(samples: Samples | None, facts: Facts, line: str) -> Iterator[Ranked]:

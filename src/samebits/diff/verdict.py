@@ -375,18 +375,27 @@ def _step(
         a, b = (_calls(len(each), sorted(set(each))) for each in called)
         yield place("calls", f"control flow: {a} in A, {b} in B", "weights", *generators)
     for number, (a, b) in enumerate(zip(*calls, strict=False)):
+        # A later call without rows is given what was computed before, as a loss is.
+        later = number and not (a.get("rows") and b.get("rows"))
+        told = later and _have_outputs(*(each[:number] for each in calls))
+        before = ("the model's output",) if told else ()
         if a["arguments"] != b["arguments"] or a["shapes"] != b["shapes"]:
-            if number and not (a.get("rows") and b.get("rows")):  # made of what was computed before: a loss's
+            if before:
+                text = f"the arguments of {a['module']}: the targets, or what comes from the model's output"
+                yield place("loss", text, *before, *generators)
+            if later:
                 text = f"the arguments of {a['module']}: the model's output, or targets"
                 yield place("forward", text, "batch", "weights", *generators)
             yield place("batch", "the batch", "weights", *generators)
         if a["training"] != b["training"]:
             modes = ["training" if call["training"] else "evaluation" for call in (a, b)]
             yield place("mode", f"the model's mode: {modes[0]} in A, {modes[1]} in B", "batch", "weights")
-        if a.get("outputs") != b.get("outputs") and "outputs" in a and "outputs" in b:
+        if "outputs" in a and "outputs" in b and a["outputs"] != b["outputs"]:
+            if before:
+                yield place("loss", f"the output of {a['module']}", *before, "its arguments", *generators)
             yield place("forward", "the model's output", "batch", "weights", *generators)
     inputs = ("batch", "weights", *generators)
-    outputs = bool(calls[0]) and all("outputs" in call for each in calls for call in each)
+    outputs = bool(calls[0]) and _have_outputs(*calls)
     digests = [[loss[0] for loss in event["losses"]] for event in (first, second)]
     if digests[0] != digests[1]:
         equal = ("the model's output", *generators) if outputs else inputs
@@ -403,6 +412,10 @@ def _step(
         tensors = _tensors(first, second, ours, theirs, kind, first[kind], second[kind])
         if tensors.differ or not tensors.same_names:
             yield from _left(kind, what, tensors, place)  # type: ignore[arg-type]
+
+
+def _have_outputs(*calls: list[Event]) -> bool:
+    return all("outputs" in call for each in calls for call in each)
 
 
 def _calls(count: int, classes: list[str]) -> str:

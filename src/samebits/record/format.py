@@ -16,7 +16,7 @@ tensors by their names; nothing by its line in the file.
 
 from typing import Any, Literal, NotRequired, TypedDict
 
-FORMAT = 1
+FORMAT = 2
 LEVELS = ("step",)  # each holds what those before it hold, and more
 DIGITS = 32
 MISSING = "." * DIGITS
@@ -114,7 +114,8 @@ class Call(TypedDict):
     module: str  # its class
     training: bool
     arguments: Digest
-    shapes: list[list[int]]  # of the tensors among them, in order
+    outputs: NotRequired[Digest]  # of what it returned; not there if it raised an exception
+    shapes: list[list[int]]  # of the tensors among the arguments, in order
     rows: str | None  # samebits.hashing.digest.rows of the first of these; None of a long or a computed one
 
 

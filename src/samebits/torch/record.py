@@ -98,10 +98,10 @@ def _watch_modules(training: Training, writer: Writer) -> None:
         pending.inside = True
         try:
             grad = torch.is_grad_enabled()
-            _look(training.before_call, self, given, named, grad, sys._getframe(1))
+            seen = _look(training.before_call, self, given, named, grad, sys._getframe(1))
             result = original(self, *given, **named)
-            if not grad:
-                _look(training.after_call, result)
+            if seen is not None:
+                _look(seen, result)
             return result
         finally:
             pending.inside = False

@@ -159,7 +159,7 @@ class Training:
     # ------------------------------------------------------------ calls of modules
     def before_call(
         self, model: nn.Module, given: tuple[Any, ...], named: Mapping[str, Any], grad: bool, frame: FrameType
-    ) -> None:
+    ) -> Callable[[Any], None] | None:
         """An outermost call begins.
 
         Args:
@@ -168,6 +168,9 @@ class Training:
             named: those with names.
             grad: whether it is called with gradients.
             frame: who calls it.
+
+        Returns:
+            What is to be called with its result; None where it is no more listed.
         """
         if self._models.is_new(model):
             self._first_seen(model, frame)
@@ -177,8 +180,7 @@ class Training:
         elif len(given) == 1:
             arguments = given[0]
         if not grad:
-            self._evaluate(model, arguments, frame)
-            return
+            return self._evaluate(model, arguments, frame)
         self._end_evaluation()
         pending = self.pending
         if pending.before is None:
@@ -187,23 +189,24 @@ class Training:
         first = next((tensor for tensor in tensors if tensor.dim()), None)
         given_rows = first is not None and not first.requires_grad and first.shape[0] <= MOST_ROWS
         if len(pending.calls) == MOST_CALLS:  # a program that never trains, without `torch.no_grad()`
-            return
+            return None
         if id(model) not in pending.called:
             pending.called[id(model)] = Called(model)
-        pending.calls.append({
+        call = {
             "module": class_of(model),
             "training": model.training,
             "arguments": digest(arguments),
             "shapes": [shape(tensor) for tensor in tensors],
             "rows": rows(first) if given_rows else None,
-        })  # fmt: skip
+        }
+        pending.calls.append(call)
 
-    def after_call(self, result: Any) -> None:
-        """An outermost call without gradients has returned."""
-        if (evaluated := self.pending.evaluated) is not None:
-            evaluated.outputs.update(digest(result).encode())
+        def returned(result: Any) -> None:
+            call["outputs"] = digest(result)
 
-    def _evaluate(self, model: nn.Module, arguments: Any, frame: FrameType) -> None:
+        return returned
+
+    def _evaluate(self, model: nn.Module, arguments: Any, frame: FrameType) -> Callable[[Any], None]:
         if (evaluated := self.pending.evaluated) is None:
             after = {str(each.number): each.steps for each in self._optimizers.values() if each.steps}
             evaluated = self.pending.evaluated = Evaluated(_line(frame), after)
@@ -212,6 +215,11 @@ class Training:
         if class_of(model) not in evaluated.models:
             evaluated.models.append(class_of(model))
         evaluated.arguments.update(digest(arguments).encode())
+
+        def returned(result: Any) -> None:
+            evaluated.outputs.update(digest(result).encode())
+
+        return returned
 
     def _end_evaluation(self) -> None:
         if (evaluated := self.pending.evaluated) is None:

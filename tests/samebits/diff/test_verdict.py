@@ -112,6 +112,22 @@ def reshaped(events: Events) -> None:
     events[4]["shapes"][2] = [5, 8]
 
 
+def with_loss_module(**values: Any) -> Callable[[Events], None]:
+    """Both have a loss that is a module, and in the second something of it is another from step 3 on."""
+
+    def change(events: Events) -> None:
+        loss = {"module": "MSELoss", "training": True, "shapes": [[2, 3], [2, 3]], "rows": None}
+
+        def call(event: dict[str, Any]) -> None:
+            number = event["step"]
+            known = {"arguments": digest("given", number), "outputs": digest("loss", number)}
+            event["calls"].append({**loss, **known, **(values if number >= 3 and values else {})})
+
+        from_step(events, 1, call)
+
+    return change
+
+
 def moved_generator(events: Events) -> None:
     """From the end of step 2 on, torch's generator has another state, and from step 3 on dropout shows it."""
     step(events, 2)["generators"]["after"]["torch"] = digest("moved")
@@ -200,8 +216,8 @@ CASES: dict[str, tuple[Callable[[Events], None], str, str]] = {
     "generator": (moved_generator, "step 3, the model's output: batch and weights equal", "generator"),
     "loss": (
         set_in(3, losses=[[digest("else"), 0.25]]),
-        "step 3, the loss (0.3333333333333333 in A, 0.25 in B)",
-        "operation",
+        "step 3, the loss (0.3333333333333333 in A, 0.25 in B): the model's output and generators equal",
+        "loss",
     ),
     "gradient": (
         gradients,
@@ -240,6 +256,45 @@ CASES: dict[str, tuple[Callable[[Events], None], str, str]] = {
         "length",
     ),
 }
+
+
+LOSSES = {
+    # what of the loss's call is another: the verdict, the kind of the first cause
+    "targets": (
+        {"arguments": digest("targets"), "outputs": digest("of them")},
+        "step 3, the arguments of MSELoss: the targets, or what comes from the model's output: the model's "
+        "output and generators equal",
+        "loss",
+    ),
+    "loss function": (
+        {"outputs": digest("else")},
+        "step 3, the output of MSELoss: the model's output, its arguments and generators equal",
+        "operation",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", LOSSES)
+def test_a_loss_that_is_a_module_is_no_part_of_the_model(case: str, tmp_path: Path) -> None:
+    values, text, cause = LOSSES[case]
+    plain = made.training(6)
+    first, second = made.another(plain), made.another(plain)
+    with_loss_module()(first)
+    with_loss_module(**values)(second)
+    result = diff(tmp_path, first, second)
+    assert result.place is not None
+    assert (result.place.what, str(result.place)) == ("loss", text)
+    assert result.causes[0].kind == cause, result.causes
+
+
+def test_without_outputs_an_argument_of_the_loss_may_come_from_the_model(tmp_path: Path) -> None:
+    plain = made.training(6)
+    from_step(plain, 1, lambda event: event["calls"][0].pop("outputs"))
+    first, second = made.another(plain), made.another(plain)
+    with_loss_module()(first)
+    with_loss_module(arguments=digest("else"))(second)
+    text = "step 3, the arguments of MSELoss: the model's output, or targets"
+    assert str(diff(tmp_path, first, second).place).startswith(text)
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -100,6 +100,17 @@ def test_clipping_stands_between_backward_and_the_optimiser(trained):
     assert TRAININGS.read_text().splitlines()[line - 1] == "        optimizer.step()"
 
 
+def test_the_outputs_of_each_call_are_recorded(trained):
+    *_, events = trained
+    for step in steps(events):
+        assert all(re.fullmatch(f"[0-9a-f]{{{DIGITS}}}", call["outputs"]) for call in step["calls"])
+    model, loss = of(events, 4)[0]["calls"]
+    assert model["outputs"] not in (loss["outputs"], model["arguments"])
+    assert loss["outputs"] == of(events, 4)[0]["losses"][0][0]
+    adversarial = of(events, 8)[0]["calls"]  # the critic is given what the generator has made
+    assert adversarial[0]["outputs"] == adversarial[1]["arguments"]
+
+
 def test_accumulated_gradients_are_one_step(trained):
     *_, events = trained
     first, second = of(events, 5)
