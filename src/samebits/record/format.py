@@ -25,7 +25,8 @@ AFTER_BACKWARD, AT_OPTIMIZER = "after backward", "at optimizer"  # where gradien
 
 Digest = str  # DIGITS long
 Digests = str  # as many times DIGITS as there are names
-Generators = dict[str, Digest]  # "python", "numpy", "torch", "cuda:0": the digest of a generator's state
+# "python", "numpy", "torch", "cuda:0", "tensorflow", "keras:dropout" (a layer's): of a generator's state
+Generators = dict[str, Digest]
 # How generators moved since the event before this one, in order; the first 64. Each: the generator, the
 # digest of its new state, during what it moved, such as "iter() of a DataLoader", and the user's line.
 Moves = list[list[str]]
@@ -124,7 +125,11 @@ class Call(TypedDict):
 
 
 class Step(TypedDict):
-    """A call of an optimiser's `step`, or one that a GradScaler skipped."""
+    """A call of an optimiser's `step`, or one that a GradScaler skipped. In Keras: a call of its `apply`.
+
+    In Keras the first of `calls` is the batch that `model.fit` gives to a step: inputs, targets, weights. A
+    function that XLA compiled has one call, no losses, and no gradients.
+    """
 
     event: Literal["step"]
     optimizer: int  # in the order in which the optimisers were made, from 0
@@ -160,6 +165,13 @@ class Evaluation(TypedDict):
     line: str  # of the first call
     generators: Generators  # after the last call
     moves: NotRequired[Moves]
+
+
+class Unseen(TypedDict):
+    """What is computed and not recorded, such as in a function that XLA compiles; each once."""
+
+    event: Literal["unseen"]
+    what: str
 
 
 class Stopped(TypedDict):

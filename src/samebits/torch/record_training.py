@@ -25,7 +25,7 @@ from samebits.record.guarded import tell
 from samebits.record.places import line_of
 from samebits.torch.record_epochs import Epochs
 from samebits.torch.record_generators import CODE, MOST_MOVES, Generators, Move
-from samebits.torch.record_names import Models, Tables, buffers, digests, parameters, shape
+from samebits.torch.record_names import Models, buffers, digests, parameters, shape, tables
 from samebits.torch.record_values import Values, gradients, keep
 from samebits.torch.weights import inner
 
@@ -150,7 +150,7 @@ class Training:
         """Nothing was seen yet: in this process, or in its file."""
         self.pending, self.backwards = Pending(), 0
         self.generators, self.epochs = Generators(), Epochs()
-        self._models, self._tables = Models(), Tables(self._write)
+        self._models, self._tables = Models(), tables(self._write)
         self._settings = False
         self._optimizers: weakref.WeakKeyDictionary[Any, Trained] = weakref.WeakKeyDictionary()
         self._made = 0
