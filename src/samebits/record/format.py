@@ -18,6 +18,7 @@ from typing import Any, Literal, NotRequired, TypedDict
 
 FORMAT = 1
 LEVELS = ("step",)  # each holds what those before it hold, and more
+OF_A_RUN = "first steps"  # the level of what a run records by itself: samebits.run.first_steps
 DIGITS = 32
 MISSING = "." * DIGITS
 AFTER_BACKWARD, AT_OPTIMIZER = "after backward", "at optimizer"  # where gradients are looked at
@@ -135,6 +136,16 @@ class Step(TypedDict):
     parameters: Digests  # of the optimiser, after the step
     buffers: Digests  # of the models that were called, after the step
     state: Digests  # of the optimiser, after the step
+
+
+class Epoch(TypedDict):
+    """The end of an epoch. Only what a run records by itself has it: its steps lack weights but the first."""
+
+    event: Literal["epoch"]
+    epoch: int  # from 1
+    step: int  # of the whole run, after which it ended
+    names: dict[str, int]  # "parameters": the id of their Names
+    parameters: Digests
 
 
 class Evaluation(TypedDict):
