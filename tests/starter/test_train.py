@@ -51,6 +51,7 @@ def test_the_run_folder_says_what_made_it(trained):
         "curves.png",
         "manifest.json",
         "metrics.jsonl",
+        "record.jsonl",
         "weights.safetensors",
     ]
     assert (folder / "curves.png").read_bytes().startswith(b"\x89PNG")

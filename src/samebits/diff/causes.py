@@ -25,6 +25,8 @@ NUMERIC = (
     "evaluation",
 )
 FROM_DATA = ("batch", "evaluation batch")
+# What chance may decide; of a place that stands for whole steps, nobody knows better.
+DRAWN = (*FROM_DATA, "initial", "forward", "loss", "evaluation", "weights", "metric")
 THREADS = re.compile(r"effective\..*(threads|thread_pools)|variables\.\w*THREADS|determinism\..*threads")
 INSTRUCTIONS = re.compile(
     r"cpu\.|effective\.(\w+\.cpu_capability|numpy\.cpu_features)|variables\.(ATEN_CPU|MKL_|ONEDNN)"
@@ -249,7 +251,7 @@ def _files(place: Place, facts: Facts, resumed: int | None) -> Iterator[Ranked]:
 def _generators(
     place: Place, apart: dict[str, Apart], chance: tuple[Source, ...], resumed: int | None
 ) -> Iterator[Ranked]:
-    matters = place.what in (*FROM_DATA, "initial", "forward", "loss", "evaluation")
+    matters = place.what in DRAWN
     for name, since in apart.items():
         if resumed is not None and not since.last:  # it was lost, see _resumed
             continue
@@ -290,7 +292,7 @@ def _chance(place: Place, facts: Facts) -> Iterator[Ranked]:
         score = scores.get(source.kind, 70)
         if source.kind == "memory":
             score += 12 if place.what == "initial" else 0
-        elif place.what not in (*FROM_DATA, "initial", "forward", "loss", "evaluation"):
+        elif place.what not in DRAWN:
             score -= 30
         if source.kind == "global generator":
             score -= 40  # where it is apart, it stands there already

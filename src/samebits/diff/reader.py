@@ -102,6 +102,7 @@ SHAPES: Mapping[str, Mapping[str, Shape]] = {
         "buffers": DIGESTS,
         "state": DIGESTS,
     },
+    "epoch": {"epoch": COUNT, "step": COUNT, "names": _table_of(COUNT), "parameters": DIGESTS},
     "evaluation": {
         "after": _table_of(COUNT),
         "count": COUNT,

@@ -81,8 +81,12 @@ class Result:
         }
 
 
-def compare_records(first: Record, second: Record) -> Result:
+def compare_records(first: Record, second: Record, beside: facts_.Facts | None = None) -> Result:
     """Compare two records.
+
+    Args:
+        first, second: the records.
+        beside: what is known beside their steps; None: what they say themselves.
 
     Raises:
         UsageError: they have no training, or none in processes that can be matched.
@@ -109,7 +113,7 @@ def compare_records(first: Record, second: Record) -> Result:
     resumed = None if matched.resumed is None else max(matched.resumed.steps.values())
     sides = search.aligner.first, search.aligner.second
     steps = search.compared
-    facts = facts_.collect(first, second, sides, (place.first, place.second))
+    facts = beside or facts_.collect(first, second, sides, (place.first, place.second))
     how, last = None, search.last_same()
     if place.what == "batch" and place.first is not None and place.second is not None:
         how = samples.compare(samples.Pair(place.first, place.second), search.pairs)

@@ -367,11 +367,12 @@ def _step(
     if first["lrs"] != second["lrs"]:
         a, b = (" ".join(map(str, event["lrs"][:3])) for event in (first, second))
         yield place("learning rate", f"the learning rate: {a} in A, {b} in B", "gradients", "weights before")
+    whole = bool(first["gradients"] or second["gradients"])  # what a run records by itself has none
     # The optimiser changes its state first, and then the parameters by it.
     for kind, what in (("state", "optimizer state"), ("parameters", "parameter"), ("buffers", "buffer")):
         tensors = _tensors(first, second, ours, theirs, kind, first[kind], second[kind])
         if tensors.differ or not tensors.same_names:
-            yield from _left(kind, what, tensors, place)  # type: ignore[arg-type]
+            yield from _left(kind, what, tensors, place, () if whole else inputs)  # type: ignore[arg-type]
 
 
 def _have_outputs(*calls: list[Event]) -> bool:
@@ -403,12 +404,16 @@ def _gradients(
             yield place("clipping", after, "gradients after backward", name=name, tensors=tensors)
 
 
-def _left(kind: str, what: What, tensors: Tensors, place: Any) -> Iterator[Place]:
+def _left(kind: str, what: What, tensors: Tensors, place: Any, inputs: tuple[str, ...]) -> Iterator[Place]:
+    """What a step has left; `inputs` are what is equal where nothing between them was recorded."""
     if not tensors.same_names:
         yield place("model", f"the {kind} differ: {_in_models(tensors)}", tensors=tensors)
         return
     name = tensors.differ[0]
     words = {"parameters": "parameter", "state": "optimiser's state", "buffers": "buffer"}[kind]
+    if inputs:
+        yield place("weights", f"{_tensor_words(words, name, tensors)} after it", *inputs, name=name)
+        return
     equal = (
         ("gradients", "learning rate", "weights before")
         if kind != "buffers"

@@ -132,7 +132,8 @@ class Steps(keras.callbacks.Callback):
         digest = self.dataset.latest_digest
         if digest is None:
             raise UsageError("fit trains on another dataset than the one that RunLog was given")
-        self.loop.end_step(digest, last=self.model.stop_training or batch == len(self.dataset) - 1)
+        last = self.model.stop_training or batch == len(self.dataset) - 1
+        self.loop.end_step(digest, last, self.dataset.latest_batch)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self.log.logs, self.log.stop = dict(logs or {}), bool(self.model.stop_training)

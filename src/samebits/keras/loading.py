@@ -101,6 +101,7 @@ class Dataset(keras.utils.PyDataset, DataAdapter):
         epoch: the epoch of the next pass.
         draws_globally: `augment` does, from Python's, NumPy's or torch's generator.
         latest_digest: of the batch that was handed out last (see `samebits.hashing.batches`); None before.
+        latest_batch: that batch.
         step: how many steps the run has begun; the same for all datasets.
     """
 
@@ -123,6 +124,7 @@ class Dataset(keras.utils.PyDataset, DataAdapter):
         self._placed = False  # a run says where the next pass begins
         self.draws_globally = False
         self.latest_digest: bytes | None = None
+        self.latest_batch: Batch | None = None
         self.seed, self.name, self.shuffle, self.augment = seed, name, shuffle, augment
         self._arrays, self._batch_size = arrays, batch_size
 
@@ -156,7 +158,7 @@ class Dataset(keras.utils.PyDataset, DataAdapter):
                 )
             if index == len(self) - 1:
                 self.set_epoch(epoch + 1)
-            self.latest_digest = digest
+            self.latest_digest, self.latest_batch = digest, batch
             yield batch
 
     def set_epoch(self, epoch: int) -> None:

@@ -19,6 +19,7 @@ from typing import Any, Literal, NotRequired, TypedDict
 
 FORMAT = 2
 LEVELS = ("step",)  # each holds what those before it hold, and more
+OF_A_RUN = "first steps"  # the level of what a run records by itself: samebits.run.first_steps
 DIGITS = 32
 MISSING = "." * DIGITS
 AFTER_BACKWARD, AT_OPTIMIZER = "after backward", "at optimizer"  # where gradients are looked at
@@ -150,6 +151,16 @@ class Step(TypedDict):
     ]  # from 1, where it is certain: the pass through the one data loader that fed it
     generators: dict[str, Generators]  # "before" the first call and "after" the step
     moves: NotRequired[Moves]
+
+
+class Epoch(TypedDict):
+    """The end of an epoch. Only what a run records by itself has it: its steps lack weights but the first."""
+
+    event: Literal["epoch"]
+    epoch: int  # from 1
+    step: int  # of the whole run, after which it ended
+    names: dict[str, int]  # "parameters": the id of their Names
+    parameters: Digests
 
 
 class Evaluation(TypedDict):

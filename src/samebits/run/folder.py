@@ -19,7 +19,7 @@ from samebits.process import started
 from samebits.process.command_line import lengthened
 from samebits.run.settings import telling
 
-LOCK, CHECKPOINTS, METRICS = ".lock", "checkpoints", "metrics.jsonl"
+LOCK, CHECKPOINTS, METRICS, RECORD = ".lock", "checkpoints", "metrics.jsonl", "record.jsonl"
 _open: set[str] = set()  # the working folders of this process, which the system lets lock its files twice
 
 
@@ -115,6 +115,11 @@ class WorkingFolder:
     def metrics(self) -> Path:
         """The metrics so far."""
         return self.path / METRICS
+
+    @property
+    def record(self) -> Path:
+        """What the run records by itself."""
+        return self.path / RECORD
 
     def clear(self) -> None:
         """Delete what a former process left that had no checkpoint.

@@ -24,6 +24,7 @@ from samebits.hashing.batches import NONE, batch_digest, chained
 from samebits.process.switches import Switch, refuse_undone
 from samebits.rng.seeds import derive_seed, seed_step
 from samebits.run import evaluation
+from samebits.run.first_steps import FirstSteps
 from samebits.run.folder import WorkingFolder
 from samebits.run.history import History
 from samebits.run.metrics import Metrics
@@ -61,6 +62,7 @@ class Loop:
         counted: whether somebody counts the epochs: `epochs`, `steps` or an adapter.
         left: the run was told to stop, and is saved.
         saving: its checkpoints.
+        record: what it records by itself.
         evaluation: watches whether evaluation decides anything; None where nobody promised that it does not.
         unsaved: watches what changes and is in no checkpoint; None before `checkpoint`.
     """
@@ -80,6 +82,7 @@ class Loop:
         self.in_step = self.left = False
         self.within_epochs = True
         self.saving = Saving(options, working, metrics)
+        self.record = FirstSteps(working.record, framework)
         self.evaluation: evaluation.Evaluation | None = None
         self.unsaved: Watch | None = None
         self.ignored: set[str] = set()  # names of what decides no weight, as the user says
@@ -124,6 +127,7 @@ class Loop:
             self._next_epoch, batch = self.resumes_at
             self._stopped_in = resumed.content.get("loops", 0)
             self._resumed = True
+            self.record.resume(self.step)
             print(f"resumes after step {self.step}, {_where(self._next_epoch, batch)}", flush=True)
         attributes = self.saving.attributes = Carried(load_unsaved(self.framework), state, self.ignored)
         attributes.hold(self._loaders, loaders=True)
@@ -222,6 +226,7 @@ class Loop:
             self.unsaved.end_epoch(self.epoch)
         if self.saving.attributes is not None:
             self.saving.attributes.begin_epoch(None)
+        self.record.end_epoch(self.epoch, self.step)
         self._save_at_epochs_end(last)
         self._stop_if_told()
 
@@ -261,6 +266,8 @@ class Loop:
             )
         if not self.counted and self._metrics.collected:  # else `end_epoch` did it
             self.log({})
+        if not self.counted and self.step:
+            self.record.end_epoch(self.epoch, self.step)
         self.epoch = self._announced or self.epoch + 1
         self._again, self._begun = self._begun == self._announced > 0, self._announced
         self.restore()
@@ -338,7 +345,7 @@ class Loop:
         while (batch := self._fetch(iterator)) is not END:
             # Asked here: a loader that counts for itself does so when it starts.
             epoch = self.epoch - 1 if self.counted else getattr(loader, "epoch", self.epoch - 1)
-            self.begin_step(epoch, batch_digest(batch))
+            self.begin_step(epoch, batch_digest(batch), batch)
             try:
                 yield batch
             finally:
@@ -364,16 +371,19 @@ class Loop:
         self._announced = self._next_epoch if self.resumes else self.epoch + 1
         self._begin_epoch()
         iterator = iter(self._ordered(self._place(loader, size)))
-        if self.unsaved is not None and self.step:
-            self.unsaved.end_epoch(self.epoch)
+        if self.step:
+            self.record.end_epoch(self.epoch - 1, self.step)
+            if self.unsaved is not None:
+                self.unsaved.end_epoch(self.epoch)
         self._save_at_epochs_end()
         while batches := self._fetch_several(iterator, size):
-            self.begin_step(self.epoch - 1, batch_digest(batches if size > 1 else batches[0]))
+            taken = batches if size > 1 else batches[0]
+            self.begin_step(self.epoch - 1, batch_digest(taken), taken)
             yield from batches
             self.end_step()
 
-    def begin_step(self, epoch: int, digest: bytes | None = None) -> None:
-        """A step of an epoch (counted from 0) begins, on a batch of this digest."""
+    def begin_step(self, epoch: int, digest: bytes | None = None, batch: Any = None) -> None:
+        """A step of an epoch (counted from 0) begins, on this batch of this digest."""
         self._stop_if_told()
         refuse_undone(self.switches)
         self._set_in_step(True)
@@ -384,18 +394,21 @@ class Loop:
             self.evaluation.begin_step()
         if self.unsaved is not None:
             self.unsaved.begin_step(self.epoch)
+        self.record.begin(self.saving.state.objects if self.saving.state is not None else {})
         seed_step(derive_seed(self.seed, "step", epoch, self.batch))
+        self.record.begin_step(self.step + 1, batch, digest)
 
-    def end_step(self, digest: bytes | None = None, last: bool | None = None) -> None:
+    def end_step(self, digest: bytes | None = None, last: bool | None = None, batch: Any = None) -> None:
         """The step is complete: its state is what a checkpoint may hold.
 
         Args:
             digest: of its batch, if only known now.
             last: whether the epoch has no more steps; None: as the loader's length says, or the next batch.
+            batch: the batch itself, if only known now.
         """
         if digest is not None:
             self._see(digest)
-        self._count_step()
+        self._count_step(batch, digest)
         if self.unsaved is not None:
             self.unsaved.end_step(self.epoch)
         if last is None and self._length is not None:
@@ -466,9 +479,10 @@ class Loop:
         self.saving.drop_taken()
         return batch
 
-    def _count_step(self) -> None:
+    def _count_step(self, batch: Any = None, digest: bytes | None = None) -> None:
         self._set_in_step(False)
         self.batch, self.step, self._steps = self.batch + 1, self.step + 1, self._steps + 1
+        self.record.end_step(self.step, batch, digest)
         of_run.end_step(self._steps)
         self._stop_passed |= self.step == self._stop_at
         self.saving.count(self.step)

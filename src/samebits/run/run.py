@@ -370,6 +370,7 @@ class Run:
             print(f"samebits: no curves.png: {without}", file=sys.stderr)
         else:
             write_whole(folder / "curves.png", plots.draw(self._metrics.lines))
+        self.loop.record.finish(self.step)
         facts = fingerprint(self.framework, self.device)
         manifest = {
             "format": FORMAT,
