@@ -1,0 +1,145 @@
+"""Makes the records of a fault or of a clean pair: trainings in processes of their own."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from tests.localise import data
+from tests.localise.fault import Fault
+
+SCRIPTS = Path(__file__).parent / "scripts"
+INPUT = {
+    "pictures.py": "pictures",
+    "letters.py": "letters.txt",
+    "cells.py": "cells.csv",
+    "keras_reviews.py": "reviews",
+    "keras_waves.py": "waves",
+}
+TRIES = 4  # chance may give the same twice
+QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3"}
+
+
+class TrainingError(Exception):
+    """A training that did not end as it must: the catalogue is wrong, not samebits."""
+
+
+def patched(script: str, *changes: dict[str, str]) -> str:
+    """The script with changes: old text to new text."""
+    text = (SCRIPTS / script).read_text()
+    for change in changes:
+        for old, new in change.items():
+            if text.count(old) != 1:
+                raise TrainingError(f"{script}: {old!r} stands there {text.count(old)} times")
+            text = text.replace(old, new)
+    return text
+
+
+def line_of(text: str, fragment: str) -> int:
+    return text[: text.index(fragment)].count("\n") + 1
+
+
+class Folder:
+    """Where a training runs: its script, its data, and the record `record` beside them."""
+
+    def __init__(self, path: Path, script: str, text: str, environment: dict[str, str] | None = None) -> None:
+        self.path, self.script = path, script
+        self.environment = {**os.environ, **QUIET, **(environment or {})}
+        path.mkdir(parents=True)
+        (path / script).write_text(text)
+
+    @property
+    def record(self) -> Path:
+        return self.path / "record"
+
+    def command(self, *arguments: str) -> list[str]:
+        input_ = [INPUT[self.script]] if self.script in INPUT else []
+        return [sys.executable, self.script, *input_, *arguments]
+
+    def run(self, words: Sequence[str]) -> str:
+        """Run a command here; returns what it printed."""
+        done = subprocess.run(
+            words, cwd=self.path, env=self.environment, capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            raise TrainingError(f"{' '.join(words)}: exit status {done.returncode}\n{done.stderr[-2000:]}")
+        return done.stdout
+
+    def recorded(self, words: Sequence[str]) -> str:
+        shutil.rmtree(self.record, ignore_errors=True)
+        said = self.run([sys.executable, "-m", "samebits", "record", "-o", "record", "--", *words])
+        return said[: said.rindex("recorded in")]
+
+    def train(self, arguments: Sequence[str] = (), resumed: Sequence[str] = ()) -> str:
+        """Record the training; with `resumed`, stop it with these arguments and resume it."""
+        if not resumed:
+            return self.recorded(self.command(*arguments))
+        words = (self.command(*arguments, *resumed), self.command(*arguments, "--resume"))
+        return self.recorded(["sh", "-c", " && ".join(" ".join(part) for part in words)])
+
+
+def change_data(folder: Path, fault: Fault) -> None:
+    """Do to B's data what the fault says."""
+    if fault.data == "other file" and fault.framework == "torch":
+        file = folder / "pictures" / "020_square.npy"
+        picture = np.load(file)
+        picture[0, 4, 4] += 1 / 64
+        np.save(file, picture)
+    elif fault.data == "other file":
+        file = folder / "waves" / "1.txt"
+        values = np.loadtxt(file)
+        values[50] += 0.01
+        np.savetxt(file, values)
+    elif fault.data == "stale":
+        np.savez(folder / "statistics.npz", mean=np.full(9, 0.5), deviation=np.full(9, 2.0))
+
+
+def make(here: Path, fault: Fault) -> tuple[Path, Path]:
+    """The records of A and of B.
+
+    Args:
+        here: a new folder for both.
+        fault: what is done.
+
+    Raises:
+        TrainingError: a training failed, or its fault cannot be shown on this machine.
+    """
+    common = fault.shared, *([fault.change] if fault.both else [])
+    a = Folder(here / "a", fault.script, patched(fault.script, *common), fault.environment[0])
+    b = Folder(
+        here / "b", fault.script, patched(fault.script, fault.shared, fault.change), fault.environment[1]
+    )
+    for folder in (a, b):
+        data.write(folder.path, backwards=folder is b and fault.data == "backwards")
+        for name, text in fault.files.items():
+            (folder.path / name).write_text(text)
+    change_data(b.path, fault)
+    if fault.data == "backwards" and listed(a.path) == listed(b.path):
+        raise TrainingError("this file system gives the files of a folder in the same order whatever is done")
+    said = a.train(fault.common)
+    if fault.before is not None:
+        b.run(b.command(*fault.common, *fault.before))
+    for _ in range(TRIES):
+        again = b.train((*fault.common, *fault.arguments), fault.resumed)
+        if again != said or not fault.both or fault.resumed or any(fault.environment):
+            break
+    return a.record, b.record
+
+
+def listed(folder: Path) -> list[str]:
+    return [name for part in data.FOLDERS for name in os.listdir(folder / part)]
+
+
+def make_clean(
+    here: Path, script: str, arguments: Sequence[str], resumed: Sequence[str] = ()
+) -> tuple[Path, Path]:
+    """The records of a training and of the same again, perhaps stopped and resumed between."""
+    folders = [Folder(here / name, script, patched(script)) for name in ("a", "b")]
+    for folder in folders:
+        data.write(folder.path)
+    folders[0].train(arguments)
+    folders[1].train(arguments, resumed)
+    return folders[0].record, folders[1].record
