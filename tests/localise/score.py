@@ -22,9 +22,9 @@ class Row:
     """What was expected of one fault, and what was said.
 
     Attributes:
-        level: exact: the place and the first cause are right; first three: the cause is
-            among the first three, or it is the first and the place is another; missed: anything else, "same" included; not made: the
-            fault cannot be shown here.
+        level: exact: the place and the first cause are right; first three: the cause is among the first
+            three, or it is the first and the place is another; missed: anything else, "same" included; not
+            made: the fault cannot be shown here.
         rank: of the right cause, from 1; 0 where it is not there.
     """
 

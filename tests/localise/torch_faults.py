@@ -614,11 +614,11 @@ FAULTS = {
     ),
     # ------------------------------------------------------------ the machine and its settings
     "one thread more": Fault(
-        "one thread more", "films.py", COMPUTED, 1, ("threads",), environment=ONE_AND_TWO
+        "one thread more", "pictures.py", COMPUTED, 1, ("threads",), environment=ONE_AND_TWO
     ),
     "the script asks for two threads": Fault(
         "one thread more",
-        "films.py",
+        "pictures.py",
         COMPUTED,
         1,
         ("threads",),
