@@ -83,7 +83,10 @@ class Folder:
 
 def change_data(folder: Path, fault: Fault) -> None:
     """Do to B's data what the fault says."""
-    if fault.data == "other file" and fault.framework == "torch":
+    if fault.data == "other file" and fault.script == "letters.py":
+        file = folder / "letters.txt"
+        file.write_text(file.read_text().replace("batch", "botch", 1))
+    elif fault.data == "other file" and fault.framework == "torch":
         file = folder / "pictures" / "020_square.npy"
         picture = np.load(file)
         picture[0, 4, 4] += 1 / 64
