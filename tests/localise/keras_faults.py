@@ -77,7 +77,7 @@ FAULTS = {
         ("chance seed",),
         says="keras_digits.py",
         change={
-            "import random\n": "import random\nimport time\n",
+            "import argparse\n": "import argparse\nimport time\n",
             "set_random_seed(args.seed)": "set_random_seed(int(time.time() * 1000) % 2**31)",
         },
         both=True,
@@ -198,7 +198,8 @@ FAULTS = {
         None,
         ("initial place",),
         change={
-            "    model = network(words)\n": "    print(random.choice(texts))\n    model = network(words)\n"
+            "import sys\n": "import random\nimport sys\n",
+            "    model = network(words)\n": "    print(random.choice(texts))\n    model = network(words)\n",
         },
     ),
     "a wider GRU": Fault(

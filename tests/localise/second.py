@@ -108,7 +108,7 @@ FAULTS = {
         ("chance seed",),
         says="keras_reviews.py",
         change={
-            "import random\n": "import os\nimport random\n",
+            "import sys\n": "import os\nimport sys\n",
             "set_random_seed(SEED)": "set_random_seed(os.getpid())",
         },
         both=True,
