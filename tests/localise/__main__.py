@@ -10,14 +10,16 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TypeVar, get_args
 
 import click
 from tests.localise import keras_faults, torch_faults
 from tests.localise.clean import PAIRS
+from tests.localise.run import Originals, slug
 from tests.localise.score import CleanRow, Level, Row, score, score_clean
 
 from samebits._report import Cell, Outcome, print_json, print_table
@@ -34,11 +36,11 @@ COLOURS: dict[Level, Outcome] = {
 Made = TypeVar("Made")
 
 
-def in_turn(work: list[Callable[[Path], Made]], jobs: int, keep: Path | None) -> Iterator[Made]:
-    """Do the work, `jobs` at a time, each in a folder of its own; the results in order."""
-    with tempfile.TemporaryDirectory(dir=folder_for_records()) as temporary, ThreadPoolExecutor(jobs) as pool:
-        root = keep or Path(temporary)
-        yield from pool.map(lambda pair: pair[1](root / f"{pair[0]:03}"), enumerate(work))
+def in_turn(work: list[Callable[[], Made]], jobs: int) -> Iterator[Made]:
+    """Do the work, `jobs` at a time; the results as they come."""
+    with ThreadPoolExecutor(jobs) as pool:
+        for done in as_completed([pool.submit(do) for do in work]):
+            yield done.result()
 
 
 def folder_for_records() -> str | None:
@@ -80,7 +82,12 @@ def table(rows: list[Row]) -> None:
 )
 @click.option("--framework", type=click.Choice(["torch", "Keras"]), help="Only this framework.")
 @click.option("--jobs", default=2, show_default=True, type=click.IntRange(1), help="Trainings at a time.")
-@click.option("--keep", type=click.Path(path_type=Path), help="Keep the records in this new folder.")
+@click.option(
+    "--keep",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Keep the records here; those that are here are compared, and not made again.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(
     only: str, part: str | None, framework: str | None, jobs: int, keep: Path | None, as_json: bool
@@ -102,26 +109,20 @@ def command(
         for pair in PAIRS
         if only in pair.name and framework in (None, pair.framework) and part != "faults"
     ]
-    work: list[Callable[[Path], Row]] = [
-        lambda here, name=name, fault=fault: score(name, fault, here) for name, fault in faults.items()
-    ]
-    rows = []
-    for row in in_turn(work, jobs, keep and keep / "faults"):
-        rows.append(row)
-        print(
-            f"{len(rows)} of {len(faults)}: {row.level}: {row.name} ({row.seconds:.0f} s)",
-            file=sys.stderr,
-            flush=True,
-        )
-    clean = []
-    same: list[Callable[[Path], CleanRow]] = [
-        lambda here, pair=pair: score_clean(pair, here) for pair in pairs
-    ]
-    for checked in in_turn(same, jobs, keep and keep / "clean"):
-        clean.append(checked)
-        print(
-            f"clean {len(clean)} of {len(pairs)}: {checked.said}: {checked.name}", file=sys.stderr, flush=True
-        )
+    rows: list[Row] = []
+    clean: list[CleanRow] = []
+    with tempfile.TemporaryDirectory(dir=folder_for_records()) as temporary:
+        root = keep or Path(temporary)
+        originals = Originals(root / "originals")
+        work = [partial(score, name, fault, root / slug(name), originals) for name, fault in faults.items()]
+        for row in in_turn(work, jobs):
+            rows.append(row)
+            said = f"{len(rows)} of {len(faults)}: {row.level}: {row.name} ({row.seconds:.0f} s)"
+            print(said, file=sys.stderr, flush=True)
+        for checked in in_turn([partial(score_clean, pair, root / slug(pair.name)) for pair in pairs], jobs):
+            clean.append(checked)
+            said = f"clean pair {len(clean)} of {len(pairs)}: {checked.said}: {checked.name}"
+            print(said, file=sys.stderr, flush=True)
 
     count = totals(rows)
     different = [row for row in clean if row.said != "same"]

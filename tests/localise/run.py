@@ -1,10 +1,14 @@
 """Makes the records of a fault or of a clean pair: trainings in processes of their own."""
 
+import hashlib
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -100,26 +104,70 @@ def change_data(folder: Path, fault: Fault) -> None:
         np.savez(folder / "statistics.npz", mean=np.full(9, 0.5), deviation=np.full(9, 2.0))
 
 
-def make(here: Path, fault: Fault) -> tuple[Path, Path]:
+def slug(name: str) -> str:
+    """A name for a folder."""
+    return re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-")
+
+
+def kept(here: Path, make: Callable[[Path], tuple[Path, Path]]) -> tuple[Path, Path]:
+    """The two records that are in a folder, made if they are not there."""
+    finished = here / "records.json"
+    if not finished.exists():
+        shutil.rmtree(here, ignore_errors=True)
+        finished.write_text(json.dumps([str(path) for path in make(here)]))
+    first, second = json.loads(finished.read_text())
+    return Path(first), Path(second)
+
+
+class Originals:
+    """Trainings as they are, each recorded once: many faults have the same A."""
+
+    def __init__(self, here: Path) -> None:
+        self._here = here
+        self._made: dict[str, Folder] = {}
+        self._locks: dict[str, threading.Lock] = {}
+        self._lock = threading.Lock()
+
+    def of(self, fault: Fault) -> Folder:
+        """The training without the fault, recorded."""
+        text = patched(fault.script, fault.shared)
+        key = hashlib.sha256(repr((text, fault.common, fault.environment[0])).encode()).hexdigest()[:12]
+        with self._lock:
+            lock = self._locks.setdefault(key, threading.Lock())
+        with lock:
+            if key not in self._made:
+                shutil.rmtree(self._here / key, ignore_errors=True)
+                folder = Folder(self._here / key, fault.script, text, fault.environment[0])
+                data.write(folder.path)
+                folder.train(fault.common)
+                self._made[key] = folder
+            return self._made[key]
+
+
+def make(here: Path, fault: Fault, originals: Originals) -> tuple[Path, Path]:
     """The records of A and of B.
 
     Args:
         here: a new folder for both.
         fault: what is done.
+        originals: where A is that has no change.
 
     Raises:
         TrainingError: a training failed, or its fault cannot be shown on this machine.
     """
-    common = fault.shared, *([fault.change] if fault.both else [])
-    a = Folder(here / "a", fault.script, patched(fault.script, *common), fault.environment[0])
-    b = Folder(
-        here / "b", fault.script, patched(fault.script, fault.shared, fault.change), fault.environment[1]
-    )
-    for folder in (a, b):
-        data.write(folder.path, backwards=folder is b and fault.data == "backwards")
-        for name, text in fault.files.items():
-            (folder.path / name).write_text(text)
+    text = patched(fault.script, fault.shared, fault.change)
+    b = Folder(here / "b", fault.script, text, fault.environment[1])
+    data.write(b.path, backwards=fault.data == "backwards")
     change_data(b.path, fault)
+    if not fault.both:
+        a = originals.of(fault)
+        b.train((*fault.common, *fault.arguments))
+        return a.record, b.record
+    a = Folder(here / "a", fault.script, text, fault.environment[0])
+    data.write(a.path)
+    for folder in (a, b):
+        for name, content in fault.files.items():
+            (folder.path / name).write_text(content)
     if fault.data == "backwards" and listed(a.path) == listed(b.path):
         raise TrainingError("this file system gives the files of a folder in the same order whatever is done")
     said = a.train(fault.common)
@@ -127,7 +175,7 @@ def make(here: Path, fault: Fault) -> tuple[Path, Path]:
         b.run(b.command(*fault.common, *fault.before))
     for _ in range(TRIES):
         again = b.train((*fault.common, *fault.arguments), fault.resumed)
-        if again != said or not fault.both or fault.resumed or fault.environment[0] != fault.environment[1]:
+        if again != said or fault.resumed or fault.environment[0] != fault.environment[1]:
             break
     return a.record, b.record
 

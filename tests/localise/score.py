@@ -2,12 +2,13 @@
 
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 from tests.localise.clean import Pair
 from tests.localise.fault import ANY, Fault
-from tests.localise.run import TrainingError, make, make_clean
+from tests.localise.run import Originals, TrainingError, kept, make, make_clean
 
 from samebits.diff.causes import Cause
 from samebits.diff.command import compare
@@ -68,18 +69,19 @@ def judged(fault: Fault, result: Result) -> tuple[Level, int]:
     return ("first three" if 0 < rank <= 3 else "missed"), rank
 
 
-def score(name: str, fault: Fault, here: Path) -> Row:
+def score(name: str, fault: Fault, here: Path, originals: Originals) -> Row:
     """Make the records of a fault, compare them, and judge.
 
     Args:
         name: of the fault.
         fault: what is done.
         here: a new folder for the records.
+        originals: the trainings without a fault.
     """
     began = time.monotonic()
     level: Level
     try:
-        result = compare(*make(here, fault))
+        result = compare(*kept(here, partial(make, fault=fault, originals=originals)))
     except (TrainingError, UsageError) as error:
         level, rank, place, causes, text = "not made", 0, "", (), str(error)
     else:
@@ -114,7 +116,8 @@ class CleanRow:
 def score_clean(pair: Pair, here: Path) -> CleanRow:
     """Record a pair, and compare it."""
     try:
-        result = compare(*make_clean(here, pair.script, pair.arguments.split(), pair.resumed.split()))
+        arguments, resumed = pair.arguments.split(), pair.resumed.split()
+        result = compare(*kept(here, lambda folder: make_clean(folder, pair.script, arguments, resumed)))
     except (TrainingError, UsageError) as error:
         return CleanRow(pair.name, pair.framework, str(error), 0)
     said = (

@@ -57,7 +57,8 @@ def main():
         scaler.scale(loss).backward()
         scaler.step(optimizer)
         scaler.update()
-    print(f"last loss {loss.item():.9f}")
+    length = sum(value.detach().double().square().sum() for value in net.parameters()).sqrt()
+    print(f"last loss {loss.item():.9f}, length of the weights {length.item():.15f}")
 
 
 if __name__ == "__main__":
