@@ -51,7 +51,7 @@ class Row:
         variables: how the names of those variables begin that no other framework reads.
         follow_the_host: its facts in a fingerprint that decide nothing and are others on another machine.
         settings: the file that it reads when it is imported, so that it has to be looked at before.
-        recorded: whether its room has a `record` module.
+        recorded: the module after whose import its room's `record` module looks; empty: there is none.
     """
 
     module: str
@@ -60,7 +60,7 @@ class Row:
     variables: tuple[str, ...]
     follow_the_host: tuple[str, ...] = ()
     settings: SettingsFile | None = None
-    recorded: bool = False
+    recorded: str = ""
 
 
 FRAMEWORKS = {
@@ -70,13 +70,14 @@ FRAMEWORKS = {
         libraries=r"lib(?:c10|torch_(?:cpu|cuda))[^/a-zA-Z]",
         variables=("ATEN_", "MKL_", "PYTORCH_", "TORCH"),
         follow_the_host=("effective.torch.interop_threads",),
-        recorded=True,
+        recorded="torch",
     ),
     "keras": Row(
         module="tensorflow",
         packages=("keras", "tensorflow"),
         libraries=r"libtensorflow[^/a-zA-Z]|_pywrap_tensorflow_internal\.",
         variables=("KERAS_", "TF_", "XLA_"),
+        recorded="keras",
         settings=SettingsFile(
             variable="KERAS_HOME",
             folder="~/.keras",
@@ -355,7 +356,7 @@ def tensor_bytes_of_imported() -> Iterator[TensorBytes]:
 
 def recorders() -> dict[str, str]:
     """By the module whose import brings a framework: the module of samebits whose `attach` records it."""
-    return {row.module: f"samebits.{name}.record" for name, row in FRAMEWORKS.items() if row.recorded}
+    return {row.recorded: f"samebits.{name}.record" for name, row in FRAMEWORKS.items() if row.recorded}
 
 
 def _of_imported() -> Iterator[str]:

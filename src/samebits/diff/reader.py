@@ -112,6 +112,7 @@ SHAPES: Mapping[str, Mapping[str, Shape]] = {
         "line": TEXT,
         "generators": _table_of(DIGEST),
     },
+    "unseen": {"what": TEXT},
     "stopped": {"why": TEXT},
     "end": {"steps": COUNT, "exception": optional(TEXT)},
 }

@@ -91,13 +91,26 @@ def _describe(name: str, variable: Any) -> tuple[str, weights.Tensor]:
 
 def _walk(layer: keras.Layer, path: tuple[str, ...], seen: set[int]) -> Iterator[tuple[str, Any]]:
     """The weights of a layer and of all below it, but for those in `seen`, where they are added."""
+    for where, part in named_layers(layer, path):
+        for name, variable in _own(part, set()):
+            if id(variable) not in seen:
+                seen.add(id(variable))
+                yield "/".join((*where, name)), variable
+
+
+def named_layers(
+    layer: keras.Layer, path: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], keras.Layer]]:
+    """A layer and all below it, each under the path to it; a shared one at each place.
+
+    Args:
+        layer: may be without weights still.
+        path: its own.
+    """
+    yield path, layer
     used: set[str] = set()
-    own = [*layer._trainable_variables, *layer._non_trainable_variables]
-    for variable in own:
-        name = _unused(_without_history(variable.name, "variable"), used)
-        if id(variable) not in seen:
-            seen.add(id(variable))
-            yield "/".join((*path, name)), variable
+    for _ in _own(layer, used):
+        pass
     children = _children(layer)
     # Names that the user chose are given first, so that a number that we add never takes one of them.
     attributes = _attributes(layer)
@@ -108,7 +121,13 @@ def _walk(layer: keras.Layer, path: tuple[str, ...], seen: set[int]) -> Iterator
             names[id(child)] = _unused(given, used)
     for child in children:
         name = names.get(id(child)) or _unused(to_snake_case(type(child).__name__), used)
-        yield from _walk(child, (*path, name), seen)
+        yield from named_layers(child, (*path, name))
+
+
+def _own(layer: keras.Layer, used: set[str]) -> Iterator[tuple[str, Any]]:
+    """A layer's own weights under their own names, which are added to `used`."""
+    for variable in [*layer._trainable_variables, *layer._non_trainable_variables]:
+        yield _unused(_without_history(variable.name, "variable"), used), variable
 
 
 def _children(layer: keras.Layer) -> list[keras.Layer]:

@@ -24,7 +24,8 @@ AFTER_BACKWARD, AT_OPTIMIZER = "after backward", "at optimizer"  # where gradien
 
 Digest = str  # DIGITS long
 Digests = str  # as many times DIGITS as there are names
-Generators = dict[str, Digest]  # "python", "numpy", "torch", "cuda:0": the digest of a generator's state
+# "python", "numpy", "torch", "cuda:0", "tensorflow", "keras:dropout" (a layer's): of a generator's state
+Generators = dict[str, Digest]
 
 
 class Record(TypedDict):
@@ -119,7 +120,11 @@ class Call(TypedDict):
 
 
 class Step(TypedDict):
-    """A call of an optimiser's `step`, or one that a GradScaler skipped."""
+    """A call of an optimiser's `step`, or one that a GradScaler skipped. In Keras: a call of its `apply`.
+
+    In Keras the first of `calls` is the batch that `model.fit` gives to a step: inputs, targets, weights. A
+    function that XLA compiled has one call, no losses, and no gradients.
+    """
 
     event: Literal["step"]
     optimizer: int  # in the order in which the optimisers were made, from 0
@@ -150,6 +155,13 @@ class Evaluation(TypedDict):
     outputs: Digest
     line: str  # of the first call
     generators: Generators  # after the last call
+
+
+class Unseen(TypedDict):
+    """What is computed and not recorded, such as in a function that XLA compiles; each once."""
+
+    event: Literal["unseen"]
+    what: str
 
 
 class Stopped(TypedDict):

@@ -9,9 +9,8 @@ from torch import nn
 
 from samebits.hashing.digest import digest
 from samebits.record.format import MISSING
+from samebits.record.tables import Tables, Write
 from samebits.torch.weights import unwrapped_name
-
-Write = Callable[[dict[str, Any]], None]
 
 
 class Models:
@@ -92,38 +91,9 @@ def buffers(model: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
     return ((unwrapped_name(model, name), tensor) for name, tensor in model.named_buffers())
 
 
-class Tables:
-    """The `names` lines of a record, each written before the first string that follows it.
-
-    Args:
-        write: writes a line.
-    """
-
-    def __init__(self, write: Write) -> None:
-        self._write = write
-        self._number = 0
-        self._last: dict[tuple[str, Any], tuple[Any, int]] = {}
-
-    def number(self, kind: str, of: Any, owner: str, names: Sequence[str], values: Sequence[Any]) -> int:
-        """The number of a table of names, which is written if it is another one than before.
-
-        Args:
-            kind: "parameters", "buffers" or "state".
-            of: whose they are.
-            owner: the class of that.
-            names: one for each value.
-            values: tensors, or other parts of a state.
-        """
-        content = (list(names), [_outline(value) for value in values])
-        known = self._last.get((kind, of))
-        if known is not None and known[0] == content:
-            return known[1]
-        number, self._number = self._number, self._number + 1
-        self._last[kind, of] = (content, number)
-        shapes, dtypes = [shape(value) for value in values], [dtype(value) for value in values]
-        table = {"names": list(names), "shapes": shapes, "dtypes": dtypes}
-        self._write({"event": "names", "id": number, "kind": kind, "owner": owner, **table})
-        return number
+def tables(write: Write) -> Tables:
+    """The tables of names of a record."""
+    return Tables(write, _outline, lambda value: (shape(value), dtype(value)))
 
 
 def _outline(value: Any) -> tuple[Any, Any]:

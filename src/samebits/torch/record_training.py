@@ -26,7 +26,7 @@ from samebits.record.files import unseen
 from samebits.record.format import AFTER_BACKWARD, AT_OPTIMIZER, MISSING
 from samebits.record.guarded import tell
 from samebits.torch.record_generators import generators
-from samebits.torch.record_names import Models, Tables, buffers, digests, parameters, shape
+from samebits.torch.record_names import Models, buffers, digests, parameters, shape, tables
 from samebits.torch.weights import inner
 
 MOST_CALLS = 1000  # of modules in one step that are listed; of more, the first ones
@@ -138,7 +138,7 @@ class Training:
     def begin(self) -> None:
         """Nothing was seen yet: in this process, or in its file."""
         self.pending, self.backwards = Pending(), 0
-        self._models, self._tables = Models(), Tables(self._write)
+        self._models, self._tables = Models(), tables(self._write)
         self._settings = False
         self._optimizers: weakref.WeakKeyDictionary[Any, Trained] = weakref.WeakKeyDictionary()
         self._made = 0

@@ -1,0 +1,669 @@
+"""What a training in Keras computes, step by step, as lines of a record.
+
+A step is one call of an optimiser's `apply`. In a graph it is traced once, and then runs in each step: what
+belongs to it is put together when it is traced, and `record_values.emit` takes the values when it runs.
+"""
+
+import functools
+import math
+import threading
+import weakref
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+import xxhash
+
+from samebits.chance.places import users
+from samebits.fingerprint.code_state import Code
+from samebits.fingerprint.facts import fingerprint
+from samebits.hashing.digest import digest, rows
+from samebits.keras import record_generators
+from samebits.keras.record_names import Models, buffers, held, parameters, seeds, state
+from samebits.keras.record_values import emit, read
+from samebits.process.command_line import shortened
+from samebits.record.files import unseen
+from samebits.record.format import AFTER_BACKWARD, AT_OPTIMIZER, MISSING
+from samebits.record.guarded import tell
+from samebits.record.tables import Tables, Write
+
+AUTOGRAPH = "__autograph_generated_file"  # in the name of a file that AutoGraph has made of the user's code
+MOST_CALLS = 1000  # of models in one step that are listed; of more, the first ones
+MOST_ROWS = 1024  # of a batch, whose rows have a digest each
+MOST_LOSSES = 64  # of one step that are listed; of more, the first ones
+
+
+class Trained:
+    """An optimiser.
+
+    Attributes:
+        number: in the order of their first steps.
+        steps: that it has made.
+    """
+
+    def __init__(self, number: int) -> None:
+        self.number, self.steps = number, 0
+
+
+class Seen:
+    """What was computed since the last step: in a graph as tensors, else as digests.
+
+    Attributes:
+        calls: of models.
+        models: that were called.
+        losses: of which gradients were computed.
+        gradients: as they were computed, by the variable's identity.
+        before: the states of generators before the first call; None as long as there was none.
+    """
+
+    def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        """A step has ended."""
+        self.calls: list[dict[str, Any]] = []
+        self.models: list[Any] = []
+        self.losses: list[Any] = []
+        self.gradients: dict[int, Any] = {}
+        self.before: dict[str, Any] | None = None
+
+
+class Applying:
+    """A step of an optimiser that is being computed, or traced.
+
+    Attributes:
+        graph: in which; None where it is computed at once.
+        given: the gradients, by the variable's identity.
+        used: those that the optimiser uses after clipping; None where nobody saw them.
+        rate: the learning rate; None where nobody saw it.
+        iterations: its own count before the step, where it may skip it.
+    """
+
+    def __init__(self, graph: Any, given: dict[int, Any], iterations: Any) -> None:
+        self.graph, self.given, self.iterations = graph, given, iterations
+        self.used: dict[int, Any] | None = None
+        self.rate: Any = None
+
+
+class Evaluated:
+    """The calls without a step after the last one."""
+
+    def __init__(self, line: str, after: dict[str, int]) -> None:
+        self.line, self.after, self.count = line, after, 0
+        self.models: list[str] = []
+        self.training: set[bool] = set()
+        self.arguments, self.outputs = xxhash.xxh3_128(), xxhash.xxh3_128()
+        self.generators: dict[str, str] = {}
+
+
+class Thread(threading.local):
+    """What this thread does now.
+
+    Attributes:
+        inside: a model's call, whose layers are no calls of their own.
+        loop: the model whose `train_step`, `test_step` or `predict_step` runs, and its entry in the calls.
+        applying: the step that is being computed.
+        seen: what was computed at once.
+    """
+
+    def __init__(self) -> None:
+        self.inside = False
+        self.loop: tuple[Any, dict[str, Any]] | None = None
+        self.applying: Applying | None = None
+        self.seen = self.outer = Seen()
+
+
+class Training:
+    """The models and optimisers of this process.
+
+    Args:
+        write: writes a line of the record.
+
+    Attributes:
+        thread: of the thread that asks.
+    """
+
+    def __init__(self, write: Write) -> None:
+        self._write = write
+        self.begin()
+
+    def begin(self) -> None:
+        """Nothing was seen yet: in this process, or in its file."""
+        self.thread = Thread()
+        self._lock = threading.RLock()
+        self._models, self._tables = Models(), Tables(self._write, _outline, _described)
+        self._settings = False
+        self._optimizers: weakref.WeakKeyDictionary[Any, Trained] = weakref.WeakKeyDictionary()
+        self._graphs: weakref.WeakKeyDictionary[Any, Seen] = weakref.WeakKeyDictionary()
+        self._seeds: weakref.WeakKeyDictionary[Any, dict[str, Any]] = weakref.WeakKeyDictionary()
+        self._parts: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()  # see _parts_of
+        self._trained: list[Trained] = []  # those that are gone, too
+        self._evaluated: Evaluated | None = None
+        self._host: dict[str, str] | None = None  # the host's generators before the step
+        self._named: set[str] = set()
+
+    def unseen(self, what: str) -> None:
+        """Something is computed that the record does not hold, which is told once.
+
+        Args:
+            what: in words.
+        """
+        if what not in self._named:
+            self._named.add(what)
+            self._write({"event": "unseen", "what": what})
+
+    # ------------------------------------------------------------ generators
+    def _states(self, models: Iterable[Any]) -> dict[str, Any]:
+        """The variables of generators that models and the process have."""
+        states: dict[str, Any] = {}
+        for model in models:
+            if model not in self._seeds:
+                self._seeds[model] = seeds(model)
+            for name, variable in self._seeds[model].items():
+                if all(known is not variable for known in states.values()):
+                    states[name if name not in states else f"{class_of(model)}.{name}"] = variable
+        return states | record_generators.variables()
+
+    def _all_generators(self) -> dict[str, str]:
+        """Every generator's state, where no graph runs."""
+        states = {
+            name: digest(value)
+            for name, variable in self._states(self._models.all()).items()
+            if (value := read(variable)) is not None
+        }
+        return self._of_host() | states
+
+    def _of_host(self) -> dict[str, str]:
+        return record_generators.of_host() | {
+            "tensorflow seeds": record_generators.seeds_of_eager_operations()
+        }
+
+    def before_function(self) -> None:
+        """A graph is about to run, in which there may be a step."""
+        self._host = self._of_host()
+
+    # ------------------------------------------------------------ calls of models
+    def seen(self, any_outer: bool = False) -> Seen:
+        """Where what is computed now belongs.
+
+        Args:
+            any_outer: or what the graph around this one has computed, where this one has nothing.
+        """
+        if tf.executing_eagerly():
+            return self.thread.seen
+        graph = tf.compat.v1.get_default_graph()
+        outer = graph
+        while any_outer and outer is not None:
+            if outer in self._graphs:
+                return self._graphs[outer]
+            outer = getattr(outer, "outer_graph", None)
+        return self._graphs.setdefault(graph, Seen())
+
+    def see_model(self, model: Any, frame: FrameType) -> None:
+        """A model is used; the first time, what it begins with is written."""
+        if not getattr(model, "built", False) or not self._models.is_new(model):
+            return
+        own, rest = parameters(model), buffers(model)
+        new = self._models.add(model)
+        if not new and (own or not rest):
+            return  # a part of a model that was seen
+        variables = [variable for _, variable in own]
+        names = self._models.names(variables, 0)
+        self._initial(class_of(model), id(model), names, variables, rest, frame)
+
+    def _initial(
+        self,
+        owner: str,
+        of: int,
+        names: list[str],
+        variables: Sequence[Any],
+        rest: list[tuple[str, Any]],
+        frame: FrameType,
+    ) -> None:
+        self._write_settings()
+        values, others = [read(each) for each in variables], [read(each) for _, each in rest]
+        numbers = {
+            "parameters": self._tables.number("parameters", of, owner, names, values),
+            "buffers": self._tables.number("buffers", of, owner, [name for name, _ in rest], others),
+        }
+        self._write({
+            "event": "initial",
+            "model": owner,
+            "line": line_of(frame),
+            "names": numbers,
+            "parameters": digests(values),
+            "buffers": digests(others),
+            "generators": self._all_generators(),
+        })  # fmt: skip
+
+    def _write_settings(self) -> None:
+        if self._settings:
+            return
+        self._settings = True
+        try:
+            with unseen(), tf.init_scope():
+                device = "cuda" if tf.config.get_visible_devices("GPU") else "cpu"
+                facts = {"fingerprint": fingerprint("keras", device), "code": Code().facts()}
+        except Exception as error:  # another package of the environment is broken; the steps are not
+            tell("samebits.fingerprint", error)
+            device, facts = "cpu", {"fingerprint": {}, "code": {}}
+        self._write({"event": "settings", "framework": "keras", "device": device, **facts})
+
+    def before_loop(self, model: Any, kind: str, data: Any, frame: FrameType) -> None:
+        """Keras's loop calls `train_step`, `test_step` or `predict_step`.
+
+        Args:
+            model: whose.
+            kind: "train", "test" or "predict".
+            data: the batch as the loop gives it: inputs, targets, weights.
+            frame: who calls it.
+        """
+        self.see_model(model, frame)
+        if kind != "train" and tf.executing_eagerly():  # not of the step that may have begun
+            self.thread.outer, self.thread.seen = self.thread.seen, Seen()
+        self.thread.loop = model, self._call(model, kind == "train", data)
+
+    def after_loop(self, model: Any, kind: str, data: Any, result: Any, frame: FrameType) -> None:
+        """That step has been computed, or traced."""
+        self.see_model(model, frame)
+        _, entry = self.thread.loop or (None, {})
+        if kind == "train":
+            return
+        seen = self.seen()
+        outputs = entry.get("outputs", [result])
+        self.evaluate(class_of(model), entry["training"], entry["arguments"], outputs, frame)
+        if tf.executing_eagerly():
+            self.thread.seen = self.thread.outer
+            self.after_function()
+        else:
+            seen.clear()
+
+    def before_call(self, model: Any, arguments: Any, training: bool, frame: FrameType) -> None:
+        """An outermost model is called.
+
+        Args:
+            model: is called.
+            arguments: with which.
+            training: in which mode.
+            frame: who calls it.
+        """
+        self.see_model(model, frame)
+        if self.thread.loop is None or self.thread.loop[0] is not model:
+            self._call(model, training, arguments)
+
+    def after_call(self, model: Any, result: Any, frame: FrameType) -> None:
+        """The outermost model has returned."""
+        self.see_model(model, frame)
+        seen = self.seen()
+        if self.thread.loop is not None and self.thread.loop[0] is model:
+            self.thread.loop[1].setdefault("outputs", []).append(_now(result))
+        elif seen.calls:
+            seen.calls[-1].setdefault("outputs", []).append(_now(result))
+
+    def after_evaluation(self, model: Any, arguments: Any, training: bool, result: Any, frame: Any) -> None:
+        """The outermost model has returned, and no gradients are wanted: not in a graph."""
+        self.see_model(model, frame)
+        self.evaluate(class_of(model), training, arguments, result, frame)
+        self.after_function()
+
+    def _call(self, model: Any, training: bool, arguments: Any) -> dict[str, Any]:
+        seen, eager = self.seen(), tf.executing_eagerly()
+        if all(known is not model for known in seen.models):
+            seen.models.append(model)
+        if seen.before is None:
+            seen.before = {}
+            if eager:
+                self._end_evaluation()
+                seen.before |= self._of_host()
+        for name, variable in self._states([model]).items():
+            if name not in seen.before:  # now, since the model changes it
+                seen.before[name] = _now(variable) if eager else tf.convert_to_tensor(held(variable))
+        entry: dict[str, Any] = {"module": class_of(model), "training": training, "arguments": arguments}
+        entry = _finished(entry) if eager else entry
+        if len(seen.calls) < MOST_CALLS:
+            seen.calls.append(entry)
+        return entry
+
+    # ------------------------------------------------------------ evaluation
+    def evaluate(self, model: str, training: bool, arguments: Any, outputs: Any, frame: FrameType) -> None:
+        """A model is called without a step.
+
+        Args:
+            model: its class.
+            training: in which mode.
+            arguments: with which.
+            outputs: what it gives.
+            frame: who calls it.
+        """
+        line = line_of(frame)
+        emit(
+            functools.partial(self._evaluate, line, model, training),
+            {"arguments": arguments, "outputs": outputs},
+        )
+
+    def _evaluate(self, line: str, model: str, training: bool, values: dict[str, Any]) -> None:
+        with self._lock:
+            if (evaluated := self._evaluated) is None:
+                after = {str(each.number): each.steps for each in self._trained if each.steps}
+                evaluated = self._evaluated = Evaluated(line, after)
+            evaluated.count += 1
+            evaluated.training.add(training)
+            if model not in evaluated.models:
+                evaluated.models.append(model)
+            evaluated.arguments.update(_digest(values["arguments"]).encode())
+            evaluated.outputs.update(_digest(values["outputs"]).encode())
+            evaluated.generators = self._of_host()
+
+    def after_function(self) -> None:
+        """A graph has run. Now the generators that are variables can be read."""
+        if self._evaluated is not None:
+            self._evaluated.generators = self._all_generators()
+
+    def _end_evaluation(self) -> None:
+        if (evaluated := self._evaluated) is None:
+            return
+        self._evaluated = None
+        self._write({
+            "event": "evaluation",
+            "after": evaluated.after,
+            "count": evaluated.count,
+            "models": evaluated.models,
+            "training": sorted(evaluated.training),
+            "arguments": evaluated.arguments.hexdigest(),
+            "outputs": evaluated.outputs.hexdigest(),
+            "line": evaluated.line,
+            "generators": evaluated.generators,
+        })  # fmt: skip
+
+    # ------------------------------------------------------------ gradients
+    def see_gradients(self, target: Any, sources: Any, gradients: Any) -> None:
+        """A tape has computed gradients, or they have been traced."""
+        seen = self.seen()
+        if len(seen.losses) < MOST_LOSSES:
+            seen.losses.append(_loss(target) if tf.executing_eagerly() else target)
+        for source, gradient in zip(tf.nest.flatten(sources), tf.nest.flatten(gradients), strict=True):
+            if gradient is not None:
+                seen.gradients[id(held(source))] = _now(gradient)
+
+    # ------------------------------------------------------------ steps
+    def before_apply(self, optimizer: Any, gradients: Sequence[Any], variables: Any) -> Applying:
+        """An optimiser's step begins.
+
+        Args:
+            optimizer: whose.
+            gradients: that it is given.
+            variables: one for each; None: those that it has.
+        """
+        if variables is None:
+            variables = optimizer._trainable_variables
+        given = {
+            id(held(variable)): _now(gradient)
+            for variable, gradient in zip(variables, gradients, strict=False)
+            if gradient is not None
+        }
+        graph = None if tf.executing_eagerly() else tf.compat.v1.get_default_graph()
+        iterations = None
+        if getattr(optimizer, "inner_optimizer", None) is not None and optimizer.built:
+            iterations = tf.convert_to_tensor(held(optimizer.iterations))
+        return Applying(graph, given, iterations)
+
+    def see_used(self, gradients: Any, variables: Any, rate: Any) -> None:
+        """The optimiser has come to the gradients that it uses, and its learning rate."""
+        applying = self.thread.applying
+        if applying is None:
+            return
+        if (None if tf.executing_eagerly() else tf.compat.v1.get_default_graph()) is not applying.graph:
+            return  # in a branch of the graph: its tensors cannot leave it
+        applying.used = {
+            id(held(variable)): _now(gradient)
+            for variable, gradient in zip(variables, gradients, strict=True)
+            if gradient is not None
+        }
+        applying.rate = _now_value(rate)
+
+    def after_apply(self, optimizer: Any, applying: Applying, frame: FrameType) -> None:
+        """An optimiser's step has been computed, or traced."""
+        seen = self.seen(any_outer=True)
+        variables = list(optimizer._trainable_variables)
+        order = [id(held(variable)) for variable in variables]
+        self._step(
+            optimizer,
+            {
+                "calls": seen.calls,
+                "losses": seen.losses,
+                "before": seen.before or {},
+                "after_backward": [seen.gradients.get(each) for each in order],
+                "given": [applying.given.get(each) for each in order],
+                "used": None if applying.used is None else [applying.used.get(each) for each in order],
+                "rate": applying.rate,
+                "iterations": applying.iterations,
+            },
+            seen.models,
+            frame,
+        )
+        seen.clear()
+
+    def step_outside(self, optimizer: Any, models: Sequence[Any], given: Any, name: str, frame: Any) -> None:
+        """A function with an optimiser's step inside has returned, into which nobody can look.
+
+        Args:
+            optimizer: whose.
+            models: that were called within.
+            given: the function's arguments.
+            name: its name.
+            frame: who called it.
+        """
+        owner = class_of(models[0]) if models else name
+        call = {"module": owner, "training": True, "arguments": given}
+        self._step(optimizer, {"calls": [call], "losses": [], "before": {}}, models, frame)
+
+    def _step(self, optimizer: Any, seen: dict[str, Any], models: Sequence[Any], frame: FrameType) -> None:
+        if optimizer not in self._optimizers:
+            self._optimizers[optimizer] = Trained(len(self._trained))
+            self._trained.append(self._optimizers[optimizer])
+        trained = self._optimizers[optimizer]
+        variables, rest, parts = self._parts_of(optimizer, trained, models)
+        about = {
+            "trained": trained,
+            "class": class_of(optimizer),
+            "line": line_of(frame),
+            "owner": ", ".join(dict.fromkeys(map(class_of, models))),
+            "names": list(variables),
+            "buffer_names": list(rest),
+            "state_names": list(parts),
+        }
+        emit(
+            functools.partial(self._write_step, about),
+            {
+                **seen,
+                "rate": seen.get("rate") if seen.get("rate") is not None else _rate(optimizer),
+                "counted": optimizer.iterations,
+                "after": self._states(models),
+                "parameters": list(variables.values()),
+                "buffers": list(rest.values()),
+                "state": list(parts.values()),
+            },
+        )
+
+    def _parts_of(self, optimizer: Any, trained: Trained, models: Sequence[Any]) -> Any:
+        """What an optimiser trains, what else its models hold, and its own state, each by name."""
+        key = (len(optimizer.variables), len(optimizer._trainable_variables), *map(id, models))
+        known = self._parts.get(optimizer)
+        if known is None or known[0] != key:
+            variables = list(optimizer._trainable_variables)
+            names = self._models.names(variables, trained.number)
+            rest: dict[str, Any] = {}
+            for model in models:
+                for name, buffer in buffers(model):
+                    if all(buffer is not other for other in rest.values()):
+                        rest[name if name not in rest else f"{class_of(model)}.{name}"] = buffer
+            parts = dict(zip(names, variables, strict=True)), rest, dict(state(optimizer, names))
+            known = self._parts[optimizer] = key, parts
+        return known[1]
+
+    def _write_step(self, about: dict[str, Any], values: dict[str, Any]) -> None:
+        with self._lock:
+            self._write_one(about, values)
+
+    def _write_one(self, about: dict[str, Any], values: dict[str, Any]) -> None:
+        self._end_evaluation()
+        trained = about["trained"]
+        trained.steps += 1
+        host, before = self._of_host(), values["before"]
+        calls = [_finished(call) for call in values["calls"]]
+        if "given" in values:
+            gradients = _gradients(values)
+        else:
+            gradients = {}
+        before = {name: value if isinstance(value, str) else digest(value) for name, value in before.items()}
+        start = before if "python" in before or self._host is None else self._host | before
+        after = host | {name: digest(value) for name, value in values["after"].items()}
+        tables = {
+            "parameters": (about["class"], about["names"]),
+            "buffers": (about["owner"], about["buffer_names"]),
+            "state": (about["class"], about["state_names"]),
+        }
+        counted, iterations = values["counted"], values.get("iterations")
+        self._write({
+            "event": "step",
+            "optimizer": trained.number,
+            "class": about["class"],
+            "step": trained.steps,
+            "skipped": iterations is not None and int(iterations) == int(counted),
+            "line": about["line"],
+            "calls": calls,
+            "losses": [each if _is_loss(each) else _loss(each) for each in values["losses"]],
+            "generators": {"before": start, "after": after},
+            "lrs": [number(values["rate"])],
+            "names": {
+                kind: self._tables.number(kind, trained, owner, names, values[kind])
+                for kind, (owner, names) in tables.items()
+            },
+            "gradients": gradients,
+            "parameters": digests(values["parameters"]),
+            "buffers": digests(values["buffers"]),
+            "state": digests(values["state"]),
+        })  # fmt: skip
+        self._host = host
+
+    def end(self) -> None:
+        """The process ends."""
+        self._end_evaluation()
+
+
+# ---------------------------------------------------------------- values
+class Digest(str):
+    """A digest of a value that is not at hand any more."""
+
+
+def _now(value: Any) -> Any:
+    """A value's digest, where it has one already; in a graph the value itself."""
+    if value is None or not tf.executing_eagerly():
+        return value
+    return Digest(digest(held(value)))
+
+
+def _now_value(value: Any) -> Any:
+    return value if not tf.executing_eagerly() else number(value)
+
+
+def _digest(value: Any) -> str:
+    return value if type(value) is Digest else digest(value)
+
+
+def digests(values: Iterable[Any]) -> str:
+    """The digests of values in one string; MISSING for None."""
+    return "".join(MISSING if value is None else _digest(value) for value in values)
+
+
+def _gradients(values: dict[str, Any]) -> dict[str, str]:
+    """What a step says of gradients: after backward, and at the optimiser where they are others."""
+    after = digests(values["after_backward"])
+    used = digests(values["given"] if values["used"] is None else values["used"])
+    seen = {AFTER_BACKWARD: after} if after.strip(MISSING[0]) else {}
+    if not seen or used != after:
+        seen[AT_OPTIMIZER] = used
+    return seen
+
+
+def _finished(call: dict[str, Any]) -> dict[str, Any]:
+    """A call's entry with digests in place of values."""
+    if "shapes" in call:
+        entry = dict(call)
+    else:
+        arguments = call["arguments"]
+        tensors = list(_tensors(arguments))
+        first = next((tensor for tensor in tensors if len(tensor.shape)), None)
+        few = first is not None and first.shape[0] is not None and first.shape[0] <= MOST_ROWS
+        entry = {
+            **call,
+            "arguments": digest(arguments),
+            "shapes": [list(tensor.shape) for tensor in tensors],
+            "rows": rows(first) if few else None,
+        }
+    if isinstance(outputs := entry.pop("outputs", None), list) and outputs:
+        parts = [_digest(each) for each in outputs]
+        entry["outputs"] = parts[0] if len(parts) == 1 else digest(parts)
+    return entry
+
+
+def _tensors(value: Any) -> list[Any]:
+    flat = tf.nest.flatten(value, expand_composites=True)
+    return [each for each in flat if isinstance(each, np.ndarray | np.generic | tf.Tensor)]
+
+
+def _loss(value: Any) -> list[Any]:
+    array = np.asarray(value) if isinstance(value, np.ndarray | np.generic | tf.Tensor) else None
+    return [digest(value), number(array) if array is not None and array.size == 1 else None]
+
+
+def _is_loss(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 2 and type(value[0]) is str
+
+
+def _rate(optimizer: Any) -> Any:
+    """The learning rate, where it is no schedule, which only the step itself asks."""
+    while getattr(optimizer, "inner_optimizer", None) is not None:
+        optimizer = optimizer.inner_optimizer
+    rate = getattr(optimizer, "_learning_rate", None)
+    return rate if isinstance(rate, keras.Variable | tf.Variable | float | int) else None
+
+
+def number(value: Any) -> Any:
+    """A number as JSON has it: NaN and infinity as text, what is none not at all."""
+    if value is None or isinstance(value, bool | int):
+        return value
+    try:
+        value = float(np.asarray(value).item())
+    except (TypeError, ValueError):
+        return None
+    return value if math.isfinite(value) else str(value)
+
+
+def _outline(value: Any) -> tuple[Any, Any]:
+    return (None, None) if value is None else (value.shape, value.dtype)
+
+
+def _described(value: Any) -> tuple[list[int], str]:
+    return ([], "none") if value is None else (list(value.shape), str(value.dtype))
+
+
+def class_of(model: Any) -> str:
+    """The class of a model."""
+    return type(model).__name__
+
+
+def line_of(frame: FrameType | None) -> str:
+    """Where the user's code is, for a frame inside: "train.py:12"; empty where there is none of it."""
+    while (user := users(frame)) is not None and AUTOGRAPH in user.f_code.co_filename:
+        frame = user.f_back
+    return "" if user is None else f"{_shown(user.f_code.co_filename)}:{user.f_lineno}"
+
+
+@functools.cache
+def _shown(file: str) -> str:
+    return shortened(file, (Path.cwd(), ""))
