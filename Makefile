@@ -161,6 +161,10 @@ proof: $(READY_DEV)  ## all of it, resumable; says what each part showed
 bench: $(READY_DEV)  ## what samebits costs, as ratios measured side by side
 	@./entrypoint python tools/bench.py $(ARGS)
 
+.PHONY: localise
+localise: $(READY_DEV)  ## how often diff names the place and the cause of a fault first (ARGS="--only epsilon")
+	@./entrypoint python -m tests.localise $(ARGS)
+
 .PHONY: new
 new: $(READY_DEV)  ## start a project of your own beside this clone; asks for its name (ARGS="framework=keras")
 	@./entrypoint cookiecutter . --output-dir .. $(ARGS)
