@@ -69,7 +69,8 @@ def picture(first: Path, second: Path, result: Result) -> str:
     """
     from samebits.diff import page
 
-    return page.page(first, second, result, page.of_records(first, second, result))
+    pictures = page.of_folders if _kind(first) == "run" else page.of_records
+    return page.page(first, second, result, pictures(first, second, result))
 
 
 def _kind(path: Path) -> str:

@@ -15,6 +15,7 @@ from samebits.diff.grid import Grid
 from samebits.diff.picture import Picture, steps_of, views
 from samebits.diff.reader import Record
 from samebits.diff.records import Result, matched, sides_of, who
+from samebits.diff.run_picture import of_runs
 
 MOST_ROWS = 1500  # of all processes together; of more, those of a module are put together
 MOST_BYTES = 1_900_000  # of the cells
@@ -76,6 +77,19 @@ def of_records(first: Path, second: Path, result: Result) -> Pictures:
         grids.append(Picture(*sides_of(pair), shown).grid)
         labels.append(f"{who(pair.ours)}{f' ({number + 1})' if labels and who(pair.ours) in labels else ''}")
     return Pictures(labels, grids, at, start=start, step=step)
+
+
+def of_folders(first: Path, second: Path, result: Result) -> Pictures:
+    """The picture of two run folders.
+
+    Args:
+        first, second: the folders.
+        result: of their comparison.
+    """
+    grid, end = of_runs(first, second)
+    firsts = [row.first for row in grid.rows.values() if row.first is not None]
+    step = min(firsts, default=None) if result.place is not None else None
+    return Pictures(["run"], [grid], word="line", unit="line of metrics", start=1, end=end, step=step)
 
 
 def page(first: Path, second: Path, result: Result, pictures: Pictures) -> str:

@@ -13,7 +13,9 @@ from click.testing import CliRunner
 from tests.samebits.diff import made
 from tests.samebits.diff.browser import Browser, program
 from tests.samebits.diff.made import from_step, put
+from tests.samebits.diff.test_runs import LINES, WEIGHTS, finished
 from tests.samebits.diff.test_values import further, hold
+from tests.samebits.fingerprint.test_golden import manifest
 
 from samebits.diff.command import command, compare, picture
 from samebits.diff.grid import (
@@ -126,7 +128,7 @@ def test_the_picture_shows_the_verdict_and_names_what_the_pointer_is_on(
 
     said = hover("2.weight", 4)
     assert "2.weight\nstep 4 · train.py:30\n" in said
-    assert "gradient differs: 3 of 24 elements differ, by at most 2 ULPs" in said
+    assert "gradient: 3 of 24 elements differ, by at most 2 ULPs" in said
     assert "weight differs" in said
     assert "same" in hover("2.weight", 3)
     assert "differs first at step 5" in hover("0.bias", 7)
@@ -247,6 +249,41 @@ def test_a_file_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     done = CliRunner().invoke(command, [str(a), str(b), "--html", str(tmp_path / "no/p.html")])
     assert "cannot write" in str(done.exception)
     assert not (tmp_path / "no").exists()
+
+
+def test_a_picture_of_finished_runs_has_lines_and_final_weights(tmp_path: Path) -> None:
+    first = finished(tmp_path / "a", manifest())
+    lines = [
+        LINES[0],
+        {**LINES[1], "loss": 0.25},
+        {**LINES[2], "batches": "f" * 64},
+        {"epoch": 4, "loss": 0.1},
+    ]
+    second = finished(tmp_path / "b", manifest(), lines, further(WEIGHTS, 2, 3))
+    path = tmp_path / "picture.html"
+    done = CliRunner().invoke(command, [str(first), str(second), "--html", str(path)], standalone_mode=False)
+    assert done.return_value == 1, done.output
+    shown = rows(path)
+    assert cells(shown["loss"]) == [SAME, LARGEST, SAME, ONLY_SECOND, NOTHING]
+    assert cells(shown["batches"]) == [SAME, SAME, DIFFERS, NOTHING, NOTHING]
+    assert cells(shown["w"], "weight") == [NOTHING] * 4 + [size(2)]
+    assert (data(path)["step"], data(path)["end"]) == (2, 5)
+
+
+@WITH_BROWSER
+def test_runs_whose_final_weights_differ_only_are_drawn(browser: Browser, tmp_path: Path) -> None:
+    first = finished(tmp_path / "a", manifest())
+    second = finished(tmp_path / "b", manifest(), weights=further(WEIGHTS, 2))
+    path = tmp_path / "picture.html"
+    CliRunner().invoke(command, [str(first), str(second), "--html", str(path)], standalone_mode=False)
+    browser.open(path)
+    axis = browser.value("document.getElementById('axis').textContent")
+    assert "first difference: the final weights" in axis
+    browser.value("byId('rows').focus()")
+    browser.press("Home")
+    said = browser.value("byId('tip').innerText")
+    assert "w\nthe final weights\nweight: 1 of 6 elements differ, by at most 2 ULPs" in said
+    assert (browser.complaints(), browser.asked_for()) == ([], [path.as_uri()])
 
 
 # ---------------------------------------------------------------- columns, sizes, bounds
