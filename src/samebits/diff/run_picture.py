@@ -20,7 +20,7 @@ def of_runs(first: Path, second: Path) -> tuple[Grid, int]:
         first, second: the folders.
 
     Returns:
-        The grid: its columns are the lines, from 1, and behind them the final weights. And the column of these.
+        The grid, whose columns are the lines, from 1, and behind them the final weights; and the last column.
 
     Raises:
         UsageError: one is no finished run.
