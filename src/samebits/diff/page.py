@@ -11,6 +11,7 @@ from typing import Any
 
 from samebits import __version__
 from samebits._printable import printable
+from samebits._progress import Line
 from samebits.diff.grid import Grid
 from samebits.diff.picture import Picture, steps_of, views
 from samebits.diff.reader import Record
@@ -74,7 +75,10 @@ def of_records(first: Path, second: Path, result: Result) -> Pictures:
         if number == result.pair:
             at, start = len(grids), origin
         shown = views(origin, max(last, origin), step if number == result.pair else None)
-        grids.append(Picture(*sides_of(pair), shown).grid)
+        line = Line()
+        line.update(f"drawing {last:,} steps")
+        with line:
+            grids.append(Picture(*sides_of(pair), shown).grid)
         labels.append(f"{who(pair.ours)}{f' ({number + 1})' if labels and who(pair.ours) in labels else ''}")
     return Pictures(labels, grids, at, start=start, step=step)
 

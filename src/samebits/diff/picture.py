@@ -19,6 +19,7 @@ from samebits.diff.grid import (
     size_of_numbers,
 )
 from samebits.diff.reader import DamagedError, Event, Process, kind_of, parse_event
+from samebits.diff.signature import Signature, signature
 from samebits.diff.tensors import Tensors, compare, module_of
 from samebits.diff.values import Both, read_step
 from samebits.errors import UsageError
@@ -32,6 +33,7 @@ STEP = re.compile(rb'\{"event":"step","optimizer":(\d{1,9}),"class":"[^"]{0,200}
 AFTER = re.compile(rb'"after":\{([^{}]{0,2000})\}')
 COUNTS = re.compile(rb'"(\d{1,9})":(\d{1,12})')
 BEFORE, AROUND = 20, 79  # steps before and from the first difference on, in the view of what is around it
+MOST_SIGNATURES = 1000  # that are remembered
 FEW = 100  # columns: as many need no view of their own for what is around the first difference
 
 
@@ -41,11 +43,18 @@ class Walk(Aligner):
     Args:
         first, second: the processes.
         equal: is called with each such line of what was computed, and its kind.
+        shown: says of two lines that differ whether they show nothing new.
     """
 
-    def __init__(self, first: Side, second: Side, equal: Callable[[bytes, str], None]) -> None:
+    def __init__(
+        self,
+        first: Side,
+        second: Side,
+        equal: Callable[[bytes, str], None],
+        shown: Callable[[bytes, bytes], bool],
+    ) -> None:
         super().__init__(first, second)
-        self._equal = equal
+        self._equal, self._shown = equal, shown
 
     def _skip_equal(self) -> None:
         first, second = self.first, self.second
@@ -57,6 +66,8 @@ class Walk(Aligner):
                 elif kind in KEPT:
                     first.take(line)
                     second.take(match)
+                continue
+            if match is not None and kind == "step" and self._shown(line, match):
                 continue
             first.take(line)
             if match is None:
@@ -114,7 +125,9 @@ class Picture:
         self._files = [
             {path.name for path in value_files(side.process.path.parent)} for side in (first, second)
         ]
-        walk = Walk(first, second, self._same)
+        self._column: tuple[object, ...] = ()
+        self._signatures: set[Signature] = set()  # of the pairs that were seen in this column
+        walk = Walk(first, second, self._same, self._shown)
         for pair in walk.pairs():
             self._pair(pair)
 
@@ -137,6 +150,27 @@ class Picture:
                 return
         if source:
             self.grid.see(source, step)
+
+    def _shown(self, line: bytes, match: bytes) -> bool:
+        """Whether two `step` lines differ as others have in the same column: they show nothing new."""
+        first, second = STEP.match(line), STEP.match(match)
+        if first is None or second is None or first.groups() != second.groups():
+            return False
+        if self._ours.shift != self._theirs.shift or (alike := signature(line, match)) is None:
+            return False
+        optimizer, number = int(first[1]), int(first[2])
+        names = (file_name(side.process.path.stem, optimizer, number) for side in (self._ours, self._theirs))
+        if all(name in files for name, files in zip(names, self._files, strict=True)):
+            return False
+        step = number + self._ours.shift.get(optimizer, 0)
+        column = (optimizer, *(view.column(step) for view in self.grid.views))
+        if column != self._column:
+            self._column, self._signatures = column, set()
+        if alike in self._signatures:
+            return True
+        if len(self._signatures) < MOST_SIGNATURES:
+            self._signatures.add(alike)
+        return False
 
     def _after(self, counts: Mapping[int, int]) -> int:
         shift = self._ours.shift

@@ -17,6 +17,7 @@ from tests.samebits.diff.test_runs import LINES, WEIGHTS, finished
 from tests.samebits.diff.test_values import further, hold
 from tests.samebits.fingerprint.test_golden import manifest
 
+from samebits.diff import align
 from samebits.diff.command import command, compare, picture
 from samebits.diff.grid import (
     DIFFERS,
@@ -33,6 +34,7 @@ from samebits.diff.grid import (
     size_of_numbers,
 )
 from samebits.diff.page import MOST_BYTES, Pictures, as_json
+from samebits.diff.picture import Picture
 from samebits.record.format import AFTER_BACKWARD
 
 WITH_BROWSER = pytest.mark.skipif(program() is None, reason="no Chromium here: apt-get install chromium")
@@ -241,6 +243,51 @@ def test_many_steps_share_a_column_and_the_first_difference_has_a_view_of_its_ow
     assert cells(row, "weight").index(DIFFERS) == 417 // 3
     assert cells(row, "weight", view=1).index(DIFFERS) == 20
     assert row["first"] == 417
+
+
+def test_steps_that_differ_alike_are_read_once_and_the_cells_are_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draw = random.Random(3)
+    first = made.training(1_300)
+    second = made.another(first)
+    for event in second:
+        if event["event"] != "step" or event["step"] < 500:
+            continue
+        for name in made.NAMES:
+            if draw.random() < 0.97:
+                event["parameters"] = put(event["parameters"], name)
+        if draw.random() < 0.1:
+            event["losses"] = [[made.digest(draw.random()), event["losses"][0][1] * (1 + draw.random())]]
+        if draw.random() < 0.1:
+            event["lrs"] = [draw.choice((0.2, "nan", None))]
+        if draw.random() < 0.1:
+            event["calls"][0]["arguments"] = made.digest(draw.random())
+        if draw.random() < 0.1:
+            event["generators"]["after"]["torch"] = made.digest(draw.random())
+    counts = []
+    parse = align.parse_event
+
+    def counted(line: bytes) -> Any:
+        counts[-1] += 1
+        return parse(line)
+
+    monkeypatch.setattr(align, "parse_event", counted)
+    drawn = []
+    for fast in (True, False):
+        folder = tmp_path / str(fast)
+        folder.mkdir()
+        counts.append(0)
+        with monkeypatch.context() as patch:
+            if not fast:
+                patch.setattr(Picture, "_shown", lambda *_: False)
+            shown = data(page(folder, first, second))["processes"]
+            for row in shown[0]["rows"]:
+                row["details"] = sorted(map(str, row["details"]))
+        drawn.append(shown)
+    assert counts[0] < counts[1] - 100
+    for fast, slow in zip(drawn[0][0]["rows"], drawn[1][0]["rows"], strict=True):
+        assert {**fast, "details": []} == {**slow, "details": []}
 
 
 def test_a_file_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
