@@ -17,10 +17,20 @@ from samebits.diff.picture import Picture, steps_of, views
 from samebits.diff.reader import Record
 from samebits.diff.records import Result, matched, sides_of, who
 from samebits.diff.run_picture import of_runs
+from samebits.diff.verdict import Place
 
 MOST_ROWS = 1500  # of all processes together; of more, those of a module are put together
 MOST_BYTES = 1_900_000  # of the cells
 MOST_PROCESSES = 32
+ROWS = {
+    "batch": "batch",
+    "forward": "model's output",
+    "loss": "loss",
+    "learning rate": "learning rate",
+    "evaluation": "evaluation",
+    "evaluation batch": "evaluation",
+    "control flow": "control flow",
+}  # by what a place is, where it is no parameter
 SLOT = re.compile(r"\[\[(\w+)\]\]")
 CODE = re.compile(r"`([^`]*)`")
 
@@ -171,6 +181,15 @@ def _coarser(grids: list[Grid]) -> bool:
     return sum(grid.coarser() for grid in grids) > 0
 
 
+def _row_of(place: Place | None) -> str:
+    """The name of the row in which a first difference is; "" where none is known."""
+    if place is None:
+        return ""
+    if place.name or place.what not in ROWS:
+        return place.name
+    return ROWS[place.what] + (f" of optimiser {place.optimizer}" if place.optimizer else "")
+
+
 def _content(pictures: Pictures, result: Result) -> str:
     content: dict[str, Any] = {
         "at": pictures.at,
@@ -179,7 +198,7 @@ def _content(pictures: Pictures, result: Result) -> str:
         "start": pictures.start,
         "end": pictures.end,
         "step": pictures.step,
-        "name": result.place.name if result.place is not None else "",
+        "name": _row_of(result.place),
         "processes": [
             {"label": label, **grid.as_json()}
             for label, grid in zip(pictures.labels, pictures.grids, strict=True)

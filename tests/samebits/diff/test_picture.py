@@ -392,4 +392,6 @@ def test_the_text_below_has_the_causes(tmp_path: Path) -> None:
     from_step(second, 2, lambda event: event.update(lrs=[0.01]))
     a, b = (made.write(tmp_path / name, events) for name, events in zip("ab", (first, second), strict=True))
     text = picture(a, b, compare(a, b))
+    (tmp_path / "picture.html").write_text(text)
+    assert data(tmp_path / "picture.html")["name"] == "learning rate"
     assert "<li>the schedule gives another learning rate (train.py:30)</li>" in text
