@@ -58,8 +58,8 @@ def _kind(path: Path) -> str:
     return "record"
 
 
-def lines(result: Result) -> Iterator[str]:
-    """The verdict, then the causes, for people."""
+def lines(result: Result, most: int = SHOWN) -> Iterator[str]:
+    """The verdict, then at most so many causes, for people."""
     if result.place is None:
         yield f"same: {result.steps:,} steps"
         yield from (f"  {note}" for note in result.notes)
@@ -74,10 +74,10 @@ def lines(result: Result) -> Iterator[str]:
         yield "no cause is known: nothing else that is recorded differs"
         return
     yield "causes, the likeliest first:"
-    for number, cause in enumerate(result.causes[:SHOWN], 1):
+    for number, cause in enumerate(result.causes[:most], 1):
         yield f"{number}. {cause.text}{f' ({cause.where})' if cause.where else ''}"
         yield from (f"   {line}" for line in cause.evidence)
         if cause.fix:
             yield f"   fix: {cause.fix}"
-    if more := result.causes[SHOWN:]:
+    if (more := result.causes[most:]) and most == SHOWN:
         yield f"less likely: {some([cause.text for cause in more], 3, '; ')}"
