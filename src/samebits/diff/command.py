@@ -81,8 +81,8 @@ def _kind(path: Path) -> str:
     return "record"
 
 
-def lines(result: Result) -> Iterator[str]:
-    """The verdict, then the causes, for people."""
+def lines(result: Result, most: int = SHOWN) -> Iterator[str]:
+    """The verdict, then at most so many causes, for people."""
     yield result.verdict
     if result.place is None:
         yield from (f"  {note}" for note in result.notes)
@@ -92,7 +92,7 @@ def lines(result: Result) -> Iterator[str]:
     yield from (f"  {name}'s generator: {text}" for name, text in result.apart.items())
     yield from (f"  {note}" for note in result.notes)
     if result.causes:
-        yield from _causes(result)
+        yield from _causes(result, most)
     else:
         yield "no cause is known: nothing else that is recorded differs"
     if result.more:
@@ -100,12 +100,12 @@ def lines(result: Result) -> Iterator[str]:
         yield from (f"  {line}" for line in result.more)
 
 
-def _causes(result: Result) -> Iterator[str]:
+def _causes(result: Result, most: int) -> Iterator[str]:
     yield "causes, the likeliest first:"
-    for number, cause in enumerate(result.causes[:SHOWN], 1):
+    for number, cause in enumerate(result.causes[:most], 1):
         yield f"{number}. {cause.text}{f' ({cause.where})' if cause.where else ''}"
         yield from (f"   {line}" for line in cause.evidence)
         if cause.fix:
             yield f"   fix: {cause.fix}"
-    if more := result.causes[SHOWN:]:
+    if (more := result.causes[most:]) and most == SHOWN:
         yield f"less likely: {some([cause.text for cause in more], 3, '; ')}"
