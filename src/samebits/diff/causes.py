@@ -9,6 +9,7 @@ from samebits.diff.facts import Facts, Source
 from samebits.diff.samples import Samples
 from samebits.diff.tensors import module_of
 from samebits.diff.verdict import Apart, Place
+from samebits.diff.words import Words, generator_words, words_of
 from samebits.fingerprint.diff import Difference, change, group
 
 NUMERIC = (
@@ -74,11 +75,12 @@ def rank(
         last: the last event that was the same, in words.
     """
     used = {name: each for name, each in apart.items() if each.last or each.used}
+    words = words_of(facts.framework)
     scored = [
-        *_resumed(place, resumed, used),
+        *_resumed(place, resumed, used, words),
         *_of_place(place, facts, samples),
         *_files(place, facts, resumed),
-        *_generators(place, apart, facts.chance, resumed),
+        *_generators(place, apart, facts.chance, resumed, words),
         *_chance(place, facts),
         *_environment(place, facts, resumed),
         *_repeatable(place, facts, used),
@@ -101,7 +103,7 @@ def _line(place: Place) -> str:
 
 
 # ---------------------------------------------------------------- resuming
-def _resumed(place: Place, resumed: int | None, apart: dict[str, Apart]) -> Iterator[Ranked]:
+def _resumed(place: Place, resumed: int | None, apart: dict[str, Apart], words: Words) -> Iterator[Ranked]:
     if resumed is None or place.step is None:
         return
     at_once = place.step <= resumed + 1
@@ -112,8 +114,8 @@ def _resumed(place: Place, resumed: int | None, apart: dict[str, Apart]) -> Iter
         "parameter": "the optimiser's state",
         "buffer": "buffers of the model",
         "mode": "the model's mode (train or eval)",
-        "skipped": "the GradScaler's state",
-        "gradient": "the GradScaler's state, or gradients that were accumulated",
+        "skipped": f"the {words.scaler}'s state",
+        "gradient": f"the {words.scaler}'s state, or gradients that were accumulated",
     }.get(place.what, "")
     if place.what in ("forward", "loss") and apart:
         lost = f"the state of {_named(apart)}"
@@ -132,12 +134,14 @@ def _resumed(place: Place, resumed: int | None, apart: dict[str, Apart]) -> Iter
 
 def _named(apart: dict[str, Apart]) -> str:
     names = sorted(apart)
-    return f"{some(names)}'s generator" if len(names) == 1 else f"the generators of {some(names)}"
+    if any(name != "keras" and name.startswith("keras") for name in names):
+        return some([generator_words(name) for name in names])
+    return generator_words(names[0]) if len(names) == 1 else f"the generators of {some(names)}"
 
 
 # ---------------------------------------------------------------- what the place itself says
 def _of_place(place: Place, facts: Facts, samples: Samples | None) -> Iterator[Ranked]:
-    line = _line(place)
+    line, said = _line(place), words_of(facts.framework)
     if place.what in FROM_DATA:
         if facts.workers[0] != facts.workers[1]:
             text = f"another number of data workers: {facts.workers[0]} in A, {facts.workers[1]} in B"
@@ -147,7 +151,7 @@ def _of_place(place: Place, facts: Facts, samples: Samples | None) -> Iterator[R
     elif place.what == "model":
         yield 95, Cause("model", "another model", (), line)
     elif place.what == "initial":
-        yield from _initial(place)
+        yield from _initial(place, said)
     elif place.what == "control flow" and place.text.startswith("control flow: run "):
         yield 90, Cause("control flow", place.text.removeprefix("control flow: "), (), line)
     elif place.what in ("control flow", "end"):
@@ -156,14 +160,14 @@ def _of_place(place: Place, facts: Facts, samples: Samples | None) -> Iterator[R
         text = "other calls of the model in a step: gradients are accumulated over another number of batches"
         yield 90, Cause("accumulation", text, (), line)
     elif place.what == "mode":
-        yield 92, Cause("mode", "model.train() or model.eval() was called in one only", (), line)
+        yield 92, Cause("mode", said.mode, (), line)
     elif place.what == "learning rate":
         yield 92, Cause("schedule", "the schedule gives another learning rate", (), line)
     elif place.what == "clipping":
         text = "gradients are changed in another way after backward, such as by clipping or unscaling"
         yield 92, Cause("clipping", text, ("gradients after backward are equal",), line)
     elif place.what == "skipped":
-        yield 90, Cause("skipped", "a GradScaler skipped the step in one only", (), line)
+        yield 90, Cause("skipped", f"a {said.scaler} skipped the step in one only", (), line)
     elif place.what == "optimizer state":
         text = "the optimiser's settings, such as betas, momentum or weight decay, or its state before"
         yield 74, Cause("optimizer", text, ("gradients, weights and learning rates are equal",), line)
@@ -199,27 +203,27 @@ def _samples(samples: Samples | None, facts: Facts, line: str) -> Iterator[Ranke
         yield 60, Cause("hash seed", text, (samples.text, "PYTHONHASHSEED is not set"), line, fix)
 
 
-def _same_draws(place: Place) -> bool:
+def _same_draws(place: Place, words: Words) -> bool:
     """Whether as many numbers were drawn for the initial weights of both."""
     states = [(event or {}).get("generators", {}) for event in (place.first, place.second)]
-    return states[0].get("torch") == states[1].get("torch")
+    return states[0].get(words.stream) == states[1].get(words.stream)
 
 
-def _initial(place: Place) -> Iterator[Ranked]:
-    line, tensors = _line(place), place.tensors
+def _initial(place: Place, words: Words) -> Iterator[Ranked]:
+    line, tensors, stream = _line(place), place.tensors, generator_words(words.stream)
     if tensors.permuted:
         text = "the weights were drawn in another order: the same numbers stand under other names"
         yield 85, Cause("initial order", text, (), line, "make the layers in one order")
-    elif _same_draws(place) and len({module_of(name) for name in tensors.differ}) == 1 < tensors.of:
+    elif _same_draws(place, words) and len({module_of(name) for name in tensors.differ}) == 1 < tensors.of:
         text = f"`{tensors.differ[0]}` was not drawn: from memory that nobody wrote, or set to another value"
-        why = f"{tensors.of - len(tensors.differ):,} other tensors and torch's generator after them are equal"
-        yield 76, Cause("unwritten", text, (why,), line, "initialise what torch.empty gives")
-    elif _same_draws(place):
+        why = f"{tensors.of - len(tensors.differ):,} other tensors and {stream} after them are equal"
+        yield 76, Cause("unwritten", text, (why,), line, words.unwritten)
+    elif _same_draws(place, words):
         text = "the weights were drawn in another order, or under another seed that was then set again"
-        yield 70, Cause("initial order", text, ("torch's generator is equal after them",), line)
+        yield 70, Cause("initial order", text, (f"{stream} is equal after them",), line)
     else:
         text = "the weights were drawn from another place of the stream, or under another seed"
-        why = f"torch's generator differs after them, from `{tensors.differ[0]}` on"
+        why = f"{stream} differs after them, from `{tensors.differ[0]}` on"
         fix = "set the seed right before the model is made"
         yield 69, Cause("initial place", text, (why,), line, fix)
 
@@ -246,7 +250,7 @@ def _files(place: Place, facts: Facts, resumed: int | None) -> Iterator[Ranked]:
 
 # ---------------------------------------------------------------- chance
 def _generators(
-    place: Place, apart: dict[str, Apart], chance: tuple[Source, ...], resumed: int | None
+    place: Place, apart: dict[str, Apart], chance: tuple[Source, ...], resumed: int | None, words: Words
 ) -> Iterator[Ranked]:
     matters = place.what in (*FROM_DATA, "initial", "forward", "loss", "evaluation")
     for name, since in apart.items():
@@ -256,15 +260,21 @@ def _generators(
         where, fix = (asked.where, asked.fix) if asked is not None else ("", "")
         if since.last:
             score = 84
-            text = f"{name}'s generator moved: more or fewer numbers were drawn from it in one of the two"
+            moved = "moved: more or fewer numbers were drawn from it in one of the two"
+            text = f"{generator_words(name)} {moved}"
             evidence = f"it is equal after {since.last}, and differs at {since.since}"
         else:
-            # At the beginning nobody knows yet whether it is used; the initial weights come from torch's.
-            used = since.used or (place.what == "initial" and name not in ("python", "numpy"))
+            # At the beginning nobody knows yet whether it is used, but initial weights are drawn from one.
+            used = since.used or (place.what == "initial" and _is_used(name, words))
             score = 82 if asked is not None else 68 if used else 30
-            text = f"{name}'s generator is in another state from the beginning: another seed, or none"
+            text = f"{generator_words(name)} is in another state from the beginning: another seed, or none"
             evidence = f"it differs at {since.since}" + ("" if used else ", and nobody drew from it here")
         yield score - (0 if matters else 40), Cause("generator", text, (evidence,), where, fix)
+
+
+def _is_used(name: str, words: Words) -> bool:
+    """Whether initial weights may come from a generator."""
+    return name == words.stream or (words.stream == "torch" and name not in ("python", "numpy"))
 
 
 def _draws(source: Source, generator: str) -> bool:
@@ -300,7 +310,9 @@ def _chance(place: Place, facts: Facts) -> Iterator[Ranked]:
 
 # ---------------------------------------------------------------- environment, code, commands
 def _environment(place: Place, facts: Facts, resumed: int | None) -> Iterator[Ranked]:
-    numeric = place.what in NUMERIC or (place.what == "initial" and _same_draws(place))
+    numeric = place.what in NUMERIC or (
+        place.what == "initial" and _same_draws(place, words_of(facts.framework))
+    )
     kinds: dict[str, list[Difference]] = {}
     for difference in facts.environment:
         kinds.setdefault(_kind(difference), []).append(difference)
@@ -358,5 +370,5 @@ def _repeatable(place: Place, facts: Facts, apart: dict[str, Apart]) -> Iterator
     text = (
         f"an operation of {part} does not give the same result each time, or reads memory that nobody wrote"
     )
-    fix = "torch.use_deterministic_algorithms(True) names or replaces it"
+    fix = words_of(facts.framework).deterministic
     yield 45 if other else 73, Cause("operation", text, ("all its inputs are equal",), _line(place), fix)

@@ -60,6 +60,7 @@ class Facts:
         chance: sources in either record.
         workers: how many data workers each had.
         random_hashes: whether texts have other hashes in each process of one of them.
+        framework: in which the first of them trains; "" where it is not known.
     """
 
     command: str = ""
@@ -68,6 +69,7 @@ class Facts:
     chance: tuple[Source, ...] = ()
     workers: tuple[int, int] = (0, 0)
     random_hashes: bool = False
+    framework: str = ""
 
 
 def collect(
@@ -89,6 +91,7 @@ def collect(
         tuple(_chance(first, second)),
         (_workers(first, ours.process), _workers(second, theirs.process)),
         any(map(_has_random_hashes, (ours.settings, theirs.settings))),
+        "" if ours.settings is None else ours.settings["framework"],
     )
 
 

@@ -11,7 +11,7 @@ import weakref
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, cast
 
 import keras
 import numpy as np
@@ -32,6 +32,7 @@ from samebits.record.guarded import tell
 from samebits.record.tables import Tables, Write
 
 AUTOGRAPH = "__autograph_generated_file"  # in the name of a file that AutoGraph has made of the user's code
+SEEN = "_samebits_seen"  # of a graph: what was traced since the last step in it
 MOST_CALLS = 1000  # of models in one step that are listed; of more, the first ones
 MOST_ROWS = 1024  # of a batch, whose rows have a digest each
 MOST_LOSSES = 64  # of one step that are listed; of more, the first ones
@@ -138,7 +139,6 @@ class Training:
         self._models, self._tables = Models(), Tables(self._write, _outline, _described)
         self._settings = False
         self._optimizers: weakref.WeakKeyDictionary[Any, Trained] = weakref.WeakKeyDictionary()
-        self._graphs: weakref.WeakKeyDictionary[Any, Seen] = weakref.WeakKeyDictionary()
         self._seeds: weakref.WeakKeyDictionary[Any, dict[str, Any]] = weakref.WeakKeyDictionary()
         self._parts: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()  # see _parts_of
         self._trained: list[Trained] = []  # those that are gone, too
@@ -198,10 +198,12 @@ class Training:
         graph = tf.compat.v1.get_default_graph()
         outer = graph
         while any_outer and outer is not None:
-            if outer in self._graphs:
-                return self._graphs[outer]
+            if (known := getattr(outer, SEEN, None)) is not None:
+                return cast(Seen, known)
             outer = getattr(outer, "outer_graph", None)
-        return self._graphs.setdefault(graph, Seen())
+        if (known := getattr(graph, SEEN, None)) is None:
+            setattr(graph, SEEN, known := Seen())
+        return cast(Seen, known)
 
     def see_model(self, model: Any, frame: FrameType) -> None:
         """A model is used; the first time, what it begins with is written."""
