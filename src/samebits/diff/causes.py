@@ -6,11 +6,13 @@ from dataclasses import dataclass
 
 from samebits._printable import some
 from samebits.diff.facts import Facts, Source
+from samebits.diff.generators import Apart
 from samebits.diff.samples import Samples
 from samebits.diff.tensors import module_of
-from samebits.diff.verdict import Apart, Place
-from samebits.diff.words import Words, generator_words, words_of
+from samebits.diff.verdict import Place
+from samebits.diff.words import generator_words
 from samebits.fingerprint.diff import Difference, change, group
+from samebits.framework import Advice
 
 NUMERIC = (
     "weights",
@@ -29,6 +31,7 @@ THREADS = re.compile(r"effective\..*(threads|thread_pools)|variables\.\w*THREADS
 INSTRUCTIONS = re.compile(
     r"cpu\.|effective\.(\w+\.cpu_capability|numpy\.cpu_features)|variables\.(ATEN_CPU|MKL_|ONEDNN)"
 )
+MOVED = "more or fewer numbers were drawn from it in one of the two"
 KNOWN = 31  # causes of a lower score are told where there is no other
 ORDERS = ("completion", "listing", "set")  # chance of these kinds is an order
 SORT = "sort what a folder gives: sorted(os.listdir(folder))"
@@ -75,12 +78,11 @@ def rank(
         last: the last event that was the same, in words.
     """
     used = {name: each for name, each in apart.items() if each.last or each.used}
-    words = words_of(facts.framework)
     scored = [
-        *_resumed(place, resumed, used, words),
+        *_resumed(place, resumed, used, facts.advice),
         *_of_place(place, facts, samples),
         *_files(place, facts, resumed),
-        *_generators(place, apart, facts.chance, resumed, words),
+        *_generators(place, apart, facts, resumed),
         *_chance(place, facts),
         *_environment(place, facts, resumed),
         *_repeatable(place, facts, used),
@@ -103,7 +105,7 @@ def _line(place: Place) -> str:
 
 
 # ---------------------------------------------------------------- resuming
-def _resumed(place: Place, resumed: int | None, apart: dict[str, Apart], words: Words) -> Iterator[Ranked]:
+def _resumed(place: Place, resumed: int | None, apart: dict[str, Apart], advice: Advice) -> Iterator[Ranked]:
     if resumed is None or place.step is None:
         return
     at_once = place.step <= resumed + 1
@@ -114,8 +116,8 @@ def _resumed(place: Place, resumed: int | None, apart: dict[str, Apart], words: 
         "parameter": "the optimiser's state",
         "buffer": "buffers of the model",
         "mode": "the model's mode (train or eval)",
-        "skipped": f"the {words.scaler}'s state",
-        "gradient": f"the {words.scaler}'s state, or gradients that were accumulated",
+        "skipped": f"the {advice.scaler}'s state",
+        "gradient": f"the {advice.scaler}'s state, or gradients that were accumulated",
     }.get(place.what, "")
     if place.what in ("forward", "loss") and apart:
         lost = f"the state of {_named(apart)}"
@@ -134,14 +136,14 @@ def _resumed(place: Place, resumed: int | None, apart: dict[str, Apart], words: 
 
 def _named(apart: dict[str, Apart]) -> str:
     names = sorted(apart)
-    if any(name != "keras" and name.startswith("keras") for name in names):
+    if any(generator_words(name) != f"{name}'s generator" for name in names):
         return some([generator_words(name) for name in names])
     return generator_words(names[0]) if len(names) == 1 else f"the generators of {some(names)}"
 
 
 # ---------------------------------------------------------------- what the place itself says
 def _of_place(place: Place, facts: Facts, samples: Samples | None) -> Iterator[Ranked]:
-    line, said = _line(place), words_of(facts.framework)
+    line = _line(place)
     if place.what in FROM_DATA:
         if facts.workers[0] != facts.workers[1]:
             text = f"another number of data workers: {facts.workers[0]} in A, {facts.workers[1]} in B"
@@ -151,7 +153,7 @@ def _of_place(place: Place, facts: Facts, samples: Samples | None) -> Iterator[R
     elif place.what == "model":
         yield 95, Cause("model", "another model", (), line)
     elif place.what == "initial":
-        yield from _initial(place, said)
+        yield from _initial(place, facts.advice)
     elif place.what == "control flow" and place.text.startswith("control flow: run "):
         yield 90, Cause("control flow", place.text.removeprefix("control flow: "), (), line)
     elif place.what in ("control flow", "end"):
@@ -160,14 +162,14 @@ def _of_place(place: Place, facts: Facts, samples: Samples | None) -> Iterator[R
         text = "other calls of the model in a step: gradients are accumulated over another number of batches"
         yield 90, Cause("accumulation", text, (), line)
     elif place.what == "mode":
-        yield 92, Cause("mode", said.mode, (), line)
+        yield 92, Cause("mode", facts.advice.mode, (), line)
     elif place.what == "learning rate":
         yield 92, Cause("schedule", "the schedule gives another learning rate", (), line)
     elif place.what == "clipping":
         text = "gradients are changed in another way after backward, such as by clipping or unscaling"
         yield 92, Cause("clipping", text, ("gradients after backward are equal",), line)
     elif place.what == "skipped":
-        yield 90, Cause("skipped", f"a {said.scaler} skipped the step in one only", (), line)
+        yield 90, Cause("skipped", f"a {facts.advice.scaler} skipped the step in one only", (), line)
     elif place.what == "optimizer state":
         text = "the optimiser's settings, such as betas, momentum or weight decay, or its state before"
         yield 74, Cause("optimizer", text, ("gradients, weights and learning rates are equal",), line)
@@ -203,27 +205,28 @@ def _samples(samples: Samples | None, facts: Facts, line: str) -> Iterator[Ranke
         yield 60, Cause("hash seed", text, (samples.text, "PYTHONHASHSEED is not set"), line, fix)
 
 
-def _same_draws(place: Place, words: Words) -> bool:
+def _same_draws(place: Place, advice: Advice) -> bool:
     """Whether as many numbers were drawn for the initial weights of both."""
     states = [(event or {}).get("generators", {}) for event in (place.first, place.second)]
-    return states[0].get(words.stream) == states[1].get(words.stream)
+    return states[0].get(advice.weights_from) == states[1].get(advice.weights_from)
 
 
-def _initial(place: Place, words: Words) -> Iterator[Ranked]:
-    line, tensors, stream = _line(place), place.tensors, generator_words(words.stream)
+def _initial(place: Place, advice: Advice) -> Iterator[Ranked]:
+    line, tensors, same = _line(place), place.tensors, _same_draws(place, advice)
+    generator = generator_words(advice.weights_from) if advice.weights_from else "the generator"
     if tensors.permuted:
         text = "the weights were drawn in another order: the same numbers stand under other names"
         yield 85, Cause("initial order", text, (), line, "make the layers in one order")
-    elif _same_draws(place, words) and len({module_of(name) for name in tensors.differ}) == 1 < tensors.of:
+    elif same and len({module_of(name) for name in tensors.differ}) == 1 < tensors.of:
         text = f"`{tensors.differ[0]}` was not drawn: from memory that nobody wrote, or set to another value"
-        why = f"{tensors.of - len(tensors.differ):,} other tensors and {stream} after them are equal"
-        yield 76, Cause("unwritten", text, (why,), line, words.unwritten)
-    elif _same_draws(place, words):
+        why = f"{tensors.of - len(tensors.differ):,} other tensors and {generator} after them are equal"
+        yield 76, Cause("unwritten", text, (why,), line, advice.unwritten)
+    elif same:
         text = "the weights were drawn in another order, or under another seed that was then set again"
-        yield 70, Cause("initial order", text, (f"{stream} is equal after them",), line)
+        yield 70, Cause("initial order", text, (f"{generator} is equal after them",), line)
     else:
         text = "the weights were drawn from another place of the stream, or under another seed"
-        why = f"{stream} differs after them, from `{tensors.differ[0]}` on"
+        why = f"{generator} differs after them, from `{tensors.differ[0]}` on"
         fix = "set the seed right before the model is made"
         yield 69, Cause("initial place", text, (why,), line, fix)
 
@@ -249,32 +252,28 @@ def _files(place: Place, facts: Facts, resumed: int | None) -> Iterator[Ranked]:
 
 
 # ---------------------------------------------------------------- chance
-def _generators(
-    place: Place, apart: dict[str, Apart], chance: tuple[Source, ...], resumed: int | None, words: Words
-) -> Iterator[Ranked]:
+def _generators(place: Place, apart: dict[str, Apart], facts: Facts, resumed: int | None) -> Iterator[Ranked]:
     matters = place.what in (*FROM_DATA, "initial", "forward", "loss", "evaluation")
     for name, since in apart.items():
         if resumed is not None and not since.last:  # it was lost, see _resumed
             continue
-        asked = next((source for source in chance if _draws(source, name)), None)
+        asked = next((source for source in facts.chance if _draws(source, name)), None)
         where, fix = (asked.where, asked.fix) if asked is not None else ("", "")
         if since.last:
             score = 84
-            moved = "moved: more or fewer numbers were drawn from it in one of the two"
-            text = f"{generator_words(name)} {moved}"
+            text = f"{generator_words(name)} moved: {MOVED}"
             evidence = f"it is equal after {since.last}, and differs at {since.since}"
+            evidence += f": {since.moved}" if since.moved else ""
+            where = where or since.line
         else:
-            # At the beginning nobody knows yet whether it is used, but initial weights are drawn from one.
-            used = since.used or (place.what == "initial" and _is_used(name, words))
+            # At the beginning nobody knows yet whether it is used, except for what weights are drawn from.
+            device = name.rpartition(":")[2].isdecimal()
+            draws = name == facts.advice.weights_from or device
+            used = since.used or (place.what == "initial" and draws)
             score = 82 if asked is not None else 68 if used else 30
             text = f"{generator_words(name)} is in another state from the beginning: another seed, or none"
             evidence = f"it differs at {since.since}" + ("" if used else ", and nobody drew from it here")
         yield score - (0 if matters else 40), Cause("generator", text, (evidence,), where, fix)
-
-
-def _is_used(name: str, words: Words) -> bool:
-    """Whether initial weights may come from a generator."""
-    return name == words.stream or (words.stream == "torch" and name not in ("python", "numpy"))
 
 
 def _draws(source: Source, generator: str) -> bool:
@@ -310,9 +309,7 @@ def _chance(place: Place, facts: Facts) -> Iterator[Ranked]:
 
 # ---------------------------------------------------------------- environment, code, commands
 def _environment(place: Place, facts: Facts, resumed: int | None) -> Iterator[Ranked]:
-    numeric = place.what in NUMERIC or (
-        place.what == "initial" and _same_draws(place, words_of(facts.framework))
-    )
+    numeric = place.what in NUMERIC or (place.what == "initial" and _same_draws(place, facts.advice))
     kinds: dict[str, list[Difference]] = {}
     for difference in facts.environment:
         kinds.setdefault(_kind(difference), []).append(difference)
@@ -370,5 +367,5 @@ def _repeatable(place: Place, facts: Facts, apart: dict[str, Apart]) -> Iterator
     text = (
         f"an operation of {part} does not give the same result each time, or reads memory that nobody wrote"
     )
-    fix = words_of(facts.framework).deterministic
+    fix = facts.advice.repeat
     yield 45 if other else 73, Cause("operation", text, ("all its inputs are equal",), _line(place), fix)

@@ -9,6 +9,7 @@ from samebits.diff.align import LINE, MOST, Side
 from samebits.diff.reader import DamagedError, Event, Process, Record, kind_of, parse_event
 from samebits.fingerprint.diff import Difference, differences
 from samebits.fingerprint.facts import flatten
+from samebits.framework import Advice, advice
 
 NAMES = ("kind", "source", "where", "fix", "library")  # of what a source of chance has
 
@@ -60,7 +61,7 @@ class Facts:
         chance: sources in either record.
         workers: how many data workers each had.
         random_hashes: whether texts have other hashes in each process of one of them.
-        framework: in which the first of them trains; "" where it is not known.
+        advice: of the framework.
     """
 
     command: str = ""
@@ -69,7 +70,7 @@ class Facts:
     chance: tuple[Source, ...] = ()
     workers: tuple[int, int] = (0, 0)
     random_hashes: bool = False
-    framework: str = ""
+    advice: Advice = Advice()
 
 
 def collect(
@@ -91,7 +92,7 @@ def collect(
         tuple(_chance(first, second)),
         (_workers(first, ours.process), _workers(second, theirs.process)),
         any(map(_has_random_hashes, (ours.settings, theirs.settings))),
-        "" if ours.settings is None else ours.settings["framework"],
+        advice((ours.settings or theirs.settings or {}).get("framework")),
     )
 
 

@@ -9,7 +9,6 @@ import math
 import threading
 import weakref
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from types import FrameType
 from typing import Any, cast
 
@@ -24,12 +23,12 @@ from samebits.fingerprint.facts import fingerprint
 from samebits.hashing.digest import digest, rows
 from samebits.keras import record_generators
 from samebits.keras.record_names import Models, buffers, held, parameters, seeds, state
+from samebits.keras.record_tables import Tables, Write
 from samebits.keras.record_values import emit, read
-from samebits.process.command_line import shortened
+from samebits.record import places
 from samebits.record.files import unseen
 from samebits.record.format import AFTER_BACKWARD, AT_OPTIMIZER, MISSING
 from samebits.record.guarded import tell
-from samebits.record.tables import Tables, Write
 
 AUTOGRAPH = "__autograph_generated_file"  # in the name of a file that AutoGraph has made of the user's code
 SEEN = "_samebits_seen"  # of a graph: what was traced since the last step in it
@@ -539,7 +538,6 @@ class Training:
             "line": about["line"],
             "calls": calls,
             "losses": [each if _is_loss(each) else _loss(each) for each in values["losses"]],
-            "generators": {"before": start, "after": after},
             "lrs": [number(values["rate"])],
             "names": {
                 kind: self._tables.number(kind, trained, owner, names, values[kind])
@@ -549,6 +547,7 @@ class Training:
             "parameters": digests(values["parameters"]),
             "buffers": digests(values["buffers"]),
             "state": digests(values["state"]),
+            "generators": {"before": start, "after": after},
         })  # fmt: skip
         self._host = host
 
@@ -660,12 +659,7 @@ def class_of(model: Any) -> str:
 
 
 def line_of(frame: FrameType | None) -> str:
-    """Where the user's code is, for a frame inside: "train.py:12"; empty where there is none of it."""
+    """Where the user's code is, for a frame inside, and not what AutoGraph has made of it."""
     while (user := users(frame)) is not None and AUTOGRAPH in user.f_code.co_filename:
         frame = user.f_back
-    return "" if user is None else f"{_shown(user.f_code.co_filename)}:{user.f_lineno}"
-
-
-@functools.cache
-def _shown(file: str) -> str:
-    return shortened(file, (Path.cwd(), ""))
+    return places.line_of(user)

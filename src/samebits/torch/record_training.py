@@ -4,12 +4,11 @@ A step is one call of an optimiser's `step`. What was called and what backward w
 step of this thread belong to it.
 """
 
-import functools
 import math
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
+from operator import is_
 from types import FrameType
 from typing import Any
 
@@ -17,16 +16,16 @@ import torch
 import xxhash
 from torch import nn
 
-from samebits.chance.places import users
 from samebits.fingerprint.code_state import Code
 from samebits.fingerprint.facts import fingerprint
 from samebits.hashing.digest import digest, rows
-from samebits.process.command_line import shortened
 from samebits.record.files import unseen
-from samebits.record.format import AFTER_BACKWARD, AT_OPTIMIZER, MISSING
+from samebits.record.format import AFTER_BACKWARD, AT_OPTIMIZER, DIGITS, MISSING
 from samebits.record.guarded import tell
-from samebits.torch.record_generators import generators
-from samebits.torch.record_names import Models, buffers, digests, parameters, shape, tables
+from samebits.record.places import line_of
+from samebits.torch.record_epochs import Epochs
+from samebits.torch.record_generators import CODE, MOST_MOVES, Generators, Move
+from samebits.torch.record_names import Models, Tables, buffers, digests, parameters, shape
 from samebits.torch.weights import inner
 
 MOST_CALLS = 1000  # of modules in one step that are listed; of more, the first ones
@@ -47,6 +46,20 @@ class Trained:
 
     def __init__(self, number: int) -> None:
         self.number, self.steps = number, 0
+        self._names: tuple[list[weakref.ref[torch.Tensor]], list[str]] = ([], [])
+
+    def names(self, values: list[torch.Tensor], find: Callable[[], list[str]]) -> list[str]:
+        """The names of its parameters.
+
+        Args:
+            values: these.
+            find: finds their names, where they are not the same tensors as in the step before.
+        """
+        before, names = self._names
+        if len(before) != len(values) or not all(map(is_, (known() for known in before), values)):
+            names = find()
+            self._names = [weakref.ref(value) for value in values], names
+        return names
 
 
 class Called:
@@ -64,7 +77,7 @@ class Called:
     def buffers(self) -> list[tuple[str, torch.Tensor]]:
         """Its buffers; those that it had where it is gone, such as a slice of another model."""
         if (model := self._model()) is not None:
-            return list(buffers(model))
+            return buffers(model)
         return [(name, tensor) for name, known in self._buffers if (tensor := known()) is not None]
 
 
@@ -100,6 +113,8 @@ class Evaluated:
         self.models: list[str] = []
         self.training: set[bool] = set()
         self.arguments, self.outputs = xxhash.xxh3_128(), xxhash.xxh3_128()
+        self.generators: dict[str, str] = {}  # after the last of them
+        self.moves: list[Move] = []
 
 
 class Pending(threading.local):
@@ -129,6 +144,8 @@ class Training:
     Attributes:
         pending: of the thread that asks.
         backwards: how many calls of backward run now, in any thread.
+        generators: the global ones.
+        epochs: of the data loaders.
     """
 
     def __init__(self, write: Write) -> None:
@@ -138,7 +155,8 @@ class Training:
     def begin(self) -> None:
         """Nothing was seen yet: in this process, or in its file."""
         self.pending, self.backwards = Pending(), 0
-        self._models, self._tables = Models(), tables(self._write)
+        self.generators, self.epochs = Generators(), Epochs()
+        self._models, self._tables = Models(), Tables(self._write)
         self._settings = False
         self._optimizers: weakref.WeakKeyDictionary[Any, Trained] = weakref.WeakKeyDictionary()
         self._made = 0
@@ -159,7 +177,7 @@ class Training:
     # ------------------------------------------------------------ calls of modules
     def before_call(
         self, model: nn.Module, given: tuple[Any, ...], named: Mapping[str, Any], grad: bool, frame: FrameType
-    ) -> Callable[[Any], None] | None:
+    ) -> Callable[[Any, FrameType], None] | None:
         """An outermost call begins.
 
         Args:
@@ -170,8 +188,9 @@ class Training:
             frame: who calls it.
 
         Returns:
-            What is to be called with its result; None where it is no more listed.
+            What is to be called with its result and the caller; None where it is no more listed.
         """
+        before = self.generators.look(CODE, frame)
         if self._models.is_new(model):
             self._first_seen(model, frame)
         arguments: Any = given
@@ -184,7 +203,7 @@ class Training:
         self._end_evaluation()
         pending = self.pending
         if pending.before is None:
-            pending.before = generators()
+            pending.before = before
         tensors = list(_tensors(arguments))
         first = next((tensor for tensor in tensors if tensor.dim()), None)
         given_rows = first is not None and not first.requires_grad and first.shape[0] <= MOST_ROWS
@@ -201,22 +220,26 @@ class Training:
         }
         pending.calls.append(call)
 
-        def returned(result: Any) -> None:
+        def returned(result: Any, frame: FrameType) -> None:
+            self.generators.look(f"the forward pass of {call['module']}", frame)
             call["outputs"] = digest(result)
 
         return returned
 
-    def _evaluate(self, model: nn.Module, arguments: Any, frame: FrameType) -> Callable[[Any], None]:
+    def _evaluate(self, model: nn.Module, arguments: Any, frame: FrameType) -> Callable[..., None]:
         if (evaluated := self.pending.evaluated) is None:
             after = {str(each.number): each.steps for each in self._optimizers.values() if each.steps}
-            evaluated = self.pending.evaluated = Evaluated(_line(frame), after)
+            evaluated = self.pending.evaluated = Evaluated(line_of(frame), after)
+        self.epochs.evaluate()
         evaluated.count += 1
         evaluated.training.add(model.training)
         if class_of(model) not in evaluated.models:
             evaluated.models.append(class_of(model))
         evaluated.arguments.update(digest(arguments).encode())
 
-        def returned(result: Any) -> None:
+        def returned(result: Any, frame: FrameType) -> None:
+            evaluated.generators = self.generators.look(f"evaluation by {class_of(model)}", frame)
+            evaluated.moves += self.generators.take()[: MOST_MOVES - len(evaluated.moves)]
             evaluated.outputs.update(digest(result).encode())
 
         return returned
@@ -234,13 +257,14 @@ class Training:
             "arguments": evaluated.arguments.hexdigest(),
             "outputs": evaluated.outputs.hexdigest(),
             "line": evaluated.line,
-            "generators": generators(),
+            "generators": evaluated.generators,
+            "moves": evaluated.moves,
         })  # fmt: skip
 
     def _first_seen(self, model: nn.Module, frame: FrameType) -> None:
         new = self._models.add(model)
         own = list(parameters(model))
-        held = list(buffers(model))
+        held = buffers(model)
         if not new and (own or not held):
             return  # a loss, an activation, or a part of a model that was seen
         values = [parameter for _, parameter in own]
@@ -257,24 +281,20 @@ class Training:
         frame: FrameType,
     ) -> None:
         self._write_settings([*values, *(buffer for _, buffer in held)])
-        numbers = {
-            "parameters": self._tables.number("parameters", of, owner, names, values),
-            "buffers": self._buffers_table(owner, held, of),
-        }
+        of_parameters, of_buffers = (
+            self._tables.number("parameters", of, owner, names, values),
+            self._tables.number("buffers", of, owner, *_split(held)),
+        )
         self._write({
             "event": "initial",
             "model": owner,
-            "line": _line(frame),
-            "names": numbers,
-            "parameters": digests(values),
-            "buffers": digests(buffer for _, buffer in held),
-            "generators": generators(),
+            "line": line_of(frame),
+            "names": {"parameters": of_parameters[0], "buffers": of_buffers[0]},
+            "parameters": of_parameters[1],
+            "buffers": of_buffers[1],
+            "generators": self.generators.look(CODE, frame),
+            "moves": self.generators.take(),
         })  # fmt: skip
-
-    def _buffers_table(self, owner: str, held: list[tuple[str, torch.Tensor]], of: Any) -> int:
-        return self._tables.number(
-            "buffers", of, owner, [name for name, _ in held], [buffer for _, buffer in held]
-        )
 
     def _write_settings(self, tensors: list[torch.Tensor]) -> None:
         if self._settings:
@@ -293,27 +313,29 @@ class Training:
         self._write({"event": "settings", "framework": "torch", "device": device, **facts, **ranks})
 
     # ------------------------------------------------------------ backward
-    def before_backward(self, tensors: Any) -> None:
+    def before_backward(self, tensors: Any, frame: FrameType) -> None:
         """Backward is called on one tensor or several."""
+        before = self.generators.look(CODE, frame)
         self._end_evaluation()
         pending = self.pending
         if pending.before is None:
-            pending.before = generators()
+            pending.before = before
         if len(pending.losses) < MOST_LOSSES:
             roots = [tensors] if isinstance(tensors, torch.Tensor) else list(tensors)
             value = roots[0].item() if len(roots) == 1 and roots[0].numel() == 1 else None
             loss = roots[0] if len(roots) == 1 else roots
             pending.losses.append([digest(loss), _number(value)])
 
-    def after_backward(self) -> None:
+    def after_backward(self, frame: FrameType) -> None:
         """All gradients of this backward are there."""
-        known = [
-            *self._models.trained(),
-            *(parameter for each in self._optimizers for parameter in _parameters(each)),
-        ]
-        trained = {id(parameter): parameter for parameter in known}.values()
+        self.generators.look("backward", frame)
+        known = {id(parameter): parameter for parameter in self._models.parameters()}
+        for each in self._optimizers:
+            known.update((id(parameter), parameter) for parameter in _parameters(each))
+        gradients = {of: grad for of, parameter in known.items() if (grad := parameter.grad) is not None}
+        text = digests(gradients.values())
         self.pending.gradients = {
-            id(parameter): digests([parameter.grad]) for parameter in trained if parameter.grad is not None
+            of: text[DIGITS * at : DIGITS * (at + 1)] for at, of in enumerate(gradients)
         }
 
     # ------------------------------------------------------------ steps
@@ -325,10 +347,11 @@ class Training:
             frame: who called it.
             computed: the gradients are there already; else a closure computes them within the step.
         """
+        before = self.generators.look(CODE, frame)
         self._end_evaluation()
         pending = self.pending
         if pending.before is None:
-            pending.before = generators()
+            pending.before = before
         values = _parameters(optimizer)
         first = None if optimizer in self._seen else lambda: self._see(optimizer, values, frame)
         running = Running(self.add(optimizer), values, first)
@@ -350,12 +373,17 @@ class Training:
             )
 
     def _names(self, optimizer: Any, values: list[torch.Tensor]) -> list[str]:
-        places = [
-            f"optimizer.{self.add(optimizer).number}.{at}.{number}"
-            for at, group in enumerate(optimizer.param_groups)
-            for number, _ in enumerate(group["params"])
-        ]
-        return self._models.names(values, places.__getitem__)
+        trained = self.add(optimizer)
+
+        def find() -> list[str]:
+            places = [
+                f"optimizer.{trained.number}.{at}.{number}"
+                for at, group in enumerate(optimizer.param_groups)
+                for number, _ in enumerate(group["params"])
+            ]
+            return self._models.names(values, places.__getitem__)
+
+        return trained.names(values, find)
 
     def after_step(self, optimizer: Any, frame: FrameType) -> None:
         """An optimiser's step has ended."""
@@ -368,7 +396,8 @@ class Training:
         self._step(optimizer, True, frame)
 
     def _step(self, optimizer: Any, skipped: bool, frame: FrameType) -> None:
-        pending, trained = self.pending, self.add(optimizer)
+        pending, trained, owner = self.pending, self.add(optimizer), type(optimizer).__name__
+        after = self.generators.look(f"the step of {owner}", frame)
         while (running := pending.running.pop()).trained is not trained:
             pass  # an earlier one that was ended by an exception
         trained.steps += 1
@@ -381,13 +410,10 @@ class Training:
             }.values()
         )
         called = ", ".join(dict.fromkeys(each.owner for each in pending.called.values()))
-        state = dict(_state(optimizer, names, values))
-        owner = type(optimizer).__name__
-        numbers = {
-            "parameters": self._tables.number("parameters", trained, owner, names, values),
-            "buffers": self._buffers_table(called, held, trained),
-            "state": self._tables.number("state", trained, owner, list(state), list(state.values())),
-        }
+        number = self._tables.number
+        of_parameters = number("parameters", trained, owner, names, values)
+        of_buffers = number("buffers", trained, called, *_split(held))
+        of_state = number("state", trained, owner, *_state(optimizer, names, values))
         gradients = running.gradients if running.gradients is not None else running.look()
         after_backward = "".join(pending.gradients.get(id(value), MISSING) for value in values)
         seen = {AFTER_BACKWARD: after_backward} if after_backward.strip(MISSING[0]) else {}
@@ -399,18 +425,37 @@ class Training:
             "class": owner,
             "step": trained.steps,
             "skipped": skipped,
-            "line": _line(frame),
+            "line": line_of(frame),
             "calls": pending.calls,
             "losses": pending.losses,
-            "generators": {"before": pending.before, "after": generators()},
             "lrs": [_number(group.get("lr")) for group in optimizer.param_groups],
-            "names": numbers,
+            "names": {"parameters": of_parameters[0], "buffers": of_buffers[0], "state": of_state[0]},
             "gradients": seen,
-            "parameters": digests(values),
-            "buffers": digests(buffer for _, buffer in held),
-            "state": digests(state.values()),
+            "parameters": of_parameters[1],
+            "buffers": of_buffers[1],
+            "state": of_state[1],
+            "epoch": self.epochs.step(),
+            "generators": {"before": pending.before, "after": after},
+            "moves": self.generators.take(),
         })  # fmt: skip
         pending.clear()
+
+    # ------------------------------------------------------------ data
+    def before_data(self, frame: FrameType) -> int:
+        """A data loader's iterator is made, or asked for a batch; returns how many were made before."""
+        self.generators.look(CODE, frame)
+        return self.epochs.begun
+
+    def iterator_made(self, loader: Any, iterator: Any, known: int | None, frame: FrameType) -> None:
+        """A data loader has made an iterator, or has begun again with the one that it has."""
+        self.generators.look(f"iter() of a {type(loader).__name__}", frame)
+        if known == self.epochs.begun:
+            self.epochs.begin(loader, iterator)
+
+    def batch_given(self, iterator: Any, over: bool, frame: FrameType) -> None:
+        """An iterator of a data loader has given a batch, or came to its end."""
+        self.generators.look("the next batch of a data loader", frame)
+        self.epochs.batch(iterator, over)
 
     def end(self) -> None:
         """The process ends."""
@@ -421,12 +466,18 @@ def _parameters(optimizer: Any) -> list[torch.Tensor]:
     return [parameter for group in optimizer.param_groups for parameter in group["params"]]
 
 
-def _state(optimizer: Any, names: list[str], values: list[torch.Tensor]) -> Iterator[tuple[str, Any]]:
+def _state(optimizer: Any, names: list[str], values: list[torch.Tensor]) -> tuple[list[str], list[Any]]:
     """The parts of an optimiser's state, by the name of their parameter: "conv.weight.momentum_buffer"."""
+    parts, contents = [], []
     for name, parameter in zip(names, values, strict=True):
-        if parameter in optimizer.state:
-            for key, value in optimizer.state[parameter].items():
-                yield f"{name}.{key}", value
+        for key, value in (optimizer.state.get(parameter) or {}).items():
+            parts.append(f"{name}.{key}")
+            contents.append(value)
+    return parts, contents
+
+
+def _split(named: list[tuple[str, torch.Tensor]]) -> tuple[list[str], list[torch.Tensor]]:
+    return [name for name, _ in named], [tensor for _, tensor in named]
 
 
 def _tensors(value: Any, depth: int = 0) -> Iterator[torch.Tensor]:
@@ -456,14 +507,3 @@ def class_of(model: nn.Module) -> str:
     while (name := inner(model)) is not None:
         model = getattr(model, name)
     return type(model).__name__
-
-
-def _line(frame: FrameType | None) -> str:
-    """Where the user's code is, for a frame inside: "train.py:12"; empty where there is none of it."""
-    user = users(frame)
-    return "" if user is None else f"{_shown(user.f_code.co_filename)}:{user.f_lineno}"
-
-
-@functools.cache
-def _shown(file: str) -> str:
-    return shortened(file, (Path.cwd(), ""))

@@ -1,7 +1,7 @@
 """A training in Keras that is stopped and resumed, by Keras's own means. Knows nothing of samebits.
 
-Words: "noisy": without a seed; "free": without clipping; "first": ends after an epoch; "second": continues from
-there; "whole": also with the states of the dropout layers, which a file of Keras does not hold.
+Words: "noisy": without a seed; "free": without clipping; "first": ends after an epoch; "second": continues
+from there; "whole": also with the states of the dropout layers, which a file of Keras does not hold.
 """
 
 import sys
