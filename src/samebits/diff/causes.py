@@ -144,6 +144,7 @@ def _named(apart: dict[str, Apart]) -> str:
 # ---------------------------------------------------------------- what the place itself says
 def _of_place(place: Place, facts: Facts, samples: Samples | None) -> Iterator[Ranked]:
     line = _line(place)
+    yield from _autocast(place, line)
     if place.what in FROM_DATA:
         if facts.workers[0] != facts.workers[1]:
             text = f"another number of data workers: {facts.workers[0]} in A, {facts.workers[1]} in B"
@@ -179,6 +180,9 @@ def _of_place(place: Place, facts: Facts, samples: Samples | None) -> Iterator[R
         if classes[0] != classes[1]:
             text = f"another optimiser: {classes[0]} in A, {classes[1]} in B"
         yield 74, Cause("optimizer", text, ("gradients, weights and learning rates are equal",), line)
+    elif place.what == "buffer":
+        text = "running statistics are updated in another way, such as by another momentum"
+        yield 74, Cause("batch statistics", text, ("batch, loss and gradients are equal",), line)
     elif place.what == "loss" and "the model's output" in place.equal:
         text, score = "another loss function, or other targets (which no call of the model shows)", 74
         if "its arguments" in place.equal:
@@ -186,6 +190,14 @@ def _of_place(place: Place, facts: Facts, samples: Samples | None) -> Iterator[R
         elif "the arguments of" in place.text:
             text, score = "other targets, or another computation between the model's output and the loss", 88
         yield score, Cause("loss", text, ("the model's output is equal",), line)
+
+
+def _autocast(place: Place, line: str) -> Iterator[Ranked]:
+    events = (place.first or {}, place.second or {})
+    a, b = ([call["autocast"] for call in event.get("calls", ()) if "autocast" in call] for event in events)
+    if a and b and a != b:
+        text = f"the model computes in other types: {some(sorted({*a}))} in A, {some(sorted({*b}))} in B"
+        yield 93, Cause("autocast", text, (), line)
 
 
 def _samples(samples: Samples | None, facts: Facts, line: str) -> Iterator[Ranked]:

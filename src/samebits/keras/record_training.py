@@ -323,7 +323,12 @@ class Training:
         for name, variable in self._states([model]).items():
             if name not in seen.before:  # now, since the model changes it
                 seen.before[name] = _now(variable) if eager else tf.convert_to_tensor(held(variable))
-        entry: dict[str, Any] = {"module": class_of(model), "training": training, "arguments": arguments}
+        entry = {
+            "module": class_of(model),
+            "training": training,
+            "autocast": str(model.dtype_policy.name),
+            "arguments": arguments,
+        }
         entry = _finished(entry) if eager else entry
         if len(seen.calls) < MOST_CALLS:
             seen.calls.append(entry)

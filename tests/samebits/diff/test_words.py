@@ -115,3 +115,30 @@ def test_a_step_that_nobody_could_look_into_is_compared_as_far_as_it_is_seen(tmp
     assert result.place is not None
     assert (result.place.what, result.place.step, result.place.name) == ("parameter", 2, NAMES[0])
     assert "not recorded in B: jit_compile=True: loss, gradients and outputs of Net" in result.notes
+
+
+def test_another_policy_of_types_is_named(tmp_path: Path) -> None:
+    first, second = training(), made.another(training())
+    for events, policy in ((first, "float32"), (second, "mixed_bfloat16")):
+        from_step(events, 1, lambda event, policy=policy: event["calls"][0].update(autocast=policy))
+    from_step(second, 1, lambda event: event["calls"][0].update(outputs=digest(event["step"])))
+    result = diff(tmp_path, first, second)
+    assert result.place is not None
+    assert result.place.what == "forward"
+    assert result.causes[0].kind == "autocast"
+    assert "float32 in A, mixed_bfloat16 in B" in result.causes[0].text
+
+
+def test_running_statistics_are_named(tmp_path: Path) -> None:
+    first = training()
+    for event in first:
+        if event["event"] == "names" and event["kind"] == "buffers":
+            event |= {"names": ["norm/moving_mean"], "shapes": [[3]], "dtypes": ["float32"]}
+        elif event["event"] in ("initial", "step"):
+            event["buffers"] = digest("mean", event.get("step"))
+    second = made.another(first)
+    from_step(second, 2, lambda event: event.update(buffers=digest("other", event["step"])))
+    result = diff(tmp_path, first, second)
+    assert result.place is not None
+    assert (result.place.what, result.place.name) == ("buffer", "norm/moving_mean")
+    assert result.causes[0].kind == "batch statistics"
