@@ -126,6 +126,7 @@ MAY_HAVE: Mapping[str, Mapping[str, Shape]] = {
 CALL: Mapping[str, Shape] = {
     "module": TEXT,
     "training": YES_NO,
+    "autocast": TEXT,
     "arguments": DIGEST,
     "outputs": DIGEST,
     "shapes": SIZES,

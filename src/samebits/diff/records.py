@@ -105,7 +105,7 @@ def compare_records(first: Record, second: Record, beside: facts_.Facts | None =
         place = search.find()
         if place is not None:
             places.append((place.step or 0, search, place, (number, pair)))
-        notes += [*ours.notes, *theirs.notes, *_ends(ours, theirs)]
+        notes += [*ours.notes, *theirs.notes, *_ends(ours, theirs), *_unseen(search)]
     if not any(search.events for search in searches):
         raise UsageError(f"{first.path} and {second.path} have nothing to compare: no training was recorded")
     if not places:
@@ -156,6 +156,12 @@ def _ends(ours: Process, theirs: Process) -> Iterator[str]:
             yield f"the recording of {who} ended before its training: {event['why']}"
         if not process.last("end", "stopped"):
             yield f"{who} has no end: its process was killed, or still runs"
+
+
+def _unseen(search: Search) -> Iterator[str]:
+    for who, side in (("A", search.aligner.first), ("B", search.aligner.second)):
+        if (event := side.others.get("unseen")) is not None:
+            yield f"not recorded in {who}: {event['what']}"
 
 
 # ---------------------------------------------------------------- which processes belong together

@@ -76,8 +76,10 @@ def module_of(name: str) -> str:
 
     >>> module_of("features.3.weight")
     'features.3'
+    >>> module_of("encoder/dense/kernel")
+    'encoder/dense'
     """
-    return name.rpartition(".")[0]
+    return name.rpartition("." if "." in name else "/")[0]
 
 
 def nearest_to_the_loss(differ: tuple[str, ...]) -> str:

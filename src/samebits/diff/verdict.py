@@ -357,7 +357,7 @@ def _step(
     inputs = ("batch", "weights", *generators)
     outputs = bool(calls[0]) and _have_outputs(*calls)
     digests = [[loss[0] for loss in event["losses"]] for event in (first, second)]
-    if digests[0] != digests[1]:
+    if digests[0] != digests[1] and _both_seen(first, second):
         equal = ("the model's output", *generators) if outputs else inputs
         yield place("loss", f"the loss{_values(first, second)}", *equal)
     yield from _gradients(first, second, ours, theirs, place, inputs)
@@ -375,6 +375,11 @@ def _step(
             yield from _left(kind, what, tensors, place, () if whole else inputs)  # type: ignore[arg-type]
 
 
+def _both_seen(first: Event, second: Event) -> bool:
+    """Whether both have gradients, or neither: into a step that XLA compiled nobody can look."""
+    return bool(first["gradients"]) == bool(second["gradients"])
+
+
 def _have_outputs(*calls: list[Event]) -> bool:
     return all("outputs" in call for each in calls for call in each)
 
@@ -386,6 +391,8 @@ def _calls(count: int, classes: list[str]) -> str:
 def _gradients(
     first: Event, second: Event, ours: Side, theirs: Side, place: Any, inputs: tuple[str, ...]
 ) -> Iterator[Place]:
+    if not _both_seen(first, second):
+        return
     seen = first["gradients"], second["gradients"]
     whole = all(AFTER_BACKWARD in each for each in seen)
     for when in (AFTER_BACKWARD, AT_OPTIMIZER):

@@ -73,7 +73,7 @@ def rows(value: Any) -> str | None:
     if not count or not view.nbytes:
         return None
     size = view.nbytes // count
-    return "".join(xxhash.xxh3_64_hexdigest(view[at : at + size]) for at in range(0, view.nbytes, size))
+    return "".join([xxhash.xxh3_64_hexdigest(view[at : at + size]) for at in range(0, view.nbytes, size)])
 
 
 def _digest(value: Any, unread: set[str] | None, above: tuple[int, ...]) -> bytes:
@@ -150,18 +150,18 @@ def _room(value: Any) -> TensorBytes | None:
 def _tensor(room: TensorBytes, value: Any, unread: set[str] | None, above: tuple[int, ...]) -> bytes:
     layout, content, dtype, shape = room.contents(value)
     if not layout:
-        return xxhash.xxh3_128_digest(content, _seed(dtype, shape))
+        return xxhash.xxh3_128_digest(content, seed(dtype, shape))
     if content is None:
         if unread is not None:
             unread.add(layout)
-        return xxhash.xxh3_128_digest(f"unread {layout}".encode(), _seed(dtype, shape))
+        return xxhash.xxh3_128_digest(f"unread {layout}".encode(), seed(dtype, shape))
     inner = b"".join(_digest(part, unread, above) for part in content)
-    return xxhash.xxh3_128_digest(layout.encode() + b" " + inner, _seed(dtype, shape))
+    return xxhash.xxh3_128_digest(layout.encode() + b" " + inner, seed(dtype, shape))
 
 
 @functools.lru_cache(maxsize=4096)
-def _seed(dtype: Hashable, shape: tuple[int, ...]) -> int:
-    """The seed for a type and a shape; `dtype` as a framework or NumPy gives it."""
+def seed(dtype: Hashable, shape: tuple[int, ...]) -> int:
+    """The seed of a tensor's digest, from its type and shape; `dtype` as a framework or NumPy gives it."""
     name = str(dtype).rpartition(".")[2]  # without the framework's
     return int(xxhash.xxh3_64_intdigest(f"{name} {tuple(shape)}".encode()))
 
@@ -193,9 +193,9 @@ def _array(array: "np.ndarray", unread: set[str] | None, above: tuple[int, ...])
         parts = tuple(array.ravel().tolist())
     elif dtype.kind in "fc" and dtype.char in "gG":  # ten bytes of each sixteen are the number
         bytes_ = _little_endian(array).reshape(-1).view("u1").reshape(-1, 16)[:, :10]
-        return xxhash.xxh3_128_digest(bytes_.tobytes(), _seed(dtype, array.shape))
+        return xxhash.xxh3_128_digest(bytes_.tobytes(), seed(dtype, array.shape))
     else:
-        return xxhash.xxh3_128_digest(_little_endian(array), _seed(dtype.newbyteorder("="), array.shape))
+        return xxhash.xxh3_128_digest(_little_endian(array), seed(dtype.newbyteorder("="), array.shape))
     return _parts(f"array {dtype} {array.shape}", parts, unread, above)
 
 

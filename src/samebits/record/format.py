@@ -119,6 +119,7 @@ class Call(TypedDict):
 
     module: str  # its class
     training: bool
+    autocast: NotRequired[str]  # the types that it computes with, such as "mixed_bfloat16"
     arguments: Digest
     outputs: NotRequired[Digest]  # of what it returned; not there if it raised an exception
     shapes: list[list[int]]  # of the tensors among the arguments, in order
