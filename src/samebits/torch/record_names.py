@@ -10,6 +10,7 @@ from torch import nn
 
 from samebits.hashing.digest import digest, seed
 from samebits.record.format import MISSING
+from samebits.torch.device_digest import KIND, device_digests, is_for
 from samebits.torch.weights import unwrapped_name
 
 PLAIN = (torch.Tensor, nn.Parameter)
@@ -147,6 +148,8 @@ class Tables:
         self._last[kind, of] = (content, number)
         shapes, dtypes = [shape(value) for value in values], [dtype(value) for value in values]
         table = {"names": list(names), "shapes": shapes, "dtypes": dtypes}
+        if any(kinds := [KIND if is_for(value) else "" for value in values]):
+            table["digests"] = kinds
         self._write({"event": "names", "id": number, "kind": kind, "owner": owner, **table})
         return number, read
 
@@ -176,8 +179,15 @@ def _read(values: Iterable[Any]) -> tuple[str, list[Any]]:
     This runs for each tensor of each step, so a tensor that lies as its bytes in the CPU's memory is asked
     for its NumPy array only: each question to a tensor takes a third of what its digest does.
     """
-    parts, outlines = [], []
+    parts: list[str] = []
+    outlines: list[Any] = []
+    elsewhere: dict[int, torch.Tensor] = {}  # by place
     for value in values:
+        if is_for(value):
+            elsewhere[len(parts)] = value
+            parts.append("")
+            outlines.append((value.dtype, tuple(value.shape), KIND))
+            continue
         if type(value) in PLAIN:
             try:
                 array = value.numpy(force=True)
@@ -191,4 +201,6 @@ def _read(values: Iterable[Any]) -> tuple[str, list[Any]]:
         text = MISSING if value is None else digest(value, unread)
         parts.append(MISSING if unread and isinstance(value, torch.Tensor) else text)
         outlines.append((dtype(value), shape(value)))
+    for at, text in zip(elsewhere, device_digests([*elsewhere.values()]), strict=True):
+        parts[at] = text
     return "".join(parts), outlines

@@ -24,6 +24,7 @@ from samebits.record.files import unseen
 from samebits.record.format import AFTER_BACKWARD, AT_OPTIMIZER, DIGITS, MISSING
 from samebits.record.guarded import tell
 from samebits.record.places import line_of
+from samebits.torch.device_digest import KIND, device_digests, device_rows, is_for
 from samebits.torch.record_epochs import Epochs
 from samebits.torch.record_generators import CODE, MOST_MOVES, Generators, Move
 from samebits.torch.record_names import Models, Tables, buffers, digests, parameters, shape
@@ -121,6 +122,7 @@ class Evaluated:
         self.arguments, self.outputs = xxhash.xxh3_128(), xxhash.xxh3_128()
         self.generators: dict[str, str] = {}  # after the last of them
         self.moves: list[Move] = []
+        self.kind: dict[str, Any] = {}  # of its digests, where it is not the CPU's
 
 
 class Pending(threading.local):
@@ -227,10 +229,11 @@ class Training:
         call = {
             "module": class_of(model),
             "training": model.training,
-            "arguments": digest(arguments),
+            "arguments": "",
             "shapes": [shape(tensor) for tensor in tensors],
-            "rows": rows(first) if given_rows else None,
+            "rows": (device_rows(first) if is_for(first) else rows(first)) if given_rows else None,
         }
+        call["arguments"] = _digest(arguments, call)
         kept, place = pending.kept if self._keeps() else None, f"calls/{len(pending.calls)}"
         pending.calls.append(call)
         if kept is not None:
@@ -238,7 +241,7 @@ class Training:
 
         def returned(result: Any, frame: FrameType) -> None:
             self.generators.look(f"the forward pass of {call['module']}", frame)
-            call["outputs"] = digest(result)
+            call["outputs"] = _digest(result, call)
             if kept is not None:
                 keep(kept, f"{place}/outputs", _tensors(result))
 
@@ -253,12 +256,12 @@ class Training:
         evaluated.training.add(model.training)
         if class_of(model) not in evaluated.models:
             evaluated.models.append(class_of(model))
-        evaluated.arguments.update(digest(arguments).encode())
+        evaluated.arguments.update(_digest(arguments, evaluated.kind).encode())
 
         def returned(result: Any, frame: FrameType) -> None:
             evaluated.generators = self.generators.look(f"evaluation by {class_of(model)}", frame)
             evaluated.moves += self.generators.take()[: MOST_MOVES - len(evaluated.moves)]
-            evaluated.outputs.update(digest(result).encode())
+            evaluated.outputs.update(_digest(result, evaluated.kind).encode())
 
         return returned
 
@@ -275,6 +278,7 @@ class Training:
             "arguments": evaluated.arguments.hexdigest(),
             "outputs": evaluated.outputs.hexdigest(),
             "line": evaluated.line,
+            **evaluated.kind,
             "generators": evaluated.generators,
             "moves": evaluated.moves,
         })  # fmt: skip
@@ -512,6 +516,16 @@ def _state(optimizer: Any, names: list[str], values: list[torch.Tensor]) -> tupl
 
 def _split(named: list[tuple[str, torch.Tensor]]) -> tuple[list[str], list[torch.Tensor]]:
     return [name for name, _ in named], [tensor for _, tensor in named]
+
+
+def _digest(value: Any, call: dict[str, Any]) -> str:
+    """The digest of arguments or outputs; where tensors have it from their device, `call` tells so."""
+    tensors = [tensor for tensor in _tensors(value) if is_for(tensor)]
+    if not tensors:
+        return digest(value)
+    call["digest"] = KIND
+    known = zip(map(id, tensors), map(bytes.fromhex, device_digests(tensors)), strict=True)
+    return digest(value, None, dict(known))
 
 
 def _tensors(value: Any, depth: int = 0) -> Iterator[torch.Tensor]:
