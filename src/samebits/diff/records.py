@@ -95,7 +95,7 @@ def compare_records(first: Record, second: Record, beside: facts_.Facts | None =
     Raises:
         UsageError: they have no training, or none in processes that can be matched.
     """
-    places: list[tuple[int, Search, Place, tuple[int, Matched]]] = []
+    places: list[tuple[tuple[bool, int], Search, Place, tuple[int, Matched]]] = []
     searches: list[Search] = []
     notes = [*first.notes, *second.notes]
     identities = set()
@@ -106,7 +106,7 @@ def compare_records(first: Record, second: Record, beside: facts_.Facts | None =
         searches.append(search)
         place = search.find()
         if place is not None:
-            places.append((place.step or 0, search, place, (number, pair)))
+            places.append(((pair.unplaced, place.step or 0), search, place, (number, pair)))
         notes += [*ours.notes, *theirs.notes, *_ends(ours, theirs), *_unseen(search)]
         if search.aligner.first.unlike:
             notes.append(UNLIKE)
@@ -193,12 +193,15 @@ class Matched:
     Attributes:
         resumed: where one begins within the other; None: they begin alike.
         continued: another process continues what one of them did, so where it ended is no difference.
+        unplaced: one of them continues something, and has weights that the other has nowhere: since the
+            process before it came to other weights, if that one differs, too.
     """
 
     ours: Process
     theirs: Process
     resumed: Resumed | None
     continued: bool
+    unplaced: bool = False
 
 
 def sides_of(pair: Matched) -> tuple[Side, Side]:
@@ -253,10 +256,12 @@ def _chains(ours: list[Process], theirs: list[Process], notes: list[str]) -> Ite
     else:
         pairs = list(zip(ours, theirs, strict=False))
         notes.append(f"A trained in {len(ours):,} processes one after the other, B in {len(theirs):,}")
-    begins = [None if _begin_alike(*pair) else _resumption(*pair) for pair in pairs]
+    alike = [_begin_alike(*pair) for pair in pairs]
+    begins = [None if same else _resumption(*pair) for pair, same in zip(pairs, alike, strict=True)]
     after = [0 if resumed is None else max(resumed.steps.values()) for resumed in begins]
-    for pair, resumed, steps in zip(pairs, begins, after, strict=True):
-        yield Matched(*pair, resumed, continued=steps < max(after))
+    for number, (pair, resumed, steps) in enumerate(zip(pairs, begins, after, strict=True)):
+        lost = number > 0 and resumed is None and not alike[number]
+        yield Matched(*pair, resumed, continued=steps < max(after), unplaced=lost)
 
 
 def _resumption(ours: Process, theirs: Process) -> "Resumed | None":
