@@ -33,6 +33,7 @@ OWN = {
         "optimizer_state.py": "Keras keeps an optimiser's state in its variables",
         "portable_matmul.py": "a portable kernel",
         "record.py": "records what torch computes; Keras is not recorded yet",
+        "record_epochs.py": "a part of record.py",
         "record_generators.py": "a part of record.py",
         "record_names.py": "a part of record.py",
         "record_training.py": "a part of record.py",

@@ -4,7 +4,6 @@ A step is known by its optimiser and that one's own count, an evaluation by the 
 its class and the order in which models were seen. Lines that are equal are not even parsed.
 """
 
-import re
 from collections import Counter, deque
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -13,8 +12,7 @@ from samebits.diff.reader import DamagedError, Event, Process, kind_of, parse_ev
 
 COMPUTED = ("initial", "step", "evaluation")
 KEPT = ("names", "settings")  # that are remembered, though they are the same
-GENERATORS = re.compile(rb'"generators":\{(?:"before":\{[^{}]*\},"after":\{[^{}]*\}|[^{}]*)\}')
-STATE = re.compile(rb'"([^"{}]*)":"([0-9a-f]*)"')
+AT, MOVES = b',"generators":', b',"moves":'
 WINDOW = 64  # events ahead in which the other record's event is looked for
 MOST = 100_000  # files and listings that are remembered
 LINE = "line number"  # of an event in its file, beside what the file says of it
@@ -183,21 +181,20 @@ class Aligner:
 
     def _same_but_for_generators(self, line: bytes, match: bytes) -> bool:
         """Whether two lines differ in what is known of the generators, and in nothing else."""
-        part, counterpart = GENERATORS.search(line), GENERATORS.search(match)
-        if part is None or counterpart is None:
+        part, counterpart = line.rfind(AT), match.rfind(AT)  # these are written last
+        if part < 0 or line[:part] != match[:counterpart]:
             return False
-        if (
-            line[: part.start()] != match[: counterpart.start()]
-            or line[part.end() :] != match[counterpart.end() :]
-        ):
+        # Between these places nothing is known of how they moved.
+        ours, ends = line[part:].split(MOVES, 1)[0], match[counterpart:].split(MOVES, 1)[0]
+        words, others = ours.split(b'"'), ends.split(b'"')
+        if len(words) != len(others):
             return False
-        ours, theirs = STATE.findall(part[0]), STATE.findall(counterpart[0])
-        for (name, state), (again, another) in zip(ours, theirs, strict=False):
-            if name != again or (state == another) == (name in self.apart):
+        differ = [number for number, word in enumerate(words) if word != others[number]]
+        for number in differ:
+            states = self.apart.get(words[number - 2], ())
+            if states == () or not (states is None or states == (words[number], others[number])):
                 return False
-            if state != another and self.apart[name] not in (None, (state, another)):
-                return False
-        return len(ours) == len(theirs)
+        return len(differ) == sum(words.count(name) for name in self.apart)
 
     def _next(self) -> Pair:
         first, second = self.first, self.second

@@ -9,6 +9,7 @@ from samebits.diff.align import LINE, MOST, Side
 from samebits.diff.reader import DamagedError, Event, Process, Record, kind_of, parse_event
 from samebits.fingerprint.diff import Difference, differences
 from samebits.fingerprint.facts import flatten
+from samebits.framework import Advice, advice
 
 NAMES = ("kind", "source", "where", "fix", "library")  # of what a source of chance has
 
@@ -60,6 +61,7 @@ class Facts:
         chance: sources in either record.
         workers: how many data workers each had.
         random_hashes: whether texts have other hashes in each process of one of them.
+        advice: of the framework.
     """
 
     command: str = ""
@@ -68,6 +70,7 @@ class Facts:
     chance: tuple[Source, ...] = ()
     workers: tuple[int, int] = (0, 0)
     random_hashes: bool = False
+    advice: Advice = Advice()
 
 
 def collect(
@@ -89,6 +92,7 @@ def collect(
         tuple(_chance(first, second)),
         (_workers(first, ours.process), _workers(second, theirs.process)),
         any(map(_has_random_hashes, (ours.settings, theirs.settings))),
+        advice((ours.settings or theirs.settings or {}).get("framework")),
     )
 
 

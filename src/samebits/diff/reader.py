@@ -115,6 +115,12 @@ SHAPES: Mapping[str, Mapping[str, Shape]] = {
     "stopped": {"why": TEXT},
     "end": {"steps": COUNT, "exception": optional(TEXT)},
 }
+MOVES = _list_of(("a generator's move", lambda value: isinstance(value, list) and len(value) == 4))
+MAY_HAVE: Mapping[str, Mapping[str, Shape]] = {
+    "initial": {"moves": MOVES},
+    "step": {"moves": MOVES, "epoch": optional(COUNT)},
+    "evaluation": {"moves": MOVES},
+}
 CALL: Mapping[str, Shape] = {
     "module": TEXT,
     "training": YES_NO,
@@ -142,6 +148,7 @@ def parse_event(line: bytes) -> Event:
         if not isinstance(event, dict) or not isinstance(event.get("event"), str):
             raise DamagedError("no event")
         check(event, SHAPES.get(event["event"], {}), event["event"], whole=True)
+        check(event, MAY_HAVE.get(event["event"], {}), event["event"])
         for call in event.get("calls", ()) if event["event"] == "step" else ():
             check(call, CALL, "a call", whole=False)
             if not {"module", "training", "arguments", "shapes"} <= call.keys():

@@ -63,6 +63,7 @@ class Result:
             place = {
                 "what": self.place.what,
                 "step": self.place.step,
+                "epoch": self.place.epoch,
                 "name": self.place.name or None,
                 "names": list(self.place.tensors.differ),
                 "text": self.place.text,
@@ -122,13 +123,7 @@ def compare_records(first: Record, second: Record) -> Result:
         tuple(causes),
         steps,
         last,
-        {
-            name: f"equal after {each.last}, not at {each.since}"
-            if each.last
-            else f"not equal at {each.since}"
-            for name, each in search.generators.apart.items()
-            if each.last or each.used
-        },
+        {name: str(each) for name, each in search.generators.apart.items() if each.last or each.used},
         tuple(dict.fromkeys(notes)),
         size,
         () if size is not None else values.more(place, first, second),

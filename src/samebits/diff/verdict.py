@@ -5,12 +5,13 @@ at the optimiser, learning rates, then what the optimiser and the calls leave: p
 Generators are inputs: where nothing else differs, a generator that nobody uses does not matter.
 """
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from samebits._printable import some
 from samebits.diff.align import Aligner, Pair, Side
+from samebits.diff.generators import Generators
 from samebits.diff.reader import DamagedError, Event, parse_event
 from samebits.diff.tensors import SAME, Tensors, compare, nearest_to_the_loss
 from samebits.record.format import AFTER_BACKWARD, AT_OPTIMIZER
@@ -52,6 +53,7 @@ class Place:
         tensors: all of its kind that differ in this event.
         first, second: the two events; None: there is none.
         optimizer: the number of the optimiser, where it is a step.
+        epoch: that of the step, from 1; None where it is not certain.
     """
 
     what: What
@@ -63,67 +65,10 @@ class Place:
     first: Event | None = field(default=None, repr=False)
     second: Event | None = field(default=None, repr=False)
     optimizer: int | None = None
+    epoch: int | None = None
 
     def __str__(self) -> str:
         return f"{self.text}{f': {_listed(self.equal)} equal' if self.equal else ''}"
-
-
-@dataclass(frozen=True)
-class Apart:
-    """Since when a generator is in another state.
-
-    Attributes:
-        last: the last place where it was equal, in words; "" where it never was.
-        since: the first place where it was not.
-        used: whether numbers were drawn from it after that, in either record.
-    """
-
-    last: str
-    since: str
-    used: bool = False
-
-
-class Generators:
-    """Which generators are in other states in the two records.
-
-    Attributes:
-        apart: by name.
-    """
-
-    def __init__(self) -> None:
-        self.apart: dict[str, Apart] = {}
-        self._equal: dict[str, str] = {}
-        self._states: dict[str, tuple[str, str]] = {}  # where it was apart first
-
-    def equal(self) -> tuple[str, ...]:
-        """What may be said of them, as far as they matter."""
-        if any(each.last or each.used for each in self.apart.values()):
-            return ()
-        return ("the generators in use",) if self.apart else ("generators",)
-
-    def see(self, place: str, before: str, first: dict[str, str], second: dict[str, str]) -> None:
-        """Look at the states at a place.
-
-        Args:
-            place: in words.
-            before: the last event that was the same in both, in words.
-            first, second: the digests of the states, by generator.
-        """
-        for name in first.keys() & second.keys():
-            if first[name] == second[name]:
-                self.apart.pop(name, None)
-                self._equal[name] = place
-            elif name not in self.apart:
-                self.apart[name] = Apart(before or self._equal.get(name, ""), place)
-                self._states[name] = first[name], second[name]
-            elif self._states[name] != (first[name], second[name]):
-                self.apart[name] = replace(self.apart[name], used=True)
-
-    def draw(self, names: Iterable[str]) -> None:
-        """Numbers are drawn from these."""
-        for name in names:
-            if name in self.apart:
-                self.apart[name] = replace(self.apart[name], used=True)
 
 
 class Search:
@@ -226,26 +171,34 @@ class Search:
         return None
 
     def _see_generators(self, first: Event, second: Event) -> None:
-        before, place = self._last_compared(), words(first, self.aligner.first)
+        before, place = self._last_compared(), words(first, self.aligner.first, second)
+        both = first, second
         if first["event"] != "step":
-            self.generators.see(place, before, first["generators"], second["generators"])
+            self.generators.see(place, before, first["generators"], second["generators"], both)
             return
-        both = first["generators"], second["generators"]
-        starts, ends = ([each.get(when, {}) for each in both] for when in ("before", "after"))
-        self.generators.see(f"the start of {place}", before, *starts)
+        starts, ends = ([each["generators"].get(when, {}) for each in both] for when in ("before", "after"))
+        self.generators.see(f"the start of {place}", before, starts[0], starts[1], both)
         for start, end in zip(starts, ends, strict=True):
             self.generators.draw(name for name, state in start.items() if end.get(name, state) != state)
 
     def _after(self, first: Event, second: Event) -> None:
         """The generators after a step that was compared."""
         ends = [event["generators"].get("after", {}) for event in (first, second)]
-        self.generators.see(f"the end of {words(first, self.aligner.first)}", "", *ends)
+        place = f"the end of {words(first, self.aligner.first, second)}"
+        self.generators.see(place, "", ends[0], ends[1], (first, second))
 
 
-def words(event: Event, side: Side) -> str:
-    """What an event is, for people."""
+def words(event: Event, side: Side, other: Event | None = None) -> str:
+    """What an event is, for people.
+
+    Args:
+        event: of A.
+        side: where it is from.
+        other: its counterpart in B, if that was read.
+    """
     if event["event"] == "step":
-        return f"step {side.step(event):,}{_of_optimizer(event)}"
+        epoch = _epoch(event, side, other)
+        return f"step {side.step(event):,}{f' (epoch {epoch:,})' if epoch else ''}{_of_optimizer(event)}"
     if event["event"] == "initial":
         return f"the start (initial weights of {event['model']})"
     return (
@@ -258,6 +211,13 @@ def words(event: Event, side: Side) -> str:
 def _after(event: Event, side: Side) -> int:
     counts = {int(name): count for name, count in event["after"].items() if name.isdecimal()}
     return max((count + side.shift.get(name, 0) for name, count in counts.items()), default=0)
+
+
+def _epoch(event: Event, side: Side, other: Event | None) -> int | None:
+    """The epoch of a step; None where both do not agree, or A has counted from a resumption on."""
+    epoch: int | None = event.get("epoch")
+    agreed = other is None or bool(side.origin) or other.get("epoch") == epoch
+    return epoch if agreed and not side.shift else None
 
 
 def _of_optimizer(event: Event) -> str:
@@ -363,11 +323,11 @@ def _evaluation(first: Event, second: Event, side: Side, generators: tuple[str, 
 def _step(
     first: Event, second: Event, ours: Side, theirs: Side, generators: tuple[str, ...]
 ) -> Iterator[Place]:
-    where = words(first, ours)
+    where, epoch = words(first, ours, second), _epoch(first, ours, second)
 
     def place(what: What, text: str, *equal: str, name: str = "", tensors: Tensors = SAME) -> Place:
-        step = ours.step(first)
-        return Place(what, step, f"{where}, {text}", equal, name, tensors, first, second, first["optimizer"])
+        step, number = ours.step(first), first["optimizer"]
+        return Place(what, step, f"{where}, {text}", equal, name, tensors, first, second, number, epoch)
 
     calls = first["calls"], second["calls"]
     called = [[call["module"] for call in each] for each in calls]

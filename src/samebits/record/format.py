@@ -26,6 +26,9 @@ AFTER_BACKWARD, AT_OPTIMIZER = "after backward", "at optimizer"  # where gradien
 Digest = str  # DIGITS long
 Digests = str  # as many times DIGITS as there are names
 Generators = dict[str, Digest]  # "python", "numpy", "torch", "cuda:0": the digest of a generator's state
+# How generators moved since the event before this one, in order; the first 64. Each: the generator, the
+# digest of its new state, during what it moved, such as "iter() of a DataLoader", and the user's line.
+Moves = list[list[str]]
 
 
 class Record(TypedDict):
@@ -106,6 +109,7 @@ class Initial(TypedDict):
     parameters: Digests
     buffers: Digests
     generators: Generators
+    moves: NotRequired[Moves]
 
 
 class Call(TypedDict):
@@ -130,13 +134,17 @@ class Step(TypedDict):
     line: str  # of the user's code that called it, or called who called it: "train.py:34"
     calls: list[Call]  # since the last step, in order; the first 1,000
     losses: list[list[Any]]  # [digest, value or None] of each backward since the last step; the first 64
-    generators: dict[str, Generators]  # "before" the first call and "after" the step
     lrs: list[float]  # of each parameter group
     names: dict[str, int]  # "parameters" (also of the gradients), "buffers", "state": the id of their Names
     gradients: dict[str, Digests]  # AFTER_BACKWARD; AT_OPTIMIZER only where it is another string
     parameters: Digests  # of the optimiser, after the step
     buffers: Digests  # of the models that were called, after the step
     state: Digests  # of the optimiser, after the step
+    epoch: NotRequired[
+        int | None
+    ]  # from 1, where it is certain: the pass through the one data loader that fed it
+    generators: dict[str, Generators]  # "before" the first call and "after" the step
+    moves: NotRequired[Moves]
 
 
 class Evaluation(TypedDict):
@@ -151,6 +159,7 @@ class Evaluation(TypedDict):
     outputs: Digest
     line: str  # of the first call
     generators: Generators  # after the last call
+    moves: NotRequired[Moves]
 
 
 class Stopped(TypedDict):

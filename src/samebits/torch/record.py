@@ -16,6 +16,7 @@ import torch
 from torch import nn
 from torch.amp.grad_scaler import GradScaler
 from torch.optim import optimizer as optimizers
+from torch.utils.data import dataloader
 
 from samebits.record.guarded import tell
 from samebits.record.writer import Writer
@@ -41,6 +42,7 @@ def attach(process: Any) -> None:
     _watch_modules(training, process.writer)
     _watch_backward(training, process.writer)
     _watch_optimizers(training, process.writer)
+    _watch_loaders(training, process.writer)
     _watch_scaler(training, process.writer)
 
 
@@ -60,18 +62,20 @@ def _look(at: Callable[..., Any], *given: Any) -> Any:
     if torch.cuda.is_initialized() and torch.cuda.is_current_stream_capturing():
         return None
     compiler = _COMPILER.set_eval_frame(None)
+    grad = torch.is_grad_enabled()
+    torch._C._set_grad_enabled(False)  # `torch.no_grad()` takes 5 µs
     try:
         if torch._C._len_torch_dispatch_stack() or torch._C._len_torch_function_stack():
             from torch.utils._python_dispatch import _disable_current_modes
 
-            with torch._C.DisableTorchFunction(), _disable_current_modes(), torch.no_grad():
+            with torch._C.DisableTorchFunction(), _disable_current_modes():
                 return at(*given)
-        with torch.no_grad():
-            return at(*given)
+        return at(*given)
     except Exception as error:
         tell(f"{at.__module__}.{at.__qualname__}", error)
         return None
     finally:
+        torch._C._set_grad_enabled(grad)
         _COMPILER.set_eval_frame(compiler)
 
 
@@ -99,10 +103,11 @@ def _watch_modules(training: Training, writer: Writer) -> None:
         pending.inside = True
         try:
             grad = torch.is_grad_enabled()
-            seen = _look(training.before_call, self, given, named, grad, sys._getframe(1))
+            frame = sys._getframe(1)
+            seen = _look(training.before_call, self, given, named, grad, frame)
             result = original(self, *given, **named)
             if seen is not None:
-                _look(seen, result)
+                _look(seen, result, frame)
             return result
         finally:
             pending.inside = False
@@ -132,13 +137,13 @@ def _watch_backward(training: Training, writer: Writer) -> None:
     def backward(tensors: Any, *given: Any, **named: Any) -> Any:
         if torch.compiler.is_compiling() or training.backwards or not writer.on:
             return original(tensors, *given, **named)
-        _look(training.before_backward, tensors)
+        _look(training.before_backward, tensors, sys._getframe(1))
         training.backwards += 1
         try:
             original(tensors, *given, **named)
         finally:
             training.backwards -= 1
-        return _look(training.after_backward)
+        return _look(training.after_backward, sys._getframe(1))
 
     @functools.wraps(grad)
     def gradients(*given: Any, **named: Any) -> Any:
@@ -189,6 +194,43 @@ def _watch_optimizers(training: Training, writer: Writer) -> None:
     optimizers.Optimizer.__init__ = made  # type: ignore[method-assign]
     optimizers.register_optimizer_step_pre_hook(before)
     optimizers.register_optimizer_step_post_hook(after)
+
+
+def _watch_loaders(training: Training, writer: Writer) -> None:
+    """A data loader draws for each iterator, and for each batch: workers' seeds, orders, samples."""
+    loader, iterator = dataloader.DataLoader, dataloader._BaseDataLoaderIter
+    make, begin, give = loader.__iter__, iterator.__init__, iterator.__next__
+
+    @functools.wraps(make)
+    def made(self: Any) -> Any:
+        if not writer.on:
+            return make(self)
+        known = _look(training.before_data, sys._getframe(1))
+        result = make(self)
+        _look(training.iterator_made, self, result, known, sys._getframe(1))
+        return result
+
+    @functools.wraps(begin)
+    def begun(self: Any, loader: Any, *given: Any, **named: Any) -> None:  # not all come from `made`
+        begin(self, loader, *given, **named)
+        _look(training.epochs.begin, loader, self)
+
+    @functools.wraps(give)
+    def given(self: Any) -> Any:
+        if not writer.on:
+            return give(self)
+        _look(training.before_data, sys._getframe(1))
+        over = True
+        try:
+            batch = give(self)
+            over = False
+            return batch
+        finally:
+            _look(training.batch_given, self, over, sys._getframe(1))
+
+    for function in (made, begun, given):
+        _unseen_by_compiler(function)
+    loader.__iter__, iterator.__init__, iterator.__next__ = made, begun, given  # type: ignore[method-assign]
 
 
 def _watch_scaler(training: Training, writer: Writer) -> None:

@@ -1,59 +1,162 @@
-"""The states of the global generators, as digests; no draw is made, and nothing is imported.
+"""The states of the global generators, as digests, and between which places they moved; no draw is made.
 
-They are read twice in each step, so fast: NumPy's and Python's functions convert 624 words one by one.
+They are read at each place where a training is looked at, so fast: NumPy's and Python's functions convert 624
+words one by one. Only a state that is another one than at the last look gets a digest.
 """
 
 import ctypes
+import functools
 import struct
 import sys
+from types import FrameType
 from typing import Any
 
 import torch
+import xxhash
 
-from samebits.hashing.digest import digest
+from samebits.chance.places import users
+from samebits.record.places import shown
 
 TWISTER = 625 * 4  # bytes of a Mersenne twister's words, with its position
-_numpys: list[Any] = []  # NumPy's bit generator, its memory and the digest, when they were last read
+MOST_MOVES = 64  # of one event that are listed; of more, the first ones
+CODE = "code"
+
+State = tuple[Any, ...]
+Spot = tuple[str, int]  # a file and a line
+Move = list[str]  # the generator, its new state's digest, during what it moved, the line
+
+
+class Generators:
+    """The global generators of this process: of Python, NumPy, torch on the CPU, and each CUDA device.
+
+    Only differences between two looks are known. So a move is told with what was done between them, in
+    whichever thread.
+    """
+
+    def __init__(self) -> None:
+        self._states: dict[str, State] = {}
+        self._digests: dict[str, str] = {}
+        self._moves: list[Move] = []
+        self._last: Spot | None = None
+        self.look("", None)
+        self._moves = []
+
+    def look(self, during: str, frame: FrameType | None) -> dict[str, str]:
+        """Read the states.
+
+        Args:
+            during: what was done since the last look; CODE: nothing that is known, so lines are told.
+            frame: the user's code is in it, or above it.
+
+        Returns:
+            By "python", "numpy", "torch", "cuda:0", the digest of each state; those of libraries that were
+            not imported are not there.
+        """
+        user = None if frame is None else users(frame)
+        here = (user.f_code.co_filename, user.f_lineno) if user is not None else self._last
+        for name, state in _states():
+            if (before := self._states.get(name)) != state:
+                self._states[name] = state
+                self._digests[name] = _digest(state)
+                if before is not None or name.startswith("cuda"):
+                    self._moved(name, during, here)
+        self._last = here
+        return dict(self._digests)
+
+    def _moved(self, name: str, during: str, here: Spot | None) -> None:
+        line = "" if here is None else shown(*here)
+        if during == CODE and self._last not in (None, here):
+            assert self._last is not None
+            during = f"code from {shown(*self._last)} to {line}"
+        move = [name, self._digests[name], during, line]
+        for last in reversed(self._moves):
+            if last[0] == name:
+                if last[2:] == move[2:]:
+                    last[1] = move[1]
+                    return
+                break
+        if len(self._moves) < MOST_MOVES:
+            self._moves.append(move)
+
+    def take(self) -> list[Move]:
+        """How they moved since this was called last, in order."""
+        moves, self._moves = self._moves, []
+        return moves
 
 
 def generators() -> dict[str, str]:
-    """The digest of each global generator's state: of Python, NumPy, torch on the CPU, and each CUDA device.
+    """The digest of each global generator's state now, as `Generators.look` returns them."""
+    return {name: _digest(state) for name, state in _states()}
 
-    Returns:
-        By "python", "numpy", "torch", "cuda:0"; those of libraries that were not imported are not there.
-    """
-    states = {"torch": digest(torch.default_generator.get_state())}
+
+def _states() -> list[tuple[str, State]]:
+    """Each state as bytes, and whatever else it consists of."""
+    of_torch = torch.default_generator.get_state()
+    states: list[tuple[str, State]] = [("torch", (ctypes.string_at(of_torch.data_ptr(), len(of_torch)),))]
     if (python := sys.modules.get("random")) is not None:
-        states["python"] = digest(_of_python(python))
+        states.append(("python", _of_python(python)))
     if (numpy := sys.modules.get("numpy.random")) is not None:
-        states["numpy"] = _of_numpy(numpy)
+        states.append(("numpy", _of_numpy(numpy)))
     if torch.cuda.is_initialized():  # asking for more would spoil a fork
         for number in range(torch.cuda.device_count()):
-            states[f"cuda:{number}"] = digest(torch.cuda.get_rng_state(number))
+            state = torch.cuda.get_rng_state(number)
+            states.append((f"cuda:{number}", (ctypes.string_at(state.data_ptr(), len(state)),)))
     return states
 
 
-def _of_python(module: Any) -> tuple[Any, ...]:
-    """The version of the state, its words and its position as bytes, and half a pair of normal numbers."""
+def _digest(state: State) -> str:
+    first, *others = state
+    return xxhash.xxh3_128_hexdigest(first + repr(others).encode() if others else first)
+
+
+def _of_python(module: Any) -> State:
+    """The words of the state and its position as bytes, its version, and half a pair of normal numbers."""
     if "numpy.random" in sys.modules:  # which this file imports
         from samebits.torch.generators import GLOBAL, PYTHONS_TWISTER
 
         if PYTHONS_TWISTER and module._inst is GLOBAL:
             memory = ctypes.string_at(PYTHONS_TWISTER, TWISTER)
-            return GLOBAL.VERSION, memory[4:] + memory[:4], GLOBAL.gauss_next
+            return memory[4:] + memory[:4], GLOBAL.VERSION, GLOBAL.gauss_next
     version, words, half = module.getstate()
-    return version, struct.pack(f"={len(words)}I", *words), half
+    return struct.pack(f"={len(words)}I", *words), version, half
 
 
-def _of_numpy(module: Any) -> str:
-    bits = module.mtrand._rand._bit_generator
-    twister = type(bits).__name__ == "MT19937"
-    memory = ctypes.string_at(bits.ctypes.state_address, TWISTER) if twister else b""
-    if _numpys and _numpys[0] is bits and _numpys[1] == memory:
-        return str(_numpys[2])
+def _of_numpy(module: Any) -> State:
+    rand = module.mtrand._rand
+    bits, half = rand._bit_generator, _numpys_half()
+    if half and type(bits).__name__ == "MT19937" and type(rand).__name__ == "RandomState":
+        there, number = struct.unpack("=i4xd", ctypes.string_at(id(rand) + half, 16))
+        memory = ctypes.string_at(bits.ctypes.state_address, TWISTER)
+        return memory, struct.pack("=d", number) if there else None
     state = module.get_state(legacy=False)
-    _numpys[:] = []
-    # Half a pair of normal numbers lies elsewhere: it comes with a draw, but goes without one.
-    if twister and not state["has_gauss"]:
-        _numpys[:] = [bits, memory, digest(state)]
-    return digest(state)
+    return repr(_plain(state)).encode(), type(bits).__name__
+
+
+@functools.cache
+def _numpys_half() -> int:
+    """Where NumPy's `RandomState` has half a pair of normal numbers: bytes from its beginning, 0 if nowhere.
+
+    A flag stands there, and 8 bytes behind it the number. No function of NumPy's reads them without the 624
+    words, so their place is looked for in an object whose half is known.
+    """
+    from numpy.random import RandomState
+
+    probe = RandomState(1)
+    probe.standard_normal()
+    half = struct.pack("=d", probe.get_state(legacy=False)["gauss"])
+    size: int = RandomState.__basicsize__
+    at = ctypes.string_at(id(probe), size).find(half) - 8
+    if at < object.__basicsize__ or at % 8 or _flag(probe, at) != 1:
+        return 0
+    probe.standard_normal()
+    return at if _flag(probe, at) == 0 else 0
+
+
+def _flag(rand: Any, at: int) -> int:
+    return ctypes.c_int.from_address(id(rand) + at).value
+
+
+def _plain(state: Any) -> Any:
+    if isinstance(state, dict):
+        return {name: _plain(value) for name, value in state.items()}
+    return state.tolist() if hasattr(state, "tolist") else state

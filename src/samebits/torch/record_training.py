@@ -4,12 +4,10 @@ A step is one call of an optimiser's `step`. What was called and what backward w
 step of this thread belong to it.
 """
 
-import functools
 import math
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -17,16 +15,16 @@ import torch
 import xxhash
 from torch import nn
 
-from samebits.chance.places import users
 from samebits.fingerprint.code_state import Code
 from samebits.fingerprint.facts import fingerprint
 from samebits.hashing.digest import digest, rows
 from samebits.hashing.weights import Tensor
-from samebits.process.command_line import shortened
 from samebits.record.files import unseen
 from samebits.record.format import AFTER_BACKWARD, AT_OPTIMIZER, MISSING
 from samebits.record.guarded import tell
-from samebits.torch.record_generators import generators
+from samebits.record.places import line_of
+from samebits.torch.record_epochs import Epochs
+from samebits.torch.record_generators import CODE, MOST_MOVES, Generators, Move
 from samebits.torch.record_names import Models, Tables, buffers, digests, parameters, shape
 from samebits.torch.record_values import Values, gradients, keep
 from samebits.torch.weights import inner
@@ -106,6 +104,8 @@ class Evaluated:
         self.models: list[str] = []
         self.training: set[bool] = set()
         self.arguments, self.outputs = xxhash.xxh3_128(), xxhash.xxh3_128()
+        self.generators: dict[str, str] = {}  # after the last of them
+        self.moves: list[Move] = []
 
 
 class Pending(threading.local):
@@ -138,6 +138,8 @@ class Training:
     Attributes:
         pending: of the thread that asks.
         backwards: how many calls of backward run now, in any thread.
+        generators: the global ones.
+        epochs: of the data loaders.
     """
 
     def __init__(self, write: Write, values: Values) -> None:
@@ -147,6 +149,7 @@ class Training:
     def begin(self) -> None:
         """Nothing was seen yet: in this process, or in its file."""
         self.pending, self.backwards = Pending(), 0
+        self.generators, self.epochs = Generators(), Epochs()
         self._models, self._tables = Models(), Tables(self._write)
         self._settings = False
         self._optimizers: weakref.WeakKeyDictionary[Any, Trained] = weakref.WeakKeyDictionary()
@@ -172,7 +175,7 @@ class Training:
     # ------------------------------------------------------------ calls of modules
     def before_call(
         self, model: nn.Module, given: tuple[Any, ...], named: Mapping[str, Any], grad: bool, frame: FrameType
-    ) -> Callable[[Any], None] | None:
+    ) -> Callable[[Any, FrameType], None] | None:
         """An outermost call begins.
 
         Args:
@@ -183,8 +186,9 @@ class Training:
             frame: who calls it.
 
         Returns:
-            What is to be called with its result; None where it is no more listed.
+            What is to be called with its result and the caller; None where it is no more listed.
         """
+        before = self.generators.look(CODE, frame)
         if self._models.is_new(model):
             self._first_seen(model, frame)
         arguments: Any = given
@@ -197,7 +201,7 @@ class Training:
         self._end_evaluation()
         pending = self.pending
         if pending.before is None:
-            pending.before = generators()
+            pending.before = before
         tensors = list(_tensors(arguments))
         first = next((tensor for tensor in tensors if tensor.dim()), None)
         given_rows = first is not None and not first.requires_grad and first.shape[0] <= MOST_ROWS
@@ -217,24 +221,28 @@ class Training:
         if kept is not None:
             keep(kept, f"{place}/arguments", tensors)
 
-        def returned(result: Any) -> None:
+        def returned(result: Any, frame: FrameType) -> None:
+            self.generators.look(f"the forward pass of {call['module']}", frame)
             call["outputs"] = digest(result)
             if kept is not None:
                 keep(kept, f"{place}/outputs", _tensors(result))
 
         return returned
 
-    def _evaluate(self, model: nn.Module, arguments: Any, frame: FrameType) -> Callable[[Any], None]:
+    def _evaluate(self, model: nn.Module, arguments: Any, frame: FrameType) -> Callable[..., None]:
         if (evaluated := self.pending.evaluated) is None:
             after = {str(each.number): each.steps for each in self._optimizers.values() if each.steps}
-            evaluated = self.pending.evaluated = Evaluated(_line(frame), after)
+            evaluated = self.pending.evaluated = Evaluated(line_of(frame), after)
+        self.epochs.evaluate()
         evaluated.count += 1
         evaluated.training.add(model.training)
         if class_of(model) not in evaluated.models:
             evaluated.models.append(class_of(model))
         evaluated.arguments.update(digest(arguments).encode())
 
-        def returned(result: Any) -> None:
+        def returned(result: Any, frame: FrameType) -> None:
+            evaluated.generators = self.generators.look(f"evaluation by {class_of(model)}", frame)
+            evaluated.moves += self.generators.take()[: MOST_MOVES - len(evaluated.moves)]
             evaluated.outputs.update(digest(result).encode())
 
         return returned
@@ -252,7 +260,8 @@ class Training:
             "arguments": evaluated.arguments.hexdigest(),
             "outputs": evaluated.outputs.hexdigest(),
             "line": evaluated.line,
-            "generators": generators(),
+            "generators": evaluated.generators,
+            "moves": evaluated.moves,
         })  # fmt: skip
 
     def _first_seen(self, model: nn.Module, frame: FrameType) -> None:
@@ -282,11 +291,12 @@ class Training:
         self._write({
             "event": "initial",
             "model": owner,
-            "line": _line(frame),
+            "line": line_of(frame),
             "names": numbers,
             "parameters": digests(values),
             "buffers": digests(buffer for _, buffer in held),
-            "generators": generators(),
+            "generators": self.generators.look(CODE, frame),
+            "moves": self.generators.take(),
         })  # fmt: skip
 
     def _buffers_table(self, owner: str, held: list[tuple[str, torch.Tensor]], of: Any) -> int:
@@ -311,12 +321,13 @@ class Training:
         self._write({"event": "settings", "framework": "torch", "device": device, **facts, **ranks})
 
     # ------------------------------------------------------------ backward
-    def before_backward(self, tensors: Any) -> None:
+    def before_backward(self, tensors: Any, frame: FrameType) -> None:
         """Backward is called on one tensor or several."""
+        before = self.generators.look(CODE, frame)
         self._end_evaluation()
         pending = self.pending
         if pending.before is None:
-            pending.before = generators()
+            pending.before = before
         if len(pending.losses) < MOST_LOSSES:
             roots = [tensors] if isinstance(tensors, torch.Tensor) else list(tensors)
             value = roots[0].item() if len(roots) == 1 and roots[0].numel() == 1 else None
@@ -325,8 +336,9 @@ class Training:
                 keep(pending.kept, f"losses/{len(pending.losses)}", roots)
             pending.losses.append([digest(loss), _number(value)])
 
-    def after_backward(self) -> None:
+    def after_backward(self, frame: FrameType) -> None:
         """All gradients of this backward are there."""
+        self.generators.look("backward", frame)
         known = [
             *self._models.trained(),
             *(parameter for each in self._optimizers for parameter in _parameters(each)),
@@ -347,10 +359,11 @@ class Training:
             frame: who called it.
             computed: the gradients are there already; else a closure computes them within the step.
         """
+        before = self.generators.look(CODE, frame)
         self._end_evaluation()
         pending = self.pending
         if pending.before is None:
-            pending.before = generators()
+            pending.before = before
         values = _parameters(optimizer)
         first = None if optimizer in self._seen else lambda: self._see(optimizer, values, frame)
         running = Running(self.add(optimizer), values, first)
@@ -391,7 +404,8 @@ class Training:
         self._step(optimizer, True, frame)
 
     def _step(self, optimizer: Any, skipped: bool, frame: FrameType) -> None:
-        pending, trained = self.pending, self.add(optimizer)
+        pending, trained, owner = self.pending, self.add(optimizer), type(optimizer).__name__
+        after = self.generators.look(f"the step of {owner}", frame)
         while (running := pending.running.pop()).trained is not trained:
             pass  # an earlier one that was ended by an exception
         trained.steps += 1
@@ -405,7 +419,6 @@ class Training:
         )
         called = ", ".join(dict.fromkeys(each.owner for each in pending.called.values()))
         state = dict(_state(optimizer, names, values))
-        owner = type(optimizer).__name__
         numbers = {
             "parameters": self._tables.number("parameters", trained, owner, names, values),
             "buffers": self._buffers_table(called, held, trained),
@@ -422,16 +435,18 @@ class Training:
             "class": owner,
             "step": trained.steps,
             "skipped": skipped,
-            "line": _line(frame),
+            "line": line_of(frame),
             "calls": pending.calls,
             "losses": pending.losses,
-            "generators": {"before": pending.before, "after": generators()},
             "lrs": [_number(group.get("lr")) for group in optimizer.param_groups],
             "names": numbers,
             "gradients": seen,
             "parameters": digests(values),
             "buffers": digests(buffer for _, buffer in held),
             "state": digests(state.values()),
+            "epoch": self.epochs.step(),
+            "generators": {"before": pending.before, "after": after},
+            "moves": self.generators.take(),
         })  # fmt: skip
         copies = {AFTER_BACKWARD: pending.copies, AT_OPTIMIZER: running.copies or {}}
         self._values.write(trained.number, trained.steps, pending.kept, {
@@ -445,6 +460,23 @@ class Training:
             **{f"state/{name}": value for name, value in state.items()},
         })  # fmt: skip
         pending.clear()
+
+    # ------------------------------------------------------------ data
+    def before_data(self, frame: FrameType) -> int:
+        """A data loader's iterator is made, or asked for a batch; returns how many were made before."""
+        self.generators.look(CODE, frame)
+        return self.epochs.begun
+
+    def iterator_made(self, loader: Any, iterator: Any, known: int | None, frame: FrameType) -> None:
+        """A data loader has made an iterator, or has begun again with the one that it has."""
+        self.generators.look(f"iter() of a {type(loader).__name__}", frame)
+        if known == self.epochs.begun:
+            self.epochs.begin(loader, iterator)
+
+    def batch_given(self, iterator: Any, over: bool, frame: FrameType) -> None:
+        """An iterator of a data loader has given a batch, or came to its end."""
+        self.generators.look("the next batch of a data loader", frame)
+        self.epochs.batch(iterator, over)
 
     def end(self) -> None:
         """The process ends."""
@@ -490,14 +522,3 @@ def class_of(model: nn.Module) -> str:
     while (name := inner(model)) is not None:
         model = getattr(model, name)
     return type(model).__name__
-
-
-def _line(frame: FrameType | None) -> str:
-    """Where the user's code is, for a frame inside: "train.py:12"; empty where there is none of it."""
-    user = users(frame)
-    return "" if user is None else f"{_shown(user.f_code.co_filename)}:{user.f_lineno}"
-
-
-@functools.cache
-def _shown(file: str) -> str:
-    return shortened(file, (Path.cwd(), ""))

@@ -9,7 +9,7 @@ import torch
 
 from samebits.rng.isolation import isolated_rng
 from samebits.torch import record_generators
-from samebits.torch.record_generators import generators
+from samebits.torch.record_generators import CODE, MOST_MOVES, Generators, generators
 
 DRAWS = {
     "python": [random.random, lambda: random.gauss(0, 1), lambda: random.gauss(0, 1), lambda: random.seed(5)],
@@ -60,6 +60,54 @@ def test_another_bit_generator_of_numpys_is_read():
         before = generators()["numpy"]
         numpy.random.rand()
         assert generators()["numpy"] != before
-        assert record_generators._numpys == []
     finally:
         numpy.random.set_bit_generator(former)
+
+
+def test_numpys_half_is_the_same_by_its_own_function(monkeypatch):
+    """Half a pair of normal numbers lies in the object, where no function reads it without the words."""
+    assert record_generators._numpys_half() > 0
+    with isolated_rng():
+        numpy.random.seed(3)
+        fast = []
+        for _ in range(3):
+            numpy.random.standard_normal()
+            fast.append(record_generators._of_numpy(numpy.random))
+        assert len(set(fast)) == 3
+        assert [half is None for _, half in fast] == [False, True, False]
+        state = numpy.random.get_state(legacy=False)
+        assert fast[2][0][: 624 * 4] == state["state"]["key"].tobytes()
+        assert numpy.frombuffer(fast[2][1])[0] == state["gauss"]
+    monkeypatch.setattr("samebits.torch.record_generators._numpys_half", lambda: 0)
+    test_a_draw_changes_one_of_them("numpy")
+
+
+def test_a_move_is_told_with_what_was_done_and_the_line():
+    with isolated_rng():
+        seen = Generators()
+        seen.look(CODE, sys._getframe())
+        torch.rand(1)
+        seen.look("the forward pass of Net", sys._getframe())
+        torch.rand(1)
+        after = seen.look("the forward pass of Net", sys._getframe())
+        random.random()
+        numpy.random.rand()
+        seen.look(CODE, sys._getframe())
+        seen.look(CODE, sys._getframe())
+        moves = seen.take()
+        assert [move[0] for move in moves] == ["torch", "torch", "python", "numpy"]
+        assert moves[1][1:3] == [after["torch"], "the forward pass of Net"]
+        assert moves[1][3].endswith(f"test_record_generators.py:{LINE + 6}")
+        assert moves[2][2] == f"code from {moves[1][3]} to {moves[2][3]}"
+        assert seen.take() == []
+        for number in range(MOST_MOVES + 5):
+            torch.rand(1)
+            seen.look(f"number {number}", None)
+        assert len(seen.take()) == MOST_MOVES
+        for _ in range(3):  # a loop
+            torch.rand(1)
+            last = seen.look("evaluation", None)
+        assert [move[1:3] for move in seen.take()] == [[last["torch"], "evaluation"]]
+
+
+LINE = test_a_move_is_told_with_what_was_done_and_the_line.__code__.co_firstlineno + 1

@@ -184,11 +184,11 @@ FAULTS = {
         },
         line="optimizer.step()",
     ),
-    "autocast": Fault("loss", 1, "command", arguments=("--bf16",)),
+    "autocast": Fault("forward", 1, "command", arguments=("--bf16",)),
     "another loss": Fault(
         "loss",
         1,
-        "code",
+        "loss",
         {"(model(picture, words), target)": "(model(picture, words), target, label_smoothing=0.1)"},
     ),
     "one thread more": Fault(
@@ -218,7 +218,7 @@ FAULTS = {
         line="model(picture, words)",
     ),
     "a draw more": Fault(
-        "loss",
+        "forward",
         5,
         "generator",
         {"    state = {": "    torch.rand(1)\n        state = {"},
@@ -280,7 +280,7 @@ FAULTS = {
         resumed=True,
     ),
     "resumed without the generator": Fault(
-        "loss",
+        "forward",
         5,
         "resume",
         {'        torch.set_rng_state(saved["torch"])\n': ""},

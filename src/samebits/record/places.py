@@ -1,0 +1,24 @@
+"""Lines of the user's code, as a record names them."""
+
+import functools
+from pathlib import Path
+from types import FrameType
+
+from samebits.chance.places import users
+from samebits.process.command_line import shortened
+
+
+def line_of(frame: FrameType | None) -> str:
+    """Where the user's code is, for a frame inside: "train.py:12"; empty where there is none of it."""
+    user = users(frame)
+    return "" if user is None else shown(user.f_code.co_filename, user.f_lineno)
+
+
+def shown(file: str, line: int) -> str:
+    """A line of a file, with the path shortened as in manifests: "train.py:12"."""
+    return f"{_shown(file)}:{line}"
+
+
+@functools.cache
+def _shown(file: str) -> str:
+    return shortened(file, (Path.cwd(), ""))
