@@ -176,9 +176,7 @@ class Grid:
             name = row.module if row.module else row.name
             into = merged.get((row.section, name))
             if into is None:
-                into = merged[row.section, name] = Row(
-                    name, row.section, module_of(row.module), len(merged)
-                )
+                into = merged[row.section, name] = Row(name, row.section, module_of(row.module), len(merged))
             _merge(into, row)
         smaller = len(merged) < len(self.rows) or bool(self.details)
         self.rows, self.details = merged, {}
