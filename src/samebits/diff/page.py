@@ -88,7 +88,7 @@ def of_records(first: Path, second: Path, result: Result) -> Pictures:
         line = Line()
         line.update(f"drawing {last:,} steps")
         with line:
-            grids.append(Picture(*sides_of(pair), shown).grid)
+            grids.append(Picture(*sides_of(pair), shown, pair.continued).grid)
         labels.append(f"{who(pair.ours)}{f' ({number + 1})' if labels and who(pair.ours) in labels else ''}")
     return Pictures(labels, grids, at, start=start, step=step)
 

@@ -220,6 +220,46 @@ def test_what_only_one_has_is_told_apart(tmp_path: Path) -> None:
     assert cells(shown["evaluation"])[2] == ONLY_SECOND
 
 
+@pytest.mark.parametrize("later", [0, 1])
+def test_a_resumed_run_begins_at_its_step(tmp_path: Path, later: int) -> None:
+    whole = made.training(8)
+    resumed = made.another(whole)[:8]
+    resumed[7]["parameters"] = made.digests("weights", 3)
+    for number in range(4, 9):
+        resumed.append(made.step(made.another(whole), number) | {"step": number - 3})
+    spread(resumed, start=3)
+    both = [whole, resumed] if later else [resumed, whole]
+    path = page(tmp_path, *both)
+    (view,) = data(path)["processes"][0]["views"]
+    assert (view["first"], view["last"]) == (3, 8)
+    assert (data(path)["start"], data(path)["step"]) == (3, 6)
+    shown = rows(path)
+    assert cells(shown["2.weight"], "weight") == [NOTHING, SAME, SAME, DIFFERS, DIFFERS, DIFFERS]
+    assert cells(shown["0.bias"], "weight") == [NOTHING, SAME, SAME, SAME, DIFFERS, DIFFERS]
+
+
+def test_what_a_killed_process_did_not_reach_is_not_missing(tmp_path: Path) -> None:
+    whole = made.training(6)
+    killed = [each for each in made.another(whole)[:-1] if each.get("step", 0) <= 4]
+    resumed = made.another(killed)[:8]
+    resumed[7]["parameters"] = made.digests("weights", 3)
+    for number in (4, 5, 6):
+        resumed.append(made.step(made.another(whole), number) | {"step": number - 3})
+    path = page(tmp_path, whole, [killed, resumed])
+    assert [each["label"] for each in data(path)["processes"]] == ["main", "main (2)"]
+    assert cells(rows(path)["batch"]) == [NOTHING, SAME, SAME, SAME, SAME, NOTHING, NOTHING]
+    assert cells(rows(path, 1)["batch"]) == [NOTHING, SAME, SAME, SAME]
+
+
+def test_a_damaged_record_is_drawn_as_far_as_it_goes(tmp_path: Path) -> None:
+    first = made.training(5)
+    second = made.another(first)
+    spread(second, 2)
+    made.step(second, 4)["lrs"] = "0.1"
+    shown = rows(page(tmp_path, first, second))
+    assert cells(shown["0.bias"], "weight") == [SAME, SAME, SAME, DIFFERS, ONLY_FIRST, ONLY_FIRST]
+
+
 def test_a_generator_that_nobody_uses_is_no_difference(tmp_path: Path) -> None:
     first = made.training(3)
     second = made.another(first)
