@@ -33,11 +33,12 @@ from samebits.diff.grid import (
     size,
     size_of_numbers,
 )
-from samebits.diff.page import MOST_BYTES, Pictures, as_json
+from samebits.diff.page import MOST_BYTES, Drawn, as_json
 from samebits.diff.picture import Picture
 from samebits.record.format import AFTER_BACKWARD
 
 WITH_BROWSER = pytest.mark.skipif(program() is None, reason="no Chromium here: apt-get install chromium")
+COMPACT = (",", ":")  # as records are written
 DATA = re.compile(r'<script type="application/json" id="data">(.*?)</script>', re.DOTALL)
 CELL = """
 (() => {
@@ -232,7 +233,8 @@ def test_a_resumed_run_begins_at_its_step(tmp_path: Path, later: int) -> None:
     path = page(tmp_path, *both)
     (view,) = data(path)["processes"][0]["views"]
     assert (view["first"], view["last"]) == (3, 8)
-    assert (data(path)["start"], data(path)["step"]) == (3, 6)
+    (drawn,) = data(path)["processes"]
+    assert (drawn["start"], drawn["step"]) == (3, 6)
     shown = rows(path)
     assert cells(shown["2.weight"], "weight") == [NOTHING, SAME, SAME, DIFFERS, DIFFERS, DIFFERS]
     assert cells(shown["0.bias"], "weight") == [NOTHING, SAME, SAME, SAME, DIFFERS, DIFFERS]
@@ -354,7 +356,17 @@ def test_a_picture_of_finished_runs_has_lines_and_final_weights(tmp_path: Path) 
     assert cells(shown["loss"]) == [SAME, LARGEST, SAME, ONLY_SECOND, NOTHING]
     assert cells(shown["batches"]) == [SAME, SAME, DIFFERS, NOTHING, NOTHING]
     assert cells(shown["w"], "weight") == [NOTHING] * 4 + [size(2)]
-    assert (data(path)["step"], data(path)["end"]) == (2, 5)
+    (drawn,) = data(path)["processes"]
+    assert (drawn["step"], drawn["end"]) == (2, 5)
+    steps = made.training(4), made.another(made.training(4))
+    spread(steps[1], 3)
+    for folder, events in zip((first, second), steps, strict=True):
+        (folder / "record.jsonl").write_text(
+            "".join(f"{json.dumps(event, separators=COMPACT)}\n" for event in events)
+        )
+    CliRunner().invoke(command, [str(first), str(second), "--html", str(path)], standalone_mode=False)
+    assert [each["label"] for each in data(path)["processes"]] == ["metrics", "first steps"]
+    assert cells(rows(path, 1)["0.bias"], "weight") == [SAME, SAME, SAME, SAME, DIFFERS]
 
 
 @WITH_BROWSER
@@ -415,15 +427,8 @@ def test_a_page_is_small_whatever_differs(number: int) -> None:
         row = grid.row("parameters", name, "step 0", name.rpartition(".")[0])
         for part in ("gradient", "weight"):
             row.cells[part] = [bytearray(draw.choices((SAME, DIFFERS, ONLY_FIRST), k=400))]
-    result = compare_nothing()
-    assert len(as_json(Pictures(["main"], [grid]), result)) <= MOST_BYTES
+    assert len(as_json([Drawn("main", grid)])) <= MOST_BYTES
     assert len(grid.rows) <= number
-
-
-def compare_nothing() -> Any:
-    from samebits.diff.records import Result
-
-    return Result(None, "", (), 0, "", {}, ())
 
 
 def test_the_text_below_has_the_causes(tmp_path: Path) -> None:
@@ -433,5 +438,5 @@ def test_the_text_below_has_the_causes(tmp_path: Path) -> None:
     a, b = (made.write(tmp_path / name, events) for name, events in zip("ab", (first, second), strict=True))
     text = picture(a, b, compare(a, b))
     (tmp_path / "picture.html").write_text(text)
-    assert data(tmp_path / "picture.html")["name"] == "learning rate"
+    assert data(tmp_path / "picture.html")["processes"][0]["name"] == "learning rate"
     assert "<li>the schedule gives another learning rate (train.py:30)</li>" in text
