@@ -440,7 +440,8 @@ class Training:
         number = self._tables.number
         of_parameters = number("parameters", trained, owner, names, values)
         of_buffers = number("buffers", trained, called, *_split(held))
-        of_state = number("state", trained, owner, *_state(optimizer, names, values))
+        parts = _state(optimizer, names, values)
+        of_state = number("state", trained, owner, *parts)
         gradients = running.gradients if running.gradients is not None else running.look()
         after_backward = "".join(pending.gradients.get(id(value), MISSING) for value in values)
         seen = {AFTER_BACKWARD: after_backward} if after_backward.strip(MISSING[0]) else {}
@@ -474,7 +475,7 @@ class Training:
             },
             **{f"parameters/{name}": value for name, value in zip(names, values, strict=True)},
             **{f"buffers/{name}": buffer for name, buffer in held},
-            **{f"state/{name}": value for name, value in state.items()},
+            **{f"state/{name}": value for name, value in zip(*parts, strict=True)},
         })  # fmt: skip
         pending.clear()
 
