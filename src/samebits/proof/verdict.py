@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from samebits._printable import some
 from samebits.chance import of_run
 from samebits.fingerprint.manifest import read_manifest
 from samebits.hashing.compare import Comparison, compare_runs, holding_nan
@@ -34,6 +35,7 @@ class Verdict:
         memory: whether all but the first are the same, and no memory is named that nobody wrote.
         not_numbers: how many NaN the tensors hold, where all runs are the same.
         unsaved: what changes and is in no checkpoint, as the manifest has it.
+        not_looked_at: objects of code in C that may have changed, too.
         chance: where nothing repeats, what no seed decides, as the manifests have it; a line each.
     """
 
@@ -49,6 +51,7 @@ class Verdict:
     not_numbers: Mapping[str, int] = field(default_factory=dict)
     unsaved: Sequence[Mapping[str, Any]] = ()
     chance: Sequence[str] = ()
+    not_looked_at: Sequence[str] = ()
 
     @property
     def good(self) -> bool:
@@ -115,6 +118,8 @@ class Verdict:
         if self.resumes is False:
             weights = self.failure or (self.difference is not None and self.difference.tensor is not None)
             yield from unsaved.some(self.unsaved) if weights else unsaved.lines(self.unsaved)
+            if self.not_looked_at:
+                yield f"code in C keeps these, and nobody can see if they change: {some(self.not_looked_at)}"
             yield f"`samebits resume-proof {shlex.join(command)}` stops it at other steps, too"
 
     def as_json(self) -> dict[str, Any]:
@@ -133,6 +138,7 @@ class Verdict:
             "difference": None if self.difference is None else self.difference.as_json(),
             "not_numbers": dict(self.not_numbers),
             "unsaved": list(self.unsaved),
+            "unsaved_not_looked_at": list(self.not_looked_at),
             "chance": list(self.chance),
         }
 
@@ -183,6 +189,7 @@ def judge(
         others[0].not_numbers if same and others else {},
         () if resumes is not False else manifest(reference).get("unsaved", ()),
         () if repeats else of_run.lines_of(manifest(run) for run in finished),
+        () if resumes is not False else manifest(reference).get("unsaved_not_looked_at", ()),
     )
 
 
