@@ -56,6 +56,7 @@ SHAPES: dict[str, Shape] = {
     "steps": COUNT,
     "chain": TABLES,
     "unsaved": TABLES,
+    "unsaved_not_looked_at": optional(TEXTS),
     "weights_sha256": SHA256,
 }
 

@@ -390,6 +390,7 @@ class Run:
             "allowed": started.allowed(),
             "evaluation_decides": evaluation.lines if evaluation is not None else [],
             "unsaved": self.loop.unsaved.named if self.loop.unsaved is not None else [],
+            "unsaved_not_looked_at": self.loop.unsaved.not_looked_at if self.loop.unsaved is not None else [],
             "fingerprint": facts,
             "metrics": self._metrics.lines[-1] if self._metrics.lines else {},
             "metrics_sha256": sha256_file(self.working.metrics),
