@@ -490,6 +490,19 @@ def test_a_resumed_twin_is_aligned_by_its_weights(tmp_path: Path) -> None:
         resumed[8] = before
 
 
+def test_of_ranks_that_differ_at_the_same_step_the_cause_is_named(tmp_path: Path) -> None:
+    """A batch of rank 1 is another one, and so the gradients of all ranks are."""
+    ranks = [made.training(4, pid=pid) for pid in (11, 12)]
+    for number, events in enumerate(ranks):
+        events[0] |= {"rank": number, "world_size": 2}
+    others = [made.another(made.another(made.another(events))) for events in ranks]
+    for events in others:
+        gradients(events)
+    step(others[1], 4)["calls"][0] |= {"arguments": digest("other"), "rows": made.rows(90, 91)}
+    result = compare(made.write(tmp_path / "a", *ranks), made.write(tmp_path / "b", *others))
+    assert result.verdict.startswith("first difference: rank 1, step 4, the batch")
+
+
 def test_the_rank_is_named(tmp_path: Path) -> None:
     first, second = made.training(5), made.training(5, pid=12)
     first[0]["rank"], second[0]["rank"] = 0, 1
