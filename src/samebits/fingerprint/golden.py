@@ -81,7 +81,7 @@ def compare(manifest: dict[str, Any], path: Path | None = None, folder: Path | N
 
 
 def since(first: Mapping[str, str], second: Mapping[str, str]) -> str:
-    """Where two trainings differ first, by what their manifests have of their first steps; "" where none says.
+    """Where two trainings differ first, by what their manifests have of their first steps; "" where none.
 
     >>> since({"initial weights": "a", "batches": "b"}, {"initial weights": "a", "batches": "c"})
     'first difference: batches (initial weights equal)'
