@@ -395,6 +395,7 @@ class Run:
             "metrics": self._metrics.lines[-1] if self._metrics.lines else {},
             "metrics_sha256": sha256_file(self.working.metrics),
             "steps": self.step,
+            "first_steps": self.loop.record.summary() or {},
             "chain": self.loop.saving.chain,
             "resumes_within_epochs": self.loop.within_epochs,
             "chance": self.chance.named(),
