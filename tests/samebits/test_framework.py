@@ -26,6 +26,7 @@ OWN = {
     "torch": {
         "accelerate.py": "a library that wraps torch's optimisers and loaders",
         "base_loader.py": "a loader is a class here, a keras.utils.PyDataset there",
+        "device_digest.py": "a part of record.py",
         "generators.py": "for every sample, as only a loader in Python can",
         "huggingface.py": "somebody else's training loop",
         "libm.py": "a portable kernel",

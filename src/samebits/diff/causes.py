@@ -363,4 +363,5 @@ def _repeatable(place: Place, facts: Facts, apart: dict[str, Apart]) -> Iterator
         f"an operation of {part} does not give the same result each time, or reads memory that nobody wrote"
     )
     fix = facts.advice.repeat
-    yield 45 if other else 73, Cause("operation", text, ("all its inputs are equal",), _line(place), fix)
+    evidence = ("all its inputs are equal",) if place.equal else ()
+    yield 45 if other else 73, Cause("operation", text, evidence, _line(place), fix)

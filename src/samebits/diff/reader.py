@@ -115,17 +115,20 @@ SHAPES: Mapping[str, Mapping[str, Shape]] = {
     "stopped": {"why": TEXT},
     "end": {"steps": COUNT, "exception": optional(TEXT)},
 }
+NAMED = ("names", "shapes", "dtypes", "digests")  # what a table says of each of its tensors
 MOVES = _list_of(("a generator's move", lambda value: isinstance(value, list) and len(value) == 4))
 MAY_HAVE: Mapping[str, Mapping[str, Shape]] = {
     "initial": {"moves": MOVES},
     "step": {"moves": MOVES, "epoch": optional(COUNT)},
-    "evaluation": {"moves": MOVES},
+    "evaluation": {"moves": MOVES, "digest": TEXT},
+    "names": {"digests": TEXTS},
 }
 CALL: Mapping[str, Shape] = {
     "module": TEXT,
     "training": YES_NO,
     "arguments": DIGEST,
     "outputs": DIGEST,
+    "digest": TEXT,
     "shapes": SIZES,
     "rows": optional(("digests of rows", lambda value: isinstance(value, str) and len(value) % 16 == 0)),
 }
@@ -153,9 +156,8 @@ def parse_event(line: bytes) -> Event:
             check(call, CALL, "a call", whole=False)
             if not {"module", "training", "arguments", "shapes"} <= call.keys():
                 raise DamagedError("a call without arguments")
-        if event["event"] == "names" and not (
-            len(event["names"]) == len(event["shapes"]) == len(event["dtypes"])
-        ):
+        columns = [event[each] for each in NAMED if each in event] if event["event"] == "names" else []
+        if len({len(column) for column in columns}) > 1:
             raise DamagedError("names without shapes")
     except (ValueError, UsageError) as error:
         raise DamagedError(str(error)) from None

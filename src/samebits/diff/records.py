@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, get_args
 
 from samebits.diff import facts as facts_
@@ -17,6 +17,8 @@ from samebits.hashing.compare import TensorDifference
 from samebits.record.format import DIGITS
 
 ORDER = get_args(What)  # of what a step computes: a gradient is apart in all ranks if a batch is in one
+UNLIKE = "not compared: tensors that only one of the two had on a GPU, where digests are of another kind"
+COMPARED_ANYWAY = ("generators", "the generators in use", "loss", "learning rate")
 COUNT = re.compile(rb'\{"event":"step","optimizer":(\d{1,9}),"class":"[^"]{0,200}","step":(\d{1,12})[,}]')
 
 
@@ -103,12 +105,16 @@ def compare_records(first: Record, second: Record) -> Result:
         if place is not None:
             places.append((place.step or 0, search, place, (number, pair)))
         notes += [*ours.notes, *theirs.notes, *_ends(ours, theirs)]
+        if search.aligner.first.unlike:
+            notes.append(UNLIKE)
     if not any(search.events for search in searches):
         raise UsageError(f"{first.path} and {second.path} have nothing to compare: no training was recorded")
     if not places:
         best = max(searches, key=lambda each: each.compared)
         return Result(None, "", (), best.compared, best.last_same(), {}, tuple(dict.fromkeys(notes)))
     _, search, place, (number, pair) = min(places, key=lambda each: (each[0], ORDER.index(each[2].what)))
+    if search.aligner.first.unlike:
+        place = replace(place, equal=tuple(each for each in place.equal if each in COMPARED_ANYWAY))
     resumed = None if pair.resumed is None else max(pair.resumed.steps.values())
     sides = search.aligner.first, search.aligner.second
     steps = search.compared
