@@ -488,7 +488,9 @@ class Training:
 
     def iterator_made(self, loader: Any, iterator: Any, known: int | None, frame: FrameType) -> None:
         """A data loader has made an iterator, or has begun again with the one that it has."""
-        self.generators.look(f"iter() of a {type(loader).__name__}", frame)
+        kind = type(loader).__name__
+        name = "data loader" if kind.startswith("_") else kind  # what fastai passes in place of its own
+        self.generators.look(f"iter() of a {name}", frame)
         if known == self.epochs.begun:
             self.epochs.begin(loader, iterator)
 

@@ -139,6 +139,15 @@ def same_without(start, folder, script, through=("python",)):
     return processes
 
 
+def lines_of(events, words):
+    """Whether all that is computed is said to come from the one line of the script that has these words."""
+    script = next(text for text in (LIGHTNING, TRAINER) if words in text)
+    at = next(at for at, text in enumerate(script.splitlines(), 1) if words in text)
+    computed = [event for event in events if event["event"] in ("initial", "step", "evaluation")]
+    moved = {move[3] for event in computed for move in event["moves"]}
+    return {event["line"] for event in computed} == {f"train.py:{at}"} == moved
+
+
 def test_a_killed_run_is_good_up_to_its_last_step(start, tmp_path):
     said, (events, *workers) = record(start, tmp_path, KILLED, "fork", "kill", status=137)
     assert said[-1].endswith(f"; {events[0]['pid']}.jsonl did not come to an end")
@@ -182,6 +191,8 @@ def test_the_loop_of_lightning(start, tmp_path):
         assert len(step["losses"]) == 2
         assert set(step["gradients"]) == {"after backward", "at optimizer"}
     assert [e["count"] for e in events if e["event"] == "evaluation"] == [4, 4, 4]
+    assert [step["epoch"] for step in steps(events)] == [1, 1, 2, 2]
+    assert lines_of(events, "trainer.fit(")
 
 
 @pytest.mark.slow
@@ -191,6 +202,8 @@ def test_the_loop_of_hugging_face(start, tmp_path):
     for step in steps(events):
         assert [call["module"] for call in step["calls"]] == ["BertForSequenceClassification"]
         assert set(step["gradients"]) == {"after backward", "at optimizer"}
+    assert [step["epoch"] for step in steps(events)] == [1, 1, 1, 1]
+    assert lines_of(events, ".train()")
 
 
 @pytest.mark.slow
