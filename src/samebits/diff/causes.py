@@ -31,6 +31,7 @@ THREADS = re.compile(r"effective\..*(threads|thread_pools)|variables\.\w*THREADS
 INSTRUCTIONS = re.compile(
     r"cpu\.|effective\.(\w+\.cpu_capability|numpy\.cpu_features)|variables\.(ATEN_CPU|MKL_|ONEDNN)"
 )
+STATISTICS = re.compile(r"(running|moving)_(mean|var)|num_batches_tracked")
 KNOWN = 31  # causes of a lower score are told where there is no other
 ORDERS = ("completion", "listing", "set")  # chance of these kinds is an order
 SORT = "sort what a folder gives: sorted(os.listdir(folder))"
@@ -83,6 +84,7 @@ def rank(
         *_files(place, facts, resumed),
         *_generators(place, apart, facts.chance, resumed),
         *_chance(place, facts),
+        *_hashes(place, facts, samples, used),
         *_environment(place, facts, resumed),
         *_repeatable(place, facts, used),
     ]
@@ -146,7 +148,7 @@ def _of_place(place: Place, facts: Facts, samples: Samples | None) -> Iterator[R
             text = f"another number of data workers: {facts.workers[0]} in A, {facts.workers[1]} in B"
             why = "each worker draws from a generator of its own, seeded by its number"
             yield 83, Cause("workers", text, (why,), line, "draw from a seed and the sample's index")
-        yield from _samples(samples, facts, line)
+        yield from _samples(samples, line)
     elif place.what == "model":
         yield 95, Cause("model", "another model", (), line)
     elif place.what == "initial":
@@ -176,6 +178,9 @@ def _of_place(place: Place, facts: Facts, samples: Samples | None) -> Iterator[R
         if classes[0] != classes[1]:
             text = f"another optimiser: {classes[0]} in A, {classes[1]} in B"
         yield 74, Cause("optimizer", text, ("gradients, weights and learning rates are equal",), line)
+    elif place.what == "buffer" and STATISTICS.search(place.name):
+        text = "statistics of batches are averaged in another way: a layer's momentum, or its mode"
+        yield 74, Cause("batch statistics", text, ("batch, loss and gradients are equal",), line)
     elif place.what == "loss" and "the model's output" in place.equal:
         text, score = "another loss function, or other targets (which no call of the model shows)", 74
         if "its arguments" in place.equal:
@@ -185,7 +190,7 @@ def _of_place(place: Place, facts: Facts, samples: Samples | None) -> Iterator[R
         yield score, Cause("loss", text, ("the model's output is equal",), line)
 
 
-def _samples(samples: Samples | None, facts: Facts, line: str) -> Iterator[Ranked]:
+def _samples(samples: Samples | None, line: str) -> Iterator[Ranked]:
     if samples is None or samples.kind == "unknown":
         return
     words = {
@@ -196,10 +201,6 @@ def _samples(samples: Samples | None, facts: Facts, line: str) -> Iterator[Ranke
     }
     score = {"shape": 88}.get(samples.kind, 58)
     yield score, Cause(samples.kind, words[samples.kind], (samples.text,), line)
-    if samples.kind == "order" and facts.random_hashes:
-        text = "a set of texts, or a dictionary that was made from one, has another order in each process"
-        fix = "sort it, or set PYTHONHASHSEED=0 before Python starts, as `samebits exec` does"
-        yield 60, Cause("hash seed", text, (samples.text, "PYTHONHASHSEED is not set"), line, fix)
 
 
 def _same_draws(place: Place) -> bool:
@@ -295,12 +296,34 @@ def _chance(place: Place, facts: Facts) -> Iterator[Ranked]:
         elif place.what not in DRAWN:
             score -= 30
         if source.kind == "global generator":
-            score -= 40  # where it is apart, it stands there already
+            # Initial weights are drawn from it. Elsewhere, where it is apart, it stands there already.
+            score += 9 if place.what == "initial" and _draws(source, facts.advice.weights_from) else -40
         if source.library:
             score -= 25
         evidence = (f"used in {source.who}",)
         text = f"{'the order of ' if source.kind in ORDERS else ''}{source.source}"
         yield score, Cause(f"chance {source.kind}", text, evidence, source.where, source.fix)
+
+
+def _hashes(
+    place: Place, facts: Facts, samples: Samples | None, apart: dict[str, Apart]
+) -> Iterator[Ranked]:
+    """The order of a set of texts, and seeds from `hash(text)`, follow PYTHONHASHSEED."""
+    if not facts.hashes or place.what not in (*FROM_DATA, "initial", "model"):
+        return
+    others = facts.files or facts.command or any(not source.library for source in facts.chance)
+    others = others or any(group(each.fact) in ("code", "data") for each in facts.environment)
+    others = others or any(each.last for each in apart.values())
+    order = samples is not None and samples.kind == "order"
+    score = 60 if order else 40
+    if not others:  # two runs of the same have nothing else that differs
+        score = 71
+    if "in A" in facts.hashes:
+        score = 82
+    text = "a set of texts, or what hash() gives for a text, is another one in each process"
+    evidence = (facts.hashes, *((samples.text,) if samples is not None and order else ()))
+    fix = "sort it, or set PYTHONHASHSEED=0 before Python starts, as `samebits exec` does"
+    yield score, Cause("hash seed", text, evidence, _line(place), fix)
 
 
 # ---------------------------------------------------------------- environment, code, commands
@@ -332,7 +355,8 @@ def _environment(place: Place, facts: Facts, resumed: int | None) -> Iterator[Ra
             evidence = (*evidence, f"and {len(differ) - 3:,} more: samebits fingerprint diff shows them")
         yield score, Cause(kind, text, evidence)
     if facts.command and resumed is None:  # which takes another command
-        yield 60, Cause("command", "the commands differ", (facts.command,))
+        score = 57 if facts.only_paths else 72  # such as where the results are written
+        yield score, Cause("command", "the commands differ", (facts.command,))
 
 
 def _kind(difference: Difference) -> str:

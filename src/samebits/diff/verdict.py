@@ -5,7 +5,7 @@ at the optimiser, learning rates, then what the optimiser and the calls leave: p
 Generators are inputs: where nothing else differs, a generator that nobody uses does not matter.
 """
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -172,14 +172,23 @@ class Search:
 
     def _see_generators(self, first: Event, second: Event) -> None:
         before, place = self._last_compared(), words(first, self.aligner.first, second)
-        both = first, second
+        both, known = (first, second), self._known_generators()
         if first["event"] != "step":
-            self.generators.see(place, before, first["generators"], second["generators"], both)
+            self.generators.see(place, before, first["generators"], second["generators"], both, known)
             return
         starts, ends = ([each["generators"].get(when, {}) for each in both] for when in ("before", "after"))
-        self.generators.see(f"the start of {place}", before, starts[0], starts[1], both)
+        self.generators.see(f"the start of {place}", before, starts[0], starts[1], both, known)
         for start, end in zip(starts, ends, strict=True):
             self.generators.draw(name for name, state in start.items() if end.get(name, state) != state)
+
+    def _known_generators(self) -> Container[str]:
+        """The generators of the last event that both have as the same bytes; of another, `see` knows them."""
+        if self.aligner.last is None:
+            return ()
+        try:
+            return _states(parse_event(self.aligner.last))
+        except DamagedError:
+            return ()
 
     def _after(self, first: Event, second: Event) -> None:
         """The generators after a step that was compared."""
