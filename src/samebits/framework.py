@@ -41,6 +41,21 @@ class SettingsFile:
 
 
 @dataclass(frozen=True)
+class Advice:
+    """What is said where two trainings of a framework differ.
+
+    Attributes:
+        repeat: what to do about an operation that does not give the same result each time.
+        unwritten: what to do about a parameter that was never written.
+        weights_from: the generator that initial weights are drawn from, as records name it.
+    """
+
+    repeat: str = ""
+    unwritten: str = ""
+    weights_from: str = ""
+
+
+@dataclass(frozen=True)
 class Row:
     """What must be known of a framework that is not imported, or not installed.
 
@@ -52,6 +67,7 @@ class Row:
         follow_the_host: its facts in a fingerprint that decide nothing and are others on another machine.
         settings: the file that it reads when it is imported, so that it has to be looked at before.
         recorded: the module after whose import its room's `record` module looks; empty: there is none.
+        advice: for those whose trainings differ.
     """
 
     module: str
@@ -61,6 +77,7 @@ class Row:
     follow_the_host: tuple[str, ...] = ()
     settings: SettingsFile | None = None
     recorded: str = ""
+    advice: Advice = Advice()
 
 
 FRAMEWORKS = {
@@ -71,6 +88,11 @@ FRAMEWORKS = {
         variables=("ATEN_", "MKL_", "PYTORCH_", "TORCH"),
         follow_the_host=("effective.torch.interop_threads",),
         recorded="torch",
+        advice=Advice(
+            repeat="torch.use_deterministic_algorithms(True) names or replaces it",
+            unwritten="initialise what torch.empty gives",
+            weights_from="torch",
+        ),
     ),
     "keras": Row(
         module="tensorflow",
@@ -83,6 +105,11 @@ FRAMEWORKS = {
             folder="~/.keras",
             name="keras.json",
             defaults={"floatx": "float32", "epsilon": 1e-07, "image_data_format": "channels_last"},
+        ),
+        advice=Advice(
+            repeat="tf.config.experimental.enable_op_determinism() names or replaces it",
+            unwritten="give it an initializer",
+            weights_from="python",  # the seeds of layers come from it
         ),
     ),
 }
@@ -352,6 +379,12 @@ def effective_of_imported() -> Iterator[Effective]:
 def tensor_bytes_of_imported() -> Iterator[TensorBytes]:
     """The `tensor_bytes` module of each framework that this process has imported."""
     return (cast(TensorBytes, importlib.import_module(f"{room}.tensor_bytes")) for room in _of_imported())
+
+
+def advice(framework: object) -> Advice:
+    """What is said where two trainings differ, of any framework that a record names."""
+    row = FRAMEWORKS.get(framework) if isinstance(framework, str) else None
+    return row.advice if row is not None else Advice()
 
 
 def recorders() -> dict[str, str]:

@@ -11,6 +11,7 @@ from samebits.diff.samples import Samples
 from samebits.diff.tensors import module_of
 from samebits.diff.verdict import Place
 from samebits.fingerprint.diff import Difference, change, group
+from samebits.framework import Advice
 
 NUMERIC = (
     "weights",
@@ -82,7 +83,7 @@ def rank(
         *_resumed(place, resumed, used),
         *_of_place(place, facts, samples),
         *_files(place, facts, resumed),
-        *_generators(place, apart, facts.chance, resumed),
+        *_generators(place, apart, facts, resumed),
         *_chance(place, facts),
         *_hashes(place, facts, samples, used),
         *_environment(place, facts, resumed),
@@ -152,7 +153,7 @@ def _of_place(place: Place, facts: Facts, samples: Samples | None) -> Iterator[R
     elif place.what == "model":
         yield 95, Cause("model", "another model", (), line)
     elif place.what == "initial":
-        yield from _initial(place)
+        yield from _initial(place, facts.advice)
     elif place.what == "control flow" and place.text.startswith("control flow: run "):
         yield 90, Cause("control flow", place.text.removeprefix("control flow: "), (), line)
     elif place.what in ("control flow", "end"):
@@ -203,27 +204,28 @@ def _samples(samples: Samples | None, line: str) -> Iterator[Ranked]:
     yield score, Cause(samples.kind, words[samples.kind], (samples.text,), line)
 
 
-def _same_draws(place: Place) -> bool:
+def _same_draws(place: Place, advice: Advice) -> bool:
     """Whether as many numbers were drawn for the initial weights of both."""
     states = [(event or {}).get("generators", {}) for event in (place.first, place.second)]
-    return states[0].get("torch") == states[1].get("torch")
+    return states[0].get(advice.weights_from) == states[1].get(advice.weights_from)
 
 
-def _initial(place: Place) -> Iterator[Ranked]:
-    line, tensors = _line(place), place.tensors
+def _initial(place: Place, advice: Advice) -> Iterator[Ranked]:
+    line, tensors, same = _line(place), place.tensors, _same_draws(place, advice)
+    generator = f"{advice.weights_from}'s generator" if advice.weights_from else "the generator"
     if tensors.permuted:
         text = "the weights were drawn in another order: the same numbers stand under other names"
         yield 85, Cause("initial order", text, (), line, "make the layers in one order")
-    elif _same_draws(place) and len({module_of(name) for name in tensors.differ}) == 1 < tensors.of:
+    elif same and len({module_of(name) for name in tensors.differ}) == 1 < tensors.of:
         text = f"`{tensors.differ[0]}` was not drawn: from memory that nobody wrote, or set to another value"
-        why = f"{tensors.of - len(tensors.differ):,} other tensors and torch's generator after them are equal"
-        yield 76, Cause("unwritten", text, (why,), line, "initialise what torch.empty gives")
-    elif _same_draws(place):
+        why = f"{tensors.of - len(tensors.differ):,} other tensors and {generator} after them are equal"
+        yield 76, Cause("unwritten", text, (why,), line, advice.unwritten)
+    elif same:
         text = "the weights were drawn in another order, or under another seed that was then set again"
-        yield 70, Cause("initial order", text, ("torch's generator is equal after them",), line)
+        yield 70, Cause("initial order", text, (f"{generator} is equal after them",), line)
     else:
         text = "the weights were drawn from another place of the stream, or under another seed"
-        why = f"torch's generator differs after them, from `{tensors.differ[0]}` on"
+        why = f"{generator} differs after them, from `{tensors.differ[0]}` on"
         fix = "set the seed right before the model is made"
         yield 69, Cause("initial place", text, (why,), line, fix)
 
@@ -249,14 +251,12 @@ def _files(place: Place, facts: Facts, resumed: int | None) -> Iterator[Ranked]:
 
 
 # ---------------------------------------------------------------- chance
-def _generators(
-    place: Place, apart: dict[str, Apart], chance: tuple[Source, ...], resumed: int | None
-) -> Iterator[Ranked]:
+def _generators(place: Place, apart: dict[str, Apart], facts: Facts, resumed: int | None) -> Iterator[Ranked]:
     matters = place.what in DRAWN
     for name, since in apart.items():
         if resumed is not None and not since.last:  # it was lost, see _resumed
             continue
-        asked = next((source for source in chance if _draws(source, name)), None)
+        asked = next((source for source in facts.chance if _draws(source, name)), None)
         where, fix = (asked.where, asked.fix) if asked is not None else ("", "")
         if since.last:
             score = 84
@@ -265,8 +265,9 @@ def _generators(
             evidence += f": {since.moved}" if since.moved else ""
             where = where or since.line
         else:
-            # At the beginning nobody knows yet whether it is used; the initial weights come from torch's.
-            used = since.used or (place.what == "initial" and name not in ("python", "numpy"))
+            # At the beginning nobody knows yet whether it is used, except for what weights are drawn from.
+            draws = name == facts.advice.weights_from or ":" in name  # that of a device
+            used = since.used or (place.what == "initial" and draws)
             score = 82 if asked is not None else 68 if used else 30
             text = f"{name}'s generator is in another state from the beginning: another seed, or none"
             evidence = f"it differs at {since.since}" + ("" if used else ", and nobody drew from it here")
@@ -328,7 +329,7 @@ def _hashes(
 
 # ---------------------------------------------------------------- environment, code, commands
 def _environment(place: Place, facts: Facts, resumed: int | None) -> Iterator[Ranked]:
-    numeric = place.what in NUMERIC or (place.what == "initial" and _same_draws(place))
+    numeric = place.what in NUMERIC or (place.what == "initial" and _same_draws(place, facts.advice))
     kinds: dict[str, list[Difference]] = {}
     for difference in facts.environment:
         kinds.setdefault(_kind(difference), []).append(difference)
@@ -387,5 +388,5 @@ def _repeatable(place: Place, facts: Facts, apart: dict[str, Apart]) -> Iterator
     text = (
         f"an operation of {part} does not give the same result each time, or reads memory that nobody wrote"
     )
-    fix = "torch.use_deterministic_algorithms(True) names or replaces it"
+    fix = facts.advice.repeat
     yield 45 if other else 73, Cause("operation", text, ("all its inputs are equal",), _line(place), fix)

@@ -9,6 +9,7 @@ from samebits.diff.align import LINE, MOST, Side
 from samebits.diff.reader import DamagedError, Event, Process, Record, kind_of, parse_event
 from samebits.fingerprint.diff import Difference, differences
 from samebits.fingerprint.facts import flatten
+from samebits.framework import Advice, advice
 
 HASH_SEED = "PYTHONHASHSEED"
 NAMES = ("kind", "source", "where", "fix", "library")  # of what a source of chance has
@@ -62,6 +63,7 @@ class Facts:
         chance: sources in either record.
         workers: how many data workers each had.
         hashes: why a text has another hash in each of them, and a set of texts another order; "" if it has not.
+        advice: of the framework.
     """
 
     command: str = ""
@@ -71,6 +73,7 @@ class Facts:
     chance: tuple[Source, ...] = ()
     workers: tuple[int, int] = (0, 0)
     hashes: str = ""
+    advice: Advice = Advice()
 
 
 def collect(
@@ -93,6 +96,7 @@ def collect(
         tuple(_chance(first, second)),
         (_workers(first, ours.process), _workers(second, theirs.process)),
         _hashes(ours.settings, theirs.settings),
+        advice((ours.settings or theirs.settings or {}).get("framework")),
     )
 
 

@@ -16,6 +16,7 @@ from samebits.diff.verdict import Place
 from samebits.errors import UsageError
 from samebits.fingerprint.diff import differences
 from samebits.fingerprint.manifest import of_manifest, read_manifest
+from samebits.framework import advice
 from samebits.hashing.compare import Comparison, compare_runs
 
 RECORD = "record.jsonl"
@@ -175,6 +176,7 @@ def _facts(first: Mapping[str, Any], second: Mapping[str, Any]) -> Facts:
     return Facts(
         environment=tuple(each for each in changed if each.rank != "none"),
         chance=tuple(sources((("A", _chance(first)), ("B", _chance(second))))),
+        advice=advice(first.get("framework")),
     )
 
 

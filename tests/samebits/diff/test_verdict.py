@@ -525,6 +525,28 @@ def test_a_file_that_is_read_later_is_no_cause(tmp_path: Path) -> None:
     assert compare(tmp_path / "a", tmp_path / "c").causes[0].evidence == ("only B has read early.npy",)
 
 
+def test_what_to_do_is_said_for_the_framework(tmp_path: Path) -> None:
+    """The same records of two frameworks: other words, and another generator that weights come from."""
+    for framework, fix, evidence in (
+        ("torch", "torch.use_deterministic_algorithms", "torch's generator is equal after them"),
+        ("keras", "tf.config.experimental.enable_op_determinism", "python's generator is equal after them"),
+        ("another", "", "the generator is equal after them"),
+    ):
+        folder = tmp_path / framework
+        folder.mkdir()
+        first = made.training(4)
+        first[3]["framework"] = framework
+        second = made.another(first)
+        gradients(second)
+        (cause,) = diff(folder, first, second).causes
+        assert (cause.kind, cause.fix[: len(fix)]) == ("operation", fix)
+        assert bool(cause.fix) == bool(fix)
+        third = made.another(first)
+        initial(made.NAMES)(third)
+        made.write(folder / "c", third)
+        assert compare(folder / "a", folder / "c").causes[0].evidence == (evidence,)
+
+
 def test_unseeded_chance_is_a_cause_with_its_line(tmp_path: Path) -> None:
     first = made.training(4)
     source = {

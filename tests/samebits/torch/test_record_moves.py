@@ -47,14 +47,14 @@ CASES = {
     ),
     "augment": (
         "torch",
-        "equal after the evaluation after step 4, not at the start of step 5 (epoch 2); it moved in another way during the "
-        f"next batch of a data loader ({LOOP})",
+        "equal after the evaluation after step 4, not at the start of step 5 (epoch 2); it moved in another "
+        f"way during the next batch of a data loader ({LOOP})",
         LOOP,
     ),
     "more loaders": (
         "torch",
-        "equal after step 4 (epoch 1), not at the evaluation after step 4; it moved in another way during iter() "
-        f"of a DataLoader ({MADE})",
+        "equal after step 4 (epoch 1), not at the evaluation after step 4; it moved in another way "
+        f"during iter() of a DataLoader ({MADE})",
         MADE,
     ),
     "numpy": (
