@@ -296,10 +296,11 @@ def _chance(place: Place, facts: Facts) -> Iterator[Ranked]:
             score += 12 if place.what == "initial" else 0
         elif place.what not in DRAWN:
             score -= 30
-        if source.kind == "global generator":
-            # Initial weights are drawn from it. Elsewhere, where it is apart, it stands there already.
-            score += 9 if place.what == "initial" and _draws(source, facts.advice.weights_from) else -40
-        if source.library:
+        if place.what == "initial" and _draws(source, facts.advice.weights_from):
+            score += 9  # the weights are drawn from it, in the user's name
+        elif source.kind == "global generator":
+            score -= 40  # where it is apart, it stands there already
+        elif source.library:
             score -= 25
         evidence = (f"used in {source.who}",)
         text = f"{'the order of ' if source.kind in ORDERS else ''}{source.source}"

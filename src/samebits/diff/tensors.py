@@ -72,12 +72,14 @@ def _named(digests: str, names: Mapping[str, Any]) -> Iterator[tuple[str, tuple[
 
 
 def module_of(name: str) -> str:
-    """The module that a parameter belongs to.
+    """The module or the layer that a parameter belongs to.
 
     >>> module_of("features.3.weight")
     'features.3'
+    >>> module_of("head/kernel")
+    'head'
     """
-    return name.rpartition(".")[0]
+    return name[: max(name.rfind("."), name.rfind("/"), 0)]
 
 
 def nearest_to_the_loss(differ: tuple[str, ...]) -> str:
