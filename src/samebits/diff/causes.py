@@ -307,9 +307,7 @@ def _chance(place: Place, facts: Facts) -> Iterator[Ranked]:
         yield score, Cause(f"chance {source.kind}", text, evidence, source.where, source.fix)
 
 
-def _hashes(
-    place: Place, facts: Facts, samples: Samples | None, apart: dict[str, Apart]
-) -> Iterator[Ranked]:
+def _hashes(place: Place, facts: Facts, samples: Samples | None, apart: dict[str, Apart]) -> Iterator[Ranked]:
     """The order of a set of texts, and seeds from `hash(text)`, follow PYTHONHASHSEED."""
     if not facts.hashes or place.what not in (*FROM_DATA, "initial", "model"):
         return

@@ -62,7 +62,7 @@ class Facts:
         files: what was read and is not alike.
         chance: sources in either record.
         workers: how many data workers each had.
-        hashes: why a text has another hash in each of them, and a set of texts another order; "" if it has not.
+        hashes: why a text has another hash in each of them, and a set of texts another order; "" where not.
         advice: of the framework.
     """
 

@@ -86,7 +86,7 @@ def test_random_hashes_are_not_the_first_reason_where_the_code_differs(tmp_path:
 
 
 def test_weights_that_were_drawn_before_any_seed(tmp_path: Path) -> None:
-    """The seed is set after the model, so the generator is equal when the model is seen for the first time."""
+    """The seed is set after the model: the generator is equal when the model is seen first."""
     a, b = two()
     other_weights(b)
     for events in (a, b):

@@ -85,7 +85,9 @@ def test_files_and_listings_of_each_process_are_recorded(start, folder):
 @pytest.mark.skipif(not os.access("/dev/shm", os.W_OK), reason="no file system in memory")
 def test_files_in_memory_are_the_users(start, tmp_path):
     """/dev has devices, and /dev/shm what somebody wants to read fast."""
-    (tmp_path / "program.py").write_text("import os, sys; os.chdir(sys.argv[1]); os.listdir(); open('x').read()")
+    (tmp_path / "program.py").write_text(
+        "import os, sys; os.chdir(sys.argv[1]); os.listdir(); open('x').read()"
+    )
     with tempfile.TemporaryDirectory(dir="/dev/shm") as data:
         (Path(data) / "x").write_text("data")
         done = start("samebits", "record", "-o", "made", "--", "python", "program.py", data, cwd=tmp_path)
