@@ -81,7 +81,7 @@ def rank(
     used = {name: each for name, each in apart.items() if each.last or each.used}
     scored = [
         *_resumed(place, resumed, used),
-        *_of_place(place, facts, samples),
+        *_of_place(place, facts, samples, last),
         *_files(place, facts, resumed),
         *_generators(place, apart, facts, resumed),
         *_chance(place, facts),
@@ -142,7 +142,7 @@ def _named(apart: dict[str, Apart]) -> str:
 
 
 # ---------------------------------------------------------------- what the place itself says
-def _of_place(place: Place, facts: Facts, samples: Samples | None) -> Iterator[Ranked]:
+def _of_place(place: Place, facts: Facts, samples: Samples | None, last: str) -> Iterator[Ranked]:
     line = _line(place)
     if place.what in FROM_DATA:
         if facts.workers[0] != facts.workers[1]:
@@ -153,7 +153,7 @@ def _of_place(place: Place, facts: Facts, samples: Samples | None) -> Iterator[R
     elif place.what == "model":
         yield 95, Cause("model", "another model", (), line)
     elif place.what == "initial":
-        yield from _initial(place, facts.advice)
+        yield from _initial(place, facts.advice, last)
     elif place.what == "control flow" and place.text.startswith("control flow: run "):
         yield 90, Cause("control flow", place.text.removeprefix("control flow: "), (), line)
     elif place.what in ("control flow", "end"):
@@ -210,10 +210,13 @@ def _same_draws(place: Place, advice: Advice) -> bool:
     return states[0].get(advice.weights_from) == states[1].get(advice.weights_from)
 
 
-def _initial(place: Place, advice: Advice) -> Iterator[Ranked]:
+def _initial(place: Place, advice: Advice, last: str) -> Iterator[Ranked]:
     line, tensors, same = _line(place), place.tensors, _same_draws(place, advice)
     generator = f"{advice.weights_from}'s generator" if advice.weights_from else "the generator"
-    if tensors.permuted:
+    if same and last.startswith(("step", "the evaluation")):
+        text = "a model that is seen first after steps of training: a copy or an average of what was trained"
+        yield 50, Cause("average", text, (f"all is equal up to {last}",), line)
+    elif tensors.permuted:
         text = "the weights were drawn in another order: the same numbers stand under other names"
         yield 85, Cause("initial order", text, (), line, "make the layers in one order")
     elif same and len({module_of(name) for name in tensors.differ}) == 1 < tensors.of:

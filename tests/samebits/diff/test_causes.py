@@ -119,3 +119,17 @@ def test_an_option_of_the_command_comes_before_what_follows_from_it(tmp_path: Pa
         events[0]["command"] = ["python", "train.py", name]
     (tmp_path / "folders").mkdir()
     assert kinds(diff(tmp_path / "folders", a, folder))[0] == "initial place"
+
+
+def test_an_average_of_weights_is_not_drawn(tmp_path: Path) -> None:
+    """It is called for the first time after some steps, for an evaluation."""
+    a, b = two()
+    for events, weights in ((a, "average"), (b, "another average")):
+        average = copy.deepcopy(initial(events)) | {"line": "train.py:40"}
+        average["parameters"] = made.digests(weights)
+        average["generators"] = made.generators(4)
+        events.insert(events.index(made.step(events, 3)) + 1, average)
+    settings(b)["code"]["files"]["train.py"] = "b" * 64
+    result = diff(tmp_path, a, b)
+    assert result.last == "step 3"
+    assert kinds(result) == ["code", "average"]
