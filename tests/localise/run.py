@@ -25,6 +25,7 @@ INPUT = {
 }
 TRIES = 4  # chance may give the same twice
 QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3"}
+LEFT_OUT = ("TF_DETERMINISTIC_OPS",)  # with it TensorFlow refuses some of the faults instead of showing them
 
 
 class TrainingError(Exception):
@@ -51,7 +52,8 @@ class Folder:
 
     def __init__(self, path: Path, script: str, text: str, environment: dict[str, str] | None = None) -> None:
         self.path, self.script = path, script
-        self.environment = {**os.environ, **QUIET, **(environment or {})}
+        ours = {name: value for name, value in os.environ.items() if name not in LEFT_OUT}
+        self.environment = {**ours, **QUIET, **(environment or {})}
         path.mkdir(parents=True)
         (path / script).write_text(text)
 

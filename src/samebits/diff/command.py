@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from samebits._files import write_whole
 from samebits._printable import printable, some
 from samebits._report import print_json
 from samebits.diff.reader import Record
@@ -19,7 +20,14 @@ SHOWN = 5  # causes; --json has all
 @click.argument("first", metavar="A", type=click.Path(path_type=Path))
 @click.argument("second", metavar="B", type=click.Path(path_type=Path))
 @click.option("--json", "json_", is_flag=True, help="Print JSON instead of lines.")
-def command(first: Path, second: Path, json_: bool) -> int:
+@click.option(
+    "--html",
+    "html",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Draw a picture: steps against parameters, in one HTML file.",
+)
+def command(first: Path, second: Path, json_: bool, html: Path | None) -> int:
     """Name the first place where A and B differ, and the likeliest causes.
 
     A and B are folders that `samebits record` wrote, or the file of one process in such a folder; or the
@@ -28,6 +36,8 @@ def command(first: Path, second: Path, json_: bool) -> int:
     Exit status 0: they are the same, as far as both go; 1: they differ; 2: they cannot be compared.
     """
     result = compare(first, second)
+    if html is not None:
+        write_whole(html, picture(first, second, result))
     if json_:
         print_json({"first": str(first), "second": str(second), **result.as_json()})
     else:
@@ -50,6 +60,19 @@ def compare(first: Path, second: Path) -> Result:
     return compare_records(Record(first), Record(second))
 
 
+def picture(first: Path, second: Path, result: Result) -> str:
+    """The page that shows a comparison.
+
+    Args:
+        first, second: two records, or two finished runs.
+        result: of `compare`.
+    """
+    from samebits.diff import page
+
+    pictures = page.of_folders if _kind(first) == "run" else page.of_records
+    return page.page(first, second, result, pictures(first, second, result))
+
+
 def _kind(path: Path) -> str:
     if not path.exists():
         raise UsageError(f"{path} does not exist: give a folder that `samebits record` wrote, or a run's")
@@ -58,8 +81,8 @@ def _kind(path: Path) -> str:
     return "record"
 
 
-def lines(result: Result) -> Iterator[str]:
-    """The verdict, then the causes, for people."""
+def lines(result: Result, most: int = SHOWN) -> Iterator[str]:
+    """The verdict, then at most so many causes, for people."""
     yield result.verdict
     if result.place is None:
         yield from (f"  {note}" for note in result.notes)
@@ -69,7 +92,7 @@ def lines(result: Result) -> Iterator[str]:
     yield from (f"  {name}'s generator: {text}" for name, text in result.apart.items())
     yield from (f"  {note}" for note in result.notes)
     if result.causes:
-        yield from _causes(result)
+        yield from _causes(result, most)
     else:
         yield "no cause is known: nothing else that is recorded differs"
     if result.more:
@@ -77,12 +100,12 @@ def lines(result: Result) -> Iterator[str]:
         yield from (f"  {line}" for line in result.more)
 
 
-def _causes(result: Result) -> Iterator[str]:
+def _causes(result: Result, most: int) -> Iterator[str]:
     yield "causes, the likeliest first:"
-    for number, cause in enumerate(result.causes[:SHOWN], 1):
+    for number, cause in enumerate(result.causes[:most], 1):
         yield f"{number}. {cause.text}{f' ({cause.where})' if cause.where else ''}"
         yield from (f"   {line}" for line in cause.evidence)
         if cause.fix:
             yield f"   fix: {cause.fix}"
-    if more := result.causes[SHOWN:]:
+    if (more := result.causes[most:]) and most == SHOWN:
         yield f"less likely: {some([cause.text for cause in more], 3, '; ')}"

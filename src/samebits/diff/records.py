@@ -33,6 +33,7 @@ class Result:
         notes: what was not compared, and why.
         values: how the tensor of the first difference differs; None where the records do not hold it.
         more: commands that record the tensors, where they would say more.
+        pair: the number of the processes in which the first difference is, see `matched`.
     """
 
     place: Place | None
@@ -44,6 +45,7 @@ class Result:
     notes: tuple[str, ...]
     values: TensorDifference | None = None
     more: tuple[str, ...] = ()
+    pair: int = 0
 
     @property
     def verdict(self) -> str:
@@ -91,26 +93,26 @@ def compare_records(first: Record, second: Record, beside: facts_.Facts | None =
     Raises:
         UsageError: they have no training, or none in processes that can be matched.
     """
-    places: list[tuple[int, Search, Place, Matched]] = []
+    places: list[tuple[int, Search, Place, tuple[int, Matched]]] = []
     searches: list[Search] = []
     notes = [*first.notes, *second.notes]
     identities = set()
-    for pair in _matched(first, second, notes):
+    for number, pair in enumerate(matched(first, second, notes)):
         ours, theirs = pair.ours, pair.theirs
         identities.add(ours.identity)
-        search = Search(*_sides(pair), pair.continued)
+        search = Search(*sides_of(pair), pair.continued)
         searches.append(search)
         place = search.find()
         if place is not None:
-            places.append((place.step or 0, search, place, pair))
+            places.append((place.step or 0, search, place, (number, pair)))
         notes += [*ours.notes, *theirs.notes, *_ends(ours, theirs)]
     if not any(search.events for search in searches):
         raise UsageError(f"{first.path} and {second.path} have nothing to compare: no training was recorded")
     if not places:
         best = max(searches, key=lambda each: each.compared)
         return Result(None, "", (), best.compared, best.last_same(), {}, tuple(dict.fromkeys(notes)))
-    _, search, place, matched = min(places, key=lambda each: each[0])
-    resumed = None if matched.resumed is None else max(matched.resumed.steps.values())
+    _, search, place, (number, pair) = min(places, key=lambda each: each[0])
+    resumed = None if pair.resumed is None else max(pair.resumed.steps.values())
     sides = search.aligner.first, search.aligner.second
     steps = search.compared
     facts = beside or facts_.collect(first, second, sides, (place.first, place.second))
@@ -118,10 +120,10 @@ def compare_records(first: Record, second: Record, beside: facts_.Facts | None =
     if place.what == "batch" and place.first is not None and place.second is not None:
         how = samples.compare(samples.Pair(place.first, place.second), search.pairs)
     causes = rank(place, facts, search.generators.apart, how, resumed, last)
-    size = _values(place, matched, notes)
+    size = _values(place, pair, notes)
     return Result(
         place,
-        _who(matched.ours) if len(identities) > 1 else "",
+        who(pair.ours) if len(identities) > 1 else "",
         tuple(causes),
         steps,
         last,
@@ -129,6 +131,7 @@ def compare_records(first: Record, second: Record, beside: facts_.Facts | None =
         tuple(dict.fromkeys(notes)),
         size,
         () if size is not None else values.more(place, first, second),
+        number,
     )
 
 
@@ -141,7 +144,8 @@ def _values(place: Place, pair: "Matched", notes: list[str]) -> TensorDifference
         return None
 
 
-def _who(process: Process) -> str:
+def who(process: Process) -> str:
+    """The rank of a process, or its role."""
     role, number = process.identity
     return f"rank {number}" if number is not None else role
 
@@ -185,7 +189,7 @@ class Matched:
     continued: bool
 
 
-def _sides(pair: Matched) -> tuple[Side, Side]:
+def sides_of(pair: Matched) -> tuple[Side, Side]:
     """The two sides, the one that began earlier already read up to where the other begins."""
     ours, theirs, resumed = pair.ours, pair.theirs, pair.resumed
     origin = resumed.steps if resumed is not None else None
@@ -201,7 +205,13 @@ def _sides(pair: Matched) -> tuple[Side, Side]:
     return sides[0], sides[1]
 
 
-def _matched(first: Record, second: Record, notes: list[str]) -> Iterator[Matched]:
+def matched(first: Record, second: Record, notes: list[str]) -> Iterator[Matched]:
+    """The processes of two records that belong together, always in the same order.
+
+    Args:
+        first, second: the records.
+        notes: is given what has no counterpart, in words.
+    """
     groups: list[dict[tuple[str, int | None], list[Process]]] = []
     for record in (first, second):
         groups.append({})

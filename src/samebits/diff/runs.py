@@ -1,5 +1,6 @@
 """Compares two finished runs: by their records of the first steps and of each epoch, metrics and weights."""
 
+import contextlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -14,7 +15,7 @@ from samebits.diff.records import Result, compare_records
 from samebits.diff.tensors import compare
 from samebits.diff.verdict import Place
 from samebits.errors import UsageError
-from samebits.fingerprint.diff import differences
+from samebits.fingerprint.diff import Difference, differences
 from samebits.fingerprint.manifest import of_manifest, read_manifest
 from samebits.framework import advice
 from samebits.hashing.compare import Comparison, compare_runs
@@ -172,7 +173,9 @@ def _unsaved(manifests: Sequence[Mapping[str, Any]], after: int | None) -> Itera
 
 
 def _facts(first: Mapping[str, Any], second: Mapping[str, Any]) -> Facts:
-    changed = differences(of_manifest(first), of_manifest(second))
+    changed: list[Difference] = []
+    with contextlib.suppress(UsageError, LookupError):  # of an older version, or not whole
+        changed += differences(of_manifest(first), of_manifest(second))
     return Facts(
         environment=tuple(each for each in changed if each.rank != "none"),
         chance=tuple(sources((("A", _chance(first)), ("B", _chance(second))))),

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from samebits.diff.reader import Event, Process, Record
 from samebits.diff.verdict import Place
 from samebits.hashing.compare import TensorDifference, compare_tensor
-from samebits.hashing.weights import Stored, read_header
+from samebits.hashing.weights import COMPLEX, Stored, read_header
 from samebits.record.format import AFTER_BACKWARD, AT_OPTIMIZER
 from samebits.record.values import file_name
 
@@ -46,10 +46,11 @@ class Both(NamedTuple):
 
     def difference(self, name: str) -> TensorDifference | None:
         """How one tensor differs; None: it does not, or one of both lacks it."""
-        here, there = (_at_optimizer(tensors, name) for tensors in self)
-        if here is None or there is None or not here.size:
-            return None
-        return compare_tensor(name, here, there)
+        for stored in (name, *(f"{name}:{kind}" for kind in COMPLEX)):
+            here, there = (_at_optimizer(tensors, stored) for tensors in self)
+            if here is not None and there is not None and here.size:
+                return compare_tensor(name, here, there)
+        return None
 
 
 def _at_optimizer(tensors: Mapping[str, Stored], name: str) -> Stored | None:
@@ -98,12 +99,8 @@ def of_place(place: Place, ours: Process, theirs: Process) -> TensorDifference |
     prefixes = PREFIXES[place.what]
     if not place.name:
         return next(both.differences(*prefixes), None)
-    named = (both.difference(f"{prefix}{kind}") for prefix in prefixes for kind in _stored_as(place.name))
+    named = (both.difference(f"{prefix}{place.name}") for prefix in prefixes)
     return next((each for each in named if each is not None), None)
-
-
-def _stored_as(name: str) -> tuple[str, ...]:
-    return name, f"{name}:complex128", f"{name}:complex32"
 
 
 def more(place: Place, first: Record, second: Record) -> tuple[str, ...]:

@@ -340,6 +340,24 @@ def _ordered(bits: np.ndarray, sign: np.ndarray) -> np.ndarray:
     return np.where(bits & sign, sign - magnitude, sign + magnitude)
 
 
+def read_metrics(folder: Path) -> list[dict[str, Any]]:
+    """The lines of a run folder's metrics.jsonl; fractions as their text.
+
+    Raises:
+        UsageError: the file is missing, or is not what its name says.
+    """
+    return _read(folder / "metrics.jsonl", _lines)
+
+
+def read_weights(folder: Path) -> dict[str, Stored]:
+    """Where each of a run folder's weights lies.
+
+    Raises:
+        UsageError: the file is missing, or is not what its name says.
+    """
+    return _read(folder / "weights.safetensors", read_header)
+
+
 def _lines(path: Path) -> list[dict[str, Any]]:
     try:
         # Numbers stay text: what is shown is what the file says. NaN, as older runs have it, is null.

@@ -5,10 +5,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from samebits.diff.command import compare, lines
-from samebits.diff.records import Result
 from samebits.errors import UsageError
 from samebits.proof.trainings import Finished
+from samebits.proof.why import Why, compare
 from samebits.proof.written import Difference, Written
 from samebits.record.final import count_steps
 
@@ -23,7 +22,7 @@ class Recorded:
         finished: the trainings, the one that all are compared with first.
         steps: of the first.
         other: the first whose record is another one.
-        difference: where, and why.
+        why: where, and why.
         files: how many files are compared.
         written: the first file that is another one.
     """
@@ -31,14 +30,14 @@ class Recorded:
     finished: Sequence[Finished]
     steps: int
     other: Finished | None = None
-    difference: Result | None = None
+    why: Why | None = None
     files: int = 0
     written: Difference | None = None
 
     @property
     def good(self) -> bool:
         """Whether "same bits" may be said."""
-        return self.difference is None and self.written is None
+        return self.why is None and self.written is None
 
     def summary(self) -> str:
         """How many runs, and what of them was compared."""
@@ -56,15 +55,16 @@ class Recorded:
 
     def fault(self) -> str:
         """What is not good, in one line."""
-        if self.difference is not None:
-            return f"not the same bits: does not repeat: {len(self.finished)} runs, {self.difference.place}"
+        if self.why is not None:
+            place = self.why.result.place
+            return f"not the same bits: does not repeat: {len(self.finished)} runs, {place}"
         return f"not the same bits: the records are the same, but not what was written: {self.written}"
 
     def lines(self, command: Sequence[str]) -> Iterator[str]:
         """What differs and why, for people; nothing where all is good."""
-        if self.difference is not None and self.other is not None:
+        if self.why is not None and self.other is not None:
             yield f"between {self.finished[0].child.name} and {self.other.child.name}:"
-            yield from lines(self.difference)
+            yield from self.why.lines()
         if self.written is not None:
             yield str(self.written)
         if not self.good and len(self.finished) == 2:
@@ -82,7 +82,7 @@ class Recorded:
             "seconds": [round(run.seconds, 3) for run in self.finished],
             "steps": self.steps,
             "files": self.files,
-            "difference": None if self.difference is None else self.difference.as_json(),
+            "verdict": None if self.why is None else self.why.as_json(),
             "file_difference": None if self.written is None else str(self.written),
         }
 
@@ -103,9 +103,9 @@ def judge_records(finished: Sequence[Finished], written: Sequence[Written]) -> R
     if not steps and not files:
         raise UsageError(nothing_of(reference, bool(written)))
     for other in finished[1:] if steps else ():
-        result = compare(reference.child.record, other.child.record)
-        if result.place is not None:
-            return Recorded(finished, steps, other, result, files)
+        said = compare(reference.child.record, other.child.record)
+        if said.result.place is not None:
+            return Recorded(finished, steps, other, said, files)
     for outputs in written[1:]:
         if (difference := written[0].difference(outputs)) is not None:
             return Recorded(finished, steps, files=files, written=difference)

@@ -6,14 +6,15 @@ import shlex
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 
 from samebits._files import sha256_file
-from samebits._printable import short
+from samebits._printable import printable, short
 from samebits._report import Outcome, cell, print_json, print_table
 from samebits.checkpoint import files
 from samebits.errors import CheckFailed, UsageError
@@ -24,10 +25,19 @@ from samebits.proof.processes import ending, send_to_session
 from samebits.proof.smoke import Watch, keep_runs, runs_folder
 from samebits.proof.stops import course
 from samebits.proof.trainings import Training, start, weights
+from samebits.proof.why import why
 from samebits.run.folder import CHECKPOINTS
 from samebits.run.signals import SAVED
+from samebits.unsaved import lines as unsaved
 
 KINDS = ("stop", "damage", "evaluation", "kill")
+NAMED = 2  # trials that differ and of which is said why
+NO_RUN = (
+    "the training ended without an error but left no run, so nothing can be resumed: resume-proof needs "
+    "checkpoints. Train inside `with samebits.torch.open_run(settings) as run:`, or samebits.keras.open_run, "
+    "with run.checkpoint(…), run.epochs(…) and run.batches(…); `samebits smoke` proves that any training "
+    "repeats"
+)
 DAMAGE = (files.STATE, files.TENSORS)
 
 
@@ -65,6 +75,7 @@ class Result:
         says: in words.
         sha256: the weights' hash; empty where there is none.
         seconds: how long it took.
+        verdict: where and why it differs: what `samebits diff` says.
     """
 
     what: str
@@ -72,6 +83,7 @@ class Result:
     says: str
     sha256: str = ""
     seconds: float = 0.0
+    verdict: dict[str, Any] | None = None
 
 
 @click.command("resume-proof", context_settings={"allow_interspersed_args": False})
@@ -100,7 +112,9 @@ def command(
             began = time.monotonic()
             _run(arguments, (), folder / "0", status=0)
             seconds = time.monotonic() - began
-            sha256 = weights(Training("the training", arguments, folder / "0"))
+            if not (folder / "0").exists():
+                raise UsageError(NO_RUN)
+            sha256 = weights(_training(arguments, folder / "0"))
             results = [Result("nothing interrupts it", "ok", "", sha256, seconds)]
             rng = random.Random(random_seed)
             lacking: dict[str, str] = {}  # options that the command turns out not to have, and why
@@ -113,12 +127,26 @@ def command(
                 watch.say(_line(results[-1]))
         tried = [result for result in results if result.outcome != "skipped"]
         failed = [result for result in tried if result.outcome == "fail"]
+        reasons = {
+            at: said
+            for at, result in enumerate(results)
+            if result.outcome == "fail" and result.sha256
+            if (said := why(*(_training(arguments, folder / str(each)) for each in (0, at)))) is not None
+        }
+        lost = read_manifest(folder / "0").get("unsaved", ()) if failed else ()
         kept = keep_runs(folder) if failed else None
+        reasons = {at: said.moved(folder, kept) for at, said in reasons.items()}
+        for at, said in reasons.items():
+            results[at].verdict = said.as_json()
     if json_:
-        print_json({"same": not failed, "trials": results, "kept": kept})
+        print_json({"same": not failed, "trials": results, "unsaved": lost, "kept": kept})
     else:
         rows = [(result.what, short(result.sha256), cell(result.outcome, result.says)) for result in results]
         print_table(("the training", "sha256 of the weights", "outcome"), rows)
+        for at, said in list(reasons.items())[:NAMED]:
+            print(printable("\n".join([f"{results[at].what}:", *said.lines()])))
+        for line in unsaved.some(lost):
+            print(printable(line))
     if failed:
         raise CheckFailed(
             f"not the same bits: {len(failed)} of {len(tried)}, the first where {failed[0].what}: "
@@ -229,7 +257,9 @@ def attempt(trial: Trial, arguments: Sequence[str], folder: Path, number: int, s
         options.refuse_unread(before, after_all, last)
     comparison = compare_runs(folder / "0", place)
     if comparison.tensor:
-        faults.append(f"other bits, first in {comparison.tensor}")
+        said = why(*(_training(arguments, folder / name) for name in ("0", str(number))))
+        place_ = None if said is None else said.result.place
+        faults.append(f"other bits: {place_ or f'first in {comparison.tensor}'}")
     if trial.metrics and (comparison.metric or comparison.batches):
         faults += comparison.lines()[1:]
     sha256 = sha256_file(place / "weights.safetensors")
@@ -270,7 +300,7 @@ def _run(
         UsageError: it ended with another status.
     """
     environment = {} if resume is None else {"SAMEBITS_RESUME": resume}
-    child = Training("the training", [*arguments, *more], place, environment)
+    child = _training([*arguments, *more], place, environment)
     running: list[subprocess.Popen[bytes]] = []
     with ending(running):
         running.append(start(child, stop))
@@ -289,6 +319,12 @@ def _run(
             f"{last[0]}"
         )
     return said
+
+
+def _training(
+    arguments: Sequence[str], place: Path, environment: Mapping[str, str | None] | None = None
+) -> Training:
+    return Training("the training", arguments, place, environment or {}, recorded=True)
 
 
 def _flip_a_bit(path: Path) -> None:

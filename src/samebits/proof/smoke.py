@@ -81,6 +81,8 @@ def command(
         else:
             verdict = prove(arguments, folder, runs, jobs, not no_resume, watch)
         kept = keep_runs(folder) if keep or not verdict.good else None
+        if verdict.why is not None:
+            verdict = dataclasses.replace(verdict, why=verdict.why.moved(folder, kept))
     if as_json:
         print_json(verdict.as_json() | {"kept": kept})
     elif kept is not None:
@@ -112,15 +114,13 @@ def prove(
     """
     first, second, *others = _trainings(arguments, folder, runs)
     if not resume:
-        recorded = [dataclasses.replace(each, recorded=True) for each in (first, second, *others)]
-        finished = _train(recorded, jobs, watch)
+        finished = _train([first, second, *others], jobs, watch)
         return judge(finished) if finished[0].left_a_run else judge_records(finished, ())
-    (reference,) = _train([dataclasses.replace(first, recorded=True)], jobs, watch)
+    (reference,) = _train([first], jobs, watch)
     if not reference.left_a_run:
         if not reference.sha256:
             raise UsageError(nothing_of(reference, asked=False))
-        recorded = [dataclasses.replace(each, recorded=True) for each in (second, *others)]
-        return judge_records([reference, *_train(recorded, jobs, watch)], ())
+        return judge_records([reference, *_train([second, *others], jobs, watch)], ())
     course = stops.course(manifest(reference))
     if not (at := course.stops()):
         return judge([reference, *_train([second, *others], jobs, watch)], why_not=course.lacks)
@@ -133,7 +133,7 @@ def prove(
         why_not = f"SAMEBITS_STOP_AT={at[0]} left nothing to resume"
         return judge([reference, stopped, *_train(others, jobs, watch)], why_not=why_not)
     if not others and (stopped is None or not compare(reference, stopped).same):
-        others = [Training("run 3, not interrupted", arguments, folder / "run-3", FILLED)]
+        others = [Training("run 3, not interrupted", arguments, folder / "run-3", FILLED, recorded=True)]
     plain = [reference, *_train(others, jobs, watch)]
     return judge(plain, stopped, at, str(failed[0]) if failed else "")
 
@@ -156,7 +156,7 @@ def prove_written(
     files, finished, written = Files(patterns, folder), [], []
     try:
         for training in _trainings(arguments, folder, runs):
-            finished += _train([dataclasses.replace(training, recorded=True)], 1, watch)
+            finished += _train([training], 1, watch)
             written.append(files.take())
     finally:
         if written:
@@ -166,7 +166,9 @@ def prove_written(
 
 def _trainings(arguments: Sequence[str], folder: Path, runs: int) -> list[Training]:
     return [
-        Training(f"run {at} of {runs}", arguments, folder / f"run-{at}", FILLED if at > 1 else {})
+        Training(
+            f"run {at} of {runs}", arguments, folder / f"run-{at}", FILLED if at > 1 else {}, recorded=True
+        )
         for at in range(1, runs + 1)
     ]
 

@@ -10,6 +10,7 @@ from samebits.chance import of_run
 from samebits.fingerprint.manifest import read_manifest
 from samebits.hashing.compare import Comparison, compare_runs, holding_nan
 from samebits.proof.trainings import Finished
+from samebits.proof.why import Why, why
 from samebits.unsaved import lines as unsaved
 
 MEMORY = (
@@ -35,6 +36,7 @@ class Verdict:
         not_numbers: how many NaN the tensors hold, where all runs are the same.
         unsaved: what changes and is in no checkpoint, as the manifest has it.
         chance: where nothing repeats, what no seed decides, as the manifests have it; a line each.
+        why: where they differ first, and why.
     """
 
     finished: Sequence[Finished]
@@ -49,6 +51,7 @@ class Verdict:
     not_numbers: Mapping[str, int] = field(default_factory=dict)
     unsaved: Sequence[Mapping[str, Any]] = ()
     chance: Sequence[str] = ()
+    why: Why | None = None
 
     @property
     def good(self) -> bool:
@@ -105,13 +108,14 @@ class Verdict:
         if self.difference is not None:
             first, second = (_name(run) for run in (self.difference.first, self.difference.second))
             yield f"between {first} and {second}{f', {self.stopped()}' if self.resumes is False else ''}:"
-            yield from self.difference.lines()
+            yield from self.difference.lines() if self.why is None else self.why.lines()
         if self.memory:
             yield MEMORY
         if not self.repeats and len(self.finished) == 2:
             three = f"samebits smoke --runs 3 {shlex.join(command)}"
             yield f"`{three}` shows whether memory that nobody wrote decides"
-        yield from (f"chance that no seed decides: {line}" for line in self.chance)
+        if self.why is None:
+            yield from (f"chance that no seed decides: {line}" for line in self.chance)
         if self.resumes is False:
             weights = self.failure or (self.difference is not None and self.difference.tensor is not None)
             yield from unsaved.some(self.unsaved) if weights else unsaved.lines(self.unsaved)
@@ -131,6 +135,7 @@ class Verdict:
             "sha256": [run.sha256 for run in self.finished],
             "seconds": [round(run.seconds, 3) for run in self.finished],
             "difference": None if self.difference is None else self.difference.as_json(),
+            "verdict": None if self.why is None else self.why.as_json(),
             "not_numbers": dict(self.not_numbers),
             "unsaved": list(self.unsaved),
             "chance": list(self.chance),
@@ -155,14 +160,16 @@ def judge(
     """
     reference = plain[0]
     others = [compare(reference, other) for other in plain[1:]]
-    difference = next((each for each in others if not each.same), None)
+    pairs = zip(plain[1:], others, strict=True)
+    different, difference = next((each for each in pairs if not each[1].same), (None, None))
     repeats, resumes, memory = difference is None, None, False
     finished = [reference, *([stopped] if stopped else []), *plain[1:]]
     if stopped is not None or failure:
         interrupted = compare(reference, stopped) if stopped is not None else None
         resumed = interrupted is not None and interrupted.same
         resumes = resumed if repeats or resumed else None
-        difference = difference or (None if resumed else interrupted)
+        if difference is None and not resumed:
+            different, difference = stopped, interrupted
         others += [interrupted] if interrupted is not None else []
     if not repeats and len(finished) > 2:
         memory = all(compare(finished[1], other).same for other in finished[2:])
@@ -183,6 +190,7 @@ def judge(
         others[0].not_numbers if same and others else {},
         () if resumes is not False else manifest(reference).get("unsaved", ()),
         () if repeats else of_run.lines_of(manifest(run) for run in finished),
+        None if different is None else why(reference.child, different.child),
     )
 
 

@@ -25,6 +25,7 @@ from samebits.process import command_line, variables
 from samebits.proof import trust
 from samebits.proof.smoke import Watch, keep_runs, runs_folder
 from samebits.proof.trainings import Training, train
+from samebits.proof.why import Why, between
 
 ANYWAY = "--anyway repeats it here in spite of that"
 FILES = {"weights.safetensors": "weights_sha256", "metrics.jsonl": "metrics_sha256"}  # and their hashes
@@ -44,6 +45,7 @@ class Verdict:
         not_numbers: how many NaN each tensor of the repetition holds.
         chance: what no seed decides in either, as their manifests have it; a line each.
         files: those of them that are files older than the runs: equal bits may come from them alone.
+        why: where they differ first, and why; None where the run's files are not there.
     """
 
     run: str
@@ -56,6 +58,7 @@ class Verdict:
     not_numbers: Mapping[str, int]
     chance: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
+    why: Why | None = None
 
     @property
     def same(self) -> bool:
@@ -63,9 +66,15 @@ class Verdict:
 
     def lines(self) -> Iterator[str]:
         """What differs between the two, for people."""
-        if self.comparison is not None:
-            yield from self.comparison.lines()
+        if self.why is not None:
+            yield "between the run (A) and its repetition (B):"
+            yield from self.why.lines()
             return
+        yield from self._by_manifests()
+        yield from (f"chance   {line}" for line in self.chance)
+
+    def _by_manifests(self) -> Iterator[str]:
+        """What the manifests alone say."""
         yield f"weights  {'the same' if self.run == self.repeat else 'another hash'}"
         if self.metrics:
             logged = set(self.latter) - {"epoch", "batches"}
@@ -130,6 +139,8 @@ def command(
         watch.say(f"repeated in {finished.seconds:.1f} s")
         verdict = compare(manifest, run, child.folder)
         kept = keep_runs(folder) if keep or not verdict.same else None
+        if verdict.why is not None:
+            verdict = dataclasses.replace(verdict, why=verdict.why.moved(folder, kept))
     report(verdict, kept, as_json)
     if not verdict.same:
         what = "other weights" if verdict.run != verdict.repeat else "the same weights, but not the same run"
@@ -297,10 +308,12 @@ def _device(manifest: Mapping[str, Any], words: Sequence[str]) -> list[str]:
 def compare(manifest: Mapping[str, Any], run: Path, repetition: Path) -> Verdict:
     """Compare a run, or its manifest alone, with its repetition."""
     again = read_manifest(repetition)
+    metrics = manifest.get("metrics_sha256") == again["metrics_sha256"]
+    same = metrics and manifest["weights_sha256"] == again["weights_sha256"]
     return Verdict(
         manifest["weights_sha256"],
         again["weights_sha256"],
-        manifest.get("metrics_sha256") == again["metrics_sha256"],
+        metrics,
         tuple(differences(manifest, again)),
         compare_runs(run, repetition) if _files(run) else None,
         manifest.get("metrics", {}),
@@ -308,6 +321,7 @@ def compare(manifest: Mapping[str, Any], run: Path, repetition: Path) -> Verdict
         not_numbers(repetition / "weights.safetensors"),
         of_run.lines_of((manifest, again)),
         of_run.lines_of((manifest, again), kinds=("file", "data")),
+        between(run, repetition) if _files(run) and not same else None,
     )
 
 
@@ -333,12 +347,13 @@ def report(verdict: Verdict, kept: Path | None, as_json: bool) -> None:
             "not_numbers": verdict.not_numbers,
             "chance": verdict.chance,
             "difference": comparison and comparison.as_json(),
+            "verdict": verdict.why and verdict.why.as_json(),
             "kept": kept and str(kept),
         }
         print_json(result)
         return
     if not verdict.same:
-        print(printable("\n".join([*verdict.lines(), *(f"chance   {line}" for line in verdict.chance)])))
+        print(printable("\n".join(verdict.lines())))
     else:
         print(printable("".join(f"chance   {line}\n" for line in verdict.files)), end="")
     for difference in verdict.environment:

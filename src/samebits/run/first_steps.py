@@ -72,7 +72,7 @@ class FirstSteps:
         """A step begins, and its generators have no seed yet; the first one of a run shows its models.
 
         Args:
-            objects: what the run holds, by name; where it holds no model, those of the user's variables count.
+            objects: what the run holds, by name. Where none of it is a model, the user's variables count.
         """
         if not self._models:
             self._models = self._find(objects)

@@ -51,6 +51,7 @@ if settings.what == "fails" and settings.workers == 4:
 content = hashlib.sha256(str(decides).encode()).digest()
 folder.mkdir()
 weights = save_tensors({"w": Tensor("F32", (8,), lambda: content)}, folder / "weights.safetensors")
+(folder / "metrics.jsonl").touch()
 manifest = {
     "format": FORMAT, "weights_sha256": weights, "seed": settings.seed, "framework": "torch", "device": "cpu",
     "settings": vars(settings), "command": sys.argv, "steps": 9, "chain": [{}],
@@ -150,12 +151,15 @@ def test_another_user(start: Start, tmp_path: Path) -> None:
         assert says == "the same bits"
 
 
+OTHER_BITS = "other bits: the final weights, w"
+
+
 @pytest.mark.parametrize(
     ("what", "only", "broken"),
     [
-        ("clock", "process", {"process: another one": "other bits, first in w: 8 of 8 elements differ"}),
+        ("clock", "process", {"process: another one": f"{OTHER_BITS}: 8 of 8 elements differ"}),
         ("deaf", "process seed", {"seed: 1": "the same bits, but they must differ"}),
-        ("workers", "workers process", dict.fromkeys(["workers: 2", "workers: 4"], "other bits, first in w")),
+        ("workers", "workers process", dict.fromkeys(["workers: 2", "workers: 4"], OTHER_BITS)),
         ("fails", "workers process", {"workers: 4": "ended with status 1; what it wrote is in "}),
     ],
 )

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -116,13 +117,13 @@ def test_the_first_tensor_that_differs_is_named(smoke: Start, tmp_path: Path) ->
     done = smoke("random", RUNS="3")
     assert done.returncode == 1
     assert one_line(done.stderr) == "samebits: not the same bits: does not repeat: 3 runs, 2 different hashes"
-    *hashes, where, between, weights, metrics, batches = done.stdout.splitlines()
+    *hashes, where, between, verdict = done.stdout.splitlines()[:6]
     assert len(hashes) == 3
     assert between == "between run 1 and run 2:"
-    assert weights == (
-        "weights  1 of 2 tensors differ; the first is a.weight: 1 of 4 elements differ, by at most 3 ULPs"
+    assert verdict == (
+        "first difference: the final weights, a.weight: 1 of 4 elements differ, by at most 3 ULPs: "
+        "metrics and batches equal"
     )
-    assert (metrics, batches) == ("metrics  the same", "batches  the same")
     (folder,) = kept(tmp_path)
     assert where == f"the runs are kept in runs/{folder}"
     assert {"run-1", "run-2", "run-3", "run-1.log"} <= {
@@ -143,11 +144,21 @@ def test_equal_weights_do_not_excuse_other_batches(smoke: Start) -> None:
         one_line(done.stderr)
         == "samebits: not the same bits: does not repeat: 2 runs, one hash, but other metrics or batches"
     )
-    assert done.stdout.splitlines()[-4:-1] == [
-        "weights  the same",
-        "metrics  first difference in line 1, loss: 0.25 and 0.5",
-        "batches  other data from epoch 1 on",
-    ]
+    assert "\nfirst difference: line 1 of metrics.jsonl, the batches\n" in done.stdout
+
+
+def test_the_command_that_says_more_runs_as_it_is_printed(smoke: Start, tmp_path: Path) -> None:
+    done = smoke("metrics")
+    command = next(line for line in done.stdout.splitlines() if line.endswith("` says more")).split("`")[1]
+    said = subprocess.run(shlex.split(command), cwd=tmp_path, capture_output=True, text=True)
+    assert said.returncode == 1, said.stderr
+    assert said.stdout.startswith("first difference: line 1 of metrics.jsonl, the batches\n")
+
+
+def test_json_has_the_verdict_and_the_command(smoke: Start) -> None:
+    told = json.loads(smoke("metrics", "--json").stdout)["verdict"]
+    assert told["first_difference"]["what"] == "batch"
+    assert told["more"].endswith("/run-1 runs/" + told["more"].partition("runs/")[2].split("/")[0] + "/run-2")
 
 
 def test_json(smoke: Start) -> None:

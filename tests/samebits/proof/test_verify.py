@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shlex
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -135,6 +136,8 @@ def test_a_training_that_asks_for_the_time_is_caught(start: Start, folder: Path)
     assert result["sha256"]["run"] != result["sha256"]["repetition"]
     assert result["difference"]["tensor"]["name"] == "bias"
     assert (result["difference"]["metric"]["line"], result["difference"]["batches"]) == (2, None)
+    assert result["verdict"]["first_difference"]["text"].startswith("the weights after epoch 2 (step 6)")
+    assert result["verdict"]["causes"][0]["kind"] == "chance generator"
     (chance,) = result["chance"]
     assert chance.startswith("random.Random() without a seed (training.py:")
     assert (folder / result["kept"] / "repetition" / "weights.safetensors").exists()
@@ -201,9 +204,10 @@ def test_metrics_that_were_edited_by_hand(start: Start, folder: Path) -> None:
     edit(folder / "run" / "manifest.json", metrics_sha256=sha256)
     done = start("samebits", "verify", "run", cwd=folder)
     assert done.returncode == 1
-    weights, metrics, batches = done.stdout.splitlines()[-3:]
-    assert (weights, batches) == ("weights  the same", "batches  the same")
-    assert metrics.startswith("metrics  first difference in line 2, sum: 0.5 and ")
+    assert "\nfirst difference: line 2 of metrics.jsonl, sum: 0.5 in A, " in done.stdout
+    command = next(line for line in done.stdout.splitlines() if line.endswith("` says more")).split("`")[1]
+    said = subprocess.run(shlex.split(command), cwd=folder, capture_output=True, text=True)
+    assert (said.returncode, said.stderr) == (1, "")
     assert "the same weights, but not the same run" in one_line(done.stderr)
 
 

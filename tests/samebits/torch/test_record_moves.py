@@ -1,4 +1,4 @@
-"""Who drew in between: of trainings that differ in one draw, the place of this draw is named, and its line."""
+"""Who drew in between: of trainings that differ in one draw, its place is named, and its line."""
 
 import json
 from pathlib import Path
