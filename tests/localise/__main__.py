@@ -119,7 +119,8 @@ def command(
             rows.append(row)
             said = f"{len(rows)} of {len(faults)}: {row.level}: {row.name} ({row.seconds:.0f} s)"
             print(said, file=sys.stderr, flush=True)
-        for checked in in_turn([partial(score_clean, pair, root / slug(pair.name)) for pair in pairs], jobs):
+        same = [partial(score_clean, pair, root / slug(pair.name), originals) for pair in pairs]
+        for checked in in_turn(same, jobs):
             clean.append(checked)
             said = f"clean pair {len(clean)} of {len(pairs)}: {checked.said}: {checked.name}"
             print(said, file=sys.stderr, flush=True)

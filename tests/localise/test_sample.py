@@ -18,14 +18,19 @@ from samebits.diff.verdict import Place
 CHANGED, CHANCE = "one of two optimisers has other betas", "the clock is the seed"
 
 
+@pytest.fixture(scope="module")
+def originals(tmp_path_factory: pytest.TempPathFactory) -> Originals:
+    return Originals(tmp_path_factory.mktemp("originals"))
+
+
 @pytest.mark.parametrize("name", [CHANGED, CHANCE])
-def test_the_place_and_the_cause_are_named_first(name: str, tmp_path: Path) -> None:
-    row = score(name, FAULTS[name], tmp_path / "made", Originals(tmp_path / "originals"))
+def test_the_place_and_the_cause_are_named_first(name: str, tmp_path: Path, originals: Originals) -> None:
+    row = score(name, FAULTS[name], tmp_path / "made", originals)
     assert row.level == "exact", row
 
 
-def test_the_same_training_twice_is_the_same(tmp_path: Path) -> None:
-    row = score_clean(Pair("rings.py"), tmp_path / "pair")
+def test_the_same_training_twice_is_the_same(tmp_path: Path, originals: Originals) -> None:
+    row = score_clean(Pair("rings.py"), tmp_path / "pair", originals)
     assert (row.said, row.steps) == ("same", 24), row
 
 
