@@ -133,3 +133,25 @@ def test_an_average_of_weights_is_not_drawn(tmp_path: Path) -> None:
     result = diff(tmp_path, a, b)
     assert result.last == "step 3"
     assert kinds(result) == ["code", "average"]
+
+
+def test_a_loss_that_has_a_buffer_is_no_other_model(tmp_path: Path) -> None:
+    """`CrossEntropyLoss(weight=…)` in A, and `CrossEntropyLoss()` in B."""
+    a, b = two()
+    criterion = copy.deepcopy(initial(a)) | {"model": "CrossEntropyLoss", "parameters": ""}
+    a.insert(a.index(initial(a)) + 1, criterion)
+    for who, events in enumerate((a, b)):
+        from_step(events, 1, lambda event, who=who: add_criterion(event, who))
+    settings(b)["code"]["files"]["train.py"] = "b" * 64
+    result = diff(tmp_path, a, b)
+    assert result.place is not None
+    assert (result.place.what, result.place.step, kinds(result)[0]) == ("loss", 1, "loss")
+
+
+def add_criterion(event: dict[str, Any], who: int) -> None:
+    call = {"module": "CrossEntropyLoss", "training": True, "shapes": [[2, 3]], "rows": None}
+    call |= {"arguments": digest("targets"), "outputs": digest("loss", who)}
+    event["calls"].append(call)
+    event["losses"] = [[call["outputs"], 0.5 + who]]
+    for name in ("parameters", "state"):
+        event[name] = put(event[name], "2.weight") if name == "parameters" and who else event[name]
