@@ -635,7 +635,7 @@ FAULTS = {
         ("operation",),
         change={"total.index_add(0, film, seen)": "total.index_put((film,), seen, accumulate=True)"},
         both=True,
-        environment=({"OMP_NUM_THREADS": "2"}, {"OMP_NUM_THREADS": "2"}),
+        environment=(ONE_AND_TWO[1], ONE_AND_TWO[1]),
     ),
     "without AVX2": Fault(
         "another instruction set",
