@@ -60,7 +60,7 @@ def test_what_is_in_it(wheel: Path) -> None:
     data = {"samebits/determinism.env", "samebits/entrypoint", "samebits/py.typed"}
     data |= {"samebits/locks/requirements-conda-lock.lock"}
     data |= {f"samebits/bootstrap/{name}" for name in ("create-env", "pip-index", "uv.lock")}
-    data |= {"samebits/proof/portable/recorded.json", *pages}
+    data |= {"samebits/diff/picture.html", "samebits/proof/portable/recorded.json", *pages}
     data |= {f"samebits/project/files/{name}" for name in ("Dockerfile", "dockerignore", "entrypoint")}
     assert {name for name in names - modules if name.startswith("samebits/")} == data
     assert "samebits-0.1.0.dist-info/licenses/LICENSE" in names

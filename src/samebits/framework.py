@@ -48,11 +48,15 @@ class Advice:
         repeat: what to do about an operation that does not give the same result each time.
         unwritten: what to do about a parameter that was never written.
         weights_from: the generator that initial weights are drawn from, as records name it.
+        mode: how the mode of a model can differ.
+        scaler: what leaves out steps with infinite gradients.
     """
 
     repeat: str = ""
     unwritten: str = ""
     weights_from: str = ""
+    mode: str = "the mode of the model is another one"
+    scaler: str = "loss scaler"
 
 
 @dataclass(frozen=True)
@@ -92,6 +96,8 @@ FRAMEWORKS = {
             repeat="torch.use_deterministic_algorithms(True) names or replaces it",
             unwritten="initialise what torch.empty gives",
             weights_from="torch",
+            mode="model.train() or model.eval() was called in one only",
+            scaler="GradScaler",
         ),
     ),
     "keras": Row(
@@ -110,6 +116,8 @@ FRAMEWORKS = {
             repeat="tf.config.experimental.enable_op_determinism() names or replaces it",
             unwritten="give it an initializer",
             weights_from="python",  # the seeds of layers come from it
+            mode="the model was called with training=True in one only",
+            scaler="LossScaleOptimizer",
         ),
     ),
 }

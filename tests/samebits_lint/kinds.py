@@ -614,6 +614,19 @@ CLEAN = _texts(
         "SB309",
         """
         import torch
+        from torch.nn import init
+        class Cell(torch.nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.weight = torch.nn.Parameter(torch.FloatTensor(3, 4))
+                init.orthogonal(self.weight.data)
+        """,
+        STEP,
+    ),
+    (
+        "SB309",
+        """
+        import torch
         from transformers import PreTrainedModel
         class Scale(PreTrainedModel):
             def __init__(self):

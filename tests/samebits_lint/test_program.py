@@ -167,6 +167,13 @@ def test_a_parameter_is_written_by_the_file_that_imports_it(tmp_path):
     script = "import torch\nimport nets\ntorch.manual_seed(0)\n"
     script += f"def main():\n    {STEP}    model = nets.Net()\n"
     assert problems_of(tmp_path, nets=nets, main=script) == ["nets.py:5 SB309"]
+    # A library's network brings weights of its own, and another script reads those that were trained.
+    script += "    text = transformers.CLIPTextModel.from_pretrained('small')\n"
+    predict = "import nets\nif __name__ == '__main__':\n    model = nets.Net()\n"
+    predict += "    model.load_state_dict(weights)\n    print(model(1))\n"
+    named = problems_of(tmp_path, main="import transformers\n" + script, predict=predict)
+    assert named == ["nets.py:5 SB309"]
+    assert problems_of(tmp_path, main=script + "    model.load_state_dict(weights)\n") == []
     assert problems_of(tmp_path, main=script + "    torch.nn.init.ones_(model.gate)\n") == []
 
 

@@ -1,7 +1,7 @@
 """Files with random names: whoever sorts them has them in another order in each run.
 
 It is known, and not guessed: a process of the program made the names, by `tempfile` or of a number that the
-system gave it; a line of the user's lists the folder and sorts it; something depends on that order; and two of
+system gave it; a line of the user's lists the folder and sorts it; something depends on that order; two of
 these files are read. The first and the last may happen in two processes, so all is put together in the end.
 """
 

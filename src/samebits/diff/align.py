@@ -46,6 +46,7 @@ class Side:
         listings: the listings of each folder, in order.
         settings: what can change bits.
         others: events of other kinds: chance, stopped, end.
+        unlike: whether its counterpart has digests of another kind, which could not be compared.
     """
 
     def __init__(
@@ -60,7 +61,7 @@ class Side:
         self.others: dict[str, Event] = {}
         self.queue: deque[tuple[Key, Event]] = deque()
         self.lines: Iterator[bytes] = process.lines()
-        self.over = False
+        self.over = self.unlike = False
         self._seen: Counter[Key] = Counter()  # models, and evaluations after the last step that had one
         self._evaluated: Key = ()
 

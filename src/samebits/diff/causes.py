@@ -10,6 +10,7 @@ from samebits.diff.generators import Apart
 from samebits.diff.samples import Samples
 from samebits.diff.tensors import module_of
 from samebits.diff.verdict import Place
+from samebits.diff.words import generator_words
 from samebits.fingerprint.diff import Difference, change, group
 from samebits.framework import Advice
 
@@ -32,7 +33,7 @@ THREADS = re.compile(r"effective\..*(threads|thread_pools)|variables\.\w*THREADS
 INSTRUCTIONS = re.compile(
     r"cpu\.|effective\.(\w+\.cpu_capability|numpy\.cpu_features)|variables\.(ATEN_CPU|MKL_|ONEDNN)"
 )
-STATISTICS = re.compile(r"(running|moving)_(mean|var)|num_batches_tracked")
+MOVED = "more or fewer numbers were drawn from it in one of the two"
 KNOWN = 31  # causes of a lower score are told where there is no other
 ORDERS = ("completion", "listing", "set")  # chance of these kinds is an order
 SORT = "sort what a folder gives: sorted(os.listdir(folder))"
@@ -80,7 +81,7 @@ def rank(
     """
     used = {name: each for name, each in apart.items() if each.last or each.used}
     scored = [
-        *_resumed(place, resumed, used),
+        *_resumed(place, resumed, used, facts.advice),
         *_of_place(place, facts, samples, last),
         *_files(place, facts, resumed),
         *_generators(place, apart, facts, resumed),
@@ -107,7 +108,7 @@ def _line(place: Place) -> str:
 
 
 # ---------------------------------------------------------------- resuming
-def _resumed(place: Place, resumed: int | None, apart: dict[str, Apart]) -> Iterator[Ranked]:
+def _resumed(place: Place, resumed: int | None, apart: dict[str, Apart], advice: Advice) -> Iterator[Ranked]:
     if resumed is None or place.step is None:
         return
     at_once = place.step <= resumed + 1
@@ -118,8 +119,8 @@ def _resumed(place: Place, resumed: int | None, apart: dict[str, Apart]) -> Iter
         "parameter": "the optimiser's state",
         "buffer": "buffers of the model",
         "mode": "the model's mode (train or eval)",
-        "skipped": "the GradScaler's state",
-        "gradient": "the GradScaler's state, or gradients that were accumulated",
+        "skipped": f"the {advice.scaler}'s state",
+        "gradient": f"the {advice.scaler}'s state, or gradients that were accumulated",
     }.get(place.what, "")
     if place.what in ("forward", "loss") and apart:
         lost = f"the state of {_named(apart)}"
@@ -138,12 +139,15 @@ def _resumed(place: Place, resumed: int | None, apart: dict[str, Apart]) -> Iter
 
 def _named(apart: dict[str, Apart]) -> str:
     names = sorted(apart)
-    return f"{some(names)}'s generator" if len(names) == 1 else f"the generators of {some(names)}"
+    if any(generator_words(name) != f"{name}'s generator" for name in names):
+        return some([generator_words(name) for name in names])
+    return generator_words(names[0]) if len(names) == 1 else f"the generators of {some(names)}"
 
 
 # ---------------------------------------------------------------- what the place itself says
 def _of_place(place: Place, facts: Facts, samples: Samples | None, last: str) -> Iterator[Ranked]:
     line = _line(place)
+    yield from _autocast(place, line)
     if place.what in FROM_DATA:
         if facts.workers[0] != facts.workers[1]:
             text = f"another number of data workers: {facts.workers[0]} in A, {facts.workers[1]} in B"
@@ -162,14 +166,14 @@ def _of_place(place: Place, facts: Facts, samples: Samples | None, last: str) ->
         text = "other calls of the model in a step: gradients are accumulated over another number of batches"
         yield 90, Cause("accumulation", text, (), line)
     elif place.what == "mode":
-        yield 92, Cause("mode", "model.train() or model.eval() was called in one only", (), line)
+        yield 92, Cause("mode", facts.advice.mode, (), line)
     elif place.what == "learning rate":
         yield 92, Cause("schedule", "the schedule gives another learning rate", (), line)
     elif place.what == "clipping":
         text = "gradients are changed in another way after backward, such as by clipping or unscaling"
         yield 92, Cause("clipping", text, ("gradients after backward are equal",), line)
     elif place.what == "skipped":
-        yield 90, Cause("skipped", "a GradScaler skipped the step in one only", (), line)
+        yield 90, Cause("skipped", f"a {facts.advice.scaler} skipped the step in one only", (), line)
     elif place.what == "optimizer state":
         text = "the optimiser's settings, such as betas, momentum or weight decay, or its state before"
         yield 74, Cause("optimizer", text, ("gradients, weights and learning rates are equal",), line)
@@ -179,8 +183,8 @@ def _of_place(place: Place, facts: Facts, samples: Samples | None, last: str) ->
         if classes[0] != classes[1]:
             text = f"another optimiser: {classes[0]} in A, {classes[1]} in B"
         yield 74, Cause("optimizer", text, ("gradients, weights and learning rates are equal",), line)
-    elif place.what == "buffer" and STATISTICS.search(place.name):
-        text = "statistics of batches are averaged in another way: a layer's momentum, or its mode"
+    elif place.what == "buffer":
+        text = "running statistics are updated in another way, such as by another momentum"
         yield 74, Cause("batch statistics", text, ("batch, loss and gradients are equal",), line)
     elif place.what == "loss" and "the model's output" in place.equal:
         text, score = "another loss function, or other targets (which no call of the model shows)", 74
@@ -189,6 +193,14 @@ def _of_place(place: Place, facts: Facts, samples: Samples | None, last: str) ->
         elif "the arguments of" in place.text:
             text, score = "other targets, or another computation between the model's output and the loss", 88
         yield score, Cause("loss", text, ("the model's output is equal",), line)
+
+
+def _autocast(place: Place, line: str) -> Iterator[Ranked]:
+    events = (place.first or {}, place.second or {})
+    a, b = ([call["autocast"] for call in event.get("calls", ()) if "autocast" in call] for event in events)
+    if a and b and a != b:
+        text = f"the model computes in other types: {some(sorted({*a}))} in A, {some(sorted({*b}))} in B"
+        yield 93, Cause("autocast", text, (), line)
 
 
 def _samples(samples: Samples | None, line: str) -> Iterator[Ranked]:
@@ -212,7 +224,7 @@ def _same_draws(place: Place, advice: Advice) -> bool:
 
 def _initial(place: Place, advice: Advice, last: str) -> Iterator[Ranked]:
     line, tensors, same = _line(place), place.tensors, _same_draws(place, advice)
-    generator = f"{advice.weights_from}'s generator" if advice.weights_from else "the generator"
+    generator = generator_words(advice.weights_from) if advice.weights_from else "the generator"
     if same and last.startswith(("step", "the evaluation")):
         text = "a model that is seen first after steps of training: a copy or an average of what was trained"
         yield 50, Cause("average", text, (f"all is equal up to {last}",), line)
@@ -263,16 +275,17 @@ def _generators(place: Place, apart: dict[str, Apart], facts: Facts, resumed: in
         where, fix = (asked.where, asked.fix) if asked is not None else ("", "")
         if since.last:
             score = 84
-            text = f"{name}'s generator moved: more or fewer numbers were drawn from it in one of the two"
+            text = f"{generator_words(name)} moved: {MOVED}"
             evidence = f"it is equal after {since.last}, and differs at {since.since}"
             evidence += f": {since.moved}" if since.moved else ""
             where = where or since.line
         else:
             # At the beginning nobody knows yet whether it is used, except for what weights are drawn from.
-            draws = name == facts.advice.weights_from or ":" in name  # that of a device
+            device = name.rpartition(":")[2].isdecimal()
+            draws = name == facts.advice.weights_from or device
             used = since.used or (place.what == "initial" and draws)
             score = 82 if asked is not None else 68 if used else 30
-            text = f"{name}'s generator is in another state from the beginning: another seed, or none"
+            text = f"{generator_words(name)} is in another state from the beginning: another seed, or none"
             evidence = f"it differs at {since.since}" + ("" if used else ", and nobody drew from it here")
         yield score - (0 if matters else 40), Cause("generator", text, (evidence,), where, fix)
 
@@ -391,4 +404,5 @@ def _repeatable(place: Place, facts: Facts, apart: dict[str, Apart]) -> Iterator
         f"an operation of {part} does not give the same result each time, or reads memory that nobody wrote"
     )
     fix = facts.advice.repeat
-    yield 45 if other else 73, Cause("operation", text, ("all its inputs are equal",), _line(place), fix)
+    evidence = ("all its inputs are equal",) if place.equal else ()
+    yield 45 if other else 73, Cause("operation", text, evidence, _line(place), fix)

@@ -11,6 +11,7 @@ from samebits._report import print_json
 from samebits.diff.reader import Record
 from samebits.diff.records import Result, compare_records
 from samebits.diff.runs import compare_folders
+from samebits.diff.words import generator_words
 from samebits.errors import UsageError
 
 SHOWN = 5  # causes; --json has all
@@ -89,7 +90,7 @@ def lines(result: Result, most: int = SHOWN) -> Iterator[str]:
         return
     if result.last:
         yield f"  the last that is the same: {result.last}"
-    yield from (f"  {name}'s generator: {text}" for name, text in result.apart.items())
+    yield from (f"  {generator_words(name)}: {text}" for name, text in result.apart.items())
     yield from (f"  {note}" for note in result.notes)
     if result.causes:
         yield from _causes(result, most)

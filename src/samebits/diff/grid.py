@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from samebits.diff.tensors import module_of
 from samebits.hashing.compare import TensorDifference
 
 MOST_COLUMNS = 400
@@ -175,9 +176,7 @@ class Grid:
             name = row.module if row.module else row.name
             into = merged.get((row.section, name))
             if into is None:
-                into = merged[row.section, name] = Row(
-                    name, row.section, row.module.rpartition(".")[0], len(merged)
-                )
+                into = merged[row.section, name] = Row(name, row.section, module_of(row.module), len(merged))
             _merge(into, row)
         smaller = len(merged) < len(self.rows) or bool(self.details)
         self.rows, self.details = merged, {}

@@ -1,10 +1,11 @@
 """The picture of a comparison as one HTML file that needs nothing else: no network, no library."""
 
+import contextlib
 import html
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,12 @@ from samebits.diff.reader import Record
 from samebits.diff.records import Result, matched, sides_of, who
 from samebits.diff.run_picture import of_runs
 from samebits.diff.verdict import Place
+from samebits.errors import UsageError
 
 MOST_ROWS = 1500  # of all processes together; of more, those of a module are put together
 MOST_BYTES = 1_900_000  # of the cells
 MOST_PROCESSES = 32
+RECORD = "record.jsonl"  # of a run folder: its first steps
 ROWS = {
     "batch": "batch",
     "forward": "model's output",
@@ -36,65 +39,65 @@ CODE = re.compile(r"`([^`]*)`")
 
 
 @dataclass(frozen=True)
-class Pictures:
-    """What a page shows.
+class Drawn:
+    """What a page shows of two processes, or of two runs.
 
     Attributes:
-        labels: of the pairs of processes.
-        grids: one for each.
-        at: which of them has the first difference.
-        word, unit: what a column is, and what the axis says: "step".
+        label: by which it is chosen.
+        grid: the cells.
+        step: the column of the first difference; None: it is elsewhere, or there is none.
+        name: of the row in which it is; "" where none is known.
+        word, unit: what a column is, and what the axis says.
         start: the column before the first step.
         end: the column after the last one, where the final weights stand; None: there is none.
-        step: the column of the first difference; None: there is none.
     """
 
-    labels: list[str]
-    grids: list[Grid]
-    at: int = 0
+    label: str
+    grid: Grid
+    step: int | None = None
+    name: str = ""
     word: str = "step"
     unit: str = "step"
     start: int = 0
     end: int | None = None
-    step: int | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        about = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "grid"}
+        return {**about, **self.grid.as_json()}
 
 
-def of_records(first: Path, second: Path, result: Result) -> Pictures:
-    """The pictures of two records.
+def of_records(first: Path, second: Path, result: Result) -> list[Drawn]:
+    """The pictures of two records, that with the first difference first.
 
     Args:
         first, second: their folders, or files.
         result: of their comparison.
     """
-    ours, theirs = Record(first), Record(second)
-    step = None if result.place is None else result.place.step or 0
-    labels: list[str] = []
-    grids: list[Grid] = []
-    at, start = 0, 0
-    for number, pair in enumerate(matched(ours, theirs, [])):
-        if len(grids) == MOST_PROCESSES and number != result.pair:
+    drawn: list[Drawn] = []
+    for number, pair in enumerate(matched(Record(first), Record(second), [])):
+        here = result.place if number == result.pair else None
+        if len(drawn) == MOST_PROCESSES and here is None:
             continue
-        shifts = (
-            [{}, {}] if pair.resumed is None else [{}, pair.resumed.steps][:: 1 if pair.resumed.later else -1]
-        )
-        ranges = [
-            steps_of(process, shift) for process, shift in zip((pair.ours, pair.theirs), shifts, strict=True)
-        ]
-        origin = 0 if pair.resumed is None else max(pair.resumed.steps.values())
-        last = max(high for _, high in ranges)
-        if number == result.pair:
-            at, start = len(grids), origin
-        shown = views(origin, max(last, origin), step if number == result.pair else None)
+        step = None if here is None else here.step or 0
+        resumed = {} if pair.resumed is None else pair.resumed.steps
+        shifts = [resumed if pair.resumed and pair.resumed.later == side else {} for side in (0, 1)]
+        both = zip((pair.ours, pair.theirs), shifts, strict=True)
+        origin = max(resumed.values(), default=0)
+        last = max(origin, *(steps_of(process, shift)[1] for process, shift in both))
         line = Line()
         line.update(f"drawing {last:,} steps")
         with line:
-            grids.append(Picture(*sides_of(pair), shown).grid)
-        labels.append(f"{who(pair.ours)}{f' ({number + 1})' if labels and who(pair.ours) in labels else ''}")
-    return Pictures(labels, grids, at, start=start, step=step)
+            grid = Picture(*sides_of(pair), views(origin, last, step), pair.continued).grid
+        label = who(pair.ours)
+        if label in (each.label for each in drawn):
+            label = f"{label} ({number + 1})"
+        drawn.append(Drawn(label, grid, step, _row_of(here), start=origin))
+    return drawn
 
 
-def of_folders(first: Path, second: Path, result: Result) -> Pictures:
-    """The picture of two run folders.
+def of_folders(first: Path, second: Path, result: Result) -> list[Drawn]:
+    """The pictures of two run folders: their metrics, and their first steps where both have a record of them.
 
     Args:
         first, second: the folders.
@@ -102,17 +105,26 @@ def of_folders(first: Path, second: Path, result: Result) -> Pictures:
     """
     grid, end = of_runs(first, second)
     firsts = [row.first for row in grid.rows.values() if row.first is not None]
-    step = min(firsts, default=None) if result.place is not None else None
-    return Pictures(["run"], [grid], word="line", unit="line of metrics", start=1, end=end, step=step)
+    place = result.place
+    step = min(firsts, default=None) if place is not None else None
+    drawn = [Drawn("metrics", grid, step, word="line", unit="line of metrics", start=1, end=end)]
+    here, there = first / RECORD, second / RECORD
+    if here.exists() and there.exists():
+        within = place is not None and place.first is not None  # an event of these records
+        with contextlib.suppress(UsageError):  # the metrics can be drawn anyway
+            of_steps = of_records(here, there, result if within else replace(result, place=None))[:1]
+            steps = [replace(each, label="first steps") for each in of_steps]
+            drawn = [*steps, *drawn] if within else [*drawn, *steps]
+    return drawn
 
 
-def page(first: Path, second: Path, result: Result, pictures: Pictures) -> str:
+def page(first: Path, second: Path, result: Result, drawn: list[Drawn]) -> str:
     """The whole file.
 
     Args:
         first, second: what was compared.
         result: what that showed.
-        pictures: what is drawn.
+        drawn: the pictures.
     """
     slots = {
         "title": html.escape(printable(result.verdict)),
@@ -120,7 +132,7 @@ def page(first: Path, second: Path, result: Result, pictures: Pictures) -> str:
         "about": "".join(_about(first, second, result)),
         "text": "".join(_text(result)),
         "footer": f"samebits {html.escape(__version__)}: samebits diff --html",
-        "data": as_json(pictures, result),
+        "data": as_json(drawn),
     }
     template = (files("samebits.diff") / "picture.html").read_text(encoding="utf-8")
     return SLOT.sub(lambda slot: slots[slot[1]], template)
@@ -162,17 +174,16 @@ def _text(result: Result) -> Iterator[str]:
         yield f"<pre>{lines}</pre>"
 
 
-def as_json(pictures: Pictures, result: Result) -> str:
+def as_json(drawn: list[Drawn]) -> str:
     """The cells as JSON that may stand in a page, and is not larger than MOST_BYTES.
 
     Args:
-        pictures: are made coarser where they are too large.
-        result: what the comparison showed.
+        drawn: is made coarser where it is too large.
     """
-    grids = pictures.grids
+    grids = [each.grid for each in drawn]
     while sum(len(grid.rows) for grid in grids) > MOST_ROWS and _coarser(grids):
         pass
-    while len(text := _content(pictures, result)) > MOST_BYTES and _coarser(grids):
+    while len(text := _content(drawn)) > MOST_BYTES and _coarser(grids):
         pass
     return text
 
@@ -190,19 +201,8 @@ def _row_of(place: Place | None) -> str:
     return ROWS[place.what] + (f" of optimiser {place.optimizer}" if place.optimizer else "")
 
 
-def _content(pictures: Pictures, result: Result) -> str:
-    content: dict[str, Any] = {
-        "at": pictures.at,
-        "word": pictures.word,
-        "unit": pictures.unit,
-        "start": pictures.start,
-        "end": pictures.end,
-        "step": pictures.step,
-        "name": _row_of(result.place),
-        "processes": [
-            {"label": label, **grid.as_json()}
-            for label, grid in zip(pictures.labels, pictures.grids, strict=True)
-        ],
-    }
+def _content(drawn: list[Drawn]) -> str:
+    at = next((number for number, each in enumerate(drawn) if each.step is not None), 0)
+    content = {"at": at, "processes": [each.as_json() for each in drawn]}
     # Nothing in a name may end the script in which this stands.
     return json.dumps(content, separators=(",", ":")).replace("<", "\\u003c")

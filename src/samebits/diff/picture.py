@@ -113,12 +113,13 @@ class Picture:
     Args:
         first, second: the processes, already read up to where the comparison begins.
         shown: the ranges of steps.
+        continued: another process continues what one of them did: where it ends is no difference.
     """
 
-    def __init__(self, first: Side, second: Side, shown: list[Columns]) -> None:
+    def __init__(self, first: Side, second: Side, shown: list[Columns], continued: bool = False) -> None:
         self.grid = Grid(shown)
         self._ours, self._theirs = first, second
-        self._start = shown[0].first
+        self._start, self._continued = shown[0].first, continued
         self._known: set[str] = set()  # sources whose rows are there
         self._apart: dict[str, tuple[str, str] | None] = {}  # states of generators; None: they were equal
         self._were_equal = False
@@ -214,6 +215,8 @@ class Picture:
         if first is None or second is None:
             event = first or second
             assert event is not None
+            if self._continued and (self._theirs if second is None else self._ours).over:
+                return
             side, what = (self._ours, ONLY_FIRST) if first is not None else (self._theirs, ONLY_SECOND)
             source = self._add(event, side)
             self.grid.see(source, self._step(event, side), what)

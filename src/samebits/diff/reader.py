@@ -121,13 +121,16 @@ MOVES = _list_of(("a generator's move", lambda value: isinstance(value, list) an
 MAY_HAVE: Mapping[str, Mapping[str, Shape]] = {
     "initial": {"moves": MOVES},
     "step": {"moves": MOVES, "epoch": optional(COUNT)},
-    "evaluation": {"moves": MOVES},
+    "evaluation": {"moves": MOVES, "digest": TEXT},
+    "names": {"digests": TEXTS},
 }
 CALL: Mapping[str, Shape] = {
     "module": TEXT,
     "training": YES_NO,
+    "autocast": TEXT,
     "arguments": DIGEST,
     "outputs": DIGEST,
+    "digest": TEXT,
     "shapes": SIZES,
     "rows": optional(("digests of rows", lambda value: isinstance(value, str) and len(value) % 16 == 0)),
 }
@@ -156,7 +159,10 @@ def parse_event(line: bytes) -> Event:
             if not {"module", "training", "arguments", "shapes"} <= call.keys():
                 raise DamagedError("a call without arguments")
         if event["event"] == "names" and not (
-            len(event["names"]) == len(event["shapes"]) == len(event["dtypes"])
+            len(event["names"])
+            == len(event["shapes"])
+            == len(event["dtypes"])
+            == len(event.get("digests", event["dtypes"]))
         ):
             raise DamagedError("names without shapes")
     except (ValueError, UsageError) as error:

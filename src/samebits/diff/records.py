@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from samebits.diff import facts as facts_
@@ -16,6 +16,8 @@ from samebits.errors import UsageError
 from samebits.hashing.compare import TensorDifference
 from samebits.record.format import DIGITS
 
+UNLIKE = "not compared: tensors that only one of the two had on a GPU, where digests are of another kind"
+COMPARED_ANYWAY = ("generators", "the generators in use", "loss", "learning rate")
 COUNT = re.compile(rb'\{"event":"step","optimizer":(\d{1,9}),"class":"[^"]{0,200}","step":(\d{1,12})[,}]')
 
 
@@ -93,7 +95,7 @@ def compare_records(first: Record, second: Record, beside: facts_.Facts | None =
     Raises:
         UsageError: they have no training, or none in processes that can be matched.
     """
-    places: list[tuple[int, Search, Place, tuple[int, Matched]]] = []
+    places: list[tuple[tuple[bool, int], Search, Place, tuple[int, Matched]]] = []
     searches: list[Search] = []
     notes = [*first.notes, *second.notes]
     identities = set()
@@ -104,14 +106,18 @@ def compare_records(first: Record, second: Record, beside: facts_.Facts | None =
         searches.append(search)
         place = search.find()
         if place is not None:
-            places.append((place.step or 0, search, place, (number, pair)))
-        notes += [*ours.notes, *theirs.notes, *_ends(ours, theirs)]
+            places.append(((pair.unplaced, place.step or 0), search, place, (number, pair)))
+        notes += [*ours.notes, *theirs.notes, *_ends(ours, theirs), *_unseen(search)]
+        if search.aligner.first.unlike:
+            notes.append(UNLIKE)
     if not any(search.events for search in searches):
         raise UsageError(f"{first.path} and {second.path} have nothing to compare: no training was recorded")
     if not places:
         best = max(searches, key=lambda each: each.compared)
         return Result(None, "", (), best.compared, best.last_same(), {}, tuple(dict.fromkeys(notes)))
     _, search, place, (number, pair) = min(places, key=lambda each: each[0])
+    if search.aligner.first.unlike:
+        place = replace(place, equal=tuple(each for each in place.equal if each in COMPARED_ANYWAY))
     resumed = None if pair.resumed is None else max(pair.resumed.steps.values())
     sides = search.aligner.first, search.aligner.second
     steps = search.compared
@@ -158,6 +164,12 @@ def _ends(ours: Process, theirs: Process) -> Iterator[str]:
             yield f"{who} has no end: its process was killed, or still runs"
 
 
+def _unseen(search: Search) -> Iterator[str]:
+    for who, side in (("A", search.aligner.first), ("B", search.aligner.second)):
+        if (event := side.others.get("unseen")) is not None:
+            yield f"not recorded in {who}: {event['what']}"
+
+
 # ---------------------------------------------------------------- which processes belong together
 @dataclass(frozen=True)
 class Resumed:
@@ -181,12 +193,15 @@ class Matched:
     Attributes:
         resumed: where one begins within the other; None: they begin alike.
         continued: another process continues what one of them did, so where it ended is no difference.
+        unplaced: one of them continues something, and has weights that the other has nowhere: since the
+            process before it came to other weights, if that one differs, too.
     """
 
     ours: Process
     theirs: Process
     resumed: Resumed | None
     continued: bool
+    unplaced: bool = False
 
 
 def sides_of(pair: Matched) -> tuple[Side, Side]:
@@ -241,10 +256,12 @@ def _chains(ours: list[Process], theirs: list[Process], notes: list[str]) -> Ite
     else:
         pairs = list(zip(ours, theirs, strict=False))
         notes.append(f"A trained in {len(ours):,} processes one after the other, B in {len(theirs):,}")
-    begins = [None if _begin_alike(*pair) else _resumption(*pair) for pair in pairs]
+    alike = [_begin_alike(*pair) for pair in pairs]
+    begins = [None if same else _resumption(*pair) for pair, same in zip(pairs, alike, strict=True)]
     after = [0 if resumed is None else max(resumed.steps.values()) for resumed in begins]
-    for pair, resumed, steps in zip(pairs, begins, after, strict=True):
-        yield Matched(*pair, resumed, continued=steps < max(after))
+    for number, (pair, resumed, steps) in enumerate(zip(pairs, begins, after, strict=True)):
+        lost = number > 0 and resumed is None and not alike[number]
+        yield Matched(*pair, resumed, continued=steps < max(after), unplaced=lost)
 
 
 def _resumption(ours: Process, theirs: Process) -> "Resumed | None":

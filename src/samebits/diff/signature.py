@@ -6,7 +6,7 @@ from samebits.diff.grid import size_of_numbers
 from samebits.record.format import DIGITS
 
 FIELDS = re.compile(
-    rb',"(skipped|calls|losses|generators|lrs|names|gradients|parameters|buffers|state)":(?=[\[{"tf])'
+    rb',"(skipped|calls|losses|generators|lrs|names|gradients|parameters|buffers|state|moves)":(?=[\[{"tf])'
 )
 HEXES = re.compile(rb'"([0-9a-f.]{%d,})"' % DIGITS)
 LOSS = re.compile(rb'\["[0-9a-f]+",([^\[\]]*)\]')
@@ -33,7 +33,7 @@ def signature(line: bytes, match: bytes) -> Signature | None:
             return None
         if name == b"names":
             parts.append(a)  # which tensors the positions stand for
-        if a == b:
+        if a == b or name == b"moves":  # of generators; they are in no picture
             continue
         if name in WHOLE:
             parts.append((number, a, b))

@@ -17,6 +17,7 @@ class Tensors:
         only_first, only_second: names that one of them lacks.
         shapes: what has another shape or type, in words, by name.
         permuted: as many tensors with the same digests, under other names.
+        unlike: how many have digests of two kinds, which say nothing about each other.
     """
 
     differ: tuple[str, ...] = ()
@@ -25,6 +26,7 @@ class Tensors:
     only_second: tuple[str, ...] = ()
     shapes: tuple[tuple[str, str], ...] = ()
     permuted: bool = False
+    unlike: int = 0
 
     @property
     def same_names(self) -> bool:
@@ -45,12 +47,13 @@ def compare(
         first_names, second_names: the events `names` that tell whose they are.
     """
     if first == second and first_names.get("names") == second_names.get("names"):
-        described = ("shapes", "dtypes")
+        described = ("shapes", "dtypes", "digests")
         if all(first_names.get(each) == second_names.get(each) for each in described):
             return Tensors(of=len(first) // DIGITS)
     a, b = dict(_named(first, first_names)), dict(_named(second, second_names))
     both = [name for name in a if name in b]
-    differ = tuple(name for name in both if a[name][0] != b[name][0])
+    alike = [name for name in both if a[name][2] == b[name][2]]
+    differ = tuple(name for name in alike if a[name][0] != b[name][0])
     shapes = ((name, a[name][1], b[name][1]) for name in both)
     return Tensors(
         differ,
@@ -59,16 +62,18 @@ def compare(
         tuple(name for name in b if name not in a),
         tuple((name, f"{ours} and {theirs}") for name, ours, theirs in shapes if ours != theirs),
         len(differ) > 1 and sorted(a[name][0] for name in differ) == sorted(b[name][0] for name in differ),
+        len(both) - len(alike),
     )
 
 
-def _named(digests: str, names: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, str]]]:
-    """(name, (digest, type and shape)); a tensor without a name has its number."""
-    known, shapes, dtypes = (names.get(each, []) for each in ("names", "shapes", "dtypes"))
+def _named(digests: str, names: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, str, str]]]:
+    """(name, (digest, type and shape, kind of the digest)); a tensor without a name has its number."""
+    known, shapes, dtypes, kinds = (names.get(each, []) for each in ("names", "shapes", "dtypes", "digests"))
     for number, at in enumerate(range(0, len(digests), DIGITS)):
         name = known[number] if number < len(known) else f"number {number}"
         described = f"{dtypes[number]} {tuple(shapes[number])}" if number < len(known) else ""
-        yield name, (digests[at : at + DIGITS], described)
+        kind = kinds[number] if number < len(kinds) else ""
+        yield name, (digests[at : at + DIGITS], described, kind)
 
 
 def module_of(name: str) -> str:
@@ -76,10 +81,10 @@ def module_of(name: str) -> str:
 
     >>> module_of("features.3.weight")
     'features.3'
-    >>> module_of("head/kernel")
-    'head'
+    >>> module_of("encoder/dense/kernel")
+    'encoder/dense'
     """
-    return name[: max(name.rfind("."), name.rfind("/"), 0)]
+    return name.rpartition("." if "." in name else "/")[0]
 
 
 def nearest_to_the_loss(differ: tuple[str, ...]) -> str:

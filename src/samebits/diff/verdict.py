@@ -324,6 +324,8 @@ def _evaluation(first: Event, second: Event, side: Side, generators: tuple[str, 
             "/".join("training" if mode else "evaluation" for mode in e["training"]) for e in (first, second)
         )
         return place("mode", f"the model's mode: {a} in A, {b} in B", "weights")
+    if not _alike(first, second, side):
+        return None
     if first["arguments"] != second["arguments"]:
         return place("evaluation batch", "its batches", "weights", *generators)
     if first["outputs"] != second["outputs"]:
@@ -350,7 +352,8 @@ def _step(
         later = number and not (a.get("rows") and b.get("rows"))
         told = later and _have_outputs(*(each[:number] for each in calls))
         before = ("the model's output",) if told else ()
-        if a["arguments"] != b["arguments"] or a["shapes"] != b["shapes"]:
+        alike = _alike(a, b, ours)
+        if (alike and a["arguments"] != b["arguments"]) or a["shapes"] != b["shapes"]:
             if before:
                 text = f"the arguments of {a['module']}: the targets, or what comes from the model's output"
                 yield place("loss", text, *before, *generators)
@@ -361,14 +364,14 @@ def _step(
         if a["training"] != b["training"]:
             modes = ["training" if call["training"] else "evaluation" for call in (a, b)]
             yield place("mode", f"the model's mode: {modes[0]} in A, {modes[1]} in B", "batch", "weights")
-        if "outputs" in a and "outputs" in b and a["outputs"] != b["outputs"]:
+        if alike and "outputs" in a and "outputs" in b and a["outputs"] != b["outputs"]:
             if before:
                 yield place("loss", f"the output of {a['module']}", *before, "its arguments", *generators)
             yield place("forward", "the model's output", "batch", "weights", *generators)
     inputs = ("batch", "weights", *generators)
     outputs = bool(calls[0]) and _have_outputs(*calls)
     digests = [[loss[0] for loss in event["losses"]] for event in (first, second)]
-    if digests[0] != digests[1]:
+    if digests[0] != digests[1] and _both_seen(first, second):
         equal = ("the model's output", *generators) if outputs else inputs
         yield place("loss", f"the loss{_values(first, second)}", *equal)
     yield from _gradients(first, second, ours, theirs, place, inputs)
@@ -386,6 +389,11 @@ def _step(
             yield from _left(kind, what, tensors, place, () if whole else inputs)  # type: ignore[arg-type]
 
 
+def _both_seen(first: Event, second: Event) -> bool:
+    """Whether both have gradients, or neither: into a step that XLA compiled nobody can look."""
+    return bool(first["gradients"]) == bool(second["gradients"])
+
+
 def _have_outputs(*calls: list[Event]) -> bool:
     return all("outputs" in call for each in calls for call in each)
 
@@ -397,6 +405,8 @@ def _calls(count: int, classes: list[str]) -> str:
 def _gradients(
     first: Event, second: Event, ours: Side, theirs: Side, place: Any, inputs: tuple[str, ...]
 ) -> Iterator[Place]:
+    if not _both_seen(first, second):
+        return
     seen = first["gradients"], second["gradients"]
     whole = all(AFTER_BACKWARD in each for each in seen)
     for when in (AFTER_BACKWARD, AT_OPTIMIZER):
@@ -438,7 +448,18 @@ def _tensors(first: Event, second: Event, ours: Side, theirs: Side, kind: str, a
         side.names.get(event["names"].get(kind, -1), {}) for side, event in ((ours, first), (theirs, second))
     )
     first_names, second_names = names
-    return compare(a, first_names, b, second_names)
+    tensors = compare(a, first_names, b, second_names)
+    if tensors.unlike:
+        ours.unlike = True
+    return tensors
+
+
+def _alike(a: Event, b: Event, side: Side) -> bool:
+    """Whether the digests of two calls are of the same kind; others say nothing about each other."""
+    alike: bool = a.get("digest") == b.get("digest")
+    if not alike:
+        side.unlike = True
+    return alike
 
 
 def _tensor_words(kind: str, name: str, tensors: Tensors) -> str:

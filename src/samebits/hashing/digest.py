@@ -12,7 +12,7 @@ import functools
 import importlib
 import struct
 from collections.abc import Hashable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import xxhash
 
@@ -29,7 +29,14 @@ DEEPEST = 100  # parts within parts; what lies deeper is named by its type only
 _rooms: dict[type, TensorBytes] = {}  # of tensors that were seen
 
 
-def digest(value: Any, unread: set[str] | None = None) -> str:
+class _Asked(NamedTuple):
+    """What `digest` was asked with."""
+
+    unread: set[str] | None
+    known: Mapping[int, bytes]
+
+
+def digest(value: Any, unread: set[str] | None = None, known: Mapping[int, bytes] | None = None) -> str:
     """The digest of a tensor, an array, a number, a text, or of lists, tuples, tables, dataclasses of them.
 
     Equal contents have equal digests in NumPy and in each framework. Devices, strides, `requires_grad` and
@@ -40,11 +47,12 @@ def digest(value: Any, unread: set[str] | None = None) -> str:
         value: anything. Nothing of it is changed.
         unread: is given the names of types whose contents do not count, such as an object of a class that is
             not known, or a tensor without values.
+        known: digests that were computed elsewhere, 16 bytes each, by the identity of the tensor.
 
     Returns:
         32 hexadecimal digits.
     """
-    return _digest(value, unread, ()).hex()
+    return _digest(value, _Asked(unread, known or {}), ()).hex()
 
 
 def rows(value: Any) -> str | None:
@@ -73,39 +81,41 @@ def rows(value: Any) -> str | None:
     if not count or not view.nbytes:
         return None
     size = view.nbytes // count
-    return "".join(xxhash.xxh3_64_hexdigest(view[at : at + size]) for at in range(0, view.nbytes, size))
+    return "".join([xxhash.xxh3_64_hexdigest(view[at : at + size]) for at in range(0, view.nbytes, size)])
 
 
-def _digest(value: Any, unread: set[str] | None, above: tuple[int, ...]) -> bytes:
+def _digest(value: Any, asked: _Asked, above: tuple[int, ...]) -> bytes:
     """`above` holds the identities of the objects that `value` is a part of."""
+    if asked.known and (there := asked.known.get(id(value))) is not None:
+        return there
     if (room := _room(value)) is not None:
-        return _tensor(room, value, unread, above)
+        return _tensor(room, value, asked, above)
     if (atom := _atom(value)) is not None:
         return xxhash.xxh3_128_digest(atom)
     kind = type(value).__qualname__
     if len(above) < DEEPEST and id(value) not in above:
         here = (*above, id(value))
         if (array := _as_array(value)) is not None:
-            return _array(array, unread, here)
+            return _array(array, asked, here)
         if isinstance(value, dict | Mapping):
             entries = (part for item in value.items() for part in item)
-            return _parts(f"table {kind}", entries, unread, here)
+            return _parts(f"table {kind}", entries, asked, here)
         if isinstance(value, list | tuple):
-            return _parts(f"row {kind}", value, unread, here)
+            return _parts(f"row {kind}", value, asked, here)
         if isinstance(value, set | frozenset):
-            inner = sorted(_digest(part, unread, here) for part in value)
+            inner = sorted(_digest(part, asked, here) for part in value)
             return xxhash.xxh3_128_digest(b"".join([b"set ", *inner]))
         if dataclasses.is_dataclass(value) and not isinstance(value, type):
             fields = ((field.name, getattr(value, field.name, None)) for field in dataclasses.fields(value))
-            return _parts(f"dataclass {kind}", (part for item in fields for part in item), unread, here)
-    if unread is not None:
-        unread.add(f"{type(value).__module__}.{kind}")
+            return _parts(f"dataclass {kind}", (part for item in fields for part in item), asked, here)
+    if asked.unread is not None:
+        asked.unread.add(f"{type(value).__module__}.{kind}")
     return xxhash.xxh3_128_digest(f"object {type(value).__module__}.{kind}".encode())
 
 
-def _parts(head: str, parts: Iterable[Any], unread: set[str] | None, above: tuple[int, ...]) -> bytes:
+def _parts(head: str, parts: Iterable[Any], asked: _Asked, above: tuple[int, ...]) -> bytes:
     """Of fixed length each, so that no two lists of parts give the same bytes."""
-    inner = [_digest(part, unread, above) for part in parts]
+    inner = [_digest(part, asked, above) for part in parts]
     return xxhash.xxh3_128_digest(b"".join([f"{head} {len(inner)} ".encode(), *inner]))
 
 
@@ -147,21 +157,21 @@ def _room(value: Any) -> TensorBytes | None:
     return None
 
 
-def _tensor(room: TensorBytes, value: Any, unread: set[str] | None, above: tuple[int, ...]) -> bytes:
+def _tensor(room: TensorBytes, value: Any, asked: _Asked, above: tuple[int, ...]) -> bytes:
     layout, content, dtype, shape = room.contents(value)
     if not layout:
-        return xxhash.xxh3_128_digest(content, _seed(dtype, shape))
+        return xxhash.xxh3_128_digest(content, seed(dtype, shape))
     if content is None:
-        if unread is not None:
-            unread.add(layout)
-        return xxhash.xxh3_128_digest(f"unread {layout}".encode(), _seed(dtype, shape))
-    inner = b"".join(_digest(part, unread, above) for part in content)
-    return xxhash.xxh3_128_digest(layout.encode() + b" " + inner, _seed(dtype, shape))
+        if asked.unread is not None:
+            asked.unread.add(layout)
+        return xxhash.xxh3_128_digest(f"unread {layout}".encode(), seed(dtype, shape))
+    inner = b"".join(_digest(part, asked, above) for part in content)
+    return xxhash.xxh3_128_digest(layout.encode() + b" " + inner, seed(dtype, shape))
 
 
 @functools.lru_cache(maxsize=4096)
-def _seed(dtype: Hashable, shape: tuple[int, ...]) -> int:
-    """The seed for a type and a shape; `dtype` as a framework or NumPy gives it."""
+def seed(dtype: Hashable, shape: tuple[int, ...]) -> int:
+    """The seed of a tensor's digest, from its type and shape; `dtype` as a framework or NumPy gives it."""
     name = str(dtype).rpartition(".")[2]  # without the framework's
     return int(xxhash.xxh3_64_intdigest(f"{name} {tuple(shape)}".encode()))
 
@@ -182,7 +192,7 @@ def _as_array(value: Any) -> "np.ndarray | None":
     return None
 
 
-def _array(array: "np.ndarray", unread: set[str] | None, above: tuple[int, ...]) -> bytes:
+def _array(array: "np.ndarray", asked: _Asked, above: tuple[int, ...]) -> bytes:
     dtype = array.dtype
     mask = getattr(array, "mask", None)
     if mask is not None:  # of a masked array, whose bytes lack it
@@ -193,10 +203,10 @@ def _array(array: "np.ndarray", unread: set[str] | None, above: tuple[int, ...])
         parts = tuple(array.ravel().tolist())
     elif dtype.kind in "fc" and dtype.char in "gG":  # ten bytes of each sixteen are the number
         bytes_ = _little_endian(array).reshape(-1).view("u1").reshape(-1, 16)[:, :10]
-        return xxhash.xxh3_128_digest(bytes_.tobytes(), _seed(dtype, array.shape))
+        return xxhash.xxh3_128_digest(bytes_.tobytes(), seed(dtype, array.shape))
     else:
-        return xxhash.xxh3_128_digest(_little_endian(array), _seed(dtype.newbyteorder("="), array.shape))
-    return _parts(f"array {dtype} {array.shape}", parts, unread, above)
+        return xxhash.xxh3_128_digest(_little_endian(array), seed(dtype.newbyteorder("="), array.shape))
+    return _parts(f"array {dtype} {array.shape}", parts, asked, above)
 
 
 def _plain(dtype: "np.dtype") -> bool:

@@ -25,6 +25,7 @@ from samebits.keras.record_training import Training, class_of
 from samebits.record.guarded import tell
 from samebits.record.writer import Writer
 
+ELSEWHERE = "a graph that another thread traces, as distribution strategies do"
 STEPS = {"train_step": "train", "test_step": "test", "predict_step": "predict"}
 
 
@@ -108,7 +109,7 @@ class Functions(threading.local):
     def closed(self) -> str:
         """Why nobody can look into what is traced here; "" where one can."""
         if not self.running:
-            return "" if tf.executing_eagerly() else "another graph"
+            return "" if tf.executing_eagerly() else ELSEWHERE
         return self.running[-1][0]
 
     @property
@@ -167,8 +168,6 @@ def _compiled(function: Any) -> str:
         return "jit_compile=True"
     if tf.config.optimizer.get_jit() or "tf_xla_auto_jit" in os.environ.get("TF_XLA_FLAGS", ""):
         return "XLA's automatic compilation"
-    if tf.distribute.has_strategy() and tf.distribute.get_strategy().num_replicas_in_sync > 1:
-        return "a distribution strategy with several replicas"
     return ""
 
 

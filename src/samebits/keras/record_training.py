@@ -9,9 +9,8 @@ import math
 import threading
 import weakref
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, cast
 
 import keras
 import numpy as np
@@ -24,14 +23,15 @@ from samebits.fingerprint.facts import fingerprint
 from samebits.hashing.digest import digest, rows
 from samebits.keras import record_generators
 from samebits.keras.record_names import Models, buffers, held, parameters, seeds, state
+from samebits.keras.record_tables import Tables, Write
 from samebits.keras.record_values import emit, read
-from samebits.process.command_line import shortened
+from samebits.record import places
 from samebits.record.files import unseen
 from samebits.record.format import AFTER_BACKWARD, AT_OPTIMIZER, MISSING
 from samebits.record.guarded import tell
-from samebits.record.tables import Tables, Write
 
 AUTOGRAPH = "__autograph_generated_file"  # in the name of a file that AutoGraph has made of the user's code
+SEEN = "_samebits_seen"  # of a graph: what was traced since the last step in it
 MOST_CALLS = 1000  # of models in one step that are listed; of more, the first ones
 MOST_ROWS = 1024  # of a batch, whose rows have a digest each
 MOST_LOSSES = 64  # of one step that are listed; of more, the first ones
@@ -138,7 +138,6 @@ class Training:
         self._models, self._tables = Models(), Tables(self._write, _outline, _described)
         self._settings = False
         self._optimizers: weakref.WeakKeyDictionary[Any, Trained] = weakref.WeakKeyDictionary()
-        self._graphs: weakref.WeakKeyDictionary[Any, Seen] = weakref.WeakKeyDictionary()
         self._seeds: weakref.WeakKeyDictionary[Any, dict[str, Any]] = weakref.WeakKeyDictionary()
         self._parts: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()  # see _parts_of
         self._trained: list[Trained] = []  # those that are gone, too
@@ -198,10 +197,12 @@ class Training:
         graph = tf.compat.v1.get_default_graph()
         outer = graph
         while any_outer and outer is not None:
-            if outer in self._graphs:
-                return self._graphs[outer]
+            if (known := getattr(outer, SEEN, None)) is not None:
+                return cast(Seen, known)
             outer = getattr(outer, "outer_graph", None)
-        return self._graphs.setdefault(graph, Seen())
+        if (known := getattr(graph, SEEN, None)) is None:
+            setattr(graph, SEEN, known := Seen())
+        return cast(Seen, known)
 
     def see_model(self, model: Any, frame: FrameType) -> None:
         """A model is used; the first time, what it begins with is written."""
@@ -322,7 +323,12 @@ class Training:
         for name, variable in self._states([model]).items():
             if name not in seen.before:  # now, since the model changes it
                 seen.before[name] = _now(variable) if eager else tf.convert_to_tensor(held(variable))
-        entry: dict[str, Any] = {"module": class_of(model), "training": training, "arguments": arguments}
+        entry = {
+            "module": class_of(model),
+            "training": training,
+            "autocast": str(model.dtype_policy.name),
+            "arguments": arguments,
+        }
         entry = _finished(entry) if eager else entry
         if len(seen.calls) < MOST_CALLS:
             seen.calls.append(entry)
@@ -537,7 +543,6 @@ class Training:
             "line": about["line"],
             "calls": calls,
             "losses": [each if _is_loss(each) else _loss(each) for each in values["losses"]],
-            "generators": {"before": start, "after": after},
             "lrs": [number(values["rate"])],
             "names": {
                 kind: self._tables.number(kind, trained, owner, names, values[kind])
@@ -547,6 +552,7 @@ class Training:
             "parameters": digests(values["parameters"]),
             "buffers": digests(values["buffers"]),
             "state": digests(values["state"]),
+            "generators": {"before": start, "after": after},
         })  # fmt: skip
         self._host = host
 
@@ -658,12 +664,7 @@ def class_of(model: Any) -> str:
 
 
 def line_of(frame: FrameType | None) -> str:
-    """Where the user's code is, for a frame inside: "train.py:12"; empty where there is none of it."""
+    """Where the user's code is, for a frame inside, and not what AutoGraph has made of it."""
     while (user := users(frame)) is not None and AUTOGRAPH in user.f_code.co_filename:
         frame = user.f_back
-    return "" if user is None else f"{_shown(user.f_code.co_filename)}:{user.f_lineno}"
-
-
-@functools.cache
-def _shown(file: str) -> str:
-    return shortened(file, (Path.cwd(), ""))
+    return places.line_of(user)

@@ -4,7 +4,6 @@ In a graph nothing has a value yet. So what is wanted is put together with place
 `tf.numpy_function` gives their values to the same function that takes them where nothing is traced.
 """
 
-import weakref
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -18,7 +17,7 @@ from samebits.record.guarded import tell
 
 DEEPEST = 8  # tables within tables
 _COMPOSITE = (tf.RaggedTensor, tf.SparseTensor, tf.IndexedSlices)
-_last: "weakref.WeakKeyDictionary[Any, Any]" = weakref.WeakKeyDictionary()  # the operation of a graph
+LAST = "_samebits_last"  # of a graph: the operation that takes values out after all others
 
 
 class Slot(NamedTuple):
@@ -58,9 +57,9 @@ def emit(take: Callable[[Any], None], value: Any) -> None:
             return []
 
         graph = tf.compat.v1.get_default_graph()
-        before = [_last[graph]] if graph in _last else []
-        with tf.control_dependencies(before):
-            _last[graph] = tf.numpy_function(run, tensors, [])
+        last = getattr(graph, LAST, None)
+        with tf.control_dependencies([] if last is None else [last]):
+            setattr(graph, LAST, tf.numpy_function(run, tensors, []))
 
 
 def _pack(value: Any, tensors: list[Any], known: dict[int, Slot], depth: int) -> Any:

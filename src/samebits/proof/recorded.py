@@ -120,9 +120,9 @@ def nothing_of(run: Finished, asked: bool) -> str:
         asked: whether files were asked for.
     """
     if asked:
-        return f"{run.child.name} took no step of a torch optimiser and wrote no file that --files names"
+        return f"{run.child.name} took no step of an optimiser and wrote no file that --files names"
     return (
-        f"{run.child.name} left no run, and took no step of a torch optimiser: train inside `with "
+        f"{run.child.name} left no run, and took no step of an optimiser: train inside `with "
         "samebits.torch.open_run(settings) as run:`, or samebits.keras.open_run, and end with "
         "`run.finish(model)`; or name what it writes: --files 'out/*'"
     )

@@ -66,9 +66,10 @@ def command(
     differs, one more that is not stopped shows whether the training repeats, but does not resume. Memory that
     nobody wrote is filled in all but the first.
 
-    COMMAND may train inside `samebits.torch.open_run` or `samebits.keras.open_run`. A training in torch that
-    knows nothing of samebits is recorded: all that each step computes is compared. --files compares what it
-    writes, of any framework: torch.save, safetensors, npz, .keras and HDF5 tensor by tensor, others by bytes.
+    COMMAND may train inside `samebits.torch.open_run` or `samebits.keras.open_run`. A training in torch or
+    Keras that knows nothing of samebits is recorded: all that each step computes is compared. --files
+    compares what it writes, of any framework: torch.save, safetensors, npz, .keras and HDF5 tensor by
+    tensor, others by bytes.
 
     Exit status 0: the same bits; 1: other bits, and the first place that differs is named; or the weights
     hold NaN. If a training fails, its own exit status is returned.

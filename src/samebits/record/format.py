@@ -10,8 +10,13 @@ Digests are DIGITS hexadecimal digits. The digests of many tensors stand in one 
 `names` line that was written before: two such strings are compared without being cut up. MISSING stands for a
 tensor that is not there, such as the gradient of a frozen parameter.
 
+A digest is XXH3-128 (samebits.hashing.digest), of tensors on a GPU a sum of mixed words that the GPU computes
+(samebits.torch.device_digest). The second kind is told, with its version, beside the digests: "digests" of a
+`names` line, "digest" of a call or an evaluation.
+
 Two files can be compared where FORMAT and the digest's version are the same; levels may differ: what both
-have is compared. Processes are matched by their role and rank, steps by their optimiser and its own count,
+have is compared. Two digests can be compared where they are of the same kind; others say nothing about each
+other. Processes are matched by their role and rank, steps by their optimiser and its own count,
 tensors by their names; nothing by its line in the file.
 """
 
@@ -99,6 +104,7 @@ class Names(TypedDict):
     names: list[str]
     shapes: list[list[int]]  # of an optimiser's state that is no tensor: []
     dtypes: list[str]  # such as "float32"; of what is no tensor: its type
+    digests: NotRequired[list[str]]  # the kind of each one's digest, "" for XXH3-128; not there: of all
 
 
 class Initial(TypedDict):
@@ -119,8 +125,10 @@ class Call(TypedDict):
 
     module: str  # its class
     training: bool
+    autocast: NotRequired[str]  # the types that it computes with, such as "mixed_bfloat16"
     arguments: Digest
     outputs: NotRequired[Digest]  # of what it returned; not there if it raised an exception
+    digest: NotRequired[str]  # the kind of these digests; not there: XXH3-128
     shapes: list[list[int]]  # of the tensors among the arguments, in order
     rows: str | None  # samebits.hashing.digest.rows of the first of these; None of a long or a computed one
 
@@ -174,6 +182,7 @@ class Evaluation(TypedDict):
     arguments: Digest  # of all arguments, in order
     outputs: Digest
     line: str  # of the first call
+    digest: NotRequired[str]  # the kind of these digests; not there: XXH3-128
     generators: Generators  # after the last call
     moves: NotRequired[Moves]
 

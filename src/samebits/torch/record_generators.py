@@ -15,6 +15,7 @@ import torch
 import xxhash
 
 from samebits.chance.places import users
+from samebits.process.code_owner import owner
 from samebits.record.places import shown
 
 TWISTER = 625 * 4  # bytes of a Mersenne twister's words, with its position
@@ -52,11 +53,11 @@ class Generators:
             By "python", "numpy", "torch", "cuda:0", the digest of each state; those of libraries that were
             not imported are not there.
         """
-        user = None if frame is None else users(frame)
+        user = None if frame is None else _users(frame)
         here = (user.f_code.co_filename, user.f_lineno) if user is not None else self._last
         for name, state in _states():
             if (before := self._states.get(name)) != state:
-                self._states[name] = state
+                self._states[name] = state  # a copy
                 self._digests[name] = _digest(state)
                 if before is not None or name.startswith("cuda"):
                     self._moved(name, during, here)
@@ -109,27 +110,40 @@ def _digest(state: State) -> str:
     return xxhash.xxh3_128_hexdigest(first + repr(others).encode() if others else first)
 
 
-def _of_python(module: Any) -> State:
-    """The words of the state and its position as bytes, its version, and half a pair of normal numbers."""
-    if "numpy.random" in sys.modules:  # which this file imports
-        from samebits.torch.generators import GLOBAL, PYTHONS_TWISTER
+def _users(frame: FrameType) -> FrameType | None:
+    return frame if owner(frame.f_code.co_filename) == "user" else users(frame)
 
-        if PYTHONS_TWISTER and module._inst is GLOBAL:
-            memory = ctypes.string_at(PYTHONS_TWISTER, TWISTER)
-            return memory[4:] + memory[:4], GLOBAL.VERSION, GLOBAL.gauss_next
+
+def _of_python(module: Any) -> State:
+    """The position of the state and its words as bytes, its version, and half a pair of normal numbers."""
+    if "numpy.random" in sys.modules and (twister := _pythons_twister()):
+        return _memory(twister, TWISTER).raw, module._inst.VERSION, module._inst.gauss_next
     version, words, half = module.getstate()
-    return struct.pack(f"={len(words)}I", *words), version, half
+    return struct.pack(f"={len(words)}I", words[-1], *words[:-1]), version, half
 
 
 def _of_numpy(module: Any) -> State:
     rand = module.mtrand._rand
     bits, half = rand._bit_generator, _numpys_half()
     if half and type(bits).__name__ == "MT19937" and type(rand).__name__ == "RandomState":
-        there, number = struct.unpack("=i4xd", ctypes.string_at(id(rand) + half, 16))
-        memory = ctypes.string_at(bits.ctypes.state_address, TWISTER)
+        there, number = struct.unpack("=i4xd", _memory(id(rand) + half, 16).raw)
+        memory = _memory(bits.ctypes.state_address, TWISTER).raw
         return memory, struct.pack("=d", number) if there else None
     state = module.get_state(legacy=False)
     return repr(_plain(state)).encode(), type(bits).__name__
+
+
+@functools.cache
+def _pythons_twister() -> int:
+    from samebits.torch.generators import PYTHONS_TWISTER  # imports NumPy
+
+    return PYTHONS_TWISTER
+
+
+@functools.lru_cache(16)
+def _memory(address: int, size: int) -> Any:
+    """Bytes of this process, of an object that is there whenever they are read."""
+    return (ctypes.c_char * size).from_address(address)
 
 
 @functools.cache

@@ -5,12 +5,17 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
+import xxhash
 from torch import nn
 
-from samebits.hashing.digest import digest
+from samebits.hashing.digest import digest, seed
 from samebits.record.format import MISSING
-from samebits.record.tables import Tables, Write
+from samebits.torch.device_digest import KIND, device_digests, is_for
 from samebits.torch.weights import unwrapped_name
+
+PLAIN = (torch.Tensor, nn.Parameter)
+
+Write = Callable[[dict[str, Any]], None]
 
 
 class Models:
@@ -46,10 +51,9 @@ class Models:
         """The models that are there still, in the order in which they were added."""
         return [model for known in self._models.values() if (model := known()) is not None]
 
-    def trained(self) -> list[torch.Tensor]:
-        """Every parameter that has a name and wants a gradient, in the order of naming."""
-        tensors = (known() for known, _ in self._names.values())
-        return [tensor for tensor in tensors if tensor is not None and tensor.requires_grad]
+    def parameters(self) -> list[torch.Tensor]:
+        """Every parameter that has a name, in the order of naming."""
+        return [tensor for known, _ in self._names.values() if (tensor := known()) is not None]
 
     def names(self, tensors: Sequence[torch.Tensor], otherwise: Callable[[int], str]) -> list[str]:
         """The names of some parameters.
@@ -86,21 +90,68 @@ def parameters(model: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
     return ((unwrapped_name(model, name), tensor) for name, tensor in model.named_parameters())
 
 
-def buffers(model: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
+def buffers(model: nn.Module) -> list[tuple[str, torch.Tensor]]:
     """A model's buffers, each once, under their names without those of wrappers."""
-    return ((unwrapped_name(model, name), tensor) for name, tensor in model.named_buffers())
+    named = _walk(model) if type(model).named_buffers is nn.Module.named_buffers else model.named_buffers()
+    return [(unwrapped_name(model, name), tensor) for name, tensor in named]
 
 
-def tables(write: Write) -> Tables:
-    """The tables of names of a record."""
-    return Tables(write, _outline, lambda value: (shape(value), dtype(value)))
+def _walk(model: nn.Module) -> list[tuple[str, torch.Tensor]]:
+    """What `named_buffers` gives, in a third of its time: it is asked twice in each step."""
+    seen: set[int] = set()
+    named: list[tuple[str, torch.Tensor]] = []
+
+    def visit(module: nn.Module, before: str) -> None:
+        seen.add(id(module))
+        for name, tensor in module._buffers.items():
+            if tensor is not None and id(tensor) not in seen:
+                seen.add(id(tensor))
+                named.append((before + name, tensor))
+        for name, child in module._modules.items():
+            if child is not None and id(child) not in seen:
+                visit(child, f"{before}{name}.")
+
+    visit(model, "")
+    return named
 
 
-def _outline(value: Any) -> tuple[Any, Any]:
-    """A value's shape and type, as a table has them; fast, since this runs for each tensor of each step."""
-    if type(value) in (torch.Tensor, nn.Parameter):
-        return value.shape, value.dtype
-    return shape(value), dtype(value)
+class Tables:
+    """The `names` lines of a record, each written before the first string that follows it.
+
+    Args:
+        write: writes a line.
+    """
+
+    def __init__(self, write: Write) -> None:
+        self._write = write
+        self._number = 0
+        self._last: dict[tuple[str, Any], tuple[Any, int]] = {}
+
+    def number(
+        self, kind: str, of: Any, owner: str, names: Sequence[str], values: Sequence[Any]
+    ) -> tuple[int, str]:
+        """The number of a table of names, which is written if it is another one than before, and the digests.
+
+        Args:
+            kind: "parameters", "buffers" or "state".
+            of: whose they are.
+            owner: the class of that.
+            names: one for each value.
+            values: tensors, or other parts of a state.
+        """
+        read, outlines = _read(values)
+        known = self._last.get((kind, of))
+        if known is not None and known[0] == (content := (names, outlines)):
+            return known[1], read
+        content = (list(names), outlines)
+        number, self._number = self._number, self._number + 1
+        self._last[kind, of] = (content, number)
+        shapes, dtypes = [shape(value) for value in values], [dtype(value) for value in values]
+        table = {"names": list(names), "shapes": shapes, "dtypes": dtypes}
+        if any(kinds := [KIND if is_for(value) else "" for value in values]):
+            table["digests"] = kinds
+        self._write({"event": "names", "id": number, "kind": kind, "owner": owner, **table})
+        return number, read
 
 
 def shape(value: Any) -> list[int]:
@@ -119,9 +170,37 @@ def dtype(value: Any) -> str:
 
 def digests(values: Iterable[Any]) -> str:
     """The digests of values in one string; MISSING for None and for a tensor without values."""
-    parts = []
+    return _read(values)[0]
+
+
+def _read(values: Iterable[Any]) -> tuple[str, list[Any]]:
+    """The digests of values in one string, and the shape and type of each, in some form that can be compared.
+
+    This runs for each tensor of each step, so a tensor that lies as its bytes in the CPU's memory is asked
+    for its NumPy array only: each question to a tensor takes a third of what its digest does.
+    """
+    parts: list[str] = []
+    outlines: list[Any] = []
+    elsewhere: dict[int, torch.Tensor] = {}  # by place
     for value in values:
+        if is_for(value):
+            elsewhere[len(parts)] = value
+            parts.append("")
+            outlines.append((value.dtype, tuple(value.shape), KIND))
+            continue
+        if type(value) in PLAIN:
+            try:
+                array = value.numpy(force=True)
+                outline = (array.dtype, array.shape)
+                parts.append(xxhash.xxh3_128_hexdigest(array, seed(*outline)))
+                outlines.append(outline)
+                continue
+            except (RuntimeError, TypeError, ValueError, BufferError):
+                pass  # what is not dense, NumPy lacks, or does not lie row by row
         unread: set[str] = set()
         text = MISSING if value is None else digest(value, unread)
         parts.append(MISSING if unread and isinstance(value, torch.Tensor) else text)
-    return "".join(parts)
+        outlines.append((dtype(value), shape(value)))
+    for at, text in zip(elsewhere, device_digests([*elsewhere.values()]), strict=True):
+        parts[at] = text
+    return "".join(parts), outlines

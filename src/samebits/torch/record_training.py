@@ -8,6 +8,7 @@ import math
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Mapping
+from operator import is_
 from types import FrameType
 from typing import Any
 
@@ -20,13 +21,14 @@ from samebits.fingerprint.facts import fingerprint
 from samebits.hashing.digest import digest, rows
 from samebits.hashing.weights import Tensor
 from samebits.record.files import unseen
-from samebits.record.format import AFTER_BACKWARD, AT_OPTIMIZER, MISSING
+from samebits.record.format import AFTER_BACKWARD, AT_OPTIMIZER, DIGITS, MISSING
 from samebits.record.guarded import tell
 from samebits.record.places import line_of
+from samebits.torch.device_digest import KIND, device_digests, device_rows, is_for
 from samebits.torch.record_epochs import Epochs
 from samebits.torch.record_generators import CODE, MOST_MOVES, Generators, Move
-from samebits.torch.record_names import Models, buffers, digests, parameters, shape, tables
-from samebits.torch.record_values import Values, gradients, keep
+from samebits.torch.record_names import Models, Tables, buffers, digests, parameters, shape
+from samebits.torch.record_values import Values, copied_gradients, keep
 from samebits.torch.weights import inner
 
 MOST_CALLS = 1000  # of modules in one step that are listed; of more, the first ones
@@ -47,6 +49,20 @@ class Trained:
 
     def __init__(self, number: int) -> None:
         self.number, self.steps = number, 0
+        self._names: tuple[list[weakref.ref[torch.Tensor]], list[str]] = ([], [])
+
+    def names(self, values: list[torch.Tensor], find: Callable[[], list[str]]) -> list[str]:
+        """The names of its parameters.
+
+        Args:
+            values: these.
+            find: finds their names, where they are not the same tensors as in the step before.
+        """
+        before, names = self._names
+        if len(before) != len(values) or not all(map(is_, (known() for known in before), values)):
+            names = find()
+            self._names = [weakref.ref(value) for value in values], names
+        return names
 
 
 class Called:
@@ -64,7 +80,7 @@ class Called:
     def buffers(self) -> list[tuple[str, torch.Tensor]]:
         """Its buffers; those that it had where it is gone, such as a slice of another model."""
         if (model := self._model()) is not None:
-            return list(buffers(model))
+            return buffers(model)
         return [(name, tensor) for name, known in self._buffers if (tensor := known()) is not None]
 
 
@@ -91,7 +107,7 @@ class Running:
         if self.first is not None:
             self.first = self.first()
         if self.copies is not None:
-            self.copies = gradients(self.values)
+            self.copies = copied_gradients(self.values)
         self.gradients = digests(value.grad for value in self.values)
         return self.gradients
 
@@ -106,6 +122,7 @@ class Evaluated:
         self.arguments, self.outputs = xxhash.xxh3_128(), xxhash.xxh3_128()
         self.generators: dict[str, str] = {}  # after the last of them
         self.moves: list[Move] = []
+        self.kind: dict[str, Any] = {}  # of its digests, where it is not the CPU's
 
 
 class Pending(threading.local):
@@ -150,7 +167,7 @@ class Training:
         """Nothing was seen yet: in this process, or in its file."""
         self.pending, self.backwards = Pending(), 0
         self.generators, self.epochs = Generators(), Epochs()
-        self._models, self._tables = Models(), tables(self._write)
+        self._models, self._tables = Models(), Tables(self._write)
         self._settings = False
         self._optimizers: weakref.WeakKeyDictionary[Any, Trained] = weakref.WeakKeyDictionary()
         self._made = 0
@@ -212,10 +229,11 @@ class Training:
         call = {
             "module": class_of(model),
             "training": model.training,
-            "arguments": digest(arguments),
+            "arguments": "",
             "shapes": [shape(tensor) for tensor in tensors],
-            "rows": rows(first) if given_rows else None,
+            "rows": (device_rows(first) if is_for(first) else rows(first)) if given_rows else None,
         }
+        call["arguments"] = _digest(arguments, call)
         kept, place = pending.kept if self._keeps() else None, f"calls/{len(pending.calls)}"
         pending.calls.append(call)
         if kept is not None:
@@ -223,7 +241,7 @@ class Training:
 
         def returned(result: Any, frame: FrameType) -> None:
             self.generators.look(f"the forward pass of {call['module']}", frame)
-            call["outputs"] = digest(result)
+            call["outputs"] = _digest(result, call)
             if kept is not None:
                 keep(kept, f"{place}/outputs", _tensors(result))
 
@@ -238,12 +256,12 @@ class Training:
         evaluated.training.add(model.training)
         if class_of(model) not in evaluated.models:
             evaluated.models.append(class_of(model))
-        evaluated.arguments.update(digest(arguments).encode())
+        evaluated.arguments.update(_digest(arguments, evaluated.kind).encode())
 
         def returned(result: Any, frame: FrameType) -> None:
             evaluated.generators = self.generators.look(f"evaluation by {class_of(model)}", frame)
             evaluated.moves += self.generators.take()[: MOST_MOVES - len(evaluated.moves)]
-            evaluated.outputs.update(digest(result).encode())
+            evaluated.outputs.update(_digest(result, evaluated.kind).encode())
 
         return returned
 
@@ -260,6 +278,7 @@ class Training:
             "arguments": evaluated.arguments.hexdigest(),
             "outputs": evaluated.outputs.hexdigest(),
             "line": evaluated.line,
+            **evaluated.kind,
             "generators": evaluated.generators,
             "moves": evaluated.moves,
         })  # fmt: skip
@@ -267,7 +286,7 @@ class Training:
     def _first_seen(self, model: nn.Module, frame: FrameType) -> None:
         new = self._models.add(model)
         own = list(parameters(model))
-        held = list(buffers(model))
+        held = buffers(model)
         if not new and (own or not held):
             return  # a loss, an activation, or a part of a model that was seen
         values = [parameter for _, parameter in own]
@@ -284,25 +303,20 @@ class Training:
         frame: FrameType,
     ) -> None:
         self._write_settings([*values, *(buffer for _, buffer in held)])
-        numbers = {
-            "parameters": self._tables.number("parameters", of, owner, names, values),
-            "buffers": self._buffers_table(owner, held, of),
-        }
+        of_parameters, of_buffers = (
+            self._tables.number("parameters", of, owner, names, values),
+            self._tables.number("buffers", of, owner, *_split(held)),
+        )
         self._write({
             "event": "initial",
             "model": owner,
             "line": line_of(frame),
-            "names": numbers,
-            "parameters": digests(values),
-            "buffers": digests(buffer for _, buffer in held),
+            "names": {"parameters": of_parameters[0], "buffers": of_buffers[0]},
+            "parameters": of_parameters[1],
+            "buffers": of_buffers[1],
             "generators": self.generators.look(CODE, frame),
             "moves": self.generators.take(),
         })  # fmt: skip
-
-    def _buffers_table(self, owner: str, held: list[tuple[str, torch.Tensor]], of: Any) -> int:
-        return self._tables.number(
-            "buffers", of, owner, [name for name, _ in held], [buffer for _, buffer in held]
-        )
 
     def _write_settings(self, tensors: list[torch.Tensor]) -> None:
         if self._settings:
@@ -339,16 +353,16 @@ class Training:
     def after_backward(self, frame: FrameType) -> None:
         """All gradients of this backward are there."""
         self.generators.look("backward", frame)
-        known = [
-            *self._models.trained(),
-            *(parameter for each in self._optimizers for parameter in _parameters(each)),
-        ]
-        trained = {id(parameter): parameter for parameter in known}.values()
+        known = {id(parameter): parameter for parameter in self._models.parameters()}
+        for each in self._optimizers:
+            known.update((id(parameter), parameter) for parameter in _parameters(each))
+        gradients = {of: grad for of, parameter in known.items() if (grad := parameter.grad) is not None}
+        text = digests(gradients.values())
         self.pending.gradients = {
-            id(parameter): digests([parameter.grad]) for parameter in trained if parameter.grad is not None
+            of: text[DIGITS * at : DIGITS * (at + 1)] for at, of in enumerate(gradients)
         }
         if self._keeps():
-            self.pending.copies = gradients(trained)
+            self.pending.copies = copied_gradients(known.values())
 
     # ------------------------------------------------------------ steps
     def before_step(self, optimizer: Any, frame: FrameType, computed: bool) -> Running:
@@ -386,12 +400,17 @@ class Training:
             )
 
     def _names(self, optimizer: Any, values: list[torch.Tensor]) -> list[str]:
-        places = [
-            f"optimizer.{self.add(optimizer).number}.{at}.{number}"
-            for at, group in enumerate(optimizer.param_groups)
-            for number, _ in enumerate(group["params"])
-        ]
-        return self._models.names(values, places.__getitem__)
+        trained = self.add(optimizer)
+
+        def find() -> list[str]:
+            places = [
+                f"optimizer.{trained.number}.{at}.{number}"
+                for at, group in enumerate(optimizer.param_groups)
+                for number, _ in enumerate(group["params"])
+            ]
+            return self._models.names(values, places.__getitem__)
+
+        return trained.names(values, find)
 
     def after_step(self, optimizer: Any, frame: FrameType) -> None:
         """An optimiser's step has ended."""
@@ -418,12 +437,11 @@ class Training:
             }.values()
         )
         called = ", ".join(dict.fromkeys(each.owner for each in pending.called.values()))
-        state = dict(_state(optimizer, names, values))
-        numbers = {
-            "parameters": self._tables.number("parameters", trained, owner, names, values),
-            "buffers": self._buffers_table(called, held, trained),
-            "state": self._tables.number("state", trained, owner, list(state), list(state.values())),
-        }
+        number = self._tables.number
+        of_parameters = number("parameters", trained, owner, names, values)
+        of_buffers = number("buffers", trained, called, *_split(held))
+        parts = _state(optimizer, names, values)
+        of_state = number("state", trained, owner, *parts)
         gradients = running.gradients if running.gradients is not None else running.look()
         after_backward = "".join(pending.gradients.get(id(value), MISSING) for value in values)
         seen = {AFTER_BACKWARD: after_backward} if after_backward.strip(MISSING[0]) else {}
@@ -439,11 +457,11 @@ class Training:
             "calls": pending.calls,
             "losses": pending.losses,
             "lrs": [_number(group.get("lr")) for group in optimizer.param_groups],
-            "names": numbers,
+            "names": {"parameters": of_parameters[0], "buffers": of_buffers[0], "state": of_state[0]},
             "gradients": seen,
-            "parameters": digests(values),
-            "buffers": digests(buffer for _, buffer in held),
-            "state": digests(state.values()),
+            "parameters": of_parameters[1],
+            "buffers": of_buffers[1],
+            "state": of_state[1],
             "epoch": self.epochs.step(),
             "generators": {"before": pending.before, "after": after},
             "moves": self.generators.take(),
@@ -457,7 +475,7 @@ class Training:
             },
             **{f"parameters/{name}": value for name, value in zip(names, values, strict=True)},
             **{f"buffers/{name}": buffer for name, buffer in held},
-            **{f"state/{name}": value for name, value in state.items()},
+            **{f"state/{name}": value for name, value in zip(*parts, strict=True)},
         })  # fmt: skip
         pending.clear()
 
@@ -487,12 +505,28 @@ def _parameters(optimizer: Any) -> list[torch.Tensor]:
     return [parameter for group in optimizer.param_groups for parameter in group["params"]]
 
 
-def _state(optimizer: Any, names: list[str], values: list[torch.Tensor]) -> Iterator[tuple[str, Any]]:
+def _state(optimizer: Any, names: list[str], values: list[torch.Tensor]) -> tuple[list[str], list[Any]]:
     """The parts of an optimiser's state, by the name of their parameter: "conv.weight.momentum_buffer"."""
+    parts, contents = [], []
     for name, parameter in zip(names, values, strict=True):
-        if parameter in optimizer.state:
-            for key, value in optimizer.state[parameter].items():
-                yield f"{name}.{key}", value
+        for key, value in (optimizer.state.get(parameter) or {}).items():
+            parts.append(f"{name}.{key}")
+            contents.append(value)
+    return parts, contents
+
+
+def _split(named: list[tuple[str, torch.Tensor]]) -> tuple[list[str], list[torch.Tensor]]:
+    return [name for name, _ in named], [tensor for _, tensor in named]
+
+
+def _digest(value: Any, call: dict[str, Any]) -> str:
+    """The digest of arguments or outputs; where tensors have it from their device, `call` tells so."""
+    tensors = [tensor for tensor in _tensors(value) if is_for(tensor)]
+    if not tensors:
+        return digest(value)
+    call["digest"] = KIND
+    known = zip(map(id, tensors), map(bytes.fromhex, device_digests(tensors)), strict=True)
+    return digest(value, None, dict(known))
 
 
 def _tensors(value: Any, depth: int = 0) -> Iterator[torch.Tensor]:

@@ -59,7 +59,7 @@ def keep(kept: Tensors, name: str, tensors: Iterable[Any]) -> None:
         kept.update(_described(f"{name}/{number}", tensor, copied=True))
 
 
-def gradients(values: Iterable[torch.Tensor]) -> dict[int, torch.Tensor]:
+def copied_gradients(values: Iterable[torch.Tensor]) -> dict[int, torch.Tensor]:
     """Copies of the gradients of parameters, by the parameters' identity."""
     return {id(value): value.grad.detach().clone() for value in values if value.grad is not None}
 

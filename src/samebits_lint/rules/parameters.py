@@ -90,7 +90,8 @@ def _written(module: Module) -> frozenset[str]:
     written: list[str] = []
     for node in module.nodes:
         if isinstance(node, ast.Call):
-            if WRITES.search(attribute(node)) or _is_unknown(module, node):
+            of_init = module.called(node).startswith("torch.nn.init.")  # `init.orthogonal` is its old name
+            if of_init or WRITES.search(attribute(node)) or _is_unknown(module, node):
                 written += [part.attr for part in ast.walk(node) if isinstance(part, ast.Attribute)]
                 written += [
                     part.value
@@ -132,8 +133,10 @@ def _is_unknown(module: Module, call: ast.Call) -> bool:
 @functools.lru_cache(maxsize=4096)
 def _writes_all(module: Module) -> bool:
     """Whether a file goes through all parameters, or always reads weights: it may write any."""
+    predicts = module.is_script and not module.is_training  # it reads weights that another script has trained
     for node in module.nodes:
-        if isinstance(node, ast.Call) and READS.search(attribute(node)) and not _is_optional(module, node):
+        reads = isinstance(node, ast.Call) and READS.search(attribute(node)) and not predicts
+        if reads and not _makes_another(module, node) and not _is_optional(module, node):
             return True
         if isinstance(node, ast.Call) and _is_applied(module, node):
             return True
@@ -144,6 +147,11 @@ def _writes_all(module: Module) -> bool:
             if any(WRITES.search(attribute(call)) and attribute(call) != "requires_grad_" for call in inside):
                 return True
     return False
+
+
+def _makes_another(module: Module, node: ast.AST) -> bool:
+    """`transformers.CLIPModel.from_pretrained(…)`: a library's network, with weights of its own."""
+    return module.called(node).endswith(".from_pretrained")
 
 
 def _is_applied(module: Module, call: ast.Call) -> bool:

@@ -71,7 +71,8 @@ if __name__ == "__main__":
     for path in sorted(Path(uuids).iterdir()):
         print(np.load(path).shape)
     total = sum(np.load(path).sum() for path in sorted(Path(uuids).iterdir()))
-    write("constant", uuid.uuid5(uuid.NAMESPACE_DNS, "a")), write("constant", uuid.UUID(int=2**127 + 5, version=4))
+    write("constant", uuid.uuid5(uuid.NAMESPACE_DNS, "a"))
+    write("constant", uuid.UUID(int=2**127 + 5, version=4))
     data = np.stack([np.load(path) for path in sorted(Path("constant").iterdir())])
     one = four("one", iter(range(4)).__next__)
     write("one", uuid.uuid4())
@@ -139,7 +140,8 @@ def test_a_run_names_them_too_and_says_of_older_ones_that_it_cannot_know(start, 
     named = [row["where"] for row in manifest["chance"] if row["kind"] == "listing"]
     assert named == marked(RUN)
     assert manifest["chance_not_looked_at"]["what"] == [
-        "whether another program gives the files in before other random names in each run: watch that program, too"
+        "whether another program gives the files in before other random names in each run: watch that "
+        "program, too"
     ]
 
 

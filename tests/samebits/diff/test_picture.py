@@ -33,11 +33,12 @@ from samebits.diff.grid import (
     size,
     size_of_numbers,
 )
-from samebits.diff.page import MOST_BYTES, Pictures, as_json
+from samebits.diff.page import MOST_BYTES, Drawn, as_json
 from samebits.diff.picture import Picture
 from samebits.record.format import AFTER_BACKWARD
 
 WITH_BROWSER = pytest.mark.skipif(program() is None, reason="no Chromium here: apt-get install chromium")
+COMPACT = (",", ":")  # as records are written
 DATA = re.compile(r'<script type="application/json" id="data">(.*?)</script>', re.DOTALL)
 CELL = """
 (() => {
@@ -220,6 +221,47 @@ def test_what_only_one_has_is_told_apart(tmp_path: Path) -> None:
     assert cells(shown["evaluation"])[2] == ONLY_SECOND
 
 
+@pytest.mark.parametrize("later", [0, 1])
+def test_a_resumed_run_begins_at_its_step(tmp_path: Path, later: int) -> None:
+    whole = made.training(8)
+    resumed = made.another(whole)[:8]
+    resumed[7]["parameters"] = made.digests("weights", 3)
+    for number in range(4, 9):
+        resumed.append(made.step(made.another(whole), number) | {"step": number - 3})
+    spread(resumed, start=3)
+    both = [whole, resumed] if later else [resumed, whole]
+    path = page(tmp_path, *both)
+    (view,) = data(path)["processes"][0]["views"]
+    assert (view["first"], view["last"]) == (3, 8)
+    (drawn,) = data(path)["processes"]
+    assert (drawn["start"], drawn["step"]) == (3, 6)
+    shown = rows(path)
+    assert cells(shown["2.weight"], "weight") == [NOTHING, SAME, SAME, DIFFERS, DIFFERS, DIFFERS]
+    assert cells(shown["0.bias"], "weight") == [NOTHING, SAME, SAME, SAME, DIFFERS, DIFFERS]
+
+
+def test_what_a_killed_process_did_not_reach_is_not_missing(tmp_path: Path) -> None:
+    whole = made.training(6)
+    killed = [each for each in made.another(whole)[:-1] if each.get("step", 0) <= 4]
+    resumed = made.another(killed)[:8]
+    resumed[7]["parameters"] = made.digests("weights", 3)
+    for number in (4, 5, 6):
+        resumed.append(made.step(made.another(whole), number) | {"step": number - 3})
+    path = page(tmp_path, whole, [killed, resumed])
+    assert [each["label"] for each in data(path)["processes"]] == ["main", "main (2)"]
+    assert cells(rows(path)["batch"]) == [NOTHING, SAME, SAME, SAME, SAME, NOTHING, NOTHING]
+    assert cells(rows(path, 1)["batch"]) == [NOTHING, SAME, SAME, SAME]
+
+
+def test_a_damaged_record_is_drawn_as_far_as_it_goes(tmp_path: Path) -> None:
+    first = made.training(5)
+    second = made.another(first)
+    spread(second, 2)
+    made.step(second, 4)["lrs"] = "0.1"
+    shown = rows(page(tmp_path, first, second))
+    assert cells(shown["0.bias"], "weight") == [SAME, SAME, SAME, DIFFERS, ONLY_FIRST, ONLY_FIRST]
+
+
 def test_a_generator_that_nobody_uses_is_no_difference(tmp_path: Path) -> None:
     first = made.training(3)
     second = made.another(first)
@@ -314,7 +356,17 @@ def test_a_picture_of_finished_runs_has_lines_and_final_weights(tmp_path: Path) 
     assert cells(shown["loss"]) == [SAME, LARGEST, SAME, ONLY_SECOND, NOTHING]
     assert cells(shown["batches"]) == [SAME, SAME, DIFFERS, NOTHING, NOTHING]
     assert cells(shown["w"], "weight") == [NOTHING] * 4 + [size(2)]
-    assert (data(path)["step"], data(path)["end"]) == (2, 5)
+    (drawn,) = data(path)["processes"]
+    assert (drawn["step"], drawn["end"]) == (2, 5)
+    steps = made.training(4), made.another(made.training(4))
+    spread(steps[1], 3)
+    for folder, events in zip((first, second), steps, strict=True):
+        (folder / "record.jsonl").write_text(
+            "".join(f"{json.dumps(event, separators=COMPACT)}\n" for event in events)
+        )
+    CliRunner().invoke(command, [str(first), str(second), "--html", str(path)], standalone_mode=False)
+    assert [each["label"] for each in data(path)["processes"]] == ["metrics", "first steps"]
+    assert cells(rows(path, 1)["0.bias"], "weight") == [SAME, SAME, SAME, SAME, DIFFERS]
 
 
 @WITH_BROWSER
@@ -375,15 +427,8 @@ def test_a_page_is_small_whatever_differs(number: int) -> None:
         row = grid.row("parameters", name, "step 0", name.rpartition(".")[0])
         for part in ("gradient", "weight"):
             row.cells[part] = [bytearray(draw.choices((SAME, DIFFERS, ONLY_FIRST), k=400))]
-    result = compare_nothing()
-    assert len(as_json(Pictures(["main"], [grid]), result)) <= MOST_BYTES
+    assert len(as_json([Drawn("main", grid)])) <= MOST_BYTES
     assert len(grid.rows) <= number
-
-
-def compare_nothing() -> Any:
-    from samebits.diff.records import Result
-
-    return Result(None, "", (), 0, "", {}, ())
 
 
 def test_the_text_below_has_the_causes(tmp_path: Path) -> None:
@@ -393,5 +438,5 @@ def test_the_text_below_has_the_causes(tmp_path: Path) -> None:
     a, b = (made.write(tmp_path / name, events) for name, events in zip("ab", (first, second), strict=True))
     text = picture(a, b, compare(a, b))
     (tmp_path / "picture.html").write_text(text)
-    assert data(tmp_path / "picture.html")["name"] == "learning rate"
+    assert data(tmp_path / "picture.html")["processes"][0]["name"] == "learning rate"
     assert "<li>the schedule gives another learning rate (train.py:30)</li>" in text

@@ -1,0 +1,109 @@
+"""Each proof, on a real training with a fault: it ends with where and why, and with a command that says more."""
+
+import json
+import re
+import shlex
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.conftest import Started
+
+from samebits.diff.records import Result
+from samebits.proof.why import Why, between
+
+pytest.importorskip("torch")
+Start = Callable[..., Started]
+NOTHING = Result(None, "", (), 0, "", {}, ())
+
+
+def test_the_paths_follow_the_folder_that_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    said = Why(Path("runs/torch"), Path("runs/.verify-1/repetition"), NOTHING)
+    moved = said.moved(Path("runs/.verify-1"), Path("runs/verify-1"))
+    assert moved.more.endswith("samebits diff runs/torch runs/verify-1/repetition")
+    assert said.moved(Path("runs/.verify-1"), None).more.endswith("diff runs/torch runs/.verify-1/repetition")
+
+
+def test_what_cannot_be_compared_has_no_verdict(tmp_path: Path) -> None:
+    assert between(tmp_path / "a", tmp_path / "b") is None
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Path]:
+    shutil.copy(Path(__file__).with_name("failing.py"), tmp_path)
+    yield tmp_path
+
+
+def said(done: Started, place: Path) -> str:
+    """What the command that a failed proof names prints."""
+    assert done.returncode == 1, done.stdout + done.stderr
+    command = next(line for line in done.stdout.splitlines() if line.endswith("` says more")).split("`")[1]
+    more = subprocess.run(shlex.split(command), cwd=place, capture_output=True, text=True)
+    assert more.returncode == 1, more.stderr
+    return more.stdout
+
+
+@pytest.mark.slow
+def test_smoke_says_which_step_and_which_line(start: Start, place: Path) -> None:
+    done = start("samebits", "smoke", "--no-resume", "python", "failing.py", cwd=place, FAULT="noise")
+    assert "\nfirst difference: step 1, the batch: weights and generators equal\n" in done.stdout
+    assert re.search(
+        r"^1\. a seed from time\.time_ns\(\) for torch \(failing\.py:\d+\)$", done.stdout, re.MULTILINE
+    )
+    assert said(done, place).startswith("first difference: step 1, the batch: ")
+
+
+@pytest.mark.slow
+def test_smoke_says_after_which_step_state_was_lost(start: Start, place: Path) -> None:
+    done = start("samebits", "smoke", "--json", "python", "failing.py", cwd=place, FAULT="forgets")
+    told: dict[str, Any] = json.loads(done.stdout)
+    assert (told["repeats"], told["resumes"]) == (True, False)
+    place_ = told["verdict"]["first_difference"]
+    assert (place_["what"], place_["step"]) == ("learning rate", told["resumed_after"] + 1)
+    assert told["verdict"]["causes"][0]["kind"] == "resume"
+
+
+@pytest.mark.slow
+def test_verify_says_what_differs_from_the_run(start: Start, place: Path) -> None:
+    made = start("python", "failing.py", "--run", "runs/one", cwd=place, FAULT="data")
+    assert made.returncode == 0, made.stderr
+    command = ("samebits", "verify", "--command", "python failing.py", "runs/one")
+    done = start(*command, cwd=place, FAULT="data")
+    assert "\nfirst difference: step 1, the batch: weights and generators equal\n" in done.stdout
+    assert re.search(
+        r"^1\. a seed from time\.time_ns\(\) for torch \(failing\.py:\d+\)$", done.stdout, re.MULTILINE
+    )
+    assert said(done, place).startswith("first difference: step 1, the batch: ")
+
+
+@pytest.mark.slow
+def test_matrix_says_of_a_trial_what_differs(start: Start, place: Path) -> None:
+    done = start("samebits", "matrix", "--only", "process", "python", "failing.py", cwd=place, FAULT="noise")
+    text = "first difference: step 1, parameter `0.weight` (and "
+    assert f"\nprocess: another one:\n{text}" in done.stdout
+    assert said(done, place).startswith(text)
+    (trial,) = json.loads((place / "runs/matrix/matrix.json").read_text())["trials"]
+    assert trial["verdict"]["first_difference"]["step"] == 1
+
+
+@pytest.mark.slow
+def test_resume_proof_says_after_which_step_state_was_lost(start: Start, place: Path) -> None:
+    command = ("samebits", "resume-proof", "--kills", "0", "--only", "stop", "python", "failing.py")
+    done = start(*command, cwd=place, FAULT="forgets")
+    assert "\nfirst difference: step " in done.stdout
+    assert "1. the checkpoint does not hold the schedule's state" in done.stdout
+    assert "unsaved and changing: rate.steps (int, " in done.stdout
+    assert said(done, place).startswith("first difference: step ")
+
+
+@pytest.mark.parametrize("command", ["resume-proof"])
+def test_a_training_that_makes_no_run_is_told_what_is_needed(start: Start, place: Path, command: str) -> None:
+    (place / "foreign.py").write_text("print('trained')\n")
+    done = start("samebits", command, "python", "foreign.py", cwd=place)
+    assert done.returncode == 2
+    assert "resume-proof needs checkpoints" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
