@@ -1,9 +1,11 @@
 """A sample of the catalogue: real records, judged as `make localise` judges them; the rest takes minutes."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.conftest import ROOT
 from tests.localise.__main__ import FAULTS
 from tests.localise.clean import PAIRS, Pair
 from tests.localise.fault import Fault
@@ -77,3 +79,13 @@ def test_a_change_that_no_longer_fits_its_script_is_an_error(tmp_path: Path) -> 
     wrong = replace(FAULT, change={"no such line": ""})
     with pytest.raises(TrainingError, match="stands there 0 times"):
         make(tmp_path, wrong, Originals(tmp_path))
+
+
+def test_the_readme_has_the_committed_score() -> None:
+    committed = json.loads((ROOT / "tests/localise/score.json").read_text())
+    words = f"{committed['exact']} of {len(FAULTS)}"
+    for page in ("README.md", "docs/localise.md"):
+        text = " ".join((ROOT / page).read_text().split())
+        assert words in text, page
+        assert committed["date"] in text, page
+    assert committed["exact"] + committed["first three"] + committed["missed"] == len(FAULTS)
