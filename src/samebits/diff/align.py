@@ -9,9 +9,11 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from samebits.diff.reader import DamagedError, Event, Process, kind_of, parse_event
+from samebits.record.format import DIGITS
 
 COMPUTED = ("initial", "step", "evaluation")
 KEPT = ("names", "settings")  # that are remembered, though they are the same
+STEP = b'{"event":"step",'
 AT, MOVES = b',"generators":', b',"moves":'
 WINDOW = 64  # events ahead in which the other record's event is looked for
 MOST = 100_000  # files and listings that are remembered
@@ -140,6 +142,7 @@ class Aligner:
         self.steps = self.events = 0
         self.last: bytes | None = None
         self.apart: dict[bytes, tuple[bytes, bytes] | None] = {}
+        self._stood: tuple[object, list[tuple[bytes, bytes, int]]] = (None, [])
 
     def pairs(self) -> Iterator[Pair]:
         """Each pair whose lines differ, and each event without a counterpart, in order."""
@@ -157,7 +160,7 @@ class Aligner:
         first, second = self.first, self.second
         for line in first.lines:
             match = next(second.lines, None)
-            kind = kind_of(line)
+            kind = "step" if line.startswith(STEP) else kind_of(line)
             if match is None or not self._same(line, match, kind):
                 first.take(line)
                 if match is None:
@@ -182,20 +185,45 @@ class Aligner:
 
     def _same_but_for_generators(self, line: bytes, match: bytes) -> bool:
         """Whether two lines differ in what is known of the generators, and in nothing else."""
-        part, counterpart = line.rfind(AT), match.rfind(AT)  # these are written last
-        if part < 0 or line[:part] != match[:counterpart]:
+        part = line.rfind(AT)  # these are written last
+        if part < 0 or not match.startswith(line[: part + len(AT)]):
             return False
-        # Between these places nothing is known of how they moved.
-        ours, ends = line[part:].split(MOVES, 1)[0], match[counterpart:].split(MOVES, 1)[0]
-        words, others = ours.split(b'"'), ends.split(b'"')
-        if len(words) != len(others):
-            return False
-        differ = [number for number, word in enumerate(words) if word != others[number]]
-        for number in differ:
-            states = self.apart.get(words[number - 2], ())
-            if states == () or not (states is None or states == (words[number], others[number])):
+        end = line.find(MOVES, part)  # between these places nothing is known of how they moved
+        if end < 0:
+            end = len(line)
+            if len(match) != end:
                 return False
-        return len(differ) == sum(words.count(name) for name in self.apart)
+        elif not match.startswith(MOVES, end):
+            return False
+        at = part
+        for name, place in self._states(line, part, end):
+            state, another = line[place : place + DIGITS], match[place : place + DIGITS]
+            if state == another or line[at:place] != match[at:place]:
+                return False
+            known = self.apart[name]
+            if known is not None and known != (state, another):
+                return False
+            at = place + DIGITS
+        return line[at:end] == match[at:end]
+
+    def _states(self, line: bytes, part: int, end: int) -> list[tuple[bytes, int]]:
+        """Where the states of the generators that are apart stand in a line: names and places, in order.
+
+        They stand where they stood in the line before, as far from the end of the states.
+        """
+        apart, states = self._stood
+        if apart is self.apart and all(line.startswith(key, end - back) for _, key, back in states):
+            return [(name, end - back + len(key)) for name, key, back in states]
+        stand = []
+        for name in self.apart:
+            key = b'"' + name + b'":"'
+            at = line.find(key, part, end)
+            while at >= 0:
+                stand.append((end - at, name, key))
+                at = line.find(key, at + 1, end)
+        stand.sort(reverse=True)
+        self._stood = self.apart, [(name, key, back) for back, name, key in stand]
+        return [(name, end - back + len(key)) for back, name, key in stand]
 
     def _next(self) -> Pair:
         first, second = self.first, self.second

@@ -40,10 +40,13 @@ def command(first: Path, second: Path, json_: bool, html: Path | None) -> int:
     if html is not None:
         write_whole(html, picture(first, second, result))
     if json_:
-        print_json({"first": str(first), "second": str(second), **result.as_json()})
+        drawn = {} if html is None else {"picture": str(html)}
+        print_json({"first": str(first), "second": str(second), **result.as_json(), **drawn})
     else:
         for line in lines(result):
             click.echo(printable(line))
+        if html is not None:
+            click.echo(printable(f"picture: {html}"))
     return 0 if result.place is None else 1
 
 

@@ -117,6 +117,7 @@ SHAPES: Mapping[str, Mapping[str, Shape]] = {
     "stopped": {"why": TEXT},
     "end": {"steps": COUNT, "exception": optional(TEXT)},
 }
+NAMED = ("names", "shapes", "dtypes", "digests")  # what a table says of each of its tensors
 MOVES = _list_of(("a generator's move", lambda value: isinstance(value, list) and len(value) == 4))
 MAY_HAVE: Mapping[str, Mapping[str, Shape]] = {
     "initial": {"moves": MOVES},
@@ -158,12 +159,8 @@ def parse_event(line: bytes) -> Event:
             check(call, CALL, "a call", whole=False)
             if not {"module", "training", "arguments", "shapes"} <= call.keys():
                 raise DamagedError("a call without arguments")
-        if event["event"] == "names" and not (
-            len(event["names"])
-            == len(event["shapes"])
-            == len(event["dtypes"])
-            == len(event.get("digests", event["dtypes"]))
-        ):
+        columns = [event[each] for each in NAMED if each in event] if event["event"] == "names" else []
+        if len({len(column) for column in columns}) > 1:
             raise DamagedError("names without shapes")
     except (ValueError, UsageError) as error:
         raise DamagedError(str(error)) from None

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, get_args
 
 from samebits.diff import facts as facts_
 from samebits.diff import samples, values
@@ -11,13 +11,14 @@ from samebits.diff.align import Side
 from samebits.diff.causes import Cause, rank
 from samebits.diff.reader import DamagedError, Event, Process, Record, kind_of, parse_event
 from samebits.diff.tensors import compare
-from samebits.diff.verdict import Place, Search
+from samebits.diff.verdict import Place, Search, What
 from samebits.errors import UsageError
 from samebits.hashing.compare import TensorDifference
 from samebits.record.format import DIGITS
 
 UNLIKE = "not compared: tensors that only one of the two had on a GPU, where digests are of another kind"
 COMPARED_ANYWAY = ("generators", "the generators in use", "loss", "learning rate")
+ORDER = get_args(What)  # of what a step computes: a gradient is apart in all ranks if a batch is in one
 COUNT = re.compile(rb'\{"event":"step","optimizer":(\d{1,9}),"class":"[^"]{0,200}","step":(\d{1,12})[,}]')
 
 
@@ -115,7 +116,7 @@ def compare_records(first: Record, second: Record, beside: facts_.Facts | None =
     if not places:
         best = max(searches, key=lambda each: each.compared)
         return Result(None, "", (), best.compared, best.last_same(), {}, tuple(dict.fromkeys(notes)))
-    _, search, place, (number, pair) = min(places, key=lambda each: each[0])
+    _, search, place, (number, pair) = min(places, key=lambda each: (each[0], ORDER.index(each[2].what)))
     if search.aligner.first.unlike:
         place = replace(place, equal=tuple(each for each in place.equal if each in COMPARED_ANYWAY))
     resumed = None if pair.resumed is None else max(pair.resumed.steps.values())

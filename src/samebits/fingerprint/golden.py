@@ -19,7 +19,7 @@ from samebits.errors import UsageError
 from samebits.fingerprint import cpu
 from samebits.fingerprint.diff import LISTS, ORDER, WORDS, Difference, change, differences, group
 from samebits.fingerprint.facts import FOLLOWING_THE_HOST
-from samebits.fingerprint.manifest import WEIGHTS, of_manifest
+from samebits.fingerprint.manifest import EPOCHS, FIRST_STEPS, WEIGHTS, of_manifest
 from samebits.framework import FRAMEWORKS
 from samebits.process import variables
 
@@ -76,7 +76,30 @@ def compare(manifest: dict[str, Any], path: Path | None = None, folder: Path | N
     said, hint = _verdict(golden[name], run, bool((manifest.get("code") or {}).get("dirty")))
     line = f"another hash ({short(run[WEIGHTS])}) than golden.toml's {name} ({short(golden[name][WEIGHTS])})"
     more = f"why they differ: {_command('fingerprint', 'diff', name, shown(folder or Path('runs')))}"
-    return f"{line}{said}\n  {hint}{more}"
+    where = since(golden[name].get(FIRST_STEPS, {}), run.get(FIRST_STEPS, {}))
+    return f"{line}{said}{where and '; '}{where}\n  {hint}{more}"
+
+
+def since(first: Mapping[str, str], second: Mapping[str, str]) -> str:
+    """Where two trainings differ first, by what their manifests have of their first steps; "" where none.
+
+    >>> since({"initial weights": "a", "batches": "b"}, {"initial weights": "a", "batches": "c"})
+    'first difference: batches (initial weights equal)'
+    """
+    equal: list[str] = []
+    for name, value in first.items():
+        other = second.get(name)
+        if other is None:
+            continue
+        if name == EPOCHS:
+            pairs = list(zip(value.split(), other.split(), strict=False))
+            at = next((number for number, (a, b) in enumerate(pairs, 1) if a != b), None)
+            name = f"weights after epoch {at}" if at else f"weights after {len(pairs)} epochs"
+            value, other = ("", "") if at is None else pairs[at - 1]
+        if value != other:
+            return f"first difference: {name}" + (f" ({', '.join(equal)} equal)" if equal else "")
+        equal.append(name)
+    return ""
 
 
 def _verdict(entry: Mapping[str, Any], run: Mapping[str, Any], dirty: bool) -> tuple[str, str]:
@@ -209,6 +232,9 @@ def read(path: Path) -> dict[str, Any]:
     check_shape(content, dict.fromkeys(content, TABLE), path)
     for name, entry in content.items():
         check_shape(entry, SHAPES, f"{path}, [{name}]", whole=True)
+        check_shape(entry, {FIRST_STEPS: TABLE}, f"{path}, [{name}]")
+        begun = entry.get(FIRST_STEPS, {})
+        check_shape(begun, dict.fromkeys(begun, TEXT), f"{path}, [{name}.{FIRST_STEPS}]")
         facts = entry["fingerprint"]
         check_shape(facts, dict.fromkeys(facts, TEXT), f"{path}, [{name}.fingerprint]")
     return content
@@ -250,6 +276,8 @@ def command(runs: tuple[Path, ...]) -> None:
         print(printable("\n".join(changes(name, golden.get(name), entry))))
         if name not in golden or not _is_confirmed(golden[name], entry):
             golden[name] = entry
+        elif FIRST_STEPS in entry:  # the entry may be older than they are
+            golden[name][FIRST_STEPS] = entry[FIRST_STEPS]
         if old := [other for other in same if other != name and _files(golden[other]) != _files(entry)]:
             print(f"  other code made {', '.join(old)}: `make golden` on such a machine")
     write_whole(path, HEADER + "".join(_table(name, golden[name]) for name in sorted(golden)))
@@ -336,6 +364,7 @@ def _entry(manifest: dict[str, Any]) -> dict[str, Any]:
         "device": manifest["device"],
         "profile": manifest.get("profile", "run"),
         WEIGHTS: manifest[WEIGHTS],
+        **({FIRST_STEPS: manifest[FIRST_STEPS]} if manifest.get(FIRST_STEPS) else {}),
         "settings": manifest["deciding_settings"],
         "fingerprint": {
             name: value
@@ -401,7 +430,9 @@ def _table(name: str, entry: Mapping[str, Any]) -> str:
     """TOML; for strings, numbers and booleans its notation is JSON's."""
     lines = [f"\n[{name}]"]
     lines += [f"{key} = {json.dumps(value)}" for key, value in entry.items() if not isinstance(value, dict)]
-    for table in ("settings", "fingerprint"):
+    for table in ("settings", FIRST_STEPS, "fingerprint"):
+        if table not in entry:  # made before runs recorded their first steps
+            continue
         lines.append(f"\n[{name}.{table}]")
         lines += [f"{json.dumps(key)} = {json.dumps(value)}" for key, value in entry[table].items()]
     return "\n".join(lines) + "\n"

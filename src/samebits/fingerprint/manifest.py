@@ -56,6 +56,8 @@ SHAPES: dict[str, Shape] = {
     "steps": COUNT,
     "chain": TABLES,
     "unsaved": TABLES,
+    "unsaved_not_looked_at": optional(TEXTS),
+    "first_steps": optional(TABLE),
     "weights_sha256": SHA256,
 }
 
@@ -91,12 +93,18 @@ def read_manifest(folder: str | os.PathLike[str], any_format: bool = False) -> C
         check_shape(code, CODE, f"{path}, code")
         files = code.get("files", {})
         check_shape(files, dict.fromkeys(files, SHA256), f"{path}, code.files")
+    begun = values.get(FIRST_STEPS, {})
+    check_shape(begun, dict.fromkeys(begun, TEXT), f"{path}, {FIRST_STEPS}")
     check_shape(values.get("fingerprint", {}), {"variables": TABLE}, f"{path}, fingerprint")
     variables = values.get("fingerprint", {}).get("variables", {})
     check_shape(variables, dict.fromkeys(variables, optional(TEXT)), f"{path}, variables")
     return Content(values, path)
 
 
+FIRST_STEPS = (
+    "first_steps"  # what a run records by itself, as a few digests; that of each epoch's end among them
+)
+EPOCHS = "weights after each epoch"
 WEIGHTS = "weights_sha256"  # beside the facts of a run and of a golden entry; not one itself
 
 

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import math
 import re
+import shutil
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,10 @@ from samebits._report import print_json, print_table
 from samebits.errors import CheckFailed, SamebitsError, UsageError
 from samebits.fingerprint.facts import FOLLOWING_THE_HOST, flatten
 from samebits.fingerprint.manifest import read_manifest
+from samebits.proof.recorded import nothing_of
 from samebits.proof.smoke import Watch
-from samebits.proof.trainings import Training, train
+from samebits.proof.trainings import Finished, Training, train
+from samebits.record.final import final_loss
 
 CONFIDENCE = 0.95
 PLACEHOLDER = "{seed}"  # in a command: where each training's seed goes
@@ -79,6 +82,9 @@ def command(
     Each seed has its own process and run, in runs/NAME-seed-K. The first is always trained. An existing run
     of another seed is reused if it has the settings, commit and fingerprint of the first. Exit status 1 when
     a run failed.
+
+    A training in torch that knows nothing of samebits needs {seed}. It is recorded, in
+    runs/NAME-seed-K.record, and its metric is the loss of the last step.
     """
     first, rest = split_seed(arguments)
     folders = {
@@ -107,6 +113,8 @@ def command(
     metrics = common_metrics(seeded) if len(seeded) > 1 else []
     spreads = {metric: spread([run.metrics[metric] for run in seeded]) for metric in metrics}
     report(seeded, spreads, failures, as_json)
+    if unread := _unread(seeded):
+        raise CheckFailed(unread)
     if failures:
         raise CheckFailed(
             f"{len(failures)} of {count} runs failed: "
@@ -170,18 +178,27 @@ def run(
     Raises:
         SamebitsError: the first one failed: the others would, too.
     """
-    seeds = {child: seed for seed, child in trainings.items()}
     first, *others = trainings
+    shutil.rmtree(trainings[first].record, ignore_errors=True)  # of a former training
     try:
         with contextlib.closing(train([trainings[first]], watch=watch)) as training:
             finished = next(training)
     except UsageError as error:
         raise UsageError(f"{error}{_hint(trainings[first])}") from None
-    yield first, _seeded(first, finished.child.folder, finished.sha256)
-    reference = read_manifest(finished.child.folder)
+    if finished.left_a_run:
+        shutil.rmtree(trainings[first].record, ignore_errors=True)
+        trainings = {seed: dataclasses.replace(each, recorded=False) for seed, each in trainings.items()}
+    elif not finished.sha256:
+        raise UsageError(nothing_of(finished, asked=False))
+    seeds = {child: seed for seed, child in trainings.items()}
+    yield first, _outcome(first, finished)
+    reference = read_manifest(finished.child.folder) if finished.left_a_run else None
     missing = []
     for seed in others:
-        former = None if again else _former(trainings[seed], seed, trainings[first], reference)
+        shutil.rmtree(trainings[seed].record, ignore_errors=True)
+        former = None
+        if not again and reference is not None:
+            former = _former(trainings[seed], seed, trainings[first], reference)
         if former is None:
             missing.append(trainings[seed])
         else:
@@ -190,15 +207,13 @@ def run(
     training = train(missing, jobs, watch, lambda child, error: failed.append((seeds[child], error)))
     with contextlib.closing(training):
         for finished in training:
-            yield (
-                seeds[finished.child],
-                _seeded(seeds[finished.child], finished.child.folder, finished.sha256),
-            )
+            yield seeds[finished.child], _outcome(seeds[finished.child], finished)
     yield from failed
 
 
 def _child(seed: int, rest: Sequence[str], folder: Path) -> Training:
-    return Training(f"seed {seed}", with_seed(rest, seed), folder)
+    placed = any(PLACEHOLDER in word for word in rest)  # only such a command may know nothing of samebits
+    return Training(f"seed {seed}", with_seed(rest, seed), folder, recorded=placed)
 
 
 def with_seed(words: Sequence[str], seed: int) -> list[str]:
@@ -212,7 +227,8 @@ def _hint(child: Training) -> str:
     if list(child.command)[-2:-1] != ["--seed"]:
         return ""
     there = f"write {PLACEHOLDER} there, such as --seed={PLACEHOLDER}"
-    return f" (--seed was added to it; if the training takes its seed in another way, {there})"
+    other = "if the training takes its seed in another way, or knows nothing of samebits"
+    return f" (--seed was added to it; {other}, {there})"
 
 
 def _former(child: Training, seed: int, first: Training, reference: Mapping[str, Any]) -> Seeded | None:
@@ -244,6 +260,26 @@ def _apart_from_seed(manifest: Mapping[str, Any], own: Collection[str]) -> dict[
         "code": manifest["code"],
         "device": manifest["device"],
     }
+
+
+def _outcome(seed: int, finished: Finished) -> Seeded:
+    if finished.left_a_run:
+        return _seeded(seed, finished.child.folder, finished.sha256)
+    loss = final_loss(finished.child.record)
+    return Seeded(seed, finished.child.record, finished.sha256, {} if loss is None else {"loss": loss}, False)
+
+
+def _unread(seeded: Sequence[Seeded]) -> str:
+    """One line where recorded trainings have the same weights for two seeds; else nothing."""
+    by_weights: dict[str, int] = {}
+    for each in seeded:
+        other = by_weights.setdefault(each.sha256, each.seed)
+        if other != each.seed and each.folder.suffix == ".record":
+            return (
+                f"the seeds {other} and {each.seed} gave the same weights: the command does not use the "
+                f"number that it gets for {PLACEHOLDER}"
+            )
+    return ""
 
 
 def _seeded(seed: int, folder: Path, sha256: str) -> Seeded:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from samebits._printable import some
 from samebits.chance import of_run
 from samebits.fingerprint.manifest import read_manifest
 from samebits.hashing.compare import Comparison, compare_runs, holding_nan
@@ -37,6 +38,7 @@ class Verdict:
         unsaved: what changes and is in no checkpoint, as the manifest has it.
         chance: where nothing repeats, what no seed decides, as the manifests have it; a line each.
         why: where they differ first, and why.
+        not_looked_at: objects of code in C that may have changed, too.
     """
 
     finished: Sequence[Finished]
@@ -52,6 +54,7 @@ class Verdict:
     unsaved: Sequence[Mapping[str, Any]] = ()
     chance: Sequence[str] = ()
     why: Why | None = None
+    not_looked_at: Sequence[str] = ()
 
     @property
     def good(self) -> bool:
@@ -119,6 +122,8 @@ class Verdict:
         if self.resumes is False:
             weights = self.failure or (self.difference is not None and self.difference.tensor is not None)
             yield from unsaved.some(self.unsaved) if weights else unsaved.lines(self.unsaved)
+            if self.not_looked_at:
+                yield f"code in C keeps these, and nobody can see if they change: {some(self.not_looked_at)}"
             yield f"`samebits resume-proof {shlex.join(command)}` stops it at other steps, too"
 
     def as_json(self) -> dict[str, Any]:
@@ -138,6 +143,7 @@ class Verdict:
             "verdict": None if self.why is None else self.why.as_json(),
             "not_numbers": dict(self.not_numbers),
             "unsaved": list(self.unsaved),
+            "unsaved_not_looked_at": list(self.not_looked_at),
             "chance": list(self.chance),
         }
 
@@ -191,6 +197,7 @@ def judge(
         () if resumes is not False else manifest(reference).get("unsaved", ()),
         () if repeats else of_run.lines_of(manifest(run) for run in finished),
         None if different is None else why(reference.child, different.child),
+        () if resumes is not False else manifest(reference).get("unsaved_not_looked_at", ()),
     )
 
 

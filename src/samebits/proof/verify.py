@@ -16,10 +16,10 @@ from samebits._printable import DIGITS, printable, some
 from samebits._report import print_json
 from samebits.chance import of_run
 from samebits.errors import CheckFailed, UsageError
-from samebits.fingerprint import code_state, diff, git
+from samebits.fingerprint import code_state, diff, git, golden
 from samebits.fingerprint.diff import Difference
 from samebits.fingerprint.facts import FOLLOWING_THE_HOST, flatten
-from samebits.fingerprint.manifest import THREADS, WEIGHTS, of_manifest, read_manifest
+from samebits.fingerprint.manifest import FIRST_STEPS, THREADS, WEIGHTS, of_manifest, read_manifest
 from samebits.hashing.compare import Comparison, check_run, compare_runs, holding_nan, not_numbers
 from samebits.process import command_line, variables
 from samebits.proof import trust
@@ -46,6 +46,7 @@ class Verdict:
         chance: what no seed decides in either, as their manifests have it; a line each.
         files: those of them that are files older than the runs: equal bits may come from them alone.
         why: where they differ first, and why; None where the run's files are not there.
+        since: where they differ first, as far as the manifests alone say it.
     """
 
     run: str
@@ -59,6 +60,7 @@ class Verdict:
     chance: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
     why: Why | None = None
+    since: str = ""
 
     @property
     def same(self) -> bool:
@@ -75,6 +77,8 @@ class Verdict:
 
     def _by_manifests(self) -> Iterator[str]:
         """What the manifests alone say."""
+        if self.since:
+            yield self.since
         yield f"weights  {'the same' if self.run == self.repeat else 'another hash'}"
         if self.metrics:
             logged = set(self.latter) - {"epoch", "batches"}
@@ -322,6 +326,7 @@ def compare(manifest: Mapping[str, Any], run: Path, repetition: Path) -> Verdict
         of_run.lines_of((manifest, again)),
         of_run.lines_of((manifest, again), kinds=("file", "data")),
         between(run, repetition) if _files(run) and not same else None,
+        golden.since(*(each.get(FIRST_STEPS, {}) for each in (manifest, again))),
     )
 
 
@@ -348,6 +353,7 @@ def report(verdict: Verdict, kept: Path | None, as_json: bool) -> None:
             "chance": verdict.chance,
             "difference": comparison and comparison.as_json(),
             "verdict": verdict.why and verdict.why.as_json(),
+            "first_difference": verdict.since or None,
             "kept": kept and str(kept),
         }
         print_json(result)

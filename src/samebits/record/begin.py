@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 
 from samebits.chance import begin as chance
+from samebits.chance import random_names
 from samebits.chance.records import RECORDS, as_json
 from samebits.framework import recorders
 from samebits.process.after_import import after_import
@@ -93,7 +94,7 @@ class Process:
             # Each file that is read has an event of its own.
             sources = {
                 source: number
-                for source, number in RECORDS.counts.items()
+                for source, number in random_names.judged(RECORDS.counts).items()
                 if source.kind not in ("data", "declared")
             }
             if sources:

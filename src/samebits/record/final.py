@@ -35,6 +35,21 @@ def final_weights(folder: Path) -> str:
     return xxhash.xxh3_128_hexdigest(json.dumps(sorted(ended)).encode())
 
 
+def final_loss(folder: Path) -> float | None:
+    """The loss of the last step, in the process that made the most; None where none is recorded."""
+    most, last = 0, b""
+    for path in sorted(folder.glob("*.jsonl")):
+        steps, line = 0, b""
+        with path.open("rb") as file:
+            for each in file:
+                if each.startswith(STEP) and each.endswith(b"\n"):
+                    steps, line = steps + 1, each
+        if steps > most:
+            most, last = steps, line
+    losses = json.loads(last)["losses"] if last else []
+    return float(losses[-1][1]) if losses and losses[-1][1] is not None else None  # NaN is text there
+
+
 def count_steps(folder: Path) -> int:
     """How many steps a record holds."""
     total = 0

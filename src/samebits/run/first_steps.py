@@ -15,6 +15,7 @@ from typing import Any
 
 import xxhash
 
+from samebits.fingerprint.manifest import EPOCHS
 from samebits.framework import load_toolkit
 from samebits.hashing import digest as digests
 from samebits.hashing.weights import Tensor
@@ -139,6 +140,27 @@ class FirstSteps:
         """The run is complete."""
         self._write({"event": "end", "steps": steps, "exception": None})
 
+    @guarded
+    def summary(self) -> dict[str, str]:
+        """What was recorded, as a few digests: for the manifest and for golden hashes."""
+        if not self._path.exists():
+            return {}
+        events = [json.loads(line) for line in self._path.read_bytes().splitlines()]
+        of = {
+            kind: [each for each in events if each["event"] == kind] for kind in ("initial", "step", "epoch")
+        }
+        batches = [call["arguments"] for event in of["step"] for call in event["calls"]]
+        first = [event["parameters"] for event in of["step"] if event["step"] == 1]
+        parts = {
+            "initial weights": [
+                _short(event["parameters"]) for event in of["initial"] if event["parameters"]
+            ],
+            f"first {len(batches)} batches": [_short(*batches)] if batches else [],
+            "weights after step 1": [_short(each) for each in first if each],
+            EPOCHS: [_short(event["parameters"])[:8] for event in of["epoch"]],
+        }
+        return {name: " ".join(texts) for name, texts in parts.items() if texts}
+
     def _find(self, objects: Mapping[str, Any]) -> "dict[str, weakref.ref[Any]]":
         held = {name: value for name, value in objects.items() if self._tensors(value)}
         if not held:
@@ -186,6 +208,10 @@ class FirstSteps:
         text = "".join(f"{json.dumps(each, separators=(',', ':'))}\n" for each in [*new, event])
         with open(self._path, "ab") as file:
             file.write(text.encode())
+
+
+def _short(*texts: str) -> str:
+    return xxhash.xxh3_64_hexdigest(" ".join(texts).encode())
 
 
 def _digest(tensor: Tensor) -> str:

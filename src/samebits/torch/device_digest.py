@@ -7,8 +7,9 @@ mixed with its place and with itself, and the words are added modulo 2⁶⁴:
 
 Addition of integers is associative and commutative. So no order in which a device adds can matter, and a long
 tensor may be added in parts. Two lanes, each with a mixing function and a start of its own, make 128 bits;
-the digest is XXH3-128 of them, with the tensor's type and shape as its seed. Both mixing functions are bijections
-of 64 bits in which each bit of the word changes each bit of the result with a probability near one half:
+the digest is XXH3-128 of them, with the tensor's type and shape as its seed. Both mixing functions are
+bijections of 64 bits in which each bit of the word changes each bit of the result with a probability near
+one half:
 
 - the finaliser of SplitMix64 (Steele, Lea and Flood, *Fast Splittable Pseudorandom Number Generators*, 2014,
   https://doi.org/10.1145/2714064.2660195), with D. Stafford's constants "Mix13";

@@ -231,7 +231,7 @@ class Training:
             "training": model.training,
             "arguments": "",
             "shapes": [shape(tensor) for tensor in tensors],
-            "rows": (device_rows(first) if is_for(first) else rows(first)) if given_rows else None,
+            "rows": _rows(first) if first is not None and given_rows else None,
         }
         call["arguments"] = _digest(arguments, call)
         kept, place = pending.kept if self._keeps() else None, f"calls/{len(pending.calls)}"
@@ -517,6 +517,10 @@ def _state(optimizer: Any, names: list[str], values: list[torch.Tensor]) -> tupl
 
 def _split(named: list[tuple[str, torch.Tensor]]) -> tuple[list[str], list[torch.Tensor]]:
     return [name for name, _ in named], [tensor for _, tensor in named]
+
+
+def _rows(tensor: torch.Tensor) -> str | None:
+    return device_rows(tensor) if is_for(tensor) else rows(tensor)
 
 
 def _digest(value: Any, call: dict[str, Any]) -> str:

@@ -1,6 +1,5 @@
 """Cheap digests of values in which nothing else is looked at."""
 
-import array
 import collections
 import datetime
 import decimal
@@ -30,11 +29,9 @@ def single(value: Any) -> tuple[str, Any] | None:
         return "clock", value
     if isinstance(value, VALUES):
         return type(value).__name__, repr(value)
-    if isinstance(value, bytearray | array.array):
-        return type(value).__name__, _bytes(memoryview(value).cast("B")) if len(value) else 0
     numpy = sys.modules.get("numpy")
     if numpy is None or not hasattr(numpy, "random"):
-        return None
+        return _memory(value)
     if isinstance(value, numpy.ndarray):
         return "array", digest_array(value)
     if isinstance(value, numpy.generic):
@@ -45,7 +42,19 @@ def single(value: Any) -> tuple[str, Any] | None:
         return "generator", hash(repr(value.get_state(legacy=False)))
     if isinstance(value, numpy.random.BitGenerator):
         return "generator", repr(value.state)
-    return None
+    return _memory(value)
+
+
+def _memory(value: Any) -> tuple[str, Any] | None:
+    """What is in memory that an object shows, such as a `bytearray`, an `array`, an `mmap` or ctypes' own."""
+    try:
+        view = memoryview(value)
+        if view.readonly:
+            return None
+        content = view.tobytes() if view.nbytes <= WHOLE else view.cast("B")
+    except (TypeError, ValueError, BufferError):
+        return None
+    return type(value).__name__, _bytes(memoryview(content))
 
 
 def digest_array(array: Any) -> tuple[Any, ...]:

@@ -27,7 +27,6 @@ STEPS = 8  # that are looked at, and
 EPOCHS = 2  # ends of epochs
 SECONDS = 2.0  # that all looks of a process may compute: a busy machine must not see less
 FOR_STEPS = 1.4  # of these, so that an epoch's end is looked at, too
-AT_ONCE = 3  # steps after which `strict` refuses; fewer in a short epoch
 SAID = 5  # names in a line; more are in the manifest
 
 
@@ -45,6 +44,7 @@ class Watch:
 
     Attributes:
         loader: what the epoch reads.
+        unknown: what nobody can look into, by name, each with its class.
     """
 
     def __init__(
@@ -65,6 +65,7 @@ class Watch:
         self._keys: dict[str, set[str]] = {}  # by name, of what has changed
         self._generator: Any = None  # the run's batches, as a weak reference
         self.loader: Any = None
+        self.unknown: dict[str, str] = {}
         self._looked = self._ends = 0
         self._spent = 0.0
         self._said = False
@@ -77,6 +78,12 @@ class Watch:
         self._rows.update({row["name"]: row for row in beside()})
         rows = [row for row in self._rows.values() if not matching(row["name"], self._ignored)]
         return sorted(rows, key=lambda row: row["shown"])
+
+    @property
+    def not_looked_at(self) -> list[str]:
+        """The objects of code in C that are alive around a step: whether they change, nobody can see."""
+        names = (name for name in self.unknown if not matching(name, self._ignored))
+        return [f"{name} ({self.unknown[name]})" for name in sorted(names)]
 
     def _name_left(self) -> None:
         """Name the attributes that checkpoints should have held, and that the last one could not hold."""
@@ -106,8 +113,7 @@ class Watch:
         if self._looked < STEPS and self._spent < FOR_STEPS:
             self._look(epoch, FOR_STEPS)
             self._looked += 1
-            if self._looked >= AT_ONCE:
-                self._refuse()
+            self._refuse()
         elif not self._said:
             self._say()
 
@@ -153,6 +159,7 @@ class Watch:
                 self._keys.setdefault(about.name, set()).add(key)
                 self._note(about)
         self._values.update(walk.values)
+        self.unknown |= walk.unknown
         self._spent += time.thread_time() - began
         return set(walk.values)
 

@@ -32,6 +32,11 @@ _SHOWING = """
     types visdom wandb warnings weakref zipfile
 """
 SHOWING = tuple(_SHOWING.split())
+# Packages written in C whose objects do not change.
+CONSTANT = (
+    *("_contextvars", "_ctypes", "_operator", "_struct", "_thread"),
+    *("decimal", "functools", "numpy", "operator", "zoneinfo"),
+)
 
 
 class TooLong(Exception):  # noqa: N818 - an answer, not a fault
@@ -50,6 +55,7 @@ class Within:
     Attributes:
         values: the digests, by a key that is the same in every look.
         about: what is known of each.
+        unknown: the names of objects of code in C, which nobody can look into, each with its class.
     """
 
     def __init__(
@@ -57,6 +63,7 @@ class Within:
     ) -> None:
         self.values: dict[str, Any] = {}
         self.about: dict[str, About] = {}
+        self.unknown: dict[str, str] = {}
         self._toolkit, self._until, self._carried = toolkit, until, carried
         self._held = {id(target) for target in objects.values()}
         self._saved = toolkit.saved(objects)
@@ -131,7 +138,10 @@ class Within:
         if self._parts(about, key, value, depth, held):
             return
         in_state = kept(value) if held else None
+        constant = (*self._toolkit.KNOWN, *CONSTANT)
         known = kind.__module__.startswith(self._toolkit.KNOWN)
+        if not users and _is_closed(value) and not kind.__module__.startswith(constant):
+            self.unknown[about.name] = f"{kind.__module__}.{kind.__qualname__}"
         for name, part in attributes_of(value):
             if in_state is not None and is_kept(name, part, in_state):
                 continue
@@ -261,6 +271,12 @@ class Within:
                 else:
                     child = replace(about, fixed=True)
             self._look(child, key + part, item, depth + 1)
+
+
+def _is_closed(value: Any) -> bool:
+    """Whether an object is of a class written in C and shows nothing of what it has."""
+    python = any("__slots__" in vars(kind) or "__dict__" in vars(kind) for kind in type(value).__mro__[:-1])
+    return not python and not hasattr(value, "__dict__") and not hasattr(type(value), "__next__")
 
 
 def cell_is_full(cell: types.CellType) -> bool:

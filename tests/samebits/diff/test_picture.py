@@ -72,6 +72,7 @@ def page(folder: Path, first: Any, second: Any, **more: Any) -> Path:
     path = folder / "picture.html"
     done = CliRunner().invoke(command, [str(a), str(b), "--html", str(path)], standalone_mode=False)
     assert done.exception is None, done.output
+    assert done.output.endswith(f"picture: {path}\n")
     return path
 
 

@@ -9,8 +9,11 @@ import pytest
 from tests.samebits.diff import made
 from tests.samebits.diff.made import digest, from_step, put, step
 
+from samebits.diff.align import Side
 from samebits.diff.command import compare
+from samebits.diff.reader import Process
 from samebits.diff.records import Result
+from samebits.diff.verdict import Search
 from samebits.record.format import AT_OPTIMIZER
 
 Events = list[dict[str, Any]]
@@ -343,10 +346,19 @@ def test_a_generator_that_only_a_message_uses_is_no_difference(tmp_path: Path) -
     for number, event in enumerate(second):
         for states in event.get("generators", {}).values() if event["event"] == "step" else ():
             states["python"] = digest("moves", number)
+        if event["event"] == "step":  # last in its line, as they are written
+            event["generators"] = event.pop("generators")
+            event["moves"] = [["python", digest("moves", number), "code", "train.py:9"]]
+            same = step(first, event["step"])
+            same["generators"], same["moves"] = same.pop("generators"), []
         if event["event"] in ("initial", "evaluation"):
             event["generators"]["python"] = digest("moves", number)
     result = diff(tmp_path, first, second)
     assert (result.place, result.steps) == (None, 40)
+    sides = (Side(Process(tmp_path / f"{who}/{pid}.jsonl")) for who, pid in (("a", 11), ("b", 12)))
+    search = Search(*sides)
+    assert search.find() is None
+    assert search.aligner.steps >= 30  # these were compared as bytes
     for which in ("alone", "beside another one that stays apart"):
         (tmp_path / which).mkdir()
         again(tmp_path / which, copy.deepcopy(first), copy.deepcopy(second), which != "alone")
@@ -367,7 +379,8 @@ def again(tmp_path: Path, first: Events, second: Events, beside: bool) -> None:
     result = diff(tmp_path, first, second)
     assert result.place is not None
     assert (result.place.step, result.steps) == (30, 29)
-    assert result.apart == {"python": "equal after step 21, not at the start of step 22"}
+    moved = "only in B it moved in code at train.py:9"
+    assert result.apart == {"python": f"equal after step 21, not at the start of step 22; {moved}"}
 
 
 def test_the_last_equal_place_of_a_generator_is_told(tmp_path: Path) -> None:
@@ -475,6 +488,19 @@ def test_a_resumed_twin_is_aligned_by_its_weights(tmp_path: Path) -> None:
         assert result.causes[0].kind == cause
         assert "after step 3" in result.causes[0].evidence[0] or "step 3" in result.causes[0].evidence[0]
         resumed[8] = before
+
+
+def test_of_ranks_that_differ_at_the_same_step_the_cause_is_named(tmp_path: Path) -> None:
+    """A batch of rank 1 is another one, and so the gradients of all ranks are."""
+    ranks = [made.training(4, pid=pid) for pid in (11, 12)]
+    for number, events in enumerate(ranks):
+        events[0] |= {"rank": number, "world_size": 2}
+    others = [made.another(made.another(made.another(events))) for events in ranks]
+    for events in others:
+        gradients(events)
+    step(others[1], 4)["calls"][0] |= {"arguments": digest("other"), "rows": made.rows(90, 91)}
+    result = compare(made.write(tmp_path / "a", *ranks), made.write(tmp_path / "b", *others))
+    assert result.verdict.startswith("first difference: rank 1, step 4, the batch")
 
 
 def test_the_rank_is_named(tmp_path: Path) -> None:

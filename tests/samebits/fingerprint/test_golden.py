@@ -16,6 +16,7 @@ AVX512 = "avx avx2 avx512bw avx512cd avx512dq avx512f avx512vl fma"
 INTEL = {"model": "Xeon", "vendor": "GenuineIntel", "instructions": f"amx_tile {AVX512}", "mkl": "AVX512_E1"}
 AMD = {"model": "EPYC", "vendor": "AuthenticAMD", "instructions": AVX512, "mkl": "AUTO"}
 MATCHES = "matches the golden hash"
+BEGUN = {"initial weights": "1", "first 8 batches": "2", "weights after each epoch": "11 22 33"}
 
 
 def manifest(weights="a" * 64, epochs=20, cpu=INTEL, framework="torch", profile="run", **more):
@@ -268,3 +269,29 @@ def test_the_committed_file_is_in_the_form_that_the_command_writes():
     assert (ROOT / "golden.toml").read_text() == text
     history = subprocess.run(["git", "-C", ROOT, "cat-file", "-t", "e251841"], capture_output=True, text=True)
     assert history.returncode or history.stdout == "commit\n"
+
+
+@pytest.mark.parametrize(
+    ("other", "says"),
+    [
+        ({"initial weights": "7"}, "first difference: initial weights"),
+        ({"first 8 batches": "7"}, "first difference: first 8 batches (initial weights equal)"),
+        (
+            {"weights after each epoch": "11 77 88"},
+            "first difference: weights after epoch 2 (initial weights, first 8 batches equal)",
+        ),
+    ],
+)
+def test_another_hash_says_where_the_trainings_parted(committed, tmp_path, other, says):
+    make(tmp_path, manifest(first_steps=BEGUN))
+    line = golden.compare(manifest("b" * 64, first_steps=BEGUN | other), committed).splitlines()[0]
+    assert line.endswith(f"; {says}")
+    line = golden.compare(manifest("b" * 64), committed).splitlines()[0]
+    assert "first difference" not in line, "a run that has none says nothing"
+
+
+def test_first_steps_of_another_shape_are_refused(committed, tmp_path):
+    make(tmp_path, manifest(first_steps=BEGUN))
+    committed.write_text(committed.read_text().replace('"11 22 33"', "7"))
+    with pytest.raises(UsageError, match="weights after each epoch is 7; it must be text"):
+        golden.read(committed)

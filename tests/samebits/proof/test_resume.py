@@ -104,7 +104,7 @@ new.rename(folder)
     [
         (
             "nothing",
-            "the training ended without an error but left no run: the command must train inside `with ",
+            "the training ended without an error but left no run, so nothing can be resumed",
         ),
         ("no-hold", "the training calls no `run.checkpoint(…)`"),
         ("no-steps", "samebits saw no step of the training: its batches must come from `run.batches(…)`"),

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -183,3 +184,47 @@ def test_the_interval_is_students() -> None:
     assert interval.mean == 9.5
     assert interval.deviation == pytest.approx(5.916080, abs=1e-6)
     assert interval.half == pytest.approx(2.093024 * 5.916080 / 20**0.5, abs=1e-5)
+
+
+FOREIGN = """
+import sys
+
+import torch
+
+torch.manual_seed(int(sys.argv[1].partition("=")[2]) if len(sys.argv) == 2 else 0)
+model = torch.nn.Linear(2, 1)
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+for _ in range(3):
+    optimizer.zero_grad()
+    model(torch.ones(4, 2)).square().mean().backward()
+    optimizer.step()
+"""
+
+
+@pytest.mark.skipif(find_spec("torch") is None, reason="torch is not installed")
+def test_a_training_that_knows_nothing_of_samebits(seeds: Start, tmp_path: Path) -> None:
+    (tmp_path / "foreign.py").write_text(FOREIGN)
+    (tmp_path / "runs/foreign.py-seed-1.record").mkdir(parents=True)
+    (tmp_path / "runs/foreign.py-seed-1.record/1.jsonl").write_text("of a former training")
+    told = json.loads(seeds("--count", "2", "--json", "--", "python", "foreign.py", "--seed={seed}").stdout)
+    assert [run["folder"] for run in told["runs"]] == [f"runs/foreign.py-seed-{k}.record" for k in (0, 1)]
+    assert told["runs"][0]["sha256"] != told["runs"][1]["sha256"]
+    losses = [run["metrics"]["loss"] for run in told["runs"]]
+    assert told["metrics"]["loss"]["mean"] == pytest.approx(sum(losses) / 2)
+    unused = seeds("--count", "2", "--", "python", "foreign.py", "--config", "{seed}")
+    assert unused.returncode == 1
+    assert "the seeds 0 and 1 gave the same weights: the command does not use the number" in one_line(
+        unused.stderr
+    )
+    refused = seeds("--count", "2", "--", "python", "foreign.py")
+    assert refused.returncode == 2
+    assert "or knows nothing of samebits, write {seed} there, such as --seed={seed}" in one_line(
+        refused.stderr
+    )
+
+
+def test_no_record_stays_of_a_training_that_leaves_a_run(seeds: Start, tmp_path: Path) -> None:
+    done = seeds("python", "training.py", "good", "--seed={seed}")
+    assert done.returncode == 0, done.stderr
+    assert [path.name for path in (tmp_path / "runs").glob("*.record")] == []
+    assert len(list((tmp_path / "runs").iterdir())) == 3

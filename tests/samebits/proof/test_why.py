@@ -1,11 +1,11 @@
-"""Each proof, on a real training with a fault: it ends with where and why, and with a command that says more."""
+"""Each proof, on a real training with a fault, ends with where and why, and a command that says more."""
 
 import json
 import re
 import shlex
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +33,9 @@ def test_what_cannot_be_compared_has_no_verdict(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Iterator[Path]:
+def place(tmp_path: Path) -> Path:
     shutil.copy(Path(__file__).with_name("failing.py"), tmp_path)
-    yield tmp_path
+    return tmp_path
 
 
 def said(done: Started, place: Path) -> str:

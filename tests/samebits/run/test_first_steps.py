@@ -121,3 +121,17 @@ def test_lines_after_the_resumed_step_are_taken_back(tmp_path: Path) -> None:
     path.write_text("".join(f"{json.dumps(event)}\n" for event in [*kept, *after]))
     FirstSteps(path, "torch").resume(2)
     assert [json.loads(line) for line in path.read_text().splitlines()] == kept
+
+
+@torch_only
+def test_a_manifest_has_a_few_digests_of_them(runs: Path) -> None:
+    first, again, order, late = (
+        json.loads((runs / name / "manifest.json").read_text())["first_steps"]
+        for name in ("nothing", "again", "order", "late")
+    )
+    names = ["initial weights", "first 8 batches", "weights after step 1", "weights after each epoch"]
+    assert first == again
+    assert list(first) == names
+    assert [name for name in names if first[name] != order[name]] == names[1:]
+    epochs = (each["weights after each epoch"].split() for each in (first, late))
+    assert [a == b for a, b in zip(*epochs, strict=True)] == [True, True, True, False]

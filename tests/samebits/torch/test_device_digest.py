@@ -142,8 +142,8 @@ def test_no_two_of_many_tensors_agree_in_half_of_their_bits():
     expected = len(digests) ** 2 / 2 / 2**24
     agreeing = len(digests) - len({text[:6] for text in digests})
     assert abs(agreeing - expected) < 6 * math.sqrt(expected) + 1
-    ones = sum(int(text, 16).bit_count() for text in digests)
-    assert abs(ones / (128 * len(digests)) - 0.5) < 0.001
+    bits = sum(int(text, 16).bit_count() for text in digests)
+    assert abs(bits / (128 * len(digests)) - 0.5) < 0.001
 
 
 def test_each_bit_changes_half_of_each_lane():
