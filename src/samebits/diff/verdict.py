@@ -120,7 +120,13 @@ class Search:
         """Whether the other record has ended before this event."""
         ours, theirs = self.aligner.first, self.aligner.second
         event, missing = (pair.first, theirs) if pair.second is None else (pair.second, ours)
-        if event is None or (pair.first and pair.second) or not missing.over or missing.queue:
+        if event is None or (pair.first and pair.second):
+            return False
+        # One that was stopped may evaluate at its end, where the other continues.
+        ending = (missing,) if event["event"] == "step" else (ours, theirs)
+        if self.continued and any(map(_has_no_step_left, ending)):
+            return True
+        if not missing.over or missing.queue:
             return False
         # An evaluation after the last step of both is one that the other has left out.
         return event["event"] == "step" or self.continued or _cut_off(missing)
@@ -261,6 +267,10 @@ def _alone(pair: Pair, ours: Side, theirs: Side) -> Place | None:
     steps = {"step": side.step, "evaluation": lambda each: _after(each, side) or None}
     step = steps[event["event"]](event) if event["event"] in steps else None
     return Place("control flow", step, text, first=pair.first, second=pair.second)
+
+
+def _has_no_step_left(side: Side) -> bool:
+    return side.over and all(event["event"] != "step" for _, event in side.queue)
 
 
 def _cut_off(side: Side) -> bool:

@@ -8,6 +8,7 @@ from tests.samebits.diff import made
 from tests.samebits.diff.made import digest, from_step, put
 from tests.samebits.diff.test_verdict import batch, diff
 
+from samebits.diff.command import compare
 from samebits.diff.records import Result
 
 Events = list[dict[str, Any]]
@@ -155,3 +156,24 @@ def add_criterion(event: dict[str, Any], who: int) -> None:
     event["losses"] = [[call["outputs"], 0.5 + who]]
     for name in ("parameters", "state"):
         event[name] = put(event[name], "2.weight") if name == "parameters" and who else event[name]
+
+
+def test_a_run_that_was_stopped_may_evaluate_at_its_end(tmp_path: Path) -> None:
+    """B evaluates after step 4, as its last line, and is resumed then; A trains on."""
+    whole = made.training(6)
+    stopped = [event for event in made.another(whole) if event.get("step", 0) <= 4][:-1]
+    stopped += [made.evaluation(4), {"event": "end", "steps": 4, "exception": None}]
+    resumed = [
+        event for event in made.another(stopped) if event["event"] not in ("step", "evaluation", "end")
+    ]
+    initial(resumed)["parameters"] = made.digests("weights", 4)
+    initial(resumed)["generators"] = made.generators(5)
+    resumed += [made.step(copy.deepcopy(whole), number) | {"step": number - 4} for number in (5, 6)]
+    resumed.append({"event": "end", "steps": 2, "exception": None})
+    made.write(tmp_path / "a", whole)
+    result = compare(tmp_path / "a", made.write(tmp_path / "b", stopped, resumed))
+    assert (result.place, result.steps) == (None, 6)
+    resumed[-2]["lrs"] = [1.0]
+    result = compare(tmp_path / "a", made.write(tmp_path / "c", stopped, resumed))
+    assert result.place is not None
+    assert (result.place.what, result.place.step) == ("learning rate", 6)
