@@ -37,6 +37,7 @@ SHORTER = {
     "make portable-check": 'ARGS="--table numpy"',
     "make portable-proof": 'ARGS="--cpu EPYC --table numpy --part numpy.exp"',
     "make bench": 'ARGS="entrypoint --rounds 1"',
+    "make localise": 'ARGS="--only betas"',
     "make proof": "ARGS=lint",
     "make doctor": "",
     "make lock-check": "",

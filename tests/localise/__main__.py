@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TypeVar, get_args
 
 import click
-from tests.localise import keras_faults, torch_faults
+from tests.localise import keras_faults, second, torch_faults
 from tests.localise.clean import PAIRS
 from tests.localise.run import Originals, slug
 from tests.localise.score import CleanRow, Level, Row, score, score_clean
@@ -26,6 +26,7 @@ from samebits._report import Cell, Outcome, print_json, print_table
 from samebits.process.program import run_command
 
 FAULTS = {**torch_faults.FAULTS, **keras_faults.FAULTS}
+SETS = {"first": FAULTS, "second": second.FAULTS}
 COMMITTED = Path(__file__).with_name("score.json")
 COLOURS: dict[Level, Outcome] = {
     "exact": "ok",
@@ -80,6 +81,7 @@ def table(rows: list[Row]) -> None:
 @click.option(
     "--part", type=click.Choice(["faults", "clean"]), help="Only the faults, or only the clean pairs."
 )
+@click.option("--set", "set_", type=click.Choice(list(SETS)), default="first", help="Which faults.")
 @click.option("--framework", type=click.Choice(["torch", "Keras"]), help="Only this framework.")
 @click.option("--jobs", default=2, show_default=True, type=click.IntRange(1), help="Trainings at a time.")
 @click.option(
@@ -90,7 +92,7 @@ def table(rows: list[Row]) -> None:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(
-    only: str, part: str | None, framework: str | None, jobs: int, keep: Path | None, as_json: bool
+    only: str, set_: str, part: str | None, framework: str | None, jobs: int, keep: Path | None, as_json: bool
 ) -> int:
     """Name the place and the cause of each fault of the catalogue, and count how often that is right.
 
@@ -99,7 +101,7 @@ def command(
     began = time.monotonic()
     faults = {
         name: fault
-        for name, fault in FAULTS.items()
+        for name, fault in SETS[set_].items()
         if only in f"{fault.kind} {name} {fault.script}"
         and framework in (None, fault.framework)
         and part != "clean"
@@ -119,7 +121,8 @@ def command(
             rows.append(row)
             said = f"{len(rows)} of {len(faults)}: {row.level}: {row.name} ({row.seconds:.0f} s)"
             print(said, file=sys.stderr, flush=True)
-        for checked in in_turn([partial(score_clean, pair, root / slug(pair.name)) for pair in pairs], jobs):
+        same = [partial(score_clean, pair, root / slug(pair.name), originals) for pair in pairs]
+        for checked in in_turn(same, jobs):
             clean.append(checked)
             said = f"clean pair {len(clean)} of {len(pairs)}: {checked.said}: {checked.name}"
             print(said, file=sys.stderr, flush=True)
@@ -128,7 +131,7 @@ def command(
     different = [row for row in clean if row.said != "same"]
     seconds = round(time.monotonic() - began)
     committed = json.loads(COMMITTED.read_text()) if COMMITTED.exists() else {}
-    whole = len(faults) == len(FAULTS)
+    whole = faults == FAULTS
     below = whole and bool(committed) and count["exact"] + count["not made"] < committed["exact"]
     if as_json:
         print_json(

@@ -122,7 +122,7 @@ def kept(here: Path, make: Callable[[Path], tuple[Path, Path]]) -> tuple[Path, P
 
 
 class Originals:
-    """Trainings as they are, each recorded once: many faults have the same A."""
+    """Trainings as they are, each recorded once: many faults and pairs have the same A."""
 
     def __init__(self, here: Path) -> None:
         self._here = here
@@ -130,18 +130,17 @@ class Originals:
         self._locks: dict[str, threading.Lock] = {}
         self._lock = threading.Lock()
 
-    def of(self, fault: Fault) -> Folder:
-        """The training without the fault, recorded."""
-        text = patched(fault.script, fault.shared)
-        key = hashlib.sha256(repr((text, fault.common, fault.environment[0])).encode()).hexdigest()[:12]
+    def of(self, script: str, text: str, arguments: tuple[str, ...], environment: dict[str, str]) -> Folder:
+        """A training, recorded."""
+        key = hashlib.sha256(repr((text, arguments, environment)).encode()).hexdigest()[:12]
         with self._lock:
             lock = self._locks.setdefault(key, threading.Lock())
         with lock:
             if key not in self._made:
                 shutil.rmtree(self._here / key, ignore_errors=True)
-                folder = Folder(self._here / key, fault.script, text, fault.environment[0])
+                folder = Folder(self._here / key, script, text, environment)
                 data.write(folder.path)
-                folder.train(fault.common)
+                folder.train(arguments)
                 self._made[key] = folder
             return self._made[key]
 
@@ -162,7 +161,9 @@ def make(here: Path, fault: Fault, originals: Originals) -> tuple[Path, Path]:
     data.write(b.path, backwards=fault.data == "backwards")
     change_data(b.path, fault)
     if not fault.both:
-        a = originals.of(fault)
+        a = originals.of(
+            fault.script, patched(fault.script, fault.shared), fault.common, fault.environment[0]
+        )
         b.train((*fault.common, *fault.arguments))
         return a.record, b.record
     a = Folder(here / "a", fault.script, text, fault.environment[0])
@@ -187,12 +188,10 @@ def listed(folder: Path) -> list[str]:
 
 
 def make_clean(
-    here: Path, script: str, arguments: Sequence[str], resumed: Sequence[str] = ()
+    here: Path, originals: Originals, script: str, arguments: tuple[str, ...], resumed: Sequence[str] = ()
 ) -> tuple[Path, Path]:
     """The records of a training and of the same again, perhaps stopped and resumed between."""
-    folders = [Folder(here / name, script, patched(script)) for name in ("a", "b")]
-    for folder in folders:
-        data.write(folder.path)
-    folders[0].train(arguments)
-    folders[1].train(arguments, resumed)
-    return folders[0].record, folders[1].record
+    again = Folder(here, script, patched(script))
+    data.write(again.path)
+    again.train(arguments, resumed)
+    return originals.of(script, patched(script), arguments, {}).record, again.record

@@ -113,11 +113,14 @@ class CleanRow:
     steps: int
 
 
-def score_clean(pair: Pair, here: Path) -> CleanRow:
-    """Record a pair, and compare it."""
+def score_clean(pair: Pair, here: Path, originals: Originals) -> CleanRow:
+    """Record a pair, and compare it: see `score`."""
     try:
-        arguments, resumed = pair.arguments.split(), pair.resumed.split()
-        result = compare(*kept(here, lambda folder: make_clean(folder, pair.script, arguments, resumed)))
+        arguments, resumed = tuple(pair.arguments.split()), pair.resumed.split()
+        record = partial(
+            make_clean, originals=originals, script=pair.script, arguments=arguments, resumed=resumed
+        )
+        result = compare(*kept(here, record))
     except (TrainingError, UsageError) as error:
         return CleanRow(pair.name, pair.framework, str(error), 0)
     said = (

@@ -1,9 +1,11 @@
 """A sample of the catalogue: real records, judged as `make localise` judges them; the rest takes minutes."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.conftest import ROOT
 from tests.localise.__main__ import FAULTS
 from tests.localise.clean import PAIRS, Pair
 from tests.localise.fault import Fault
@@ -18,14 +20,19 @@ from samebits.diff.verdict import Place
 CHANGED, CHANCE = "one of two optimisers has other betas", "the clock is the seed"
 
 
+@pytest.fixture(scope="module")
+def originals(tmp_path_factory: pytest.TempPathFactory) -> Originals:
+    return Originals(tmp_path_factory.mktemp("originals"))
+
+
 @pytest.mark.parametrize("name", [CHANGED, CHANCE])
-def test_the_place_and_the_cause_are_named_first(name: str, tmp_path: Path) -> None:
-    row = score(name, FAULTS[name], tmp_path / "made", Originals(tmp_path / "originals"))
+def test_the_place_and_the_cause_are_named_first(name: str, tmp_path: Path, originals: Originals) -> None:
+    row = score(name, FAULTS[name], tmp_path / "made", originals)
     assert row.level == "exact", row
 
 
-def test_the_same_training_twice_is_the_same(tmp_path: Path) -> None:
-    row = score_clean(Pair("rings.py"), tmp_path / "pair")
+def test_the_same_training_twice_is_the_same(tmp_path: Path, originals: Originals) -> None:
+    row = score_clean(Pair("rings.py"), tmp_path / "pair", originals)
     assert (row.said, row.steps) == ("same", 24), row
 
 
@@ -72,3 +79,13 @@ def test_a_change_that_no_longer_fits_its_script_is_an_error(tmp_path: Path) -> 
     wrong = replace(FAULT, change={"no such line": ""})
     with pytest.raises(TrainingError, match="stands there 0 times"):
         make(tmp_path, wrong, Originals(tmp_path))
+
+
+def test_the_readme_has_the_committed_score() -> None:
+    committed = json.loads((ROOT / "tests/localise/score.json").read_text())
+    words = f"{committed['exact']} of {len(FAULTS)}"
+    for page in ("README.md", "docs/localise.md"):
+        text = " ".join((ROOT / page).read_text().split())
+        assert words in text, page
+        assert committed["date"] in text, page
+    assert committed["exact"] + committed["first three"] + committed["missed"] == len(FAULTS)

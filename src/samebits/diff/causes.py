@@ -82,10 +82,11 @@ def rank(
     used = {name: each for name, each in apart.items() if each.last or each.used}
     scored = [
         *_resumed(place, resumed, used, facts.advice),
-        *_of_place(place, facts, samples),
+        *_of_place(place, facts, samples, last),
         *_files(place, facts, resumed),
         *_generators(place, apart, facts, resumed),
         *_chance(place, facts),
+        *_hashes(place, facts, samples, used),
         *_environment(place, facts, resumed),
         *_repeatable(place, facts, used),
     ]
@@ -144,7 +145,7 @@ def _named(apart: dict[str, Apart]) -> str:
 
 
 # ---------------------------------------------------------------- what the place itself says
-def _of_place(place: Place, facts: Facts, samples: Samples | None) -> Iterator[Ranked]:
+def _of_place(place: Place, facts: Facts, samples: Samples | None, last: str) -> Iterator[Ranked]:
     line = _line(place)
     yield from _autocast(place, line)
     if place.what in FROM_DATA:
@@ -152,11 +153,11 @@ def _of_place(place: Place, facts: Facts, samples: Samples | None) -> Iterator[R
             text = f"another number of data workers: {facts.workers[0]} in A, {facts.workers[1]} in B"
             why = "each worker draws from a generator of its own, seeded by its number"
             yield 83, Cause("workers", text, (why,), line, "draw from a seed and the sample's index")
-        yield from _samples(samples, facts, line)
+        yield from _samples(samples, line)
     elif place.what == "model":
         yield 95, Cause("model", "another model", (), line)
     elif place.what == "initial":
-        yield from _initial(place, facts.advice)
+        yield from _initial(place, facts.advice, last)
     elif place.what == "control flow" and place.text.startswith("control flow: run "):
         yield 90, Cause("control flow", place.text.removeprefix("control flow: "), (), line)
     elif place.what in ("control flow", "end"):
@@ -202,7 +203,7 @@ def _autocast(place: Place, line: str) -> Iterator[Ranked]:
         yield 93, Cause("autocast", text, (), line)
 
 
-def _samples(samples: Samples | None, facts: Facts, line: str) -> Iterator[Ranked]:
+def _samples(samples: Samples | None, line: str) -> Iterator[Ranked]:
     if samples is None or samples.kind == "unknown":
         return
     words = {
@@ -213,10 +214,6 @@ def _samples(samples: Samples | None, facts: Facts, line: str) -> Iterator[Ranke
     }
     score = {"shape": 88}.get(samples.kind, 58)
     yield score, Cause(samples.kind, words[samples.kind], (samples.text,), line)
-    if samples.kind == "order" and facts.random_hashes:
-        text = "a set of texts, or a dictionary that was made from one, has another order in each process"
-        fix = "sort it, or set PYTHONHASHSEED=0 before Python starts, as `samebits exec` does"
-        yield 60, Cause("hash seed", text, (samples.text, "PYTHONHASHSEED is not set"), line, fix)
 
 
 def _same_draws(place: Place, advice: Advice) -> bool:
@@ -225,10 +222,13 @@ def _same_draws(place: Place, advice: Advice) -> bool:
     return states[0].get(advice.weights_from) == states[1].get(advice.weights_from)
 
 
-def _initial(place: Place, advice: Advice) -> Iterator[Ranked]:
+def _initial(place: Place, advice: Advice, last: str) -> Iterator[Ranked]:
     line, tensors, same = _line(place), place.tensors, _same_draws(place, advice)
     generator = generator_words(advice.weights_from) if advice.weights_from else "the generator"
-    if tensors.permuted:
+    if same and last.startswith(("step", "the evaluation")):
+        text = "a model that is seen first after steps of training: a copy or an average of what was trained"
+        yield 50, Cause("average", text, (f"all is equal up to {last}",), line)
+    elif tensors.permuted:
         text = "the weights were drawn in another order: the same numbers stand under other names"
         yield 85, Cause("initial order", text, (), line, "make the layers in one order")
     elif same and len({module_of(name) for name in tensors.differ}) == 1 < tensors.of:
@@ -312,13 +312,34 @@ def _chance(place: Place, facts: Facts) -> Iterator[Ranked]:
             score += 12 if place.what == "initial" else 0
         elif place.what not in DRAWN:
             score -= 30
-        if source.kind == "global generator":
+        if place.what == "initial" and _draws(source, facts.advice.weights_from):
+            score += 9  # the weights are drawn from it, in the user's name
+        elif source.kind == "global generator":
             score -= 40  # where it is apart, it stands there already
-        if source.library:
+        elif source.library:
             score -= 25
         evidence = (f"used in {source.who}",)
         text = f"{'the order of ' if source.kind in ORDERS else ''}{source.source}"
         yield score, Cause(f"chance {source.kind}", text, evidence, source.where, source.fix)
+
+
+def _hashes(place: Place, facts: Facts, samples: Samples | None, apart: dict[str, Apart]) -> Iterator[Ranked]:
+    """The order of a set of texts, and seeds from `hash(text)`, follow PYTHONHASHSEED."""
+    if not facts.hashes or place.what not in (*FROM_DATA, "initial", "model"):
+        return
+    others = facts.files or facts.command or any(not source.library for source in facts.chance)
+    others = others or any(group(each.fact) in ("code", "data") for each in facts.environment)
+    others = others or any(each.last for each in apart.values())
+    order = samples is not None and samples.kind == "order"
+    score = 60 if order else 40
+    if not others:  # two runs of the same have nothing else that differs
+        score = 71
+    if "in A" in facts.hashes:
+        score = 82
+    text = "a set of texts, or what hash() gives for a text, is another one in each process"
+    evidence = (facts.hashes, *((samples.text,) if samples is not None and order else ()))
+    fix = "sort it, or set PYTHONHASHSEED=0 before Python starts, as `samebits exec` does"
+    yield score, Cause("hash seed", text, evidence, _line(place), fix)
 
 
 # ---------------------------------------------------------------- environment, code, commands
@@ -350,7 +371,8 @@ def _environment(place: Place, facts: Facts, resumed: int | None) -> Iterator[Ra
             evidence = (*evidence, f"and {len(differ) - 3:,} more: samebits fingerprint diff shows them")
         yield score, Cause(kind, text, evidence)
     if facts.command and resumed is None:  # which takes another command
-        yield 60, Cause("command", "the commands differ", (facts.command,))
+        score = 57 if facts.only_paths else 72  # such as where the results are written
+        yield score, Cause("command", "the commands differ", (facts.command,))
 
 
 def _kind(difference: Difference) -> str:

@@ -1,7 +1,7 @@
 """In what two records differ beside what they computed: commands, environments, code, files, chance."""
 
 import shlex
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ from samebits.fingerprint.diff import Difference, differences
 from samebits.fingerprint.facts import flatten
 from samebits.framework import Advice, advice
 
+HASH_SEED = "PYTHONHASHSEED"
 NAMES = ("kind", "source", "where", "fix", "library")  # of what a source of chance has
 
 
@@ -56,20 +57,22 @@ class Facts:
 
     Attributes:
         command: the two commands, where they differ; "" where not.
+        only_paths: nothing but names of files and folders differs in them.
         environment: facts of the fingerprints that differ and may change bits, code among them.
         files: what was read and is not alike.
         chance: sources in either record.
         workers: how many data workers each had.
-        random_hashes: whether texts have other hashes in each process of one of them.
+        hashes: why a text has another hash in each of them, and a set of texts another order; "" where not.
         advice: of the framework.
     """
 
     command: str = ""
+    only_paths: bool = False
     environment: tuple[Difference, ...] = ()
     files: tuple[File, ...] = ()
     chance: tuple[Source, ...] = ()
     workers: tuple[int, int] = (0, 0)
-    random_hashes: bool = False
+    hashes: str = ""
     advice: Advice = Advice()
 
 
@@ -87,18 +90,31 @@ def collect(
     commands = [shlex.join(side.process.about["command"]) for side in sides]
     return Facts(
         "" if commands[0] == commands[1] else f"{commands[0]} in A, {commands[1]} in B",
+        _only_paths(*(side.process.about["command"] for side in sides)),
         tuple(_environment(ours.settings, theirs.settings)),
         (*_files(ours, theirs, until), *_of_children(first, second, sides)),
         tuple(_chance(first, second)),
         (_workers(first, ours.process), _workers(second, theirs.process)),
-        any(map(_has_random_hashes, (ours.settings, theirs.settings))),
+        _hashes(ours.settings, theirs.settings),
         advice((ours.settings or theirs.settings or {}).get("framework")),
     )
 
 
-def _has_random_hashes(settings: Event | None) -> bool:
-    variables = settings["fingerprint"].get("variables") if settings is not None else None
-    return isinstance(variables, dict) and variables.get("PYTHONHASHSEED") in (None, "", "random")
+def _only_paths(first: Sequence[str], second: Sequence[str]) -> bool:
+    differ = [pair for pair in zip(first, second, strict=False) if pair[0] != pair[1]]
+    return len(first) == len(second) and all("/" in word for pair in differ for word in pair)
+
+
+def _hashes(*settings: Event | None) -> str:
+    seeds = []
+    for each in settings:
+        variables = each["fingerprint"].get("variables") if each is not None else None
+        if not isinstance(variables, dict):
+            return ""
+        seeds.append(variables.get(HASH_SEED))
+    if any(seed in (None, "", "random") for seed in seeds):
+        return f"{HASH_SEED} is not set"
+    return "" if seeds[0] == seeds[1] else f"{HASH_SEED} is {seeds[0]} in A, {seeds[1]} in B"
 
 
 def _environment(first: Event | None, second: Event | None) -> Iterator[Difference]:
@@ -110,7 +126,12 @@ def _environment(first: Event | None, second: Event | None) -> Iterator[Differen
     ]
     for difference in differences(*facts):
         # samebits itself computes nothing in a training that is only recorded.
-        if difference.rank != "none" and not difference.fact.startswith("code.samebits."):
+        # The seed of hashes stands apart, see `Facts.hashes`.
+        if (
+            difference.rank != "none"
+            and not difference.fact.startswith("code.samebits.")
+            and difference.fact != f"variables.{HASH_SEED}"
+        ):
             yield difference
 
 

@@ -3,7 +3,7 @@
 A generator is an input. Where no result differs, it does not matter that it is in another state.
 """
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 
@@ -60,6 +60,7 @@ class Generators:
         first: dict[str, str],
         second: dict[str, str],
         events: tuple[Event, Event],
+        known: Container[str] | None = None,
     ) -> None:
         """Look at the states at a place.
 
@@ -68,13 +69,15 @@ class Generators:
             before: the last event that was the same in both, in words.
             first, second: the digests of the states, by generator.
             events: there, of both.
+            known: the generators that the last same event has: one that is new was equal nowhere. None: all.
         """
         for name in first.keys() & second.keys():
             if first[name] == second[name]:
                 self.apart.pop(name, None)
                 self._equal[name] = place
             elif name not in self.apart:
-                last = before or self._equal.get(name, "")
+                seen = known is None or name in known or name in self._equal
+                last = (before or self._equal.get(name, "")) if seen else ""
                 moved, line = _where_moved(name, *events) if last else ("", "")
                 self.apart[name] = Apart(last, place, False, moved, line)
                 self._states[name] = first[name], second[name]

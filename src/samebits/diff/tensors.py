@@ -77,7 +77,7 @@ def _named(digests: str, names: Mapping[str, Any]) -> Iterator[tuple[str, tuple[
 
 
 def module_of(name: str) -> str:
-    """The module that a parameter belongs to.
+    """The module or the layer that a parameter belongs to.
 
     >>> module_of("features.3.weight")
     'features.3'

@@ -5,7 +5,7 @@ at the optimiser, learning rates, then what the optimiser and the calls leave: p
 Generators are inputs: where nothing else differs, a generator that nobody uses does not matter.
 """
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -120,7 +120,13 @@ class Search:
         """Whether the other record has ended before this event."""
         ours, theirs = self.aligner.first, self.aligner.second
         event, missing = (pair.first, theirs) if pair.second is None else (pair.second, ours)
-        if event is None or (pair.first and pair.second) or not missing.over or missing.queue:
+        if event is None or (pair.first and pair.second):
+            return False
+        # One that was stopped may evaluate at its end, where the other continues.
+        ending = (missing,) if event["event"] == "step" else (ours, theirs)
+        if self.continued and any(map(_has_no_step_left, ending)):
+            return True
+        if not missing.over or missing.queue:
             return False
         # An evaluation after the last step of both is one that the other has left out.
         return event["event"] == "step" or self.continued or _cut_off(missing)
@@ -172,14 +178,23 @@ class Search:
 
     def _see_generators(self, first: Event, second: Event) -> None:
         before, place = self._last_compared(), words(first, self.aligner.first, second)
-        both = first, second
+        both, known = (first, second), self._known_generators()
         if first["event"] != "step":
-            self.generators.see(place, before, first["generators"], second["generators"], both)
+            self.generators.see(place, before, first["generators"], second["generators"], both, known)
             return
         starts, ends = ([each["generators"].get(when, {}) for each in both] for when in ("before", "after"))
-        self.generators.see(f"the start of {place}", before, starts[0], starts[1], both)
+        self.generators.see(f"the start of {place}", before, starts[0], starts[1], both, known)
         for start, end in zip(starts, ends, strict=True):
             self.generators.draw(name for name, state in start.items() if end.get(name, state) != state)
+
+    def _known_generators(self) -> Container[str]:
+        """The generators of the last event that both have as the same bytes; of another, `see` knows them."""
+        if self.aligner.last is None:
+            return ()
+        try:
+            return _states(parse_event(self.aligner.last))
+        except DamagedError:
+            return ()
 
     def _after(self, first: Event, second: Event) -> None:
         """The generators after a step that was compared."""
@@ -238,6 +253,8 @@ def _alone(pair: Pair, ours: Side, theirs: Side) -> Place | None:
     event = pair.first or pair.second
     assert event is not None
     side, who, not_who = (ours, "A", "B") if pair.first is not None else (theirs, "B", "A")
+    if event["event"] == "initial" and not event["parameters"]:
+        return None  # a loss with weights of classes, not a model: what it computes is compared in the step
     if pair.moved:
         text = f"control flow: {words(event, side)} has another place in the order of events"
     elif event["event"] == "step":
@@ -250,6 +267,10 @@ def _alone(pair: Pair, ours: Side, theirs: Side) -> Place | None:
     steps = {"step": side.step, "evaluation": lambda each: _after(each, side) or None}
     step = steps[event["event"]](event) if event["event"] in steps else None
     return Place("control flow", step, text, first=pair.first, second=pair.second)
+
+
+def _has_no_step_left(side: Side) -> bool:
+    return side.over and all(event["event"] != "step" for _, event in side.queue)
 
 
 def _cut_off(side: Side) -> bool:

@@ -24,6 +24,7 @@ from samebits.record.writer import Writer
 
 SMALL = 1 << 20  # bytes; a larger file is not read for its digest
 SYSTEM = ("/dev/", "/etc/", "/lib/", "/lib64/", "/proc/", "/run/", "/sys/", "/usr/")
+MEMORY = "/dev/shm/"  # where data are put to be read fast
 CODE = (".py", ".pyc", ".pth", ".so")  # the user's own modules stand in the settings
 # What looks for modules and packages.
 IMPORTS = re.compile(r"^<frozen importlib|/importlib/|/pkgutil\.py$|/(importlib_metadata|pkg_resources)/")
@@ -121,7 +122,8 @@ class Files:
 
     def _is_foreign(self, name: str) -> bool:
         """Whether it is none of the user's files: the system's, Python's, a package's, or of the record."""
-        if name.startswith((self._folder, *SYSTEM)) or any(part in name for part in self.foreign):
+        system = name.startswith(SYSTEM) and not name.startswith(MEMORY)
+        if system or name.startswith(self._folder) or any(part in name for part in self.foreign):
             return True
         return owner.__wrapped__(name) != "user"
 

@@ -2,6 +2,8 @@
 
 import json
 import os
+import tempfile
+from pathlib import Path
 
 import pytest
 from tests.conftest import one_line
@@ -78,6 +80,20 @@ def test_files_and_listings_of_each_process_are_recorded(start, folder):
     assert ["by_child.txt"] in by_role["main"]
     # No folder of this machine, and nothing of the environment.
     assert str(folder) not in "".join(path.read_text() for path in (folder / "runs").rglob("*.jsonl"))
+
+
+@pytest.mark.skipif(not os.access("/dev/shm", os.W_OK), reason="no file system in memory")
+def test_files_in_memory_are_the_users(start, tmp_path):
+    """/dev has devices, and /dev/shm what somebody wants to read fast."""
+    (tmp_path / "program.py").write_text(
+        "import os, sys; os.chdir(sys.argv[1]); os.listdir(); open('x').read()"
+    )
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as data:
+        (Path(data) / "x").write_text("data")
+        done = start("samebits", "record", "-o", "made", "--", "python", "program.py", data, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    (events,) = records(tmp_path / "made")
+    assert [event["event"] for event in events if "path" in event] == ["listing", "file"]
 
 
 def test_wrong_use_is_one_line_and_leaves_nothing(start, folder):
