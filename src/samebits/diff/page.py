@@ -19,6 +19,7 @@ from samebits.diff.reader import Record
 from samebits.diff.records import Result, matched, sides_of, who
 from samebits.diff.run_picture import of_runs
 from samebits.diff.verdict import Place
+from samebits.diff.words import generator_words
 from samebits.errors import UsageError
 
 MOST_ROWS = 1500  # of all processes together; of more, those of a module are put together
@@ -165,7 +166,7 @@ def _text(result: Result) -> Iterator[str]:
                 lines = "".join(f'<span class="muted">{_code(line)}</span>' for line in evidence)
                 yield f"<li>{_code(cause.text + where)}{lines}</li>"
             yield "</ol>"
-    notes = [*(f"{name}'s generator: {text}" for name, text in result.apart.items()), *result.notes]
+    notes = [*(f"{generator_words(name)}: {text}" for name, text in result.apart.items()), *result.notes]
     if notes:
         yield "<h2>Notes</h2>" + "".join(f'<p class="muted">{_code(note)}</p>' for note in notes)
     if result.more:

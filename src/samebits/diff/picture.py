@@ -22,6 +22,7 @@ from samebits.diff.reader import DamagedError, Event, Process, kind_of, parse_ev
 from samebits.diff.signature import Signature, signature
 from samebits.diff.tensors import Tensors, compare, module_of
 from samebits.diff.values import Both, read_step
+from samebits.diff.words import generator_words
 from samebits.errors import UsageError
 from samebits.hashing.compare import TensorDifference
 from samebits.record.format import AFTER_BACKWARD, AT_OPTIMIZER
@@ -199,7 +200,7 @@ class Picture:
             if event["losses"]:
                 self.grid.row(RESULTS, f"loss{of}", source, line=line)
         for name in _states(event)[1]:
-            self.grid.row(INPUTS, f"{name}'s generator", source, line=line)
+            self.grid.row(INPUTS, generator_words(name), source, line=line)
         for part in ("parameters", "buffers"):
             for name in side.names.get(event.get("names", {}).get(part, -1), {}).get("names", ()):
                 row = self.grid.row(PARAMETERS, name, source, module_of(name), line)
@@ -235,7 +236,7 @@ class Picture:
             for name in states.keys() & others.keys():
                 if what := self._generator(name, states[name], others[name]):
                     words = "another state, from which nobody draws" if what == UNUSED else ""
-                    differs(INPUTS, f"{name}'s generator", what, words)
+                    differs(INPUTS, generator_words(name), what, words)
         if first["event"] == "evaluation":
             _evaluation(first, second, differs)
         elif first["event"] == "initial":
