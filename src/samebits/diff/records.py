@@ -16,9 +16,9 @@ from samebits.errors import UsageError
 from samebits.hashing.compare import TensorDifference
 from samebits.record.format import DIGITS
 
+ORDER = get_args(What)  # of what a step computes: a gradient is apart in all ranks if a batch is in one
 UNLIKE = "not compared: tensors that only one of the two had on a GPU, where digests are of another kind"
 COMPARED_ANYWAY = ("generators", "the generators in use", "loss", "learning rate")
-ORDER = get_args(What)  # of what a step computes: a gradient is apart in all ranks if a batch is in one
 COUNT = re.compile(rb'\{"event":"step","optimizer":(\d{1,9}),"class":"[^"]{0,200}","step":(\d{1,12})[,}]')
 
 

@@ -57,7 +57,7 @@ SHAPES: dict[str, Shape] = {
     "chain": TABLES,
     "unsaved": TABLES,
     "unsaved_not_looked_at": optional(TEXTS),
-    "first_steps": optional(TABLE),
+    "first_steps": TABLE,
     "weights_sha256": SHA256,
 }
 

@@ -22,7 +22,7 @@ from samebits.fingerprint.facts import FOLLOWING_THE_HOST, flatten
 from samebits.fingerprint.manifest import FIRST_STEPS, THREADS, WEIGHTS, of_manifest, read_manifest
 from samebits.hashing.compare import Comparison, check_run, compare_runs, holding_nan, not_numbers
 from samebits.process import command_line, variables
-from samebits.proof import trust
+from samebits.proof import trust, verify_record
 from samebits.proof.smoke import Watch, keep_runs, runs_folder
 from samebits.proof.trainings import Training, train
 from samebits.proof.why import Why, between
@@ -114,18 +114,25 @@ def command(
     repeated without the interruption. If the command does more than start Python on a file of this checkout,
     it is shown, and runs only after a `yes` at a terminal or if you give it as --command.
 
+    RUN may also be a folder that `samebits record` wrote: its command is recorded again, and compared.
+
     Exit status 0: the same bits; 1: other bits; 2: it cannot be repeated.
     """
-    manifest = read_manifest(run)
+    recorded = verify_record.is_record(run)
+    manifest: Mapping[str, Any] = verify_record.as_manifest(run, own) if recorded else read_manifest(run)
     beside = "" if anyway else refuse_other_code(manifest, run)
-    check_files(manifest, run)
+    if not recorded:
+        check_files(manifest, run)
     place = trust.working_folder(manifest, run)
     words = command_of(manifest, run, place or Path.cwd(), own)
-    outside = environment(manifest, run)
+    outside = (verify_record.environment if recorded else environment)(manifest, run)
     if manifest["device"] == "cuda" and not container_engine.driver():
         raise UsageError(
             f"{run} was trained on a GPU and no NVIDIA driver answers here; `make doctor` says more"
         )
+    if recorded:
+        verify_record.repeat(run, [*words, *more], outside, place, keep, as_json)
+        return
     with runs_folder("verify") as folder:
         child = Training(
             "the repetition",

@@ -18,6 +18,7 @@ from torch.amp.grad_scaler import GradScaler
 from torch.optim import optimizer as optimizers
 from torch.utils.data import dataloader
 
+from samebits.process.after_import import after_import
 from samebits.record.guarded import tell
 from samebits.record.writer import Writer
 from samebits.torch.record_training import Training
@@ -26,6 +27,10 @@ from samebits.torch.record_values import Values
 TORCH = Path(torch.__file__).parent
 GRAPH_MODULE = str(TORCH / "fx/graph_module.py")  # calls a graph for whoever has it, such as the user
 COMPILERS = tuple(f"{TORCH / name}/" for name in ("_dynamo", "_functorch", "_inductor", "export", "fx"))
+
+FOREIGN = (
+    ("fastai.optimizer", "Optimizer"),
+)  # optimisers of torch's modules that are none of torch's classes
 
 
 def attach(process: Any) -> None:
@@ -42,6 +47,7 @@ def attach(process: Any) -> None:
     _watch_modules(training, process.writer)
     _watch_backward(training, process.writer)
     _watch_optimizers(training, process.writer)
+    _watch_foreign_optimizers(training, process.writer)
     _watch_loaders(training, process.writer)
     _watch_scaler(training, process.writer)
 
@@ -196,6 +202,35 @@ def _watch_optimizers(training: Training, writer: Writer) -> None:
     optimizers.register_optimizer_step_post_hook(after)
 
 
+def _watch_foreign_optimizers(training: Training, writer: Writer) -> None:
+    """Optimisers that inherit nothing from torch's, and have groups and a state as these have."""
+    for module, name in FOREIGN:
+        after_import(module, functools.partial(_watch_foreign, module, name, training, writer))
+
+
+def _watch_foreign(module: str, name: str, training: Training, writer: Writer) -> None:
+    kind = getattr(sys.modules[module], name, None)
+    if not isinstance(kind, type) or not callable(getattr(kind, "step", None)):
+        return
+    original, taken = kind.__init__, kind.step  # type: ignore[misc, attr-defined]
+
+    @functools.wraps(original)
+    def made(self: Any, *given: Any, **named: Any) -> None:
+        original(self, *given, **named)
+        _look(training.add, self)
+
+    @functools.wraps(taken)
+    def step(self: Any, *given: Any, **named: Any) -> Any:
+        if not writer.on:
+            return taken(self, *given, **named)
+        _look(training.before_step, self, sys._getframe(1), True)
+        result = taken(self, *given, **named)
+        _look(training.after_step, self, sys._getframe(1))
+        return result
+
+    kind.__init__, kind.step = made, step  # type: ignore[misc, attr-defined]
+
+
 def _watch_loaders(training: Training, writer: Writer) -> None:
     """A data loader draws for each iterator, and for each batch: workers' seeds, orders, samples."""
     loader, iterator = dataloader.DataLoader, dataloader._BaseDataLoaderIter
@@ -212,8 +247,12 @@ def _watch_loaders(training: Training, writer: Writer) -> None:
 
     @functools.wraps(begin)
     def begun(self: Any, loader: Any, *given: Any, **named: Any) -> None:  # not all come from `made`
+        if not writer.on:
+            begin(self, loader, *given, **named)
+            return
+        known = _look(training.before_data, sys._getframe(1))
         begin(self, loader, *given, **named)
-        _look(training.epochs.begin, loader, self)
+        _look(training.iterator_made, loader, self, known, sys._getframe(1))
 
     @functools.wraps(give)
     def given(self: Any) -> Any:

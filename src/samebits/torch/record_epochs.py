@@ -3,6 +3,8 @@
 import weakref
 from typing import Any
 
+from torch.utils.data import dataloader
+
 
 class Pass:
     """One iterator of a data loader.
@@ -11,10 +13,11 @@ class Pass:
         number: that of its epoch, from 1; None where an earlier pass that trained was broken off.
         trains: whether a step followed one of its batches.
         over: whether it came to its end.
+        left: how many batches it has still to give; None where nobody knows.
     """
 
-    def __init__(self, number: int | None) -> None:
-        self.number, self.trains, self.over = number, False, False
+    def __init__(self, number: int | None, left: int | None) -> None:
+        self.number, self.trains, self.over, self.left = number, False, False, left
 
 
 class Epochs:
@@ -45,17 +48,20 @@ class Epochs:
             number = before.number
             if before.trains:
                 number = None if number is None or not before.over else number + 1
-        self._current[loader] = self._of[iterator] = Pass(number)
+        self._current[loader] = self._of[iterator] = Pass(number, _length(iterator))
 
     def batch(self, iterator: Any, over: bool) -> None:
         """An iterator has given a batch, or came to its end."""
         known = self._of.get(iterator)
         if known is None:
             return
-        known.over |= over
-        passes = self._ended if over else self._recent
-        if known not in passes:
-            passes.append(known)
+        if not over and known.left is not None:
+            known.left -= 1
+        if over or known.left == 0:  # a loop that counts does not ask for more
+            known.over = True
+            self._ended.append(known)
+        if not over and known not in self._recent:
+            self._recent.append(known)
 
     def evaluate(self) -> None:
         """A model was called without gradients: the batches before were for that."""
@@ -69,3 +75,9 @@ class Epochs:
             each.trains = True
         numbers = {each.number for each in passes}
         return numbers.pop() if len(numbers) == 1 else None
+
+
+def _length(iterator: Any) -> int | None:
+    """How many batches an iterator of torch's gives; a stream's own length may be wrong."""
+    of_map = getattr(iterator, "_dataset_kind", None) == dataloader._DatasetKind.Map
+    return len(iterator) if of_map else None

@@ -440,8 +440,8 @@ class Training:
         number = self._tables.number
         of_parameters = number("parameters", trained, owner, names, values)
         of_buffers = number("buffers", trained, called, *_split(held))
-        parts = _state(optimizer, names, values)
-        of_state = number("state", trained, owner, *parts)
+        state = _state(optimizer, names, values)
+        of_state = number("state", trained, owner, *state)
         gradients = running.gradients if running.gradients is not None else running.look()
         after_backward = "".join(pending.gradients.get(id(value), MISSING) for value in values)
         seen = {AFTER_BACKWARD: after_backward} if after_backward.strip(MISSING[0]) else {}
@@ -466,17 +466,18 @@ class Training:
             "generators": {"before": pending.before, "after": after},
             "moves": self.generators.take(),
         })  # fmt: skip
-        copies = {AFTER_BACKWARD: pending.copies, AT_OPTIMIZER: running.copies or {}}
-        self._values.write(trained.number, trained.steps, pending.kept, {
-            **{
-                f"gradients/{when}/{name}": copies[when].get(id(value))
-                for when in seen
-                for name, value in zip(names, values, strict=True)
-            },
-            **{f"parameters/{name}": value for name, value in zip(names, values, strict=True)},
-            **{f"buffers/{name}": buffer for name, buffer in held},
-            **{f"state/{name}": value for name, value in zip(*parts, strict=True)},
-        })  # fmt: skip
+        if self._values.holds(trained.steps):  # the names alone would cost each step some time
+            copies = {AFTER_BACKWARD: pending.copies, AT_OPTIMIZER: running.copies or {}}
+            self._values.write(trained.number, trained.steps, pending.kept, {
+                **{
+                    f"gradients/{when}/{name}": copies[when].get(id(value))
+                    for when in seen
+                    for name, value in zip(names, values, strict=True)
+                },
+                **{f"parameters/{name}": value for name, value in zip(names, values, strict=True)},
+                **{f"buffers/{name}": buffer for name, buffer in held},
+                **{f"state/{name}": value for name, value in zip(*state, strict=True)},
+            })  # fmt: skip
         pending.clear()
 
     # ------------------------------------------------------------ data
@@ -487,7 +488,9 @@ class Training:
 
     def iterator_made(self, loader: Any, iterator: Any, known: int | None, frame: FrameType) -> None:
         """A data loader has made an iterator, or has begun again with the one that it has."""
-        self.generators.look(f"iter() of a {type(loader).__name__}", frame)
+        kind = type(loader).__name__
+        name = "data loader" if kind.startswith("_") else kind  # what fastai passes in place of its own
+        self.generators.look(f"iter() of a {name}", frame)
         if known == self.epochs.begun:
             self.epochs.begin(loader, iterator)
 

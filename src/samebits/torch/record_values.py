@@ -33,18 +33,21 @@ class Values:
         steps = self._writer.values
         return bool(steps) and any(count + 1 in steps for count in (list(counts) or [0]))
 
+    def holds(self, step: int) -> bool:
+        """Whether a step is asked for, by its optimiser's count from 1."""
+        return step in self._writer.values
+
     def write(self, optimizer: int, step: int, kept: Tensors, after: Mapping[str, Any]) -> None:
-        """Write a step, if it is asked for.
+        """Write the tensors of a step.
 
         Args:
             optimizer: its number.
-            step: its own count, from 1.
+            step: its own count.
             kept: what was copied before.
             after: tensors as they are now, by name. What is no tensor is left out.
         """
-        if step in self._writer.values:
-            now = (each for name, value in after.items() for each in _described(name, value, copied=False))
-            self._writer.save(optimizer, step, {**kept, **dict(now)})
+        now = (each for name, value in after.items() for each in _described(name, value, copied=False))
+        self._writer.save(optimizer, step, {**kept, **dict(now)})
 
 
 def keep(kept: Tensors, name: str, tensors: Iterable[Any]) -> None:

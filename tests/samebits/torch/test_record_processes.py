@@ -139,6 +139,16 @@ def same_without(start, folder, script, through=("python",)):
     return processes
 
 
+def assert_lines(events, words):
+    """Each step comes from the script's line that has these words, and all the rest from its lines, too."""
+    script = next(text for text in (LIGHTNING, TRAINER) if words in text)
+    at = next(at for at, text in enumerate(script.splitlines(), 1) if words in text)
+    assert {step["line"] for step in steps(events)} == {f"train.py:{at}"}
+    computed = [event for event in events if event["event"] in ("initial", "step", "evaluation")]
+    lines = {event["line"] for event in computed} | {move[3] for event in computed for move in event["moves"]}
+    assert all(re.fullmatch(r"train\.py:\d+", line) for line in lines), lines
+
+
 def test_a_killed_run_is_good_up_to_its_last_step(start, tmp_path):
     said, (events, *workers) = record(start, tmp_path, KILLED, "fork", "kill", status=137)
     assert said[-1].endswith(f"; {events[0]['pid']}.jsonl did not come to an end")
@@ -182,6 +192,8 @@ def test_the_loop_of_lightning(start, tmp_path):
         assert len(step["losses"]) == 2
         assert set(step["gradients"]) == {"after backward", "at optimizer"}
     assert [e["count"] for e in events if e["event"] == "evaluation"] == [4, 4, 4]
+    assert [step["epoch"] for step in steps(events)] == [1, 1, 2, 2]
+    assert_lines(events, "trainer.fit(")
 
 
 @pytest.mark.slow
@@ -191,6 +203,8 @@ def test_the_loop_of_hugging_face(start, tmp_path):
     for step in steps(events):
         assert [call["module"] for call in step["calls"]] == ["BertForSequenceClassification"]
         assert set(step["gradients"]) == {"after backward", "at optimizer"}
+    assert [step["epoch"] for step in steps(events)] == [1, 1, 1, 1]
+    assert_lines(events, ".train()")
 
 
 @pytest.mark.slow

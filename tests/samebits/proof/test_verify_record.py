@@ -1,0 +1,80 @@
+"""`samebits verify` of a record: the command is recorded again, and compared."""
+
+import json
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tests.conftest import SOMEBODY, Started, one_line
+
+from samebits.proof.verify_record import as_manifest, is_record
+
+pytest.importorskip("torch")
+Start = Callable[..., Started]
+
+FOREIGN = """
+import os
+
+import torch
+
+torch.manual_seed(0)
+if os.path.exists("moving"):
+    torch.seed()
+model = torch.nn.Linear(2, 1)
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+for _ in range(3):
+    optimizer.zero_grad()
+    model(torch.ones(4, 2)).square().mean().backward()
+    optimizer.step()
+"""
+
+
+@pytest.fixture(scope="module")
+def place(start: Start, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("project")
+    (folder / "train.py").write_text(FOREIGN)
+    (folder / ".gitignore").write_text("runs\nmoving\n")
+    for words in (["init", "-q"], ["add", "."], [*SOMEBODY, "commit", "-qm", "first"]):
+        subprocess.run(["git", *words], cwd=folder, check=True)
+    done = start("samebits", "record", "-o", "runs/one", "--", "python", "train.py", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_a_record_is_repeated_and_compared(start: Start, place: Path) -> None:
+    assert is_record(place / "runs/one")
+    done = start("samebits", "verify", "runs/one", cwd=place)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.splitlines()[-1].startswith("same bits: 3 steps, weights ")
+    (place / "moving").touch()
+    try:
+        moved = start("samebits", "verify", "--json", "runs/one", cwd=place)
+    finally:
+        (place / "moving").unlink()
+    assert moved.returncode == 1
+    assert one_line(moved.stderr).startswith("samebits: not the same bits: the initial parameter `weight`")
+    verdict = json.loads(moved.stdout)["verdict"]
+    assert verdict["causes"][0]["text"] == "torch.seed()"
+    assert verdict["more"].endswith("repetition.record")
+
+
+def test_other_code_is_refused(start: Start, place: Path, tmp_path: Path) -> None:
+    shutil.copytree(place, tmp_path / "copy")
+    (tmp_path / "copy/train.py").write_text(FOREIGN + "\nprint()\n")
+    done = start("samebits", "verify", "runs/one", cwd=tmp_path / "copy")
+    assert done.returncode == 2
+    assert "train.py" in one_line(done.stderr)
+
+
+def test_a_secret_must_be_given_again(place: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "one"
+    shutil.copytree(place / "runs/one", copy)
+    for path in copy.glob("*.jsonl"):
+        path.write_text(
+            path.read_text().replace('["python","train.py"]', '["python","train.py","--token","***"]')
+        )
+    with pytest.raises(Exception, match="looks like a secret, and is not stored"):
+        as_manifest(copy, None)
+    assert as_manifest(copy, "python train.py --token x")["device"] == "cpu"
