@@ -111,6 +111,8 @@ def command(
         for pair in PAIRS
         if only in pair.name and framework in (None, pair.framework) and part != "faults"
     ]
+    if not faults and not pairs:
+        raise click.UsageError(f"nothing has {only!r} in its name")
     rows: list[Row] = []
     clean: list[CleanRow] = []
     with tempfile.TemporaryDirectory(dir=folder_for_records()) as temporary:
@@ -158,4 +160,4 @@ def command(
 
 
 if __name__ == "__main__":
-    sys.exit(run_command(command, "make localise"))
+    sys.exit(run_command(command, "python -m tests.localise"))
