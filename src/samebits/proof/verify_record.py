@@ -49,6 +49,7 @@ def as_manifest(path: Path, own: str | None) -> dict[str, Any]:
     return {
         "command": first.about["command"],
         "working_folder": first.about.get("folder"),
+        "framework": settings["framework"],
         "settings": {},
         "code": settings.get("code") or {},
         "device": settings["device"],

@@ -4,6 +4,7 @@ import json
 import os
 import tempfile
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -257,3 +258,42 @@ def test_the_starter(start: Start, tmp_path: Path, framework: str, only: str) ->
     if (ROOT / "cookiecutter.json").exists():  # the template's own starter: its sums are long enough
         (threads,) = [trial for trial in json.loads(done.stdout)["trials"] if trial["axis"] == "threads"]
         assert threads["says"] == "other bits, which is allowed"
+
+
+FOREIGN = """
+import os
+
+import torch
+
+torch.manual_seed(0)
+if os.environ.get("WHAT") == "moving":
+    torch.seed()
+model = torch.nn.Linear(2, 1)
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+for _ in range(3):
+    optimizer.zero_grad()
+    model(torch.ones(4, 2)).square().mean().backward()
+    optimizer.step()
+"""
+
+
+@pytest.mark.skipif(find_spec("torch") is None, reason="torch is not installed")
+def test_a_training_that_knows_nothing_of_samebits(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "foreign.py").write_text(FOREIGN)
+    only = [word for axis in ("process", "workers", "resumed") for word in ("--only", axis)]
+    command = ("samebits", "matrix", "--json", *only, "--", "python", "foreign.py")
+    done = start(*command, cwd=tmp_path, **CLEAN)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert outcomes(done) == {
+        "process: another one": "ok",
+        "workers: 0": "skipped",
+        "workers: 2": "skipped",
+        "workers: 4": "skipped",
+        "resumed: stopped within an epoch": "skipped",
+    }
+    moving = start(*command, cwd=tmp_path, **CLEAN, WHAT="moving")
+    assert moving.returncode == 1
+    assert "process: another one: other bits: the initial parameter `weight`" in one_line(moving.stderr)
+    trial = json.loads(moving.stdout)["trials"][0]
+    assert trial["verdict"]["causes"][0]["text"] == "torch.seed()"
+    assert trial["verdict"]["more"].endswith(".record")

@@ -82,8 +82,8 @@ MOVES = "samebits: not the same bits: does not repeat: 3 runs, "
             pytest.param(*values, marks=pytest.mark.slow)
             for values in (
                 ("parameter", MOVES, "the parameter Net.scale: memory that nobody wrote (train.py:"),
-                ("enumerate", FORGETS, "weights  "),
-                ("sum", FORGETS, "metrics  first difference in line 2, seen: 96 and "),
+                ("enumerate", FORGETS, "first difference: "),
+                ("sum", FORGETS, "first difference: line 2 of metrics.jsonl, seen: 96 in A, "),
                 ("batch", MOVES, "all runs but the first agree: memory that nobody wrote "),
                 ("", "", "after step 19, and again after step 23 and resumed, sha256 "),
                 ("no place", "", "and again after step 23 and resumed after step 12, sha256 "),

@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import re
+import shutil
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -21,9 +22,11 @@ from samebits.process.variables import find_root
 from samebits.proof import options
 from samebits.proof.matrix import picture
 from samebits.proof.matrix.axes import AXES, OTHER, PERTURB, REPEATS, SAME, Facts, Trial, trials
+from samebits.proof.recorded import nothing_of
 from samebits.proof.smoke import Watch, keep_runs, runs_folder, show
 from samebits.proof.trainings import Finished, Training, train
-from samebits.proof.why import Why, between
+from samebits.proof.verify_record import as_manifest
+from samebits.proof.why import Why, why
 
 NAMED = 2  # trials that differ and of which is said why
 OPEN_TO_ALL = 0o711  # another user may pass through a folder, and not list it
@@ -80,7 +83,8 @@ def command(
 ) -> None:
     """Train with COMMAND under many changes, and compare the weights.
 
-    Most changes must give the same weights, some must give others. COMMAND trains inside `samebits.open_run`.
+    Most changes must give the same weights, some must give others. COMMAND trains inside `samebits.open_run`,
+    or is any training in torch, which is recorded: then only changes around it apply, not those of settings.
     A change is skipped, and says why, if the training has no such setting or the machine cannot do it. Exit
     status 1 when a promise is broken.
     """
@@ -186,14 +190,28 @@ def run(
     Raises:
         SamebitsError: the reference fails.
     """
-    first = training.child(Trial("reference", "as it is"), folder / "reference")
+    first = dataclasses.replace(
+        training.child(Trial("reference", "as it is"), folder / "reference"), recorded=True
+    )
     (reference,) = show(train([first], watch=watch), watch)
+    if not reference.sha256:
+        raise UsageError(nothing_of(reference, asked=False))
+    ours = reference.left_a_run
+    if ours:
+        shutil.rmtree(first.record)  # the runs say enough, and are what it would cost to record
     facts = Facts(
-        read_manifest(first.folder), training.module, training.tied, (*training.files, str(folder)), repeats
+        read_manifest(first.folder) if ours else as_manifest(first.record, "as it is"),
+        training.module and ours,
+        training.tied,
+        (*training.files, str(folder)),
+        repeats,
+        recorded=not ours,
     )
     every = list(trials(facts, [*only, "stress"] if only else only))
     trainings = {
-        trial: training.child(trial, folder / _file_name(at, trial), facts.framework)
+        trial: dataclasses.replace(
+            training.child(trial, folder / _file_name(at, trial), facts.framework), recorded=not ours
+        )
         for at, trial in enumerate(every)
         if not trial.skipped
     }
@@ -202,14 +220,14 @@ def run(
     finished = {run.child: run for run in show(running, watch)}
     results = [
         _judge(trial, reference, finished.get(trainings[trial]), failed.get(trainings[trial]))
-        if not (why := trial.skipped or _lacks(trainings[trial], facts, failed))
-        else Result(trial.axis, trial.value, trial.expected, "", "skipped", why)
+        if not (lacking := trial.skipped or _lacks(trainings[trial], facts, failed))
+        else Result(trial.axis, trial.value, trial.expected, "", "skipped", lacking)
         for trial in every
     ]
     reasons: dict[str, Why] = {}
     for at, result in enumerate(results):
         if result.outcome == "fail" and result.expected == SAME and result.sha256:
-            said = between(reference.child.folder, trainings[every[at]].folder)
+            said = why(reference.child, trainings[every[at]])
             if said is not None and said.result.place is not None:
                 reasons[result.name] = said
                 results[at] = dataclasses.replace(result, says=f"other bits: {said.result.place}")
@@ -221,7 +239,7 @@ def _lacks(child: Training, facts: Facts, failed: Mapping[Training, SamebitsErro
     try:
         if child in failed:
             options.refuse_unknown(child.log.read_text(errors="replace"), child.command)
-        else:
+        elif not facts.recorded:
             settings = read_manifest(child.folder)["settings"]
             options.refuse_unread(facts.manifest["settings"], settings, child.command)
     except options.Lacking as lacking:

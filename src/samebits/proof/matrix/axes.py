@@ -72,6 +72,7 @@ class Facts:
         tied: why it can be started in this folder only.
         files: that a training needs, and the folder of the runs.
         repeats: under stress; 0: no stress.
+        recorded: the training knows nothing of samebits, so `manifest` is what its record says.
     """
 
     manifest: Mapping[str, Any]
@@ -79,6 +80,7 @@ class Facts:
     tied: str = ""
     files: tuple[str, ...] = ()
     repeats: int = 0
+    recorded: bool = False
 
     @property
     def framework(self) -> str:
@@ -110,8 +112,8 @@ def _folder(axis: str, facts: Facts) -> Iterator[Trial]:
 def _user(axis: str, facts: Facts) -> Iterator[Trial]:
     before = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
     trial = Trial(axis, f"{NOBODY} in place of {os.getuid()}", before=before, owner=NOBODY)
-    if facts.tied:
-        yield _skip(trial, facts.tied)
+    if facts.tied or facts.recorded:
+        yield _skip(trial, facts.tied or "another user cannot write the record")
     elif os.getuid() != 0:
         yield _skip(trial, "only root can become another user")
     elif shutil.which("setpriv") is None:
@@ -196,6 +198,9 @@ def _container(axis: str, facts: Facts) -> Iterator[Trial]:
 
 
 def _resumed(axis: str, facts: Facts) -> Iterator[Trial]:
+    if facts.recorded:
+        yield Trial(axis, "stopped within an epoch", skipped="only a run of samebits can be resumed")
+        return
     training = course(facts.manifest)
     if training.lacks:
         yield Trial(axis, "stopped within an epoch", skipped=training.lacks)
@@ -220,7 +225,7 @@ def _cpu(axis: str, facts: Facts) -> Iterator[Trial]:
 
 
 def _seed(axis: str, facts: Facts) -> Iterator[Trial]:
-    seed = int(facts.manifest["seed"]) + 1
+    seed = int(facts.manifest.get("seed", 0)) + 1
     yield _needs(facts, "seed", Trial(axis, str(seed), OTHER, arguments=("--seed", str(seed))))
 
 
@@ -292,8 +297,10 @@ def _skip(trial: Trial, reason: str) -> Trial:
 
 def _needs(facts: Facts, setting: str, trial: Trial) -> Trial:
     there = setting in facts.manifest["settings"]
-    return _skip(trial, "" if there else f"the training has no setting {setting}")
+    lacks = "it knows nothing of samebits, so its options are not known" if facts.recorded else ""
+    return _skip(trial, "" if there else lacks or f"the training has no setting {setting}")
 
 
 def _perturbed(facts: Facts, trial: Trial) -> Trial:
-    return _skip(trial, "" if facts.module else "the command is not `python -m MODULE`")
+    lacks = "it knows nothing of samebits" if facts.recorded else "the command is not `python -m MODULE`"
+    return _skip(trial, "" if facts.module else lacks)
