@@ -139,8 +139,9 @@ def test_recording_changes_no_bit(start, tmp_path):
     assert [step["lrs"][0] for step in of(events, 4)] == sorted(
         (step["lrs"][0] for step in of(events, 4)), reverse=True
     )
-    (unseen,) = [event["what"] for event in events if event["event"] == "unseen"]
-    assert unseen == "a loop over a dataset in a graph: loss, gradients and outputs of Sequential"
+    told = {event["what"] for event in events if event["event"] == "unseen"}
+    told.remove("a loop over a dataset in a graph: loss, gradients and outputs of Sequential")
+    assert all(what.endswith(", which TensorFlow joins with the next operation") for what in told), told
     critic, generator = of(events, 9), of(events, 10)
     assert [call["module"] for call in critic[0]["calls"]] == ["Adversarial", "Sequential", "Sequential"]
     assert [len(step["losses"]) for step in critic + generator] == [1] * 8
