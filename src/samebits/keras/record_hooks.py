@@ -35,7 +35,7 @@ def attach(process: Any) -> None:
     Args:
         process: a `samebits.record.begin.Process`.
     """
-    training = Training(process.writer.write)
+    training = Training(process.writer.write, lambda: process.writer.on)
     process.forks.append(training.begin)
     process.ends.append(lambda: _look(training.end))
     functions = Functions()

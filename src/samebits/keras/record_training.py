@@ -5,10 +5,11 @@ belongs to it is put together when it is traced, and `record_values.emit` takes 
 """
 
 import functools
+import itertools
 import math
 import threading
 import weakref
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from types import FrameType
 from typing import Any, cast
 
@@ -24,7 +25,7 @@ from samebits.hashing.digest import digest, rows
 from samebits.keras import record_generators
 from samebits.keras.record_names import Models, buffers, held, parameters, seeds, state
 from samebits.keras.record_tables import Tables, Write
-from samebits.keras.record_values import emit, read
+from samebits.keras.record_values import UNREAD, emit, read
 from samebits.record import places
 from samebits.record.files import unseen
 from samebits.record.format import AFTER_BACKWARD, AT_OPTIMIZER, MISSING
@@ -122,13 +123,14 @@ class Training:
 
     Args:
         write: writes a line of the record.
+        is_on: whether lines are written still.
 
     Attributes:
         thread: of the thread that asks.
     """
 
-    def __init__(self, write: Write) -> None:
-        self._write = write
+    def __init__(self, write: Write, is_on: Callable[[], bool]) -> None:
+        self._write, self._is_on = write, is_on
         self.begin()
 
     def begin(self) -> None:
@@ -353,6 +355,8 @@ class Training:
 
     def _evaluate(self, line: str, model: str, training: bool, values: dict[str, Any]) -> None:
         with self._lock:
+            if not self._is_on():  # which a graph asks each time that it runs
+                return
             if (evaluated := self._evaluated) is None:
                 after = {str(each.number): each.steps for each in self._trained if each.steps}
                 evaluated = self._evaluated = Evaluated(line, after)
@@ -493,7 +497,17 @@ class Training:
                 "buffers": list(rest.values()),
                 "state": list(parts.values()),
             },
+            functools.partial(self._unread, list(variables)),
         )
+
+    def _unread(self, names: list[str], values: dict[str, Any]) -> None:
+        """Name what TensorFlow computes in another way where somebody reads it."""
+        lacking = (values.get("after_backward") or [], values.get("given") or [], values.get("used") or [])
+        for name, *gradients in itertools.zip_longest(names, *lacking):
+            if UNREAD in gradients:
+                self.unseen(f"the gradient of `{name}`, which TensorFlow joins with the next operation")
+        if UNREAD in values.get("losses", ()):
+            self.unseen("a loss, which TensorFlow joins with the next operation")
 
     def _parts_of(self, optimizer: Any, trained: Trained, models: Sequence[Any]) -> Any:
         """What an optimiser trains, what else its models hold, and its own state, each by name."""
@@ -513,7 +527,8 @@ class Training:
 
     def _write_step(self, about: dict[str, Any], values: dict[str, Any]) -> None:
         with self._lock:
-            self._write_one(about, values)
+            if self._is_on():
+                self._write_one(about, values)
 
     def _write_one(self, about: dict[str, Any], values: dict[str, Any]) -> None:
         self._end_evaluation()
@@ -542,7 +557,9 @@ class Training:
             "skipped": iterations is not None and int(iterations) == int(counted),
             "line": about["line"],
             "calls": calls,
-            "losses": [each if _is_loss(each) else _loss(each) for each in values["losses"]],
+            "losses": [
+                each if _is_loss(each) else _loss(each) for each in values["losses"] if each is not UNREAD
+            ],
             "lrs": [number(values["rate"])],
             "names": {
                 kind: self._tables.number(kind, trained, owner, names, values[kind])
@@ -582,8 +599,8 @@ def _digest(value: Any) -> str:
 
 
 def digests(values: Iterable[Any]) -> str:
-    """The digests of values in one string; MISSING for None."""
-    return "".join(MISSING if value is None else _digest(value) for value in values)
+    """The digests of values in one string; MISSING for None, and for what nobody can read."""
+    return "".join(MISSING if value is None or value is UNREAD else _digest(value) for value in values)
 
 
 def _gradients(values: dict[str, Any]) -> dict[str, str]:
@@ -611,10 +628,15 @@ def _finished(call: dict[str, Any]) -> dict[str, Any]:
             "shapes": [list(tensor.shape) for tensor in tensors],
             "rows": rows(first) if few else None,
         }
-    if isinstance(outputs := entry.pop("outputs", None), list) and outputs:
+    outputs = entry.pop("outputs", None)
+    if isinstance(outputs, list) and outputs and not _lacks(outputs):
         parts = [_digest(each) for each in outputs]
         entry["outputs"] = parts[0] if len(parts) == 1 else digest(parts)
     return entry
+
+
+def _lacks(value: Any) -> bool:
+    return any(each is UNREAD for each in tf.nest.flatten(value))
 
 
 def _tensors(value: Any) -> list[Any]:
@@ -641,8 +663,8 @@ def _rate(optimizer: Any) -> Any:
 
 def number(value: Any) -> Any:
     """A number as JSON has it: NaN and infinity as text, what is none not at all."""
-    if value is None or isinstance(value, bool | int):
-        return value
+    if value is None or value is UNREAD or isinstance(value, bool | int):
+        return None if value is UNREAD else value
     try:
         value = float(np.asarray(value).item())
     except (TypeError, ValueError):

@@ -13,6 +13,7 @@ import tensorflow as tf
 from tensorflow.python.eager import record as tapes
 
 from samebits.keras.record_names import held
+from samebits.keras.record_safe import can_be_read
 from samebits.record.guarded import tell
 
 DEEPEST = 8  # tables within tables
@@ -33,7 +34,17 @@ class Parts(NamedTuple):
     slots: tuple[Slot, ...]
 
 
-def emit(take: Callable[[Any], None], value: Any) -> None:
+class Unread:
+    """Stands for a tensor that nobody can read without other bits."""
+
+    def __repr__(self) -> str:
+        return "unread"
+
+
+UNREAD = Unread()
+
+
+def emit(take: Callable[[Any], None], value: Any, unread: Callable[[Any], None] | None = None) -> None:
     """Call a function with a value in which each tensor and variable is an array; in a graph, when it runs.
 
     What two calls in the same graph take comes in the order of the calls.
@@ -41,10 +52,13 @@ def emit(take: Callable[[Any], None], value: Any) -> None:
     Args:
         take: may raise; the program does not notice.
         value: tables, lists, tuples, tensors, variables and anything else.
+        unread: is called at once with the value, in which UNREAD stands for what cannot be read.
     """
     tensors: list[Any] = []
     with tapes.stop_recording():
         template = _pack(value, tensors, {}, 0)
+        if unread is not None:
+            unread(template)
         if tf.executing_eagerly():
             take(_fill(template, [_array(tensor) for tensor in tensors]))
             return
@@ -66,12 +80,14 @@ def _pack(value: Any, tensors: list[Any], known: dict[int, Slot], depth: int) ->
     """A value with a Slot for each tensor, which is added to `tensors`, the same one once."""
     value = held(value)
     if isinstance(value, _COMPOSITE):
-        flat = tf.nest.flatten(value, expand_composites=True)
-        return Parts(type(value).__name__, tuple(_pack(part, tensors, known, depth) for part in flat))
+        flat = [_pack(part, tensors, known, depth) for part in tf.nest.flatten(value, expand_composites=True)]
+        return UNREAD if UNREAD in flat else Parts(type(value).__name__, tuple(flat))
     if isinstance(value, tf.Tensor | tf.Variable):
         if value.dtype in (tf.variant, tf.resource):
             return f"a {value.dtype.name}"
         if id(value) not in known:
+            if tf.is_symbolic_tensor(value) and not can_be_read(value):
+                return UNREAD
             known[id(value)] = Slot(len(tensors))
             tensors.append(tf.convert_to_tensor(value))
         return known[id(value)]

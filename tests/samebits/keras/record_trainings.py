@@ -40,6 +40,17 @@ def fitted(name, optimizer, model=None, data=ROWS, **compiled):
     told(name, model)
 
 
+def joined():
+    """TensorFlow joins the last product of a gradient, of gamma or of clipping, with the learning rate."""
+    for clip in (None, 0.05):
+        keras.utils.set_random_seed(6)
+        inner = [layers.Dense(8, "relu"), layers.BatchNormalization(), layers.Dense(3)]
+        model = keras.Sequential([keras.Input((6,)), *inner])
+        model.compile(keras.optimizers.SGD(0.03, global_clipnorm=clip), LOSS)
+        history = model.fit(ROWS, CLASSES, batch_size=8, epochs=6, verbose=0).history
+        told(f"joined {history['loss'][-1]}", model)
+
+
 def convolutional():
     keras.utils.set_random_seed(2)
     model = keras.Sequential([
@@ -186,6 +197,7 @@ TRAININGS = {
     "accumulated": lambda: fitted("accumulated", SGD(0.1, gradient_accumulation_steps=2)),
     "several": lambda: fitted("several", ADAM(1e-2), steps_per_execution=3),
     "eager": lambda: fitted("eager", SGD(0.1), run_eagerly=True),
+    "joined": joined,
     "convolutional": convolutional,
     "half": scaled,
     "recurrent": recurrent,
