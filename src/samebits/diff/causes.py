@@ -197,9 +197,9 @@ def _of_place(place: Place, facts: Facts, samples: Samples | None, last: str) ->
 
 def _autocast(place: Place, line: str) -> Iterator[Ranked]:
     events = (place.first or {}, place.second or {})
-    a, b = ([call["autocast"] for call in event.get("calls", ()) if "autocast" in call] for event in events)
+    a, b = ({call.get("autocast", "its own types") for call in event.get("calls", ())} for event in events)
     if a and b and a != b:
-        text = f"the model computes in other types: {some(sorted({*a}))} in A, {some(sorted({*b}))} in B"
+        text = f"the model computes in other types: {some(sorted(a))} in A, {some(sorted(b))} in B"
         yield 93, Cause("autocast", text, (), line)
 
 

@@ -128,6 +128,7 @@ MAY_HAVE: Mapping[str, Mapping[str, Shape]] = {
 CALL: Mapping[str, Shape] = {
     "module": TEXT,
     "training": YES_NO,
+    "other_mode": TEXTS,
     "autocast": TEXT,
     "arguments": DIGEST,
     "outputs": DIGEST,

@@ -371,9 +371,8 @@ def _step(
                 text = f"the arguments of {a['module']}: the model's output, or targets"
                 yield place("forward", text, "batch", "weights", *generators)
             yield place("batch", "the batch", "weights", *generators)
-        if a["training"] != b["training"]:
-            modes = ["training" if call["training"] else "evaluation" for call in (a, b)]
-            yield place("mode", f"the model's mode: {modes[0]} in A, {modes[1]} in B", "batch", "weights")
+        if modes := _modes(a, b):
+            yield place("mode", modes, "batch", "weights")
         if alike and "outputs" in a and "outputs" in b and a["outputs"] != b["outputs"]:
             if before:
                 yield place("loss", f"the output of {a['module']}", *before, "its arguments", *generators)
@@ -402,6 +401,23 @@ def _step(
 def _both_seen(first: Event, second: Event) -> bool:
     """Whether both have gradients, or neither: into a step that XLA compiled nobody can look."""
     return bool(first["gradients"]) == bool(second["gradients"])
+
+
+def _modes(a: Event, b: Event) -> str:
+    """How the modes of the module, or of its layers, differ; "" where they do not."""
+    in_training = [call["training"] for call in (a, b)]
+    whose = "the model's mode"
+    if in_training[0] == in_training[1]:
+        others = [call.get("other_mode", ()) for call in (a, b)]
+        layers = sorted({*others[0]} ^ {*others[1]})
+        if not layers:
+            return ""
+        whose = f"the mode of {some([f'`{layer}`' for layer in layers])}"
+        in_training = [
+            mode is not (layers[0] in other) for mode, other in zip(in_training, others, strict=True)
+        ]
+    a_mode, b_mode = ("training" if mode else "evaluation" for mode in in_training)
+    return f"{whose}: {a_mode} in A, {b_mode} in B"
 
 
 def _have_outputs(*calls: list[Event]) -> bool:

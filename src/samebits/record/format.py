@@ -125,7 +125,8 @@ class Call(TypedDict):
 
     module: str  # its class
     training: bool
-    autocast: NotRequired[str]  # the types that it computes with, such as "mixed_bfloat16"
+    other_mode: NotRequired[list[str]]  # layers in another mode than the module itself; the first 64
+    autocast: NotRequired[str]  # the types that it computes with: "mixed_bfloat16"; not there: its own
     arguments: Digest
     outputs: NotRequired[Digest]  # of what it returned; not there if it raised an exception
     digest: NotRequired[str]  # the kind of these digests; not there: XXH3-128

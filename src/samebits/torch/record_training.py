@@ -31,6 +31,7 @@ from samebits.torch.record_names import Models, Tables, buffers, digests, parame
 from samebits.torch.record_values import Values, copied_gradients, keep
 from samebits.torch.weights import inner
 
+MOST_LAYERS = 64  # in another mode than their model, whose names a call has
 MOST_CALLS = 1000  # of modules in one step that are listed; of more, the first ones
 MOST_ROWS = 1024  # of a batch, whose rows have a digest each
 MOST_LOSSES = 64  # backward calls of one step that are listed; of more, the first ones
@@ -234,6 +235,10 @@ class Training:
             "rows": _rows(first) if first is not None and given_rows else None,
         }
         call["arguments"] = _digest(arguments, call)
+        if types := _autocast():
+            call["autocast"] = types
+        if layers := [name for name, layer in model.named_modules() if layer.training is not model.training]:
+            call["other_mode"] = layers[:MOST_LAYERS]
         kept, place = pending.kept if self._keeps() else None, f"calls/{len(pending.calls)}"
         pending.calls.append(call)
         if kept is not None:
@@ -524,6 +529,13 @@ def _split(named: list[tuple[str, torch.Tensor]]) -> tuple[list[str], list[torch
 
 def _rows(tensor: torch.Tensor) -> str | None:
     return device_rows(tensor) if is_for(tensor) else rows(tensor)
+
+
+def _autocast() -> str:
+    """The types into which autocast converts, by kind of device; "" where it is off."""
+    kinds = [kind for kind in ("cpu", "cuda") if torch.is_autocast_enabled(kind)]
+    types = (str(torch.get_autocast_dtype(kind)).removeprefix("torch.") for kind in kinds)
+    return ", ".join(f"autocast to {type_} on {kind}" for kind, type_ in zip(kinds, types, strict=True))
 
 
 def _digest(value: Any, call: dict[str, Any]) -> str:

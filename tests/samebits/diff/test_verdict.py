@@ -210,6 +210,16 @@ CASES: dict[str, tuple[Callable[[Events], None], str, str]] = {
         "step 3, the model's mode: training in A, evaluation in B",
         "mode",
     ),
+    "layer's mode": (
+        of_first_call(other_mode=["1", "4.norm"]),
+        "step 3, the mode of `1`, `4.norm`: training in A, evaluation in B: batch and weights equal",
+        "mode",
+    ),
+    "autocast": (
+        of_first_call(autocast="autocast to bfloat16 on cpu", outputs=digest("else")),
+        "step 3, the model's output: batch, weights and generators equal",
+        "autocast",
+    ),
     "forward": (
         of_first_call(outputs=digest("else")),
         "step 3, the model's output: batch, weights and generators equal",

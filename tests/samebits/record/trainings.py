@@ -60,6 +60,7 @@ def clipped_with_schedule():
 
 def accumulated():
     model = perceptron()
+    model[3].eval()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     for number, inputs in enumerate(batches(8, 6, number=4)):
         (model(inputs).square().mean() / 2).backward()

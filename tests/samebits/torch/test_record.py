@@ -147,6 +147,13 @@ def test_a_step_that_a_scaler_skips_is_a_record(trained, number):
     assert seen[0]["parameters"] == seen[1]["parameters"] != seen[2]["parameters"]
 
 
+def test_autocast_and_layers_in_another_mode_are_recorded(trained):
+    *_, events = trained
+    assert [step["calls"][0].get("autocast") for step in of(events, 9)] == ["autocast to bfloat16 on cpu"] * 3
+    assert [call["other_mode"] for step in of(events, 5) for call in step["calls"]] == [["3"]] * 4
+    assert not any({"autocast", "other_mode"} & {*call} for step in of(events, 0) for call in step["calls"])
+
+
 def test_what_a_checkpoint_computes_again_is_no_call(trained):
     *_, events = trained
     assert [len(step["calls"]) for step in of(events, 13)] == [2, 2, 2]
