@@ -122,7 +122,8 @@ def _resumed(place: Place, resumed: int | None, apart: dict[str, Apart], advice:
         "skipped": f"the {advice.scaler}'s state",
         "gradient": f"the {advice.scaler}'s state, or gradients that were accumulated",
     }.get(place.what, "")
-    if place.what in ("forward", "loss") and apart:
+    no_loss = place.what == "gradient" and not (place.first or {}).get("losses")  # which comes before
+    if (place.what in ("forward", "loss") or no_loss) and apart:
         lost = f"the state of {_named(apart)}"
     if place.what == "batch" and apart:
         lost = f"the position in the data, or the state of {_named(apart)}"

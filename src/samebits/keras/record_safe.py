@@ -56,7 +56,7 @@ def can_be_read(tensor: Any) -> bool:
         return user in PRODUCTS | {"Sub"}
     if source.type in LAST:
         return user in AFTER
-    return source.type in SUMS and user in PRODUCTS
+    return source.type in SUMS and user in PRODUCTS | AFTER
 
 
 def _root(tensor: Any) -> Any:

@@ -41,7 +41,8 @@ def test_dropout_that_begins_anew_after_resuming_is_named(start, tmp_path, clean
         assert result.place is None, result
         return
     assert result.place is not None
-    assert (result.place.what, result.place.step) == ("forward", 5), result
+    assert result.place.step == 5, result
+    assert result.place.what in ("forward", "loss", "gradient")  # the first that is read
     lost = "the checkpoint does not hold the state of the seed generator of `dropout`"
     assert (result.causes[0].kind, result.causes[0].text) == ("resume", lost)
 

@@ -38,6 +38,7 @@ def followed(tensor, user):
         pytest.param(lambda x, r: followed(tf.exp(x), tf.math.log), False, id="two of one element"),
         pytest.param(lambda x, r: followed(tf.exp(x), tf.reduce_sum), True, id="a sum over elements"),
         pytest.param(lambda x, r: followed(tf.nn.relu(x), lambda t: t - x), True, id="a model's output"),
+        pytest.param(lambda x, r: followed(x + x, lambda t: x - t), True, id="a difference of a sum"),
         pytest.param(lambda x, r: followed(x, lambda t: t * r), True, id="what is given"),
         pytest.param(lambda x, r: tf.identity(followed(x * x, lambda t: t * r)), False, id="another name"),
         pytest.param(
