@@ -58,6 +58,8 @@ class FirstSteps:
             return
         lines = []
         for line in self._path.read_bytes().splitlines(keepends=True):
+            if not line.endswith(b"\n"):  # the process was killed while it wrote this
+                break
             event = json.loads(line)
             if event["event"] in ("step", "epoch") and event["step"] > step:
                 break

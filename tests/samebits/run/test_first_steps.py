@@ -109,7 +109,8 @@ def test_a_run_without_a_record_is_compared_by_the_rest(runs: Path, tmp_path: Pa
     assert "line 4 of metrics.jsonl, loss" in str(compare(runs / "nothing", old).place)
 
 
-def test_lines_after_the_resumed_step_are_taken_back(tmp_path: Path) -> None:
+@pytest.mark.parametrize("cut", ["", '{"event":"st', '{"event":"epoch","epoch":1,"step":2}'])
+def test_lines_after_the_resumed_step_are_taken_back(tmp_path: Path, cut: str) -> None:
     path = tmp_path / "record.jsonl"
     kept = [
         {"event": "record"},
@@ -118,7 +119,7 @@ def test_lines_after_the_resumed_step_are_taken_back(tmp_path: Path) -> None:
         {"event": "step", "step": 2},
     ]
     after = [{"event": "step", "step": 3}, {"event": "epoch", "epoch": 1, "step": 3}]
-    path.write_text("".join(f"{json.dumps(event)}\n" for event in [*kept, *after]))
+    path.write_text("".join(f"{json.dumps(event)}\n" for event in [*kept, *([] if cut else after)]) + cut)
     FirstSteps(path, "torch").resume(2)
     assert [json.loads(line) for line in path.read_text().splitlines()] == kept
 
