@@ -44,6 +44,7 @@ class FirstSteps:
     def __init__(self, path: Path, framework: str) -> None:
         self._path, self._framework = path, framework
         self._begun = False
+        self._looks = 0  # for models
         self._models: dict[str, weakref.ref[Any]] = {}
         self._classes = ""
         self._table: Any = None  # the names, shapes and types that were written last
@@ -77,7 +78,8 @@ class FirstSteps:
         Args:
             objects: what the run holds, by name. Where none of it is a model, the user's variables count.
         """
-        if not self._models:
+        if not self._models and self._looks < STEPS:  # each look asks every variable of the user's
+            self._looks += 1
             self._models = self._find(objects)
         if self._begun:
             return

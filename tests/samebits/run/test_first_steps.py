@@ -124,6 +124,21 @@ def test_lines_after_the_resumed_step_are_taken_back(tmp_path: Path, cut: str) -
     assert [json.loads(line) for line in path.read_text().splitlines()] == kept
 
 
+def test_models_are_looked_for_in_the_first_steps_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[Any] = []
+    monkeypatch.setattr(FirstSteps, "_find", lambda self, objects: looks.append(objects) or {})
+    record = FirstSteps(tmp_path / "record.jsonl", "torch")
+    for _ in range(STEPS + 3):
+        record.begin({})
+    assert len(looks) == STEPS
+    assert [event["event"] for event in map(json.loads, record._path.read_text().splitlines())] == [
+        "record",
+        "initial",
+    ]
+
+
 @torch_only
 def test_a_manifest_has_a_few_digests_of_them(runs: Path) -> None:
     first, again, order, late = (
