@@ -141,7 +141,7 @@ class Tables:
         """
         read, outlines = _read(values)
         known = self._last.get((kind, of))
-        if known is not None and known[0] == (content := (names, outlines)):
+        if known is not None and known[0] == (names, outlines):
             return known[1], read
         content = (list(names), outlines)
         number, self._number = self._number, self._number + 1

@@ -29,7 +29,7 @@ from samebits.torch.record_epochs import Epochs
 from samebits.torch.record_generators import CODE, MOST_MOVES, Generators, Move
 from samebits.torch.record_names import Models, Tables, buffers, digests, parameters, shape
 from samebits.torch.record_values import Values, copied_gradients, keep
-from samebits.torch.weights import inner
+from samebits.torch.weights import inner, unwrapped_name
 
 MOST_LAYERS = 64  # in another mode than their model, whose names a call has
 MOST_CALLS = 1000  # of modules in one step that are listed; of more, the first ones
@@ -238,7 +238,7 @@ class Training:
         if types := _autocast():
             call["autocast"] = types
         if layers := [name for name, layer in model.named_modules() if layer.training is not model.training]:
-            call["other_mode"] = layers[:MOST_LAYERS]
+            call["other_mode"] = [unwrapped_name(model, name) for name in layers[:MOST_LAYERS]]
         kept, place = pending.kept if self._keeps() else None, f"calls/{len(pending.calls)}"
         pending.calls.append(call)
         if kept is not None:
@@ -428,6 +428,12 @@ class Training:
         self._step(optimizer, True, frame)
 
     def _step(self, optimizer: Any, skipped: bool, frame: FrameType) -> None:
+        try:
+            self._write_step(optimizer, skipped, frame)
+        finally:  # what cannot be recorded is no part of the next step
+            self.pending.clear()
+
+    def _write_step(self, optimizer: Any, skipped: bool, frame: FrameType) -> None:
         pending, trained, owner = self.pending, self.add(optimizer), type(optimizer).__name__
         after = self.generators.look(f"the step of {owner}", frame)
         while (running := pending.running.pop()).trained is not trained:
@@ -483,7 +489,6 @@ class Training:
                 **{f"buffers/{name}": buffer for name, buffer in held},
                 **{f"state/{name}": value for name, value in zip(*state, strict=True)},
             })  # fmt: skip
-        pending.clear()
 
     # ------------------------------------------------------------ data
     def before_data(self, frame: FrameType) -> int:

@@ -1,0 +1,65 @@
+"""What a recorded step holds, where no command records it."""
+
+import sys
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from samebits.record.values import NONE  # noqa: E402
+from samebits.torch.record_training import Training  # noqa: E402
+from samebits.torch.record_values import Values  # noqa: E402
+
+
+class Record:
+    """Stands for a writer: keeps the lines."""
+
+    def __init__(self):
+        self.values, self.lines, self.full = NONE, [], False
+
+    def write(self, event):
+        if self.full:
+            raise MemoryError
+        self.lines.append(event)
+
+    def steps(self):
+        return [event for event in self.lines if event["event"] == "step"]
+
+
+@pytest.fixture
+def record():
+    return Record()
+
+
+@pytest.fixture
+def training(record, monkeypatch):
+    monkeypatch.setattr(Training, "_write_settings", lambda self, tensors: None)
+    return Training(record.write, Values(record))
+
+
+def train(training, model, optimizer):
+    frame = sys._getframe()
+    inputs = torch.ones(4, 2)
+    training.before_call(model, (inputs,), {}, True, frame)(model(inputs), frame)
+    training.before_step(optimizer, frame, True)
+    training.after_step(optimizer, frame)
+
+
+def test_a_step_that_cannot_be_recorded_is_no_part_of_the_next(training, record):
+    model = torch.nn.Linear(2, 2)
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    train(training, model, optimizer)
+    record.full = True
+    with pytest.raises(MemoryError):
+        train(training, model, optimizer)
+    record.full = False
+    train(training, model, optimizer)
+    assert [(step["step"], len(step["calls"])) for step in record.steps()] == [(1, 1), (3, 1)]
+
+
+def test_layers_in_another_mode_have_their_names_in_the_wrapped_model(training, record):
+    model = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Dropout())
+    model[1].eval()
+    for each in (model, torch.nn.DataParallel(model, device_ids=[])):
+        train(training, each, torch.optim.SGD(model.parameters(), 0.1))
+    assert [step["calls"][0]["other_mode"] for step in record.steps()] == [["1"], ["1"]]
