@@ -9,7 +9,7 @@ import itertools
 import math
 import threading
 import weakref
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import FrameType
 from typing import Any, cast
 
@@ -162,10 +162,12 @@ class Training:
         """The variables of generators that models and the process have."""
         states: dict[str, Any] = {}
         for model in models:
-            if model not in self._seeds:
-                self._seeds[model] = seeds(model)
-            for name, variable in self._seeds[model].items():
-                if all(known is not variable for known in states.values()):
+            if (known := self._seeds.get(model)) is None:
+                known = seeds(model)
+                if model.built:  # else it may get more layers
+                    self._seeds[model] = known
+            for name, variable in known.items():
+                if all(other is not variable for other in states.values()):
                     states[name if name not in states else f"{class_of(model)}.{name}"] = variable
         return states | record_generators.variables()
 
@@ -351,6 +353,7 @@ class Training:
         emit(
             functools.partial(self._evaluate, line, model, training),
             {"arguments": arguments, "outputs": outputs},
+            functools.partial(self._unread_call, model),
         )
 
     def _evaluate(self, line: str, model: str, training: bool, values: dict[str, Any]) -> None:
@@ -370,24 +373,25 @@ class Training:
 
     def after_function(self) -> None:
         """A graph has run. Now the generators that are variables can be read."""
-        if self._evaluated is not None:
-            self._evaluated.generators = self._all_generators()
+        if (evaluated := self._evaluated) is not None:  # another thread may end it meanwhile
+            evaluated.generators = self._all_generators()
 
     def _end_evaluation(self) -> None:
-        if (evaluated := self._evaluated) is None:
-            return
-        self._evaluated = None
-        self._write({
-            "event": "evaluation",
-            "after": evaluated.after,
-            "count": evaluated.count,
-            "models": evaluated.models,
-            "training": sorted(evaluated.training),
-            "arguments": evaluated.arguments.hexdigest(),
-            "outputs": evaluated.outputs.hexdigest(),
-            "line": evaluated.line,
-            "generators": evaluated.generators,
-        })  # fmt: skip
+        with self._lock:  # a graph that runs in another thread ends it, too
+            if (evaluated := self._evaluated) is None:
+                return
+            self._evaluated = None
+            self._write({
+                "event": "evaluation",
+                "after": evaluated.after,
+                "count": evaluated.count,
+                "models": evaluated.models,
+                "training": sorted(evaluated.training),
+                "arguments": evaluated.arguments.hexdigest(),
+                "outputs": evaluated.outputs.hexdigest(),
+                "line": evaluated.line,
+                "generators": evaluated.generators,
+            })  # fmt: skip
 
     # ------------------------------------------------------------ gradients
     def see_gradients(self, target: Any, sources: Any, gradients: Any) -> None:
@@ -502,12 +506,20 @@ class Training:
 
     def _unread(self, names: list[str], values: dict[str, Any]) -> None:
         """Name what TensorFlow computes in another way where somebody reads it."""
+        for call in values["calls"]:
+            self._unread_call(call["module"], call)
         lacking = (values.get("after_backward") or [], values.get("given") or [], values.get("used") or [])
         for name, *gradients in itertools.zip_longest(names, *lacking):
             if UNREAD in gradients:
                 self.unseen(f"the gradient of `{name}`, which TensorFlow joins with the next operation")
         if UNREAD in values.get("losses", ()):
             self.unseen("a loss, which TensorFlow joins with the next operation")
+
+    def _unread_call(self, module: str, values: Mapping[str, Any]) -> None:
+        """The same of what a module was given, and of what it returned."""
+        for part in ("arguments", "outputs"):
+            if _lacks(values.get(part)):
+                self.unseen(f"the {part} of {module}, which TensorFlow joins with the next operation")
 
     def _parts_of(self, optimizer: Any, trained: Trained, models: Sequence[Any]) -> Any:
         """What an optimiser trains, what else its models hold, and its own state, each by name."""
@@ -636,7 +648,10 @@ def _finished(call: dict[str, Any]) -> dict[str, Any]:
 
 
 def _lacks(value: Any) -> bool:
-    return any(each is UNREAD for each in tf.nest.flatten(value))
+    """Whether something is left out of a value; `tf.nest` would refuse tables whose keys have no order."""
+    if isinstance(value, Mapping):
+        return any(map(_lacks, value.values()))
+    return any(map(_lacks, value)) if isinstance(value, list | tuple) else value is UNREAD
 
 
 def _tensors(value: Any) -> list[Any]:
