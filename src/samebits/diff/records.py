@@ -14,7 +14,7 @@ from samebits.diff.tensors import compare
 from samebits.diff.verdict import Place, Search, What
 from samebits.errors import UsageError
 from samebits.hashing.compare import TensorDifference
-from samebits.record.format import DIGITS
+from samebits.record.format import DIGITS, OF_A_RUN
 
 ORDER = get_args(What)  # of what a step computes: a gradient is apart in all ranks if a batch is in one
 UNLIKE = "not compared: tensors that only one of the two had on a GPU, where digests are of another kind"
@@ -94,8 +94,13 @@ def compare_records(first: Record, second: Record, beside: facts_.Facts | None =
         beside: what is known beside their steps; None: what they say themselves.
 
     Raises:
-        UsageError: they have no training, or none in processes that can be matched.
+        UsageError: they have no training, or none in processes that can be matched, or one of them is what a
+            run records by itself.
     """
+    if len({each.about.get("level") == OF_A_RUN for each in (*first.processes, *second.processes)}) > 1:
+        raise UsageError(
+            "one of them is what a run records by itself, with digests of another kind: give two of one kind"
+        )
     places: list[tuple[tuple[bool, int], Search, Place, tuple[int, Matched]]] = []
     searches: list[Search] = []
     notes = [*first.notes, *second.notes]

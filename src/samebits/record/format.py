@@ -14,10 +14,10 @@ A digest is XXH3-128 (samebits.hashing.digest), of tensors on a GPU a sum of mix
 (samebits.torch.device_digest). The second kind is told, with its version, beside the digests: "digests" of a
 `names` line, "digest" of a call or an evaluation.
 
-Two files can be compared where FORMAT and the digest's version are the same; levels may differ: what both
-have is compared. Two digests can be compared where they are of the same kind; others say nothing about each
-other. Processes are matched by their role and rank, steps by their optimiser and its own count,
-tensors by their names; nothing by its line in the file.
+Two files can be compared where FORMAT and the digest's version are the same, and where both or neither are
+what a run records by itself: its digests are other ones. Two digests can be compared where they are of the
+same kind; others say nothing about each other. Processes are matched by their role and rank, steps by their
+optimiser and its own count, tensors by their names; nothing by its line in the file.
 """
 
 from typing import Any, Literal, NotRequired, TypedDict

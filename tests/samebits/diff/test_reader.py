@@ -14,6 +14,7 @@ from samebits.diff.command import command, compare
 from samebits.diff.records import Result
 from samebits.errors import UsageError
 from samebits.process.program import run_command
+from samebits.record.format import OF_A_RUN
 
 
 @pytest.fixture
@@ -107,6 +108,8 @@ def test_what_cannot_be_compared_is_one_line(pair: tuple[Path, Path], tmp_path: 
     newer[0]["format"] = 99
     other = made.training(2)
     other[0]["digest"] = 99
+    of_a_run = made.training(2)
+    of_a_run[0]["level"] = OF_A_RUN
     run = tmp_path / "run"
     run.mkdir()
     (run / "manifest.json").write_text("{}")
@@ -119,6 +122,7 @@ def test_what_cannot_be_compared_is_one_line(pair: tuple[Path, Path], tmp_path: 
         made.write(tmp_path / "newer", newer): "has format 99 with digests of version 1, this version",
         made.write(tmp_path / "other", other): "with digests of version 99, this version",
         run: "give two of one kind",
+        made.write(tmp_path / "of-a-run", of_a_run): "by itself, .* give two of one kind",
     }
     for path, text in cases.items():
         with pytest.raises(UsageError, match=text):
