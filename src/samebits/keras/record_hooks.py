@@ -201,10 +201,21 @@ def _outside(
 
 # ---------------------------------------------------------------- models
 def _is_symbolic(given: Any, named: Any) -> bool:
+    """Whether nothing is computed, only shapes; also of arguments that cannot be asked."""
+    return _look(_has_symbolic, given, named) is not False
+
+
+def _has_symbolic(given: Any, named: Any) -> bool:
     if in_stateless_scope() or in_symbolic_scope():
         return True
-    flat = tf.nest.flatten((given, named), expand_composites=False)
+    flat = keras.tree.flatten((given, named))  # `tf.nest` refuses tables whose keys have no order
     return any(isinstance(each, keras.KerasTensor) for each in flat)
+
+
+def _is_training(named: dict[str, Any]) -> bool:
+    """The mode of a call, which Keras takes by name; training, where a tensor of the graph decides it."""
+    mode = named.get("training")
+    return True if tf.is_symbolic_tensor(mode) else bool(mode)
 
 
 def _watch_models(training: Training, functions: Functions, writer: Writer) -> None:
@@ -221,7 +232,7 @@ def _watch_models(training: Training, functions: Functions, writer: Writer) -> N
                         _add(functions.notes.models, self)
                         _look(training.see_model, self, frame)
                     return original(self, *given, **named)
-                mode, arguments = bool(named.get("training")), _arguments(given, named)
+                mode, arguments = bool(_look(_is_training, named)), _arguments(given, named)
                 if tf.executing_eagerly() and not tapes.could_possibly_record() and thread.loop is None:
                     result = original(self, *given, **named)
                     _look(training.after_evaluation, self, arguments, mode, result, frame)

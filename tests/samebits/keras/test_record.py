@@ -10,6 +10,23 @@ from samebits.record.format import AFTER_BACKWARD, AT_OPTIMIZER, DIGITS, MISSING
 TRAININGS = Path(__file__).parent / "record_trainings.py"
 # Under it Keras compiles nothing by XLA.
 NOT_DETERMINISTIC = {"TF_DETERMINISTIC_OPS": "0", "SAMEBITS_ALLOW": "TF_DETERMINISTIC_OPS"}
+ODD = """
+import keras
+import tensorflow as tf
+
+class Gate(keras.layers.Layer):
+    def call(self, inputs, training=None):
+        return tf.cond(training, lambda: inputs * 2.0, lambda: inputs)
+
+class Table(keras.layers.Layer):
+    def call(self, inputs):
+        return inputs["a"] + inputs[1]
+
+gate = Gate()
+step = tf.function(lambda inputs, training: gate(inputs, training=training))
+print(step(tf.ones(2), tf.constant(True)).numpy())
+print(Table()({"a": tf.ones(2), 1: tf.ones(2)}).numpy())
+"""
 QUICK = ("clipped", "convolutional", "function", "half", "joined")
 
 
@@ -158,3 +175,11 @@ def test_what_xla_compiles_is_seen_from_outside(start, tmp_path):
     assert {event["what"] for event in events if event["event"] == "unseen"} == {
         "jit_compile=True: loss, gradients and outputs of Sequential"
     }
+
+
+def test_arguments_that_cannot_be_asked_end_no_program(start, tmp_path):
+    (tmp_path / "odd.py").write_text(ODD)
+    done = start("samebits", "record", "-o", "made", "--", "python", "odd.py", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("[2. 2.]\n[2. 2.]\n")
+    assert "the record lacks something" not in done.stderr
