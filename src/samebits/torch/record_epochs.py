@@ -80,4 +80,7 @@ class Epochs:
 def _length(iterator: Any) -> int | None:
     """How many batches an iterator of torch's gives; a stream's own length may be wrong."""
     of_map = getattr(iterator, "_dataset_kind", None) == dataloader._DatasetKind.Map
-    return len(iterator) if of_map else None
+    try:
+        return len(iterator) if of_map else None
+    except (TypeError, NotImplementedError):  # of a sampler that has none, as torch allows
+        return None
