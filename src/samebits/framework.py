@@ -50,6 +50,7 @@ class Advice:
         weights_from: the generator that initial weights are drawn from, as records name it.
         mode: how the mode of a model can differ.
         scaler: what leaves out steps with infinite gradients.
+        values: whether `samebits record --values` writes its tensors.
     """
 
     repeat: str = ""
@@ -57,6 +58,7 @@ class Advice:
     weights_from: str = ""
     mode: str = "the mode of the model is another one"
     scaler: str = "loss scaler"
+    values: bool = False
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,7 @@ FRAMEWORKS = {
             weights_from="torch",
             mode="model.train() or model.eval() was called in one only",
             scaler="GradScaler",
+            values=True,
         ),
     ),
     "keras": Row(

@@ -142,7 +142,7 @@ def compare_records(first: Record, second: Record, beside: facts_.Facts | None =
         {name: str(each) for name, each in search.generators.apart.items() if each.last or each.used},
         tuple(dict.fromkeys(notes)),
         size,
-        () if size is not None else values.more(place, first, second),
+        () if size is not None or not facts.advice.values else values.more(place, first, second),
         number,
     )
 

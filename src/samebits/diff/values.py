@@ -104,13 +104,18 @@ def of_place(place: Place, ours: Process, theirs: Process) -> TensorDifference |
 
 
 def more(place: Place, first: Record, second: Record) -> tuple[str, ...]:
-    """The commands that record the tensors of a place, for both records; one line where it is the same."""
+    """The commands that record the tensors of a place, for both records; one line where it is the same.
+
+    What a run records by itself has no command.
+    """
     if place.what not in PREFIXES or place.first is None or place.second is None:
         return ()
     lines = []
     for record, event in ((first, place.first), (second, place.second)):
+        if not (command := _command(record)):
+            return ()
         step = event["step"]
-        lines.append(f"samebits record --values {step}:{step} -- {_command(record)}")
+        lines.append(f"samebits record --values {step}:{step} -- {command}")
     if lines[0] == lines[1]:
         return (lines[0],)
     return tuple(f"{line}   # {who}" for who, line in zip("AB", lines, strict=True))

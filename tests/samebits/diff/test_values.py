@@ -139,6 +139,22 @@ def test_other_commands_are_told_apart(tmp_path: Path) -> None:
     assert compare(*folders).more == (f"{MORE}   # A", f"{MORE} --name 'a b'   # B")
 
 
+@pytest.mark.parametrize("kind", ["keras", "a run"])
+def test_where_no_command_would_write_them_none_is_given(tmp_path: Path, kind: str) -> None:
+    first = made.training(6)
+    if kind == "keras":
+        (settings,) = (event for event in first if event["event"] == "settings")
+        settings["framework"] = kind
+    else:
+        first[0]["command"] = []
+    second = made.another(first)
+    from_step(second, STEP, gradient)
+    a, b = (made.write(tmp_path / name, each) for name, each in zip("ab", (first, second), strict=True))
+    result = compare(a, b)
+    assert result.place is not None
+    assert result.more == ()
+
+
 def test_where_values_say_nothing_no_command_is_given(tmp_path: Path) -> None:
     folders = records(tmp_path, lambda event: event.update(lrs=[0.01]))
     assert compare(*folders).more == ()
