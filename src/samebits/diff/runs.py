@@ -1,16 +1,15 @@
 """Compares two finished runs: by their records of the first steps and of each epoch, metrics and weights."""
 
 import contextlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from samebits._json_files import COUNT, Content, check
 from samebits._printable import some
-from samebits.diff.align import Side
 from samebits.diff.causes import Cause, rank
 from samebits.diff.facts import Facts, sources
-from samebits.diff.reader import Record, kind_of
+from samebits.diff.reader import DamagedError, Event, Record, kind_of, parse_event
 from samebits.diff.records import Result, compare_records
 from samebits.diff.tensors import compare
 from samebits.diff.verdict import Place
@@ -18,7 +17,7 @@ from samebits.errors import UsageError
 from samebits.fingerprint.diff import Difference, differences
 from samebits.fingerprint.manifest import of_manifest, read_manifest
 from samebits.framework import advice
-from samebits.hashing.compare import Comparison, compare_runs
+from samebits.hashing.compare import Comparison, compare_runs, read_metrics
 
 RECORD = "record.jsonl"
 NAMED = 3  # values that no checkpoint holds, in a line
@@ -82,19 +81,23 @@ class Epochs:
 
 
 def _epochs(folder: Path) -> Iterator[tuple[int, Mapping[str, Any], Mapping[str, Any]]]:
-    """Each epoch's number, its event, and the event that has its tensors' names."""
+    """Each epoch's number, its event, and the event that has its tensors' names; up to a damaged line."""
     try:
         (process,) = Record(folder / RECORD).processes
     except UsageError:
         return
-    side = Side(process)
+    names: dict[int, Event] = {}
     for line in process.lines():
-        if kind_of(line) == "names":
-            side.take(line)
-        elif kind_of(line) == "epoch":
-            side.take(line)
-            event = side.others["epoch"]
-            yield event["epoch"], event, side.names.get(event["names"].get("parameters", -1), {})
+        if kind_of(line) not in ("names", "epoch"):
+            continue
+        try:
+            event = parse_event(line)
+        except DamagedError:
+            return
+        if event["event"] == "names":
+            names[event["id"]] = event
+        elif event["event"] == "epoch":
+            yield event["epoch"], event, names.get(event["names"].get("parameters", -1), {})
 
 
 def _place(comparison: Comparison, epochs: Epochs, begun: Result | None, numbers: list[int]) -> Place | None:
@@ -143,8 +146,7 @@ def _epoch(line: int | None, numbers: list[int]) -> int | None:
 
 
 def _numbers(folder: Path) -> list[int]:
-    lines = (json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines())
-    numbers = [line.get("epoch") for line in lines]
+    numbers = [line.get("epoch") for line in read_metrics(folder)]
     return [each if type(each) is int else 0 for each in numbers]
 
 
@@ -155,10 +157,15 @@ def _start(begun: Result | None) -> tuple[str, ...]:
     return ("initial weights", f"the first {begun.steps:,} batches", "weights after step 1")
 
 
-def _resumed(manifests: Sequence[Mapping[str, Any]]) -> list[int]:
+def _resumed(manifests: Sequence[Content]) -> list[int]:
     """The steps after which one of two runs was resumed, and the other was not."""
-    ours, theirs = ({int(link["from_step"]) for link in each.get("chain", ())[1:]} for each in manifests)
-    return sorted(ours ^ theirs)
+    steps: list[set[int]] = []
+    for manifest in manifests:
+        links = manifest.get("chain", ())[1:]
+        for link in links:
+            check(link, {"from_step": COUNT}, f"{manifest.path}, chain", whole=True)
+        steps.append({link["from_step"] for link in links})
+    return sorted(steps[0] ^ steps[1])
 
 
 def _unsaved(manifests: Sequence[Mapping[str, Any]], after: int | None) -> Iterator[Cause]:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from tests.samebits.diff import made
 from tests.samebits.fingerprint.test_golden import changed, manifest
 from tests.samebits.hashing.test_compare import run
 
@@ -72,4 +73,30 @@ def test_a_run_that_is_damaged_is_one_line(tmp_path: Path) -> None:
     first, second = (finished(tmp_path / name, manifest()) for name in "ab")
     (second / "weights.safetensors").write_bytes(b"abc")
     with pytest.raises(UsageError, match="is not a safetensors file"):
+        compare(first, second)
+
+
+def first_steps(folder: Path, **epoch: Any) -> None:
+    """What a run records by itself, with another epoch."""
+    begun = [event for event in made.training(1) if event["event"] in ("record", "names", "initial", "step")]
+    ended = {"event": "epoch", "epoch": 1, "step": 1, "names": {"parameters": 0}}
+    events = [*begun, {**ended, "parameters": made.digests("weights", 1), **epoch}]
+    lines = (json.dumps(event, separators=(",", ":")) for event in events)
+    (folder / "record.jsonl").write_text("".join(f"{line}\n" for line in lines))
+
+
+def test_a_damaged_epoch_is_left_out(tmp_path: Path) -> None:
+    first, second = (finished(tmp_path / name, manifest(steps=12)) for name in "ab")
+    first_steps(first)
+    first_steps(second, parameters=made.digests("other"))
+    assert str(compare(first, second).place).startswith("the weights after epoch 1 (step 1): parameter")
+    first_steps(second, parameters="no digests")
+    assert compare(first, second).place is None
+
+
+@pytest.mark.parametrize("link", [{}, {"from_step": "3"}, {"from_step": None}])
+def test_a_damaged_chain_is_one_line(tmp_path: Path, link: dict[str, Any]) -> None:
+    first = finished(tmp_path / "a", manifest(chain=[{}, {"from_step": 3}]))
+    second = finished(tmp_path / "b", manifest(chain=[{}, link]))
+    with pytest.raises(UsageError, match="chain"):
         compare(first, second)
