@@ -106,7 +106,8 @@ def of_place(place: Place, ours: Process, theirs: Process) -> TensorDifference |
 def more(place: Place, first: Record, second: Record) -> tuple[str, ...]:
     """The commands that record the tensors of a place, for both records; one line where it is the same.
 
-    What a run records by itself has no command.
+    What a run records by itself has no command, and of several processes without a common parent none has
+    the whole command.
     """
     if place.what not in PREFIXES or place.first is None or place.second is None:
         return ()
@@ -122,7 +123,7 @@ def more(place: Place, first: Record, second: Record) -> tuple[str, ...]:
 
 
 def _command(record: Record) -> str:
-    """The command that was recorded, of the process that began all others."""
+    """The command that was recorded, of the process that began all others; "" where there is none."""
     pids = {process.about["pid"] for process in record.processes}
     roots = [process for process in record.processes if process.about["parent"] not in pids]
-    return shlex.join(roots[0].about["command"]) if len(roots) == 1 else "…"
+    return shlex.join(roots[0].about["command"]) if len(roots) == 1 else ""

@@ -44,7 +44,8 @@ class Why:
 
     def lines(self) -> Iterator[str]:
         """The verdict, the likeliest causes and the command that says more, for people."""
-        yield from command.lines(self.result, SHOWN)
+        # The command below shows how to record the tensors, too: one hint is enough.
+        yield from command.lines(replace(self.result, more=()), SHOWN)
         yield f"`{self.more}` says more"
 
     def as_json(self) -> dict[str, Any]:

@@ -155,6 +155,17 @@ def test_where_no_command_would_write_them_none_is_given(tmp_path: Path, kind: s
     assert result.more == ()
 
 
+def test_a_command_that_is_not_known_as_a_whole_is_not_printed(tmp_path: Path) -> None:
+    first, second = made.training(6), made.training(6)
+    from_step(second, STEP, gradient)
+    others = made.training(1, pid=70)  # as of `sh -c "python a.py && python b.py"`
+    folders = [
+        made.write(tmp_path / name, events, others)
+        for name, events in zip("ab", (first, second), strict=True)
+    ]
+    assert compare(*folders).more == ()
+
+
 def test_where_values_say_nothing_no_command_is_given(tmp_path: Path) -> None:
     folders = records(tmp_path, lambda event: event.update(lrs=[0.01]))
     assert compare(*folders).more == ()

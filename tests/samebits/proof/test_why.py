@@ -13,6 +13,7 @@ import pytest
 from tests.conftest import Started
 
 from samebits.diff.records import Result
+from samebits.diff.verdict import Place
 from samebits.proof.why import Why, between
 
 pytest.importorskip("torch")
@@ -26,6 +27,15 @@ def test_the_paths_follow_the_folder_that_is_kept(tmp_path: Path, monkeypatch: p
     moved = said.moved(Path("runs/.verify-1"), Path("runs/verify-1"))
     assert moved.more.endswith("samebits diff runs/torch runs/verify-1/repetition")
     assert said.moved(Path("runs/.verify-1"), None).more.endswith("diff runs/torch runs/.verify-1/repetition")
+
+
+def test_one_command_says_more() -> None:
+    place = Place("gradient", 3, "step 3, gradient of `0.weight`")
+    result = Result(place, "", (), 2, "", {}, (), more=("samebits record --values 3:3 -- python train.py",))
+    said = list(Why(Path("runs/a"), Path("runs/b"), result).lines())
+    assert said[0] == "first difference: step 3, gradient of `0.weight`"
+    assert [line for line in said if "samebits record" in line] == []
+    assert said[-1].endswith("samebits diff runs/a runs/b` says more")
 
 
 def test_what_cannot_be_compared_has_no_verdict(tmp_path: Path) -> None:
