@@ -89,7 +89,8 @@ def command(
     elif kept is not None:
         print(f"the runs are kept in {kept}")
     if not as_json:
-        for line in verdict.lines(arguments):
+        patterns = [word for pattern in files for word in ("--files", pattern)]
+        for line in verdict.lines([*patterns, *arguments]):
             print(printable(line))
     if not verdict.good:
         raise CheckFailed(verdict.fault())
