@@ -1,5 +1,6 @@
 """Files that a stranger wrote, of each kind that samebits reads: one line with status 2, and nothing ran."""
 
+import hashlib
 import json
 import re
 from collections.abc import Iterator
@@ -120,6 +121,20 @@ def test_any_value_at_any_place_of_a_manifest(
         assert (status, line) == (1, "samebits: it would train\n") or status == 2, line
         for option, other in (("--all", tmp_path / "run"), ("--json", tmp_path / "run/manifest.json")):
             assert said(capfd, "fingerprint", "diff", option, tmp_path / "good", other)[0] in (0, 1, 2)
+
+
+def test_a_commit_is_no_option_of_git(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path, no_training: None
+) -> None:
+    """`git diff --output=FILE` would write there."""
+    target = tmp_path / "written"
+    code = {"folder": ".", "commit": f"--output={target}", "dirty": False, "diff": None}
+    code["files"] = {"pyproject.toml": hashlib.sha256((ROOT / "pyproject.toml").read_bytes()).hexdigest()}
+    (tmp_path / "manifest.json").write_text(json.dumps(MANIFEST | {"code": code, "chain": []}))
+    status, line = said(capfd, "verify", tmp_path / "manifest.json")
+    assert status == 2
+    assert "commit is '--output=" in line
+    assert not target.exists()
 
 
 def test_files_that_are_no_manifest(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:

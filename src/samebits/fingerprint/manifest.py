@@ -29,10 +29,15 @@ from samebits.process.variables import PROFILES
 
 # What readers rely on, whoever wrote the file.
 THREADS = re.compile("[1-9][0-9]{0,2}")
+# It is given to git, which takes what begins with "-" for an option, and shown in commands to type.
+COMMIT: Shape = (
+    "a commit's hash",
+    lambda value: isinstance(value, str) and bool(re.fullmatch("[0-9a-f]{1,64}", value)),
+)
 CODE: dict[str, Shape] = {
     "folder": TEXT,
     "script": optional(TEXT),
-    "commit": optional(TEXT),
+    "commit": optional(COMMIT),
     "dirty": optional(YES_NO),
     "diff": optional(TEXT),
     "files": TABLE,
@@ -89,16 +94,24 @@ def read_manifest(folder: str | os.PathLike[str], any_format: bool = False) -> C
     check_shape(values, SHAPES, path)
     for link in (values, *values.get("chain", ())):
         check_shape(link, {"code": SHAPES["code"]}, f"{path}, chain")
-        code = link.get("code") or {}
-        check_shape(code, CODE, f"{path}, code")
-        files = code.get("files", {})
-        check_shape(files, dict.fromkeys(files, SHA256), f"{path}, code.files")
+        check_code(link.get("code") or {}, path)
     begun = values.get(FIRST_STEPS, {})
     check_shape(begun, dict.fromkeys(begun, TEXT), f"{path}, {FIRST_STEPS}")
     check_shape(values.get("fingerprint", {}), {"variables": TABLE}, f"{path}, fingerprint")
     variables = values.get("fingerprint", {}).get("variables", {})
     check_shape(variables, dict.fromkeys(variables, optional(TEXT)), f"{path}, variables")
     return Content(values, path)
+
+
+def check_code(code: Mapping[str, Any], path: Path) -> None:
+    """What a run or a record says of its code has the types that its readers rely on.
+
+    Raises:
+        UsageError: it does not.
+    """
+    check_shape(code, CODE, f"{path}, code")
+    files = code.get("files", {})
+    check_shape(files, dict.fromkeys(files, SHA256), f"{path}, code.files")
 
 
 FIRST_STEPS = (

@@ -11,6 +11,7 @@ from samebits._report import print_json
 from samebits.diff.reader import DamagedError, Process, Record, kind_of, parse_event
 from samebits.errors import CheckFailed, UsageError
 from samebits.fingerprint.facts import FOLLOWING_THE_HOST
+from samebits.fingerprint.manifest import check_code
 from samebits.process import variables
 from samebits.proof import trust
 from samebits.proof.smoke import Watch, keep_runs, runs_folder
@@ -32,7 +33,7 @@ def as_manifest(path: Path, own: str | None) -> dict[str, Any]:
         own: the command that the user gives in place of the recorded one.
 
     Raises:
-        UsageError: it is no record, or says nothing of a training.
+        UsageError: it is no record, or says nothing of a training, or nothing that could be used.
     """
     record = Record(path)
     pids = {process.about["pid"] for process in record.processes}
@@ -41,6 +42,8 @@ def as_manifest(path: Path, own: str | None) -> dict[str, Any]:
     settings = next(filter(None, map(_settings, record.processes)), None)
     if settings is None:
         raise UsageError(f"{path} has nothing to repeat: no training was recorded")
+    code = settings.get("code") or {}
+    check_code(code, path)
     if own is None and any(MASK in word for word in first.about["command"]):
         raise UsageError(
             f"{path}: a word of its command looks like a secret, and is not stored: give the whole command, "
@@ -51,7 +54,7 @@ def as_manifest(path: Path, own: str | None) -> dict[str, Any]:
         "working_folder": first.about.get("folder"),
         "framework": settings["framework"],
         "settings": {},
-        "code": settings.get("code") or {},
+        "code": code,
         "device": settings["device"],
         "fingerprint": settings["fingerprint"],
     }

@@ -5,10 +5,13 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.conftest import SOMEBODY, Started, one_line
+from tests.samebits.diff import made
 
+from samebits.errors import UsageError
 from samebits.proof.verify_record import as_manifest, is_record
 
 pytest.importorskip("torch")
@@ -78,3 +81,14 @@ def test_a_secret_must_be_given_again(place: Path, tmp_path: Path) -> None:
     with pytest.raises(Exception, match="looks like a secret, and is not stored"):
         as_manifest(copy, None)
     assert as_manifest(copy, "python train.py --token x")["device"] == "cpu"
+
+
+@pytest.mark.parametrize(
+    "code", [{"commit": 5}, {"commit": "--output=any"}, {"files": [1]}, {"files": {"train.py": None}}]
+)
+def test_code_of_another_shape_is_refused(tmp_path: Path, code: dict[str, Any]) -> None:
+    events = made.training(1)
+    next(event for event in events if event["event"] == "settings")["code"] = code
+    folder = made.write(tmp_path / "one", events)
+    with pytest.raises(UsageError, match=r"one, code.*; it must be "):
+        as_manifest(folder, None)
