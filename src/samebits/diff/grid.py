@@ -57,7 +57,9 @@ def columns(label: str, first: int, last: int, most: int = MOST_COLUMNS) -> Colu
 
 
 def size_of(difference: TensorDifference) -> int:
-    """What a cell shows of a tensor that differs."""
+    """What a cell shows of a tensor that differs; only of numbers of one type and shape a size is known."""
+    if difference.reason != "values":
+        return DIFFERS
     if difference.not_numbers or difference.infinite:
         return NOT_FINITE
     return size(difference.distance)

@@ -34,6 +34,9 @@ ROWS = {
     "evaluation": "evaluation",
     "evaluation batch": "evaluation",
     "control flow": "control flow",
+    "calls": "control flow",
+    "mode": "control flow",
+    "skipped": "control flow",
 }  # by what a place is, where it is no parameter
 SLOT = re.compile(r"\[\[(\w+)\]\]")
 CODE = re.compile(r"`([^`]*)`")

@@ -22,6 +22,7 @@ from samebits.diff.reader import DamagedError, Event, Process, kind_of, parse_ev
 from samebits.diff.signature import Signature, signature
 from samebits.diff.tensors import Tensors, compare, module_of
 from samebits.diff.values import Both, read_step
+from samebits.diff.verdict import modes
 from samebits.diff.words import generator_words
 from samebits.errors import UsageError
 from samebits.hashing.compare import TensorDifference
@@ -371,8 +372,8 @@ def _calls(first: Event, second: Event, of: str, both: Both | None, differs: Any
     if [call["module"] for call in calls[0]] != [call["module"] for call in calls[1]]:
         differs(INPUTS, "control flow", words=f"{len(calls[0]):,} calls in A, {len(calls[1]):,} in B")
     for number, (a, b) in enumerate(zip(*calls, strict=False)):
-        if a["training"] != b["training"]:
-            differs(INPUTS, "control flow", words="the model's mode, train or eval")
+        if mode := modes(a, b):
+            differs(INPUTS, "control flow", words=mode)
         given = not number or (a.get("rows") and b.get("rows"))  # else it was computed, or is a target
         row = (INPUTS, f"batch{of}") if given else (RESULTS, f"model's output{of}")
         alike = _alike(a, b)

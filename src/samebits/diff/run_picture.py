@@ -75,5 +75,4 @@ def _weights(grid: Grid, end: int, first: Path, second: Path) -> None:
             continue
         grid.see(name, end)
         if (difference := compare_tensor(name, here[name], there[name])) is not None:
-            what = size_of(difference) if difference.reason == "values" else DIFFERS
-            grid.mark(row, WEIGHT, end, what, difference.words)
+            grid.mark(row, WEIGHT, end, size_of(difference), difference.words)

@@ -371,8 +371,8 @@ def _step(
                 text = f"the arguments of {a['module']}: the model's output, or targets"
                 yield place("forward", text, "batch", "weights", *generators)
             yield place("batch", "the batch", "weights", *generators)
-        if modes := _modes(a, b):
-            yield place("mode", modes, "batch", "weights")
+        if mode := modes(a, b):
+            yield place("mode", mode, "batch", "weights")
         if alike and "outputs" in a and "outputs" in b and a["outputs"] != b["outputs"]:
             if before:
                 yield place("loss", f"the output of {a['module']}", *before, "its arguments", *generators)
@@ -403,7 +403,7 @@ def _both_seen(first: Event, second: Event) -> bool:
     return bool(first["gradients"]) == bool(second["gradients"])
 
 
-def _modes(a: Event, b: Event) -> str:
+def modes(a: Event, b: Event) -> str:
     """How the modes of the module, or of its layers, differ; "" where they do not."""
     in_training = [call["training"] for call in (a, b)]
     whose = "the model's mode"

@@ -34,7 +34,9 @@ from samebits.diff.grid import (
     size_of_numbers,
 )
 from samebits.diff.page import MOST_BYTES, Drawn, as_json
+from samebits.diff.page import page as whole_page
 from samebits.diff.picture import Picture
+from samebits.diff.records import Result
 from samebits.record.format import AFTER_BACKWARD
 
 WITH_BROWSER = pytest.mark.skipif(program() is None, reason="no Chromium here: apt-get install chromium")
@@ -252,6 +254,41 @@ def test_what_a_killed_process_did_not_reach_is_not_missing(tmp_path: Path) -> N
     assert [each["label"] for each in data(path)["processes"]] == ["main", "main (2)"]
     assert cells(rows(path)["batch"]) == [NOTHING, SAME, SAME, SAME, SAME, NOTHING, NOTHING]
     assert cells(rows(path, 1)["batch"]) == [NOTHING, SAME, SAME, SAME]
+
+
+@WITH_BROWSER
+def test_the_last_number_of_the_axis_is_not_cut(browser: Browser, tmp_path: Path) -> None:
+    """Also where the font is wider than the page has measured."""
+    result = Result(None, "", (), 0, "", {}, ())
+    grid = Grid([columns("all steps", 1, 1_000_000)])
+    grid.row("inputs", "batch", "step 0")
+    path = tmp_path / "picture.html"
+    path.write_text(whole_page(tmp_path, tmp_path, result, [Drawn("main", grid)]))
+    browser.open(path)
+    browser.value("pen.measureText = (text) => ({ width: 5 * text.length }); draw()")
+    ends = browser.value("""[...document.querySelectorAll("#axis text")].map((node) =>
+        [node.textContent, node.getBBox().x + node.getBBox().width <= plan.width + 0.5])""")
+    assert ends[-1] == ["1,000,000", True]
+
+
+def test_the_mode_of_a_layer_has_a_cell(tmp_path: Path) -> None:
+    first = made.training(4)
+    second = made.another(first)
+    from_step(second, 3, lambda event: event["calls"][0].update(other_mode=["1"]))
+    path = page(tmp_path, first, second)
+    row = rows(path)["control flow"]
+    assert row["first"] == 3
+    assert row["details"][0][3] == "the mode of `1`: training in A, evaluation in B"
+    assert data(path)["processes"][0]["name"] == "control flow"
+
+
+def test_another_type_has_no_size(tmp_path: Path) -> None:
+    first = made.training(6)
+    second = made.another(first)
+    spread(second)
+    array = np.ones((3, 8), dtype="f4")
+    row = rows(page(tmp_path, first, second, a=array, b=array.astype("f8")))["2.weight"]
+    assert cells(row, "gradient")[4] == DIFFERS
 
 
 def test_a_damaged_record_is_drawn_as_far_as_it_goes(tmp_path: Path) -> None:
