@@ -197,6 +197,8 @@ def _of_place(place: Place, facts: Facts, samples: Samples | None, last: str) ->
 
 
 def _autocast(place: Place, line: str) -> Iterator[Ranked]:
+    if place.what not in NUMERIC:  # its inputs differ already, and no type decides them
+        return
     events = (place.first or {}, place.second or {})
     a, b = ({call.get("autocast", "its own types") for call in event.get("calls", ())} for event in events)
     if a and b and a != b:

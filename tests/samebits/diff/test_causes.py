@@ -96,6 +96,13 @@ def test_weights_that_were_drawn_before_any_seed(tmp_path: Path) -> None:
     assert (first.kind, first.where) == ("chance global generator", "train.py:9")
 
 
+def test_types_are_no_cause_of_another_batch(tmp_path: Path) -> None:
+    a, b = two()
+    from_step(b, 1, lambda event: event["calls"][0].update(autocast="autocast to bfloat16 on cpu"))
+    batch(b, lambda number: (100 + number, 200 + number), 1)
+    assert "autocast" not in kinds(diff(tmp_path, a, b))
+
+
 def test_statistics_of_batches_are_averaged_in_another_way(tmp_path: Path) -> None:
     a, b = two()
     for events in (a, b):
