@@ -1,7 +1,7 @@
 """The first place where two processes differ: the first result that differs while its inputs are equal.
 
 A step has this order: generators, the batch and the mode of its calls, losses, gradients after backward and
-at the optimiser, learning rates, then what the optimiser and the calls leave: parameters, its state, buffers.
+at the optimiser, learning rates, then what the optimiser and the calls leave: its state, parameters, buffers.
 Generators are inputs: where nothing else differs, a generator that nobody uses does not matter.
 """
 
@@ -16,21 +16,21 @@ from samebits.diff.reader import DamagedError, Event, parse_event
 from samebits.diff.tensors import SAME, Tensors, compare, nearest_to_the_loss
 from samebits.record.format import AFTER_BACKWARD, AT_OPTIMIZER
 
-What = Literal[
+What = Literal[  # of what a step has, in its order
     "model",
     "initial",
     "control flow",
-    "mode",
     "calls",
     "batch",
+    "mode",
     "forward",
     "loss",
     "gradient",
     "clipping",
-    "learning rate",
     "skipped",
-    "parameter",
+    "learning rate",
     "optimizer state",
+    "parameter",
     "buffer",
     "evaluation batch",
     "evaluation",
@@ -80,7 +80,6 @@ class Search:
 
     Attributes:
         generators: what is known of them where the search has come to.
-        step: the last step of both that was compared.
         compared: how many steps were the same.
     """
 
@@ -89,7 +88,6 @@ class Search:
         self.continued = continued
         self.pairs = self.aligner.pairs()
         self.generators = Generators()
-        self.step: int | None = None
         self._same_in_words = ""  # of the last pair that was the same and did not lie there as equal bytes
         self._same_steps = 0
         self._events = 0
@@ -171,7 +169,6 @@ class Search:
             return _initial(first, second, ours, theirs)
         if first["event"] == "evaluation":
             return _evaluation(first, second, ours, self.generators.equal())
-        self.step = ours.step(first)
         for place in _step(first, second, ours, theirs, self.generators.equal()):
             return place
         return None
@@ -291,9 +288,8 @@ def _end(search: Search) -> Place | None:
     if ends[0]["exception"] != ends[1]["exception"]:
         by = [f"by {end['exception']}" if end["exception"] else "well" for end in ends]
         how = [f"{who} ends {each}" for who, each in zip("AB", by, strict=True)]
-        return Place(
-            "end", search.step, f"control flow: {' and '.join(how)} after the same {min(steps):,} steps"
-        )
+        text = f"control flow: {' and '.join(how)} after the same {min(steps):,} steps"
+        return Place("end", min(steps) or None, text)
     if steps[0] != steps[1]:
         who, not_who = ("A", "B") if steps[0] > steps[1] else ("B", "A")
         text = f"control flow: {not_who} ends after {min(steps):,} steps, {who} continues to {max(steps):,}"

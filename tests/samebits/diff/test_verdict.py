@@ -604,3 +604,19 @@ def test_unseeded_chance_is_a_cause_with_its_line(tmp_path: Path) -> None:
     made.write(tmp_path / "c", second, [{**worker[0], "parent": 12}, *worker[1:]])
     cause = compare(tmp_path / "a", tmp_path / "c").causes[0]
     assert (cause.kind, cause.where, cause.fix) == ("chance generator", "augment.py:9", "default_rng(seed)")
+
+
+def test_of_ranks_the_end_of_one_comes_after_an_earlier_step_of_another(tmp_path: Path) -> None:
+    """Rank 1 has another batch, and rank 0 stops at its end for that reason."""
+    ranks = [made.training(6, pid=pid) for pid in (11, 12)]
+    for number, events in enumerate(ranks):
+        events[0] |= {"rank": number, "world_size": 2}
+    first = [made.another(events) for events in ranks]
+    ranks[0][-1]["exception"] = "RuntimeError"
+    result = compare(made.write(tmp_path / "a", *first), made.write(tmp_path / "b", *ranks))
+    assert result.place is not None
+    assert (result.who, result.place.what, result.place.step) == ("rank 0", "end", 6)
+    batch(ranks[1], lambda number: (100 + number, 200 + number), 2)
+    result = compare(tmp_path / "a", made.write(tmp_path / "c", *ranks))
+    assert result.place is not None
+    assert (result.who, result.place.what, result.place.step) == ("rank 1", "batch", 2)
