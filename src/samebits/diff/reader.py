@@ -120,6 +120,7 @@ SHAPES: Mapping[str, Mapping[str, Shape]] = {
 NAMED = ("names", "shapes", "dtypes", "digests")  # what a table says of each of its tensors
 MOVES = _list_of(("a generator's move", lambda value: isinstance(value, list) and len(value) == 4))
 MAY_HAVE: Mapping[str, Mapping[str, Shape]] = {
+    "record": {"folder": optional(TEXT)},
     "initial": {"moves": MOVES},
     "step": {"moves": MOVES, "epoch": optional(COUNT)},
     "evaluation": {"moves": MOVES, "digest": TEXT},

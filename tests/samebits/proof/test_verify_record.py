@@ -92,3 +92,11 @@ def test_code_of_another_shape_is_refused(tmp_path: Path, code: dict[str, Any]) 
     folder = made.write(tmp_path / "one", events)
     with pytest.raises(UsageError, match=r"one, code.*; it must be "):
         as_manifest(folder, None)
+
+
+@pytest.mark.parametrize("folder", [7, ["runs"], "a\0b", "\ud800"])
+def test_a_folder_that_is_no_text_is_one_line(tmp_path: Path, folder: Any) -> None:
+    events = made.training(1)
+    events[0]["folder"] = folder
+    with pytest.raises(UsageError, match="folder is .*; it must be text or null"):
+        as_manifest(made.write(tmp_path / "one", events), None)
