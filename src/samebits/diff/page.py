@@ -72,7 +72,7 @@ class Drawn:
 
 
 def of_records(first: Path, second: Path, result: Result) -> list[Drawn]:
-    """The pictures of two records, that with the first difference first.
+    """The pictures of two records, a pair of processes each.
 
     Args:
         first, second: their folders, or files.
