@@ -98,5 +98,5 @@ def test_code_of_another_shape_is_refused(tmp_path: Path, code: dict[str, Any]) 
 def test_a_folder_that_is_no_text_is_one_line(tmp_path: Path, folder: Any) -> None:
     events = made.training(1)
     events[0]["folder"] = folder
-    with pytest.raises(UsageError, match="folder is .*; it must be text or null"):
+    with pytest.raises(UsageError, match=r"folder is .*; it must be text or null"):
         as_manifest(made.write(tmp_path / "one", events), None)
