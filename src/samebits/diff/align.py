@@ -4,6 +4,7 @@ A step is known by its optimiser and that one's own count, an evaluation by the 
 its class and the order in which models were seen. Lines that are equal are not even parsed.
 """
 
+import re
 from collections import Counter, deque
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -15,6 +16,7 @@ COMPUTED = ("initial", "step", "evaluation")
 KEPT = ("names", "settings")  # that are remembered, though they are the same
 STEP = b'{"event":"step",'
 AT, MOVES = b',"generators":', b',"moves":'
+LINE_OF_CODE = re.compile(rb'"line":"[^"\\]*"')
 WINDOW = 64  # events ahead in which the other record's event is looked for
 MOST = 100_000  # files and listings that are remembered
 LINE = "line number"  # of an event in its file, beside what the file says of it
@@ -179,9 +181,14 @@ class Aligner:
 
     def _same(self, line: bytes, match: bytes, kind: str) -> bool:
         """Whether two lines tell nothing new; equal ones do where generators were apart."""
-        if self.apart and kind in COMPUTED:
-            return line != match and self._same_but_for_generators(line, match)
-        return line == match
+        if kind not in COMPUTED:
+            return line == match
+        if not self.apart:
+            return line == match or _without_code(line) == _without_code(match)
+        return line != match and (
+            self._same_but_for_generators(line, match)
+            or self._same_but_for_generators(_without_code(line), _without_code(match))
+        )
 
     def _same_but_for_generators(self, line: bytes, match: bytes) -> bool:
         """Whether two lines differ in what is known of the generators, and in nothing else."""
@@ -244,6 +251,14 @@ class Aligner:
         match = second.queue[there][1]
         del second.queue[there]
         return Pair(first.queue.popleft()[1], match, moved=True)
+
+
+def _without_code(line: bytes) -> bytes:
+    """What was computed: a line without the user's line of code, which is another one where code was added.
+
+    How generators moved is written last, and has such lines, too; where it matters their states differ.
+    """
+    return LINE_OF_CODE.sub(b"", line.partition(MOVES)[0].rstrip(b"}"), count=1)
 
 
 def _place(key: Key, side: Side) -> int | None:

@@ -10,6 +10,7 @@ import pytest
 from tests.samebits.diff import made
 from tests.samebits.diff.made import put, step
 
+from samebits.diff import align, reader
 from samebits.diff.command import command, compare
 from samebits.diff.records import Result
 from samebits.errors import UsageError
@@ -147,6 +148,31 @@ def test_names_differ_by_line_and_not_the_tensors(pair: tuple[Path, Path]) -> No
             event["gradients"] = {when: backwards(text) for when, text in event.get("gradients", {}).items()}
     pair[1].write_text("".join(json.dumps(event, separators=(",", ":")) + "\n" for event in events))
     assert diff(pair).place is None
+
+
+@pytest.mark.parametrize("seeded", [True, False])
+def test_steps_from_another_line_of_code_are_not_even_parsed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seeded: bool
+) -> None:
+    """A line was added above the loop; and Python's generator may have had no seed."""
+    first = made.training(60, every=2)
+    second = made.another(first)
+    for event in second:
+        if event["event"] in ("step", "evaluation"):
+            event["line"] = "train.py:99"
+            event["moves"] = [["torch", made.digest("moved"), "a step", "train.py:99"]]
+        for states in (event.get("generators", {}), *event.get("generators", {}).values()):
+            if not seeded and isinstance(states, dict) and "python" in states:
+                states["python"] = made.digest("another")
+    step(second, 50)["lrs"] = [0.2]
+    made.write(tmp_path / "a", first)
+    parsed = []
+    monkeypatch.setattr(align, "parse_event", lambda line: parsed.append(line) or reader.parse_event(line))
+    result = compare(tmp_path / "a", made.write(tmp_path / "b", second))
+    assert result.place is not None
+    assert (result.place.what, result.place.step, result.steps) == ("learning rate", 50, 49)
+    assert result.last == "step 49"
+    assert len(parsed) < 40, len(parsed)
 
 
 LIMITED = """
