@@ -1,11 +1,11 @@
 """What trainings that know nothing of samebits have shown: their records, and the files that they wrote."""
 
-import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from samebits.errors import UsageError
+from samebits.process.command_line import hint
 from samebits.proof.trainings import Finished
 from samebits.proof.why import Why, compare
 from samebits.proof.written import Difference, Written
@@ -68,7 +68,7 @@ class Recorded:
         if self.written is not None:
             yield str(self.written)
         if not self.good and len(self.finished) == 2:
-            three = f"samebits smoke --runs 3 {shlex.join(command)}"
+            three = hint("samebits", "smoke", "--runs", "3", *command)
             yield f"`{three}` shows whether memory that nobody wrote decides"
 
     def as_json(self) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """What the trainings of one command showed: whether it repeats, and whether it resumes."""
 
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +9,7 @@ from samebits._printable import some
 from samebits.chance import of_run
 from samebits.fingerprint.manifest import read_manifest
 from samebits.hashing.compare import Comparison, compare_runs, holding_nan
+from samebits.process.command_line import hint
 from samebits.proof.trainings import Finished
 from samebits.proof.why import Why, why
 from samebits.unsaved import lines as unsaved
@@ -115,7 +115,7 @@ class Verdict:
         if self.memory:
             yield MEMORY
         if not self.repeats and len(self.finished) == 2:
-            three = f"samebits smoke --runs 3 {shlex.join(command)}"
+            three = hint("samebits", "smoke", "--runs", "3", *command)
             yield f"`{three}` shows whether memory that nobody wrote decides"
         if self.why is None:
             yield from (f"chance that no seed decides: {line}" for line in self.chance)
@@ -124,7 +124,7 @@ class Verdict:
             yield from unsaved.some(self.unsaved) if weights else unsaved.lines(self.unsaved)
             if self.not_looked_at:
                 yield f"code in C keeps these, and nobody can see if they change: {some(self.not_looked_at)}"
-            yield f"`samebits resume-proof {shlex.join(command)}` stops it at other steps, too"
+            yield f"`{hint('samebits', 'resume-proof', *command)}` stops it at other steps, too"
 
     def as_json(self) -> dict[str, Any]:
         """Plain JSON values."""

@@ -229,7 +229,7 @@ def test_a_training_that_repeats_and_does_not_resume(
     assert "run 3, not interrupted: sha256 " in done.stdout, "which decides"
     assert done.stdout.splitlines()[-2:] == [
         "unsaved and changing: average.updates (int, ema.py:31): register_buffer",
-        f"`samebits resume-proof python training.py {what}` stops it at other steps, too",
+        f"`{ROOT}/entrypoint samebits resume-proof python training.py {what}` stops it at other steps, too",
     ]
     between = f"between run 1 and run 2, stopped after {STOPS} and resumed:"
     assert (between in done.stdout) is (what != "breaks")

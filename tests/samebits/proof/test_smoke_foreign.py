@@ -1,6 +1,7 @@
 """`samebits smoke` on a training that knows nothing of samebits."""
 
 import json
+import re
 
 import pytest
 from tests.conftest import one_line
@@ -103,4 +104,5 @@ def test_a_command_without_a_training_is_refused(start, folder):
     done = start(*words, "odd", cwd=folder)
     assert "made.txt: other bytes" in one_line(done.stderr)
     # Without --files it would be refused.
-    assert "`samebits smoke --runs 3 --files '*.txt' python -c " in done.stdout
+    hint = r"^`\S*entrypoint samebits smoke --runs 3 --files '\*\.txt' python -c "
+    assert re.search(hint, done.stdout, re.MULTILINE)
