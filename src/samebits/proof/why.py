@@ -59,11 +59,11 @@ def why(first: Training, second: Training) -> Why | None:
     Returns:
         None where neither says in what they differ.
     """
+    pairs = [(first.folder, second.folder)]
     if first.record.is_dir() and second.record.is_dir():
-        said = between(first.record, second.record)
-        if said is not None and said.result.place is not None:
-            return said
-    return between(first.folder, second.folder)
+        pairs.insert(0, (first.record, second.record))
+    said = (between(*pair) for pair in pairs)
+    return next((each for each in said if each is not None and each.result.place is not None), None)
 
 
 def between(first: Path, second: Path) -> Why | None:

@@ -11,10 +11,13 @@ from typing import Any
 
 import pytest
 from tests.conftest import Started
+from tests.samebits.diff.test_runs import WEIGHTS, finished
+from tests.samebits.fingerprint.test_golden import manifest
 
 from samebits.diff.records import Result
 from samebits.diff.verdict import Place
-from samebits.proof.why import Why, between
+from samebits.proof.trainings import Training
+from samebits.proof.why import Why, between, why
 
 pytest.importorskip("torch")
 Start = Callable[..., Started]
@@ -40,6 +43,15 @@ def test_one_command_says_more() -> None:
 
 def test_what_cannot_be_compared_has_no_verdict(tmp_path: Path) -> None:
     assert between(tmp_path / "a", tmp_path / "b") is None
+
+
+def test_runs_that_are_the_same_have_no_verdict(tmp_path: Path) -> None:
+    """A trial of resume-proof may fail for another reason than its bits."""
+    first, again, other = (Training(name, ["python"], tmp_path / name) for name in "abc")
+    for training, weights in ((first, WEIGHTS), (again, WEIGHTS), (other, WEIGHTS + 1)):
+        finished(training.folder, manifest(), weights=weights)
+    assert why(first, again) is None
+    assert why(first, other) is not None
 
 
 @pytest.fixture

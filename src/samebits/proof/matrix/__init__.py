@@ -228,7 +228,7 @@ def run(
     for at, result in enumerate(results):
         if result.outcome == "fail" and result.expected == SAME and result.sha256:
             said = why(reference.child, trainings[every[at]])
-            if said is not None and said.result.place is not None:
+            if said is not None:
                 reasons[result.name] = said
                 results[at] = dataclasses.replace(result, says=f"other bits: {said.result.place}")
     return reference, results, reasons
