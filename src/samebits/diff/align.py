@@ -99,7 +99,7 @@ class Side:
         if kind == "step":
             return kind, event["optimizer"], self.step(event)
         if kind == "evaluation":
-            after = {int(name): count for name, count in event["after"].items() if name.isdecimal()}
+            after = {int(name): count for name, count in event["after"].items()}
             total = {name: after.get(name, 0) + self.shift.get(name, 0) for name in after.keys() | self.shift}
             if self.origin and all(total.get(name, 0) == count for name, count in self.origin.items()):
                 return None

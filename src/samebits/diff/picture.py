@@ -259,7 +259,7 @@ class Picture:
         if event["event"] == "step":
             return side.step(event)
         if event["event"] == "evaluation":
-            counts = {int(name): count for name, count in event["after"].items() if name.isdecimal()}
+            counts = {int(name): count for name, count in event["after"].items()}
             return self._after(counts)
         return self._start
 

@@ -60,6 +60,10 @@ def _table_of(shape: Shape) -> Shape:
     )
 
 
+AFTER: Shape = (
+    "a table of optimisers' numbers and their steps",
+    lambda value: _table_of(COUNT)[1](value) and all(re.fullmatch(r"[0-9]{1,9}", name) for name in value),
+)
 SIZES = _list_of(_list_of(COUNT))
 SHAPES: Mapping[str, Mapping[str, Shape]] = {
     "record": {
@@ -104,7 +108,7 @@ SHAPES: Mapping[str, Mapping[str, Shape]] = {
     },
     "epoch": {"epoch": COUNT, "step": COUNT, "names": _table_of(COUNT), "parameters": DIGESTS},
     "evaluation": {
-        "after": _table_of(COUNT),
+        "after": AFTER,
         "count": COUNT,
         "models": TEXTS,
         "training": _list_of(YES_NO),

@@ -325,6 +325,7 @@ def _where_begins(earlier: Process, later: Process, number: int) -> "Resumed | N
         if kind == "names":
             names[event["id"]] = event
             continue
+        made[event["optimizer"]] = event["step"]
         here = names.get(event["names"].get("parameters", -1), {})
         tensors = compare(event["parameters"], here, initial["parameters"], wanted)
         if tensors.of and not tensors.differ:

@@ -141,7 +141,9 @@ class Search:
             self._after(event, other)
         ours, theirs = (_states(each) for each in (event, other))
         self.aligner.apart = {
-            name.encode(): None if each.used else (ours[name].encode(), theirs[name].encode())
+            name.encode(errors="surrogatepass"): (
+                None if each.used else (ours[name].encode(), theirs[name].encode())
+            )
             for name, each in self.generators.apart.items()
             if name in ours and name in theirs
         }
@@ -221,7 +223,7 @@ def words(event: Event, side: Side, other: Event | None = None) -> str:
 
 
 def _after(event: Event, side: Side) -> int:
-    counts = {int(name): count for name, count in event["after"].items() if name.isdecimal()}
+    counts = {int(name): count for name, count in event["after"].items()}
     return max((count + side.shift.get(name, 0) for name, count in counts.items()), default=0)
 
 

@@ -73,6 +73,7 @@ HOSTILE = {
     "short names": swap('"shapes":[[8,4],', '"shapes":['),
     "a missing name": swap('"skipped":false,', ""),
     "a surrogate": swap('"class":"SGD"', '"class":"\\ud800"'),
+    "an endless optimiser": swap('"after":{"0":', '"after":{"' + "9" * 5000 + '":'),
     "a terminal's words": swap('"model":"Net"', '"model":"\\u001b[2J"'),
 }
 
@@ -90,6 +91,29 @@ def test_what_anybody_may_have_written_is_compared_as_far_as_it_goes(
         assert status in (0, 1, 2)
         assert "\x1b" not in said.out + said.err
         assert len(said.err.splitlines()) == (status == 2)
+
+
+def test_a_generator_that_is_half_a_character_may_differ(tmp_path: Path) -> None:
+    first = made.training(4)
+    second = made.another(first)
+    for who, events in enumerate((first, second)):
+        for event in events:
+            if event["event"] == "step":
+                for states in event["generators"].values():
+                    states["\ud800"] = made.digest(who)
+    assert compare(made.write(tmp_path / "a", first), made.write(tmp_path / "b", second)).place is None
+
+
+def test_a_resumption_is_found_whatever_the_optimiser_is_called(tmp_path: Path) -> None:
+    whole = made.training(6)
+    for event in whole:
+        if event["event"] == "step":
+            event["class"] = 'an "optimiser"'
+    resumed = [event for event in made.another(whole) if event["event"] not in ("step", "end")]
+    resumed[-1]["parameters"] = made.digests("weights", 4)
+    resumed += [step(made.another(whole), number) | {"step": number - 4} for number in (5, 6)]
+    result = compare(made.write(tmp_path / "a", whole), made.write(tmp_path / "b", resumed))
+    assert (result.place, result.steps) == (None, 6)
 
 
 def test_a_damaged_line_is_named(pair: tuple[Path, Path]) -> None:
