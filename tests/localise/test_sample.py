@@ -88,4 +88,6 @@ def test_the_readme_has_the_committed_score() -> None:
         text = " ".join((ROOT / page).read_text().split())
         assert words in text, page
         assert committed["date"] in text, page
+    row = (len(FAULTS), words, committed["first three"], committed["missed"])
+    assert f"together | {' | '.join(map(str, row))} |" in text, "the table of docs/localise.md"
     assert committed["exact"] + committed["first three"] + committed["missed"] == len(FAULTS)
