@@ -31,8 +31,8 @@ from samebits.process.variables import PROFILES
 THREADS = re.compile("[1-9][0-9]{0,2}")
 # It is given to git, which takes what begins with "-" for an option, and shown in commands to type.
 COMMIT: Shape = (
-    "a commit's hash",
-    lambda value: isinstance(value, str) and bool(re.fullmatch("[0-9a-f]{1,64}", value)),
+    "a commit's hash",  # or a name: an image may be built by hand
+    lambda value: isinstance(value, str) and bool(re.fullmatch("[0-9A-Za-z][0-9A-Za-z._/-]{0,99}", value)),
 )
 CODE: dict[str, Shape] = {
     "folder": TEXT,
