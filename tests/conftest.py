@@ -21,14 +21,16 @@ FRAMEWORKS = [
 # Where a shell sets this, as some images do, every process that a test starts would compile torch anew.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 Started = subprocess.CompletedProcess[str]
-# What takes minutes is begun first, so that no worker is idle at the end.
+# What takes minutes is begun first, so that no worker is idle at the end. While one worker builds the image,
+# the other has no test that would wait for it.
 LONGEST_FIRST = (
+    "tests/image/test_attest.py",
+    "tests/starter/",
     "tests/image/",
+    "tests/samebits/proof/",
     "tests/test_readme.py",
     "tests/test_wheel.py",
     "tests/template/",
-    "tests/samebits/proof/",
-    "tests/starter/",
     "tests/samebits/torch/test_epoch_ends.py",
     "tests/samebits/keras/",
     "tests/samebits/torch/",

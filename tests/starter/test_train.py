@@ -94,7 +94,7 @@ def test_the_same_command_again_gives_the_same_bits(trained, start):
     assert [path.name for path in folder.parent.iterdir()] == [framework]
 
 
-@pytest.mark.parametrize("framework", FRAMEWORKS)
+@pytest.mark.parametrize("framework", ["torch", pytest.param("keras", marks=pytest.mark.slow)])
 def test_workers_and_evaluation_do_not_move_the_weights(start, tmp_path, framework):
     hashes = set()
     for name, options in {"plain": [], "other": ["--workers", "2", "--evaluate-every", "0"]}.items():

@@ -1,5 +1,6 @@
 """Repeat what a record describes, and compare: `samebits verify` of a folder that `samebits record` wrote."""
 
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -22,7 +23,8 @@ from samebits.record.secrets import MASK
 
 def is_record(path: Path) -> bool:
     """Whether a folder is a record, and no run."""
-    return path.is_dir() and not (path / "manifest.json").exists() and any(path.glob("*.jsonl"))
+    folder = os.path.isdir(path)  # and not `is_dir`, to which long names are an error
+    return folder and not (path / "manifest.json").exists() and any(path.glob("*.jsonl"))
 
 
 def as_manifest(path: Path, own: str | None) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from samebits.torch.accelerate import unwrapped
 from samebits.torch.base_loader import Loader
 from samebits.torch.tensor_bytes import raw
 
+NAMES = (torch.device, torch.dtype, torch.layout, torch.memory_format)  # which nobody can change
 KNOWN = (
     "torch.",
     "torchvision.",
@@ -53,6 +54,8 @@ def leaf(value: Any, saved: Mapping[int, Any]) -> tuple[str, Any] | None:
     """Of a tensor its version, address and some of its numbers (`x.data` changes without a new version)."""
     if isinstance(value, torch.Generator):
         return "generator", hash(bytes(value.get_state().numpy()))
+    if isinstance(value, NAMES):
+        return type(value).__name__, str(value)
     if not isinstance(value, torch.Tensor):
         return None
     if value.device.type == "meta" or -_address(value) in saved:

@@ -106,7 +106,12 @@ def interrupted(folder: Path, make: Callable[[], Any], step: int, **options: Any
 
 @pytest.mark.parametrize(
     ("make", "stops"),
-    [(Reshuffled, (5, 15)), (Endless, (7, 19)), (own_generator, (6, 18)), (own_sampler, (6, 18))],
+    [
+        (Reshuffled, (5, 15)),
+        pytest.param(Endless, (7, 19), marks=pytest.mark.slow),
+        (own_generator, (6, 18)),
+        pytest.param(own_sampler, (6, 18), marks=pytest.mark.slow),
+    ],
 )
 def test_what_can_be_read_again_is(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], make: Callable[[], Any], stops: tuple[int, int]
@@ -123,7 +128,12 @@ def shuffled() -> DataLoader[Any]:
 
 @pytest.mark.parametrize(
     ("make", "steps", "hold"),
-    [(Global, 4, False), (Plain, 4, False), (shuffled, 6, False), (own_generator, 6, True)],
+    [
+        (Global, 4, False),
+        pytest.param(Plain, 4, False, marks=pytest.mark.slow),
+        pytest.param(shuffled, 6, False, marks=pytest.mark.slow),
+        pytest.param(own_generator, 6, True, marks=pytest.mark.slow),
+    ],
 )
 def test_what_needs_no_reading_ends_in_the_same_bits_too(
     tmp_path: Path, make: Callable[[], Any], steps: int, hold: bool
@@ -232,7 +242,12 @@ def beside(folder: Path, way: str, hold: bool = True) -> str:
 
 
 @pytest.mark.parametrize(
-    ("way", "stops"), [("forever", (2, 4, 7, 9)), ("zip", (2, 5)), ("first batch", (5, 6, 8))]
+    ("way", "stops"),
+    [
+        ("forever", (2, 4, 7, 9)),
+        pytest.param("zip", (2, 5), marks=pytest.mark.slow),
+        pytest.param("first batch", (5, 6, 8), marks=pytest.mark.slow),
+    ],
 )
 def test_a_second_loader_that_is_held_continues_within_its_epoch(
     tmp_path: Path, way: str, stops: tuple[int, ...]

@@ -121,7 +121,7 @@ def a_loop_that_breaks(training: Training) -> None:
         (a_loop_that_breaks, (1, 2, 4)),
     ],
 )
-@pytest.mark.parametrize("every", [0, 1])
+@pytest.mark.parametrize("every", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_a_run_that_was_interrupted_ends_in_the_same_bits(
     tmp_path: Path, loop: Loop, steps: tuple[int, ...], every: int
 ) -> None:

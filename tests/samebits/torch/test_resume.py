@@ -76,6 +76,7 @@ def test_the_manifest_has_the_chain_of_what_ran_where(train: Start, whole: objec
         "curves.png",
         "manifest.json",
         "metrics.jsonl",
+        "record.jsonl",
         "weights.safetensors",
     ]
     kept = sorted(path.name for path in (tmp_path / "run/checkpoints").iterdir())

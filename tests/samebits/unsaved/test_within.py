@@ -36,6 +36,7 @@ def test_what_shows_its_memory_is_compared_and_what_does_not_is_named(tmp_path: 
             operator.itemgetter(0),
         )
         kind, ignored = np.dtype("f4"), zlib.compressobj()
+        place, precision = torch.device("cpu"), torch.float32
         run.checkpoint(model=model, optimizer=optimizer)
         run.checkpoint("ignored", affects_weights=False)
         for _ in run.epochs(1):
@@ -55,6 +56,8 @@ def test_what_shows_its_memory_is_compared_and_what_does_not_is_named(tmp_path: 
                     + few[1]
                     + kind.itemsize
                     + len(ignored.copy().flush())
+                    + (place.index or 0)
+                    + precision.itemsize
                 )
                 optimizer.zero_grad()
                 (model(batch).sum() * scale).backward()
