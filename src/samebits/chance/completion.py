@@ -3,13 +3,12 @@
 import ast
 import functools
 import sys
-import threading
 import weakref
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
-from samebits.chance import calls
+from samebits.chance import calls, several_threads
 from samebits.chance.order import Used, note
 
 PASS_ON: tuple[str, ...] = (
@@ -119,7 +118,7 @@ def watch_queues() -> None:
 
     @functools.wraps(put)
     def watched_put(self: Any, *given: Any, **named: Any) -> Any:
-        fillers.setdefault(self, set()).add(threading.get_ident())
+        fillers.setdefault(self, set()).add(several_threads.thread_number())
         return put(self, *given, **named)
 
     @functools.wraps(get)

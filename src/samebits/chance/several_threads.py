@@ -6,6 +6,7 @@ generator, and that threads with the same task have run, of which two were alive
 
 import ast
 import functools
+import itertools
 import threading
 from types import FrameType
 
@@ -55,6 +56,15 @@ def _task(thread: threading.Thread) -> tuple[type, object]:
 
 _ran: dict[tuple[str, int], set[int]] = {}  # which threads ran a line
 _at_once: set[tuple[str, int]] = set()  # the lines that one ran while another with the same task was alive
+_numbers = itertools.count()
+_own = threading.local()
+
+
+def thread_number() -> int:
+    """This thread's number: unlike its identifier, no later thread gets it again."""
+    if not hasattr(_own, "number"):
+        _own.number = next(_numbers)
+    return int(_own.number)
 
 
 @never_fails
@@ -64,7 +74,7 @@ def look_at_line(frame: FrameType) -> None:
     if own is threading.main_thread():
         return
     file, line = frame.f_code.co_filename, frame.f_lineno
-    _ran.setdefault((file, line), set()).add(threading.get_ident())
+    _ran.setdefault((file, line), set()).add(thread_number())
     if sum(_task(thread) == _task(own) for thread in threading.enumerate()) > 1:
         _at_once.add((file, line))
     if len(_ran[file, line]) > 1 and (file, line) in _at_once:

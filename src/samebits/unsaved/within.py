@@ -34,7 +34,7 @@ _SHOWING = """
 SHOWING = tuple(_SHOWING.split())
 # Packages written in C whose objects do not change.
 CONSTANT = (
-    *("_contextvars", "_ctypes", "_operator", "_struct", "_thread"),
+    *("_abc", "_contextvars", "_ctypes", "_operator", "_struct", "_thread"),
     *("decimal", "functools", "numpy", "operator", "zoneinfo"),
 )
 

@@ -1,5 +1,6 @@
 """Objects of code in C: those that show their memory are compared, and the others are named as unknown."""
 
+import abc
 import array
 import ctypes
 import hashlib
@@ -18,7 +19,7 @@ class Point(ctypes.Structure):
     _fields_ = [("x", ctypes.c_double)]
 
 
-class Holder:
+class Holder(abc.ABC):  # noqa: B024 - its class has a cache in C
     def __init__(self) -> None:
         self.hash = hashlib.md5()
 
@@ -65,7 +66,9 @@ def test_what_shows_its_memory_is_compared_and_what_does_not_is_named(tmp_path: 
         run.finish(model)
     manifest = json.loads((tmp_path / "run/manifest.json").read_text())
     assert {row["name"] for row in manifest["unsaved"]} == {"numbers", "point", "few"}
-    assert manifest["unsaved_not_looked_at"] == [
+    # This process holds what other tests have made, too.
+    here = [name for name in manifest["unsaved_not_looked_at"] if not name.startswith("tests.")]
+    assert here == [
         "compressor (zlib.Compress)",
         "digest (_hashlib.HASH)",
         "holder.hash (_hashlib.HASH)",
