@@ -82,7 +82,9 @@ def table(rows: list[Row]) -> None:
     "--part", type=click.Choice(["faults", "clean"]), help="Only the faults, or only the clean pairs."
 )
 @click.option("--set", "set_", type=click.Choice(list(SETS)), default="first", help="Which faults.")
-@click.option("--framework", type=click.Choice(["torch", "Keras"]), help="Only this framework.")
+@click.option(
+    "--framework", type=click.Choice(["torch", "Keras"], case_sensitive=False), help="Only this framework."
+)
 @click.option("--jobs", default=2, show_default=True, type=click.IntRange(1), help="Trainings at a time.")
 @click.option(
     "--keep",
