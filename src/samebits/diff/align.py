@@ -15,6 +15,9 @@ from samebits.record.format import DIGITS
 COMPUTED = ("initial", "step", "evaluation")
 KEPT = ("names", "settings")  # that are remembered, though they are the same
 STEP = b'{"event":"step",'
+STEP_NUMBER = re.compile(
+    rb'\{"event":"step","optimizer":(\d{1,9}),"class":"[^"]{0,200}","step":(\d{1,12})[,}]'
+)
 AT, MOVES = b',"generators":', b',"moves":'
 LINE_OF_CODE = re.compile(rb'"line":"[^"\\]*"')
 WINDOW = 64  # events ahead in which the other record's event is looked for

@@ -18,6 +18,7 @@ from samebits.diff.picture import Picture, steps_of, views
 from samebits.diff.reader import Record
 from samebits.diff.records import Result, matched, sides_of, who
 from samebits.diff.run_picture import of_runs
+from samebits.diff.runs import RECORD
 from samebits.diff.verdict import Place
 from samebits.diff.words import generator_words
 from samebits.errors import UsageError
@@ -25,7 +26,6 @@ from samebits.errors import UsageError
 MOST_ROWS = 1500  # of all processes together; of more, those of a module are put together
 MOST_BYTES = 1_900_000  # of the cells
 MOST_PROCESSES = 32
-RECORD = "record.jsonl"  # of a run folder: its first steps
 ROWS = {
     "batch": "batch",
     "forward": "model's output",

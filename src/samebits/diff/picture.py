@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from samebits._printable import some
-from samebits.diff.align import COMPUTED, KEPT, Aligner, Pair, Side
+from samebits.diff.align import COMPUTED, KEPT, STEP_NUMBER, Aligner, Pair, Side
 from samebits.diff.grid import (
     DIFFERS,
     ONLY_FIRST,
@@ -31,7 +31,6 @@ from samebits.record.values import file_name, value_files
 
 INPUTS, RESULTS, PARAMETERS = "inputs", "results", "parameters"
 GRADIENT, WEIGHT, STATE = "gradient", "weight", "optimiser's state"
-STEP = re.compile(rb'\{"event":"step","optimizer":(\d{1,9}),"class":"[^"]{0,200}","step":(\d{1,12})[,}]')
 AFTER = re.compile(rb'"after":\{([^{}]{0,2000})\}')
 COUNTS = re.compile(rb'"(\d{1,9})":(\d{1,12})')
 BEFORE, AROUND = 20, 79  # steps before and from the first difference on, in the view of what is around it
@@ -88,7 +87,9 @@ def steps_of(process: Process, shift: Mapping[int, int]) -> tuple[int, int]:
         shift: by optimiser, how many steps were made before its first.
     """
     numbers = (
-        int(match[2]) + shift.get(int(match[1]), 0) for line in process.lines() if (match := STEP.match(line))
+        int(match[2]) + shift.get(int(match[1]), 0)
+        for line in process.lines()
+        if (match := STEP_NUMBER.match(line))
     )
     low, high = 1 << 62, 0
     for number in numbers:
@@ -137,7 +138,7 @@ class Picture:
     # ------------------------------------------------------------ what is there
     def _same(self, line: bytes, kind: str) -> None:
         self._apart, self._were_equal = {}, True
-        if kind == "step" and (match := STEP.match(line)):
+        if kind == "step" and (match := STEP_NUMBER.match(line)):
             source = f"step {int(match[1])}"
             step = int(match[2]) + self._ours.shift.get(int(match[1]), 0)
         elif kind == "evaluation" and (match := AFTER.search(line)):
@@ -156,7 +157,7 @@ class Picture:
 
     def _shown(self, line: bytes, match: bytes) -> bool:
         """Whether two `step` lines differ as others have in the same column: they show nothing new."""
-        first, second = STEP.match(line), STEP.match(match)
+        first, second = STEP_NUMBER.match(line), STEP_NUMBER.match(match)
         if first is None or second is None or first.groups() != second.groups():
             return False
         if self._ours.shift != self._theirs.shift or (alike := signature(line, match)) is None:

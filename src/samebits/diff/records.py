@@ -1,13 +1,12 @@
 """Compares two records: which processes belong together, the first difference of all, and why."""
 
-import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any, get_args
 
 from samebits.diff import facts as facts_
 from samebits.diff import samples, values
-from samebits.diff.align import Side
+from samebits.diff.align import STEP_NUMBER, Side
 from samebits.diff.causes import Cause, rank
 from samebits.diff.reader import DamagedError, Event, Process, Record, kind_of, parse_event
 from samebits.diff.tensors import compare
@@ -19,7 +18,6 @@ from samebits.record.format import DIGITS, OF_A_RUN
 ORDER = get_args(What)  # of what a step computes: a gradient is apart in all ranks if a batch is in one
 UNLIKE = "not compared: tensors that only one of the two had on a GPU, where digests are of another kind"
 COMPARED_ANYWAY = ("generators", "the generators in use", "loss", "learning rate")
-COUNT = re.compile(rb'\{"event":"step","optimizer":(\d{1,9}),"class":"[^"]{0,200}","step":(\d{1,12})[,}]')
 
 
 @dataclass(frozen=True)
@@ -314,7 +312,7 @@ def _where_begins(earlier: Process, later: Process, number: int) -> "Resumed | N
         if kind not in ("names", "step"):
             continue
         if kind == "step":
-            if count := COUNT.match(line):
+            if count := STEP_NUMBER.match(line):
                 made[int(count[1])] = int(count[2])
             if needle not in line:
                 continue

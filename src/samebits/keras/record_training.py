@@ -16,7 +16,6 @@ from typing import Any, cast
 import keras
 import numpy as np
 import tensorflow as tf
-import xxhash
 
 from samebits.chance.places import users
 from samebits.fingerprint.code_state import Code
@@ -27,6 +26,7 @@ from samebits.keras.record_names import Models, buffers, held, parameters, seeds
 from samebits.keras.record_tables import Tables, Write
 from samebits.keras.record_values import UNREAD, emit, read
 from samebits.record import places
+from samebits.record.evaluated import Evaluated
 from samebits.record.files import unseen
 from samebits.record.format import AFTER_BACKWARD, AT_OPTIMIZER, MISSING
 from samebits.record.guarded import tell
@@ -88,17 +88,6 @@ class Applying:
         self.graph, self.given, self.iterations = graph, given, iterations
         self.used: dict[int, Any] | None = None
         self.rate: Any = None
-
-
-class Evaluated:
-    """The calls without a step after the last one."""
-
-    def __init__(self, line: str, after: dict[str, int]) -> None:
-        self.line, self.after, self.count = line, after, 0
-        self.models: list[str] = []
-        self.training: set[bool] = set()
-        self.arguments, self.outputs = xxhash.xxh3_128(), xxhash.xxh3_128()
-        self.generators: dict[str, str] = {}
 
 
 class Thread(threading.local):
@@ -381,17 +370,7 @@ class Training:
             if (evaluated := self._evaluated) is None:
                 return
             self._evaluated = None
-            self._write({
-                "event": "evaluation",
-                "after": evaluated.after,
-                "count": evaluated.count,
-                "models": evaluated.models,
-                "training": sorted(evaluated.training),
-                "arguments": evaluated.arguments.hexdigest(),
-                "outputs": evaluated.outputs.hexdigest(),
-                "line": evaluated.line,
-                "generators": evaluated.generators,
-            })  # fmt: skip
+            self._write(evaluated.event())
 
     # ------------------------------------------------------------ gradients
     def see_gradients(self, target: Any, sources: Any, gradients: Any) -> None:

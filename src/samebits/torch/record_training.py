@@ -13,13 +13,13 @@ from types import FrameType
 from typing import Any
 
 import torch
-import xxhash
 from torch import nn
 
 from samebits.fingerprint.code_state import Code
 from samebits.fingerprint.facts import fingerprint
 from samebits.hashing.digest import digest, rows
 from samebits.hashing.weights import Tensor
+from samebits.record.evaluated import Evaluated as Calls
 from samebits.record.files import unseen
 from samebits.record.format import AFTER_BACKWARD, AT_OPTIMIZER, DIGITS, MISSING
 from samebits.record.guarded import tell
@@ -113,17 +113,16 @@ class Running:
         return self.gradients
 
 
-class Evaluated:
-    """The outermost calls without gradients since the last step."""
+class Evaluated(Calls):
+    """The outermost calls without gradients since the last step, and how generators moved meanwhile."""
 
     def __init__(self, line: str, after: dict[str, int]) -> None:
-        self.line, self.after, self.count = line, after, 0
-        self.models: list[str] = []
-        self.training: set[bool] = set()
-        self.arguments, self.outputs = xxhash.xxh3_128(), xxhash.xxh3_128()
-        self.generators: dict[str, str] = {}  # after the last of them
+        super().__init__(line, after)
         self.moves: list[Move] = []
-        self.kind: dict[str, Any] = {}  # of its digests, where it is not the CPU's
+
+    def event(self) -> dict[str, Any]:
+        """The line of the record."""
+        return {**super().event(), "moves": self.moves}
 
 
 class Pending(threading.local):
@@ -274,19 +273,7 @@ class Training:
         if (evaluated := self.pending.evaluated) is None:
             return
         self.pending.evaluated = None
-        self._write({
-            "event": "evaluation",
-            "after": evaluated.after,
-            "count": evaluated.count,
-            "models": evaluated.models,
-            "training": sorted(evaluated.training),
-            "arguments": evaluated.arguments.hexdigest(),
-            "outputs": evaluated.outputs.hexdigest(),
-            "line": evaluated.line,
-            **evaluated.kind,
-            "generators": evaluated.generators,
-            "moves": evaluated.moves,
-        })  # fmt: skip
+        self._write(evaluated.event())
 
     def _first_seen(self, model: nn.Module, frame: FrameType) -> None:
         new = self._models.add(model)

@@ -1,0 +1,45 @@
+"""The calls of models without a step between two steps: one event of a record, whatever the framework."""
+
+from typing import Any
+
+import xxhash
+
+
+class Evaluated:
+    """What is known of these calls so far.
+
+    Args:
+        line: the user's, of the first call.
+        after: the steps that each optimiser has made, by its number as text.
+
+    Attributes:
+        count: of the calls.
+        models: the classes that were called, each once.
+        training: the modes in which they were called.
+        arguments, outputs: the digests of all of these, in order.
+        kind: of these digests, where it is not the CPU's.
+        generators: after the last call.
+    """
+
+    def __init__(self, line: str, after: dict[str, int]) -> None:
+        self.line, self.after, self.count = line, after, 0
+        self.models: list[str] = []
+        self.training: set[bool] = set()
+        self.arguments, self.outputs = xxhash.xxh3_128(), xxhash.xxh3_128()
+        self.kind: dict[str, Any] = {}
+        self.generators: dict[str, str] = {}
+
+    def event(self) -> dict[str, Any]:
+        """The line of the record: a `samebits.record.format.Evaluation`."""
+        return {
+            "event": "evaluation",
+            "after": self.after,
+            "count": self.count,
+            "models": self.models,
+            "training": sorted(self.training),
+            "arguments": self.arguments.hexdigest(),
+            "outputs": self.outputs.hexdigest(),
+            "line": self.line,
+            **self.kind,
+            "generators": self.generators,
+        }
