@@ -21,6 +21,7 @@ from torch.utils.data import dataloader
 from samebits.process.after_import import after_import
 from samebits.record.guarded import tell
 from samebits.record.writer import Writer
+from samebits.torch.operations import set_unwatched
 from samebits.torch.record_training import Training
 from samebits.torch.record_values import Values
 
@@ -68,6 +69,7 @@ def _look(at: Callable[..., Any], *given: Any) -> Any:
     if torch.cuda.is_initialized() and torch.cuda.is_current_stream_capturing():
         return None
     compiler = _COMPILER.set_eval_frame(None)
+    watched = set_unwatched(True)
     grad = torch.is_grad_enabled()
     torch._C._set_grad_enabled(False)  # `torch.no_grad()` takes 5 µs
     try:
@@ -82,6 +84,7 @@ def _look(at: Callable[..., Any], *given: Any) -> Any:
         return None
     finally:
         torch._C._set_grad_enabled(grad)
+        set_unwatched(watched)
         _COMPILER.set_eval_frame(compiler)
 
 
