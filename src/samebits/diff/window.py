@@ -1,4 +1,4 @@
-"""Which lines inside steps two records have in common: one may go deeper than the other, or into other steps."""
+"""Which lines inside steps two records have in common: one may be deeper, or look into other steps."""
 
 import json
 import re
@@ -47,10 +47,13 @@ def in_common(lines: Iterator[bytes], ours: Depth, theirs: Depth, ahead: Steps) 
     """
     if ours == theirs and not any(ahead.values()):
         return lines
-    return (line for line in lines if (kind := kind_of(line)) not in INSIDE or _both(line, kind, theirs, ahead))
+    return (line for line in lines if _both(line, theirs, ahead))
 
 
-def _both(line: bytes, kind: str, theirs: Depth, ahead: Steps) -> bool:
+def _both(line: bytes, theirs: Depth, ahead: Steps) -> bool:
+    kind = kind_of(line)
+    if kind not in INSIDE:
+        return True
     if kind not in theirs.kinds:
         return False
     if theirs.window is None or (match := AFTER.match(line)) is None:

@@ -107,6 +107,7 @@ class Pending(threading.local):
 
     def __init__(self) -> None:
         self.inside = False  # of an outermost call
+        self.looks_inside = False  # there are lines inside the step that is computed
         self.evaluated: Evaluated | None = None
         self.running: list[Running] = []  # the innermost last
         self.clear()

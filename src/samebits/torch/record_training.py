@@ -30,6 +30,7 @@ from samebits.record.training import (
 from samebits.torch.record_digests import described, digest_of, digests, read, rows_of, shape, tensors_of
 from samebits.torch.record_epochs import Epochs
 from samebits.torch.record_generators import CODE, MOST_MOVES, Generators
+from samebits.torch.record_layers import Entered, Layers
 from samebits.torch.record_names import buffers, class_of, parameters
 from samebits.torch.record_seen import Called, Evaluated, Pending, Running, Trained
 from samebits.torch.record_values import Values, copied_gradients, keep
@@ -42,22 +43,25 @@ class Training:
     Args:
         write: writes a line of the record.
         values: writes the tensors themselves, where they are asked for.
+        look: calls what looks, so that the program does not notice.
 
     Attributes:
+        layers: the calls of modules within steps.
         pending: of the thread that asks.
         backwards: how many calls of backward run now, in any thread.
         generators: the global ones.
         epochs: of the data loaders.
     """
 
-    def __init__(self, write: Write, values: Values) -> None:
-        self._write, self._values = write, values
+    def __init__(self, write: Write, values: Values, look: Callable[..., Any]) -> None:
+        self._write, self._values, self._look_at = write, values, look
         self.begin()
 
     def begin(self) -> None:
         """Nothing was seen yet: in this process, or in its file."""
         self.pending, self.backwards = Pending(), 0
         self.generators, self.epochs = Generators(), Epochs()
+        self.layers = Layers(self._write, self.generators, self._look_at)
         self._models, self._tables = Models(parameters, class_of), Tables(self._write)
         self._settings = False
         self._optimizers: weakref.WeakKeyDictionary[Any, Trained] = weakref.WeakKeyDictionary()
@@ -76,9 +80,34 @@ class Training:
         known = self._optimizers.get(optimizer) if isinstance(optimizer, torch.optim.Optimizer) else None
         return None if known is None else known.steps
 
+    def counts(self) -> list[int]:
+        """How many steps each optimiser has made."""
+        return [each.steps for each in self._optimizers.values()]
+
+    # ------------------------------------------------------------ layers
+    def enter_layer(
+        self,
+        module: nn.Module,
+        given: tuple[Any, ...],
+        named: Mapping[str, Any],
+        evaluation: bool,
+        frame: FrameType,
+    ) -> Entered | None:
+        """A module is called, inside of a model or as one: see `Layers.enter`."""
+        about = {"after": self._after(), "evaluation": evaluation}
+        return self.layers.enter(module, given, named, frame, about)
+
+    def leave_layer(self, entered: Entered, module: nn.Module, result: Any, frame: FrameType) -> None:
+        """It has returned: see `Layers.leave`."""
+        kept = self.pending.kept if self._keeps() else None
+        self.layers.leave(entered, module, result, frame, kept)
+
+    def _after(self) -> dict[str, int]:
+        return {str(each.number): each.steps for each in self._optimizers.values() if each.steps}
+
     def _keeps(self) -> bool:
         """Whether the tensors of the step that is being computed are asked for."""
-        return self._values.wanted(each.steps for each in self._optimizers.values())
+        return self._values.wanted(self.counts())
 
     # ------------------------------------------------------------ calls of modules
     def before_call(
@@ -144,8 +173,7 @@ class Training:
 
     def _evaluate(self, model: nn.Module, arguments: Any, frame: FrameType) -> Callable[..., None]:
         if (evaluated := self.pending.evaluated) is None:
-            after = {str(each.number): each.steps for each in self._optimizers.values() if each.steps}
-            evaluated = self.pending.evaluated = Evaluated(line_of(frame), after)
+            evaluated = self.pending.evaluated = Evaluated(line_of(frame), self._after())
         self.epochs.evaluate()
         evaluated.count += 1
         evaluated.training.add(model.training)
@@ -238,6 +266,7 @@ class Training:
     def after_backward(self, frame: FrameType) -> None:
         """All gradients of this backward are there."""
         self.generators.look("backward", frame)
+        self.layers.backward_ended()
         known = {id(parameter): parameter for parameter in self._models.parameters()}
         for each in self._optimizers:
             known.update((id(parameter), parameter) for parameter in _parameters(each))
