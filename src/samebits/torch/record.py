@@ -19,10 +19,11 @@ from torch.optim import optimizer as optimizers
 from torch.utils.data import dataloader
 
 from samebits.process.after_import import after_import
-from samebits.record.format import STEP
+from samebits.record.format import OPERATION, STEP
 from samebits.record.guarded import tell
 from samebits.record.writer import Writer
-from samebits.torch.operations import set_unwatched
+from samebits.torch import operations
+from samebits.torch.record_operations import Operations
 from samebits.torch.record_training import Training
 from samebits.torch.record_values import Values
 
@@ -52,6 +53,8 @@ def attach(process: Any) -> None:
     _watch_foreign_optimizers(training, process.writer)
     _watch_loaders(training, process.writer)
     _watch_scaler(training, process.writer)
+    if process.writer.level == OPERATION:
+        _watch_operations(training, process.writer)
 
 
 def _data_worker() -> str | None:
@@ -70,7 +73,7 @@ def _look(at: Callable[..., Any], *given: Any) -> Any:
     if torch.cuda.is_initialized() and torch.cuda.is_current_stream_capturing():
         return None
     compiler = _COMPILER.set_eval_frame(None)
-    watched = set_unwatched(True)
+    watched = operations.set_unwatched(True)
     grad = torch.is_grad_enabled()
     torch._C._set_grad_enabled(False)  # `torch.no_grad()` takes 5 µs
     try:
@@ -85,7 +88,7 @@ def _look(at: Callable[..., Any], *given: Any) -> Any:
         return None
     finally:
         torch._C._set_grad_enabled(grad)
-        set_unwatched(watched)
+        operations.set_unwatched(watched)
         _COMPILER.set_eval_frame(compiler)
 
 
@@ -158,6 +161,21 @@ def _is_compilers(model: Any, frame: FrameType | None) -> bool:
     while frame is not None and frame.f_code.co_filename == GRAPH_MODULE:
         frame = frame.f_back
     return frame is not None and frame.f_code.co_filename.startswith(COMPILERS)
+
+
+def _watch_operations(training: Training, writer: Writer) -> None:
+    """Those of data workers belong to no step."""
+
+    def wanted() -> bool:
+        inside = writer.on if writer.window is None else writer.goes_inside(training.counts())
+        return inside and _data_worker() is None
+
+    def module() -> tuple[str, str, str]:
+        about = training.layers.current()
+        return ("", "", "") if about is None else (about["module"], about["class"], about["model"])
+
+    recorded = Operations(writer.write, _look, training.after, lambda: training.layers.current())
+    operations.watch(recorded, wanted, module)
 
 
 def _watch_backward(training: Training, writer: Writer) -> None:

@@ -94,7 +94,7 @@ class Training:
         frame: FrameType,
     ) -> Entered | None:
         """A module is called, inside of a model or as one: see `Layers.enter`."""
-        about = {"after": self._after(), "evaluation": evaluation}
+        about = {"after": self.after(), "evaluation": evaluation}
         return self.layers.enter(module, given, named, frame, about)
 
     def leave_layer(self, entered: Entered, module: nn.Module, result: Any, frame: FrameType) -> None:
@@ -102,7 +102,8 @@ class Training:
         kept = self.pending.kept if self._keeps() else None
         self.layers.leave(entered, module, result, frame, kept)
 
-    def _after(self) -> dict[str, int]:
+    def after(self) -> dict[str, int]:
+        """How many steps each optimiser has made that has made any, by its number as text."""
         return {str(each.number): each.steps for each in self._optimizers.values() if each.steps}
 
     def _keeps(self) -> bool:
@@ -173,7 +174,7 @@ class Training:
 
     def _evaluate(self, model: nn.Module, arguments: Any, frame: FrameType) -> Callable[..., None]:
         if (evaluated := self.pending.evaluated) is None:
-            evaluated = self.pending.evaluated = Evaluated(line_of(frame), self._after())
+            evaluated = self.pending.evaluated = Evaluated(line_of(frame), self.after())
         self.epochs.evaluate()
         evaluated.count += 1
         evaluated.training.add(model.training)
