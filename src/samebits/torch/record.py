@@ -31,6 +31,7 @@ TORCH = Path(torch.__file__).parent
 GRAPH_MODULE = str(TORCH / "fx/graph_module.py")  # calls a graph for whoever has it, such as the user
 COMPILERS = tuple(f"{TORCH / name}/" for name in ("_dynamo", "_functorch", "_inductor", "export", "fx"))
 
+PART = 4  # of the limit of a record may be the tensors of the operations of one step
 FOREIGN = (
     ("fastai.optimizer", "Optimizer"),
 )  # optimisers of torch's modules that are none of torch's classes
@@ -174,7 +175,14 @@ def _watch_operations(training: Training, writer: Writer) -> None:
         about = training.layers.current()
         return ("", "", "") if about is None else (about["module"], about["class"], about["model"])
 
-    recorded = Operations(writer.write, _look, training.after, lambda: training.layers.current())
+    recorded = Operations(
+        writer.write,
+        _look,
+        training.after,
+        lambda: training.layers.current(),
+        training.kept,
+        writer.limit // PART,
+    )
     operations.watch(recorded, wanted, module)
 
 

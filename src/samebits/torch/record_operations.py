@@ -14,21 +14,29 @@ import xxhash
 
 from samebits.record.format import MISSING, OPERATION
 from samebits.record.tables import Write
+from samebits.record.values import of_operation
 from samebits.torch.device_digest import KIND, is_for
-from samebits.torch.operations import Given, Named, Operation, Origin
+from samebits.torch.operations import COMPILED, Given, Named, Operation, Origin
 from samebits.torch.record_digests import digests, dtype, shape
+from samebits.torch.record_values import Tensors, keep
 
 WORDS = (bool, int, float, complex, str, torch.dtype, torch.layout, torch.memory_format, torch.device)
 ALONE = ["output 0"]
+INSIDE_GRAPHS = "the operations inside of graphs that torch.compile has made: each graph is one operation"
 OWN = "own"  # the name of a generator that is none of the global ones
 
 Look = Callable[..., Any]
 
 
 class Counts(threading.local):
-    """How often each operation was called in this thread since the last step."""
+    """How often each operation was called in this thread since the last step.
+
+    Attributes:
+        held: bytes of the outputs that were copied since then.
+    """
 
     def __init__(self) -> None:
+        self.held = 0
         self._after: Mapping[str, int] | None = None
         self._counts: Counter[tuple[str, ...]] = Counter()
 
@@ -40,7 +48,7 @@ class Counts(threading.local):
             who: what else it is known by.
         """
         if self._after != after:
-            self._after = after
+            self._after, self.held = after, 0
             self._counts.clear()
         self._counts[who] += 1
         return self._counts[who]
@@ -54,6 +62,8 @@ class Operations:
         look: calls what looks, so that the program does not notice.
         after: the steps that each optimiser has made, by its number as text.
         about: what the line of the innermost module call that runs begins with; None outside of all.
+        kept: where copies of the outputs are put; None where nobody asks for them.
+        most: bytes of these copies in one step.
     """
 
     def __init__(
@@ -62,9 +72,13 @@ class Operations:
         look: Look,
         after: Callable[[], dict[str, int]],
         about: Callable[[], Mapping[str, Any] | None],
+        kept: Callable[[], Tensors | None],
+        most: int,
     ) -> None:
         self._write, self._look, self._after, self._about = write, look, after, about
+        self._kept, self._most = kept, most
         self._counts = Counts()
+        self._told = False
 
     def __call__(self, operation: Operation, given: Given, named: Named, origin: Origin) -> Any:
         """Execute an operation, and write its line."""
@@ -77,6 +91,9 @@ class Operations:
         return result
 
     def _before(self, operation: Operation, given: Given, named: Named, origin: Origin) -> dict[str, Any]:
+        if operation.name == COMPILED and not self._told:
+            self._told = True
+            self._write({"event": "unseen", "what": INSIDE_GRAPHS})
         about, after = self._about(), self._after()
         evaluates = about is not None and about.get("evaluation", False)
         thread = threading.current_thread()
@@ -124,6 +141,18 @@ class Operations:
             if states[0] == states[1]:
                 del line["generators"]
         self._write(line)
+        if not line.get("evaluation") and not line.get("thread"):
+            self._keep(line, outputs)
+
+    def _keep(self, line: dict[str, Any], outputs: list[Any]) -> None:
+        if (kept := self._kept()) is None:
+            return
+        dense = (each for each in outputs if each is not None and each.layout is torch.strided)
+        size = sum(each.numel() * each.itemsize for each in dense)
+        if self._counts.held + size > self._most:
+            return
+        self._counts.held += size
+        keep(kept, of_operation(line["direction"], line["module"], line["name"], line["occurrence"]), outputs)
 
 
 def outputs_of(operation: Operation, given: Given, named: Named, result: Any) -> tuple[list[str], list[Any]]:

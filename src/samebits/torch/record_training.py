@@ -33,7 +33,7 @@ from samebits.torch.record_generators import CODE, MOST_MOVES, Generators
 from samebits.torch.record_layers import Entered, Layers
 from samebits.torch.record_names import buffers, class_of, parameters
 from samebits.torch.record_seen import Called, Evaluated, Pending, Running, Trained
-from samebits.torch.record_values import Values, copied_gradients, keep
+from samebits.torch.record_values import Tensors, Values, copied_gradients, keep
 from samebits.torch.weights import unwrapped_name
 
 
@@ -99,8 +99,11 @@ class Training:
 
     def leave_layer(self, entered: Entered, module: nn.Module, result: Any, frame: FrameType) -> None:
         """It has returned: see `Layers.leave`."""
-        kept = self.pending.kept if self._keeps() else None
-        self.layers.leave(entered, module, result, frame, kept)
+        self.layers.leave(entered, module, result, frame, self.kept())
+
+    def kept(self) -> Tensors | None:
+        """Where copies are put of what this thread computes now; None where nobody asks for them."""
+        return self.pending.kept if self._keeps() else None
 
     def after(self) -> dict[str, int]:
         """How many steps each optimiser has made that has made any, by its number as text."""

@@ -62,7 +62,8 @@ results["vmap"] = torch.vmap(lambda row: row.cumsum(0))(torch.ones(2, 2)).tolist
 
 told.clear(); torch.empty(3); torch.zeros(3).normal_(); say("unwritten")
 results["overwritten"] = sorted(map(str, operations._found("aten::normal_").overwritten))
-results["outputs"] = [operations._found(name).output(1) for name in ("aten::convolution_backward", "aten::max.dim", "aten::native_dropout")]
+several = ("aten::convolution_backward", "aten::max.dim", "aten::native_dropout")
+results["outputs"] = [operations._found(name).output(1) for name in several]
 print(json.dumps(results))
 """
 
