@@ -37,8 +37,6 @@ def alone(pair: Pair, ours: Side, theirs: Side) -> Place | None:
     return Place("control flow", step, text, first=pair.first, second=pair.second)
 
 
-
-
 # ---------------------------------------------------------------- events that both have
 def initial(first: Event, second: Event, ours: Side, theirs: Side) -> Place | None:
     for kind in ("parameters", "buffers"):
