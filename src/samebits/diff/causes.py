@@ -8,6 +8,7 @@ from samebits._printable import some
 from samebits.diff import inside_causes
 from samebits.diff.facts import Facts, Source
 from samebits.diff.generators import Apart
+from samebits.diff.inside_causes import MOVED
 from samebits.diff.place import Place
 from samebits.diff.samples import Samples
 from samebits.diff.tensors import module_of
@@ -34,7 +35,6 @@ THREADS = re.compile(r"effective\..*(threads|thread_pools)|variables\.\w*THREADS
 INSTRUCTIONS = re.compile(
     r"cpu\.|effective\.(\w+\.cpu_capability|numpy\.cpu_features)|variables\.(ATEN_CPU|MKL_|ONEDNN)"
 )
-MOVED = "more or fewer numbers were drawn from it in one of the two"
 KNOWN = 31  # causes of a lower score are told where there is no other
 ORDERS = ("completion", "listing", "set")  # chance of these kinds is an order
 SORT = "sort what a folder gives: sorted(os.listdir(folder))"

@@ -7,6 +7,8 @@ from samebits.diff.generators import where_moved
 from samebits.diff.place import Place
 from samebits.diff.words import generator_words
 
+MOVED = "more or fewer numbers were drawn from it in one of the two"
+
 
 class Reason(NamedTuple):
     """A cause and how likely it is; see `causes.Cause`."""
@@ -42,9 +44,7 @@ def reasons(place: Place, apart: Container[str], mode: str) -> Iterator[Reason]:
         text = f"{name} ({classes[0]}) has other settings: {a} in A, {b} in B"
         yield Reason(93, "layer settings", text, ("its inputs and weights are equal",), line)
     if first.get("weights") != second.get("weights"):
-        text = (
-            f"the weights or buffers of {name} were changed after the last step, by code that is no optimiser"
-        )
+        text = f"code that is no optimiser has changed the weights or buffers of {name} after the last step"
         yield Reason(76, "weights", text, ("they were equal after the last step",), line)
     for generator in part.other_generators:
         if generator in apart:
@@ -52,9 +52,7 @@ def reasons(place: Place, apart: Container[str], mode: str) -> Iterator[Reason]:
         moved, where = "", ""
         if place.first is not None and place.second is not None:
             moved, where = where_moved(generator, place.first, place.second)
-        text = (
-            f"{generator_words(generator)} moved: more or fewer numbers were drawn from it in one of the two"
-        )
+        text = f"{generator_words(generator)} moved: {MOVED}"
         evidence = f"it is equal at the start of the step, and differs before {name}"
         yield Reason(84, "generator", text, (f"{evidence}{f': {moved}' if moved else ''}",), where or line)
 

@@ -150,7 +150,7 @@ class Search:
         except DamagedError:
             return ()
 
-    def after(self, first: Event, second: Event) -> None:
+    def _after(self, first: Event, second: Event) -> None:
         """The generators after a step that was compared."""
         ends = [event["generators"].get("after", {}) for event in (first, second)]
         place = f"the end of {words(first, self.aligner.first, second)}"
