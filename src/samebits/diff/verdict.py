@@ -93,7 +93,7 @@ class Search:
         self.aligner.last = None
         if event["event"] == "step":
             self._same_steps += 1
-            self.after(event, other)
+            self._after(event, other)
         ours, theirs = (states_of(each) for each in (event, other))
         self.aligner.apart = {
             name.encode(errors="surrogatepass"): (
