@@ -182,6 +182,7 @@ class Evaluation(TypedDict):
     count: int
     models: list[str]  # the classes that were called, each once
     training: list[bool]  # the modes in which they were called: [false], [true] or both
+    other_mode: NotRequired[list[str]]  # layers in another mode than their model, in any call; the first 64
     arguments: Digest  # of all arguments, in order
     outputs: Digest
     line: str  # of the first call
@@ -229,7 +230,7 @@ class Layer(Inside):
     settings: str  # what torch's own modules print of themselves: "eps=1e-05, momentum=0.1"; else ""
     weights: NotRequired[Digests]  # forward: of its own parameters and buffers before it, in their order
     compiled: NotRequired[Literal[True]]  # by torch.compile: there is no line of what it consists of
-    of: NotRequired[list[str]]  # backward: whose gradients the outputs are: "input", "weight", "0.bias"
+    of: NotRequired[list[str]]  # backward: whose gradients the outputs are: "input", "input 1", "weight"
 
 
 class Operation(Inside):

@@ -37,7 +37,7 @@ UNWRITTEN = (  # give memory that nobody wrote
     "_resize",
     "_cudnn_init_dropout_state",
 )
-MASKED = ("input", "weight", "bias")  # what `output_mask` tells of, where it has three parts
+MASKED = ("grad_input", "grad_weight", "grad_bias")  # of what has three outputs and an `output_mask`
 COMPILED = "torch.compile"
 HIDDEN = {  # what these write into, though their schemas do not say so
     "aten::native_batch_norm": ("running_mean", "running_var"),
@@ -85,7 +85,8 @@ class Operation:
         draws: whether it draws from a generator.
         collective: whether processes exchange something: what it writes may be there later only.
         unwritten: whether it gives memory that nobody wrote.
-        overwritten: the names of arguments that it writes into, where it does not matter what was there.
+        overwritten: the arguments that it writes into where it does not matter what was there: both their
+            places and their names.
     """
 
     def __init__(self, name: str, call: Callable[..., Any], schema: Any = None, tags: Any = ()) -> None:
@@ -97,12 +98,15 @@ class Operation:
         self._written = [
             (at, each.name) for at, each in enumerate(arguments) if _is_written(each) or each.name in hidden
         ]
-        self.overwritten = [name for _, name in self._written] if _overwrites(rest) else []
+        self.overwritten = frozenset(
+            each for pair in self._written if _overwrites(rest) and pair[1] not in hidden for each in pair
+        )
         self._generator = next((each.name for each in arguments if str(each.type) == GENERATOR), "")
         self.draws = bool(self._generator) or torch.Tag.nondeterministic_seeded in tags
-        returned = schema.returns if schema is not None else ()
-        masked = any(each.name == "output_mask" for each in arguments) and len(returned) == len(MASKED)
-        self._outputs = [f"grad_{part}" if masked else each.name for part, each in _numbered(returned, masked)]
+        returned = [each.name for each in schema.returns] if schema is not None else []
+        if any(each.name == "output_mask" for each in arguments) and len(returned) == len(MASKED):
+            returned = list(MASKED)
+        self._outputs = returned
 
     def written(self, given: Given, named: Named) -> list[tuple[str, Any]]:
         """The arguments that a call writes into, by their names: tensors, or lists of them."""
@@ -239,10 +243,6 @@ def _overwrites(name: str) -> bool:
     """Whether what an operation writes into does not count for what it computes."""
     base, _, overload = name.partition(".")
     return base.removesuffix("_") in OVERWRITE or overload.endswith("out")
-
-
-def _numbered(returned: Any, masked: bool) -> Iterator[tuple[str, Any]]:
-    return zip(MASKED if masked else [""] * len(returned), returned, strict=True)
 
 
 def _computes(schema: Any) -> bool:
