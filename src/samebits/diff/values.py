@@ -8,8 +8,8 @@ from samebits.diff.place import Place
 from samebits.diff.reader import Event, Process, Record
 from samebits.hashing.compare import TensorDifference, compare_tensor
 from samebits.hashing.weights import COMPLEX, Stored, read_header
-from samebits.record.format import AFTER_BACKWARD, AT_OPTIMIZER
-from samebits.record.values import file_name, of_layer
+from samebits.record.format import AFTER_BACKWARD, AT_OPTIMIZER, OPERATION
+from samebits.record.values import file_name, of_layer, of_operation
 
 EARLIER, LATER = (f"gradients/{when}/" for when in (AFTER_BACKWARD, AT_OPTIMIZER))
 # Where the tensor of a place stands: what its name in a file begins with, those that come first first.
@@ -23,7 +23,7 @@ PREFIXES: Mapping[str, tuple[str, ...]] = {
     "optimizer state": ("state/",),
     "buffer": ("buffers/",),
 }
-COMPUTED = ("calls/", "losses/", "layers/")  # have numbers instead of names
+COMPUTED = ("calls/", "losses/", "layers/", "operations/")  # have numbers instead of names
 
 
 class Both(NamedTuple):
@@ -101,11 +101,18 @@ def of_place(place: Place, ours: Process, theirs: Process) -> TensorDifference |
         if place.part.first.get("weights") != place.part.second.get("weights"):
             return None  # what it computes with is to blame
         part = place.part.first
-        prefixes = (f"{of_layer(part['direction'], part['module'], part['occurrence'])}/",)
+        prefixes = (f"{_stored(part)}/",)
     if not place.name:
         return next(both.differences(*prefixes), None)
     named = (both.difference(f"{prefix}{place.name}") for prefix in prefixes)
     return next((each for each in named if each is not None), None)
+
+
+def _stored(part: Event) -> str:
+    """What the names of the tensors of a layer or an operation begin with."""
+    if part["event"] == OPERATION:
+        return of_operation(part["direction"], part["module"], part.get("name", ""), part["occurrence"])
+    return of_layer(part["direction"], part["module"], part["occurrence"])
 
 
 def more(place: Place, first: Record, second: Record) -> tuple[str, ...]:

@@ -4,8 +4,8 @@ For a step of an optimiser one safetensors file stands beside the file of its pr
 where the digest of each tensor stands in the `step` event: "parameters/conv.weight",
 "gradients/after backward/conv.weight", "calls/0/arguments/1", "losses/0". Of a record with layers it has what
 comes out of each: "layers/forward/features.3/1/0" is the first tensor of the first call since the last step,
-"layers/backward/features.3/1/0" the first gradient that its backward has computed. Of a record with operations
-it has their outputs: "operations/backward/features.3/aten::convolution_backward/1/0".
+"layers/backward/features.3/1/0" the first gradient that its backward has computed. Of a record with
+operations it has their outputs: "operations/backward/features.3/aten::convolution_backward/1/0".
 """
 
 import re
