@@ -100,8 +100,7 @@ def of_place(place: Place, ours: Process, theirs: Process) -> TensorDifference |
     if place.part is not None:
         if place.part.first.get("weights") != place.part.second.get("weights"):
             return None  # what it computes with is to blame
-        part = place.part.first
-        prefixes = (f"{of_layer(part['direction'], part['module'], part['occurrence'])}/",)
+        prefixes = (f"{of_layer(place.part.first)}/",)
     if not place.name:
         return next(both.differences(*prefixes), None)
     named = (both.difference(f"{prefix}{place.name}") for prefix in prefixes)
