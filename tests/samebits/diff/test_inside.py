@@ -211,6 +211,15 @@ def test_another_batch_is_no_fault_of_a_layer(tmp_path: Path, pair: tuple[Events
     assert (result.place.what, result.place.part) == ("batch", None)
 
 
+def test_the_mode_of_a_model_is_no_fault_of_a_layer(tmp_path: Path, pair: tuple[Events, Events]) -> None:
+    first, second = pair
+    forward_from(second, "1")
+    made.step(second, STEP)["calls"][0]["training"] = False
+    result = compared(tmp_path, first, second)
+    assert result.place is not None
+    assert (result.place.what, result.place.part) == ("mode", None)
+
+
 def test_another_loss_is_no_fault_of_a_layer(tmp_path: Path, pair: tuple[Events, Events]) -> None:
     first, second = pair
     for module in (*LAYERS, ""):
@@ -227,12 +236,12 @@ def test_backward_is_not_blamed_for_what_the_forward_pass_has_left(
 ) -> None:
     """The gradient of a weight is computed with the layer's input, which is none of backward's."""
     first, second = pair
-    other(at(second, "forward", "2"), "inputs", "outputs")
+    other(at(second, "forward", "2"), "inputs")  # its output is the same nevertheless
     other(at(second, "backward", "2"), "outputs", part=1)
-    spread(second, "outputs")
+    spread(second)
     result = compared(tmp_path, first, second)
     assert result.place is not None
-    assert (result.place.what, result.place.part) == ("forward", None)
+    assert (result.place.what, result.place.part) == ("gradient", None)
 
 
 @pytest.mark.parametrize("who", ["A", "B"])
