@@ -8,7 +8,7 @@ from samebits.diff.place import Place
 from samebits.diff.reader import Event, Process, Record
 from samebits.hashing.compare import TensorDifference, compare_tensor
 from samebits.hashing.weights import COMPLEX, Stored, read_header
-from samebits.record.format import AFTER_BACKWARD, AT_OPTIMIZER, OPERATION
+from samebits.record.format import AFTER_BACKWARD, AT_OPTIMIZER
 from samebits.record.values import file_name, of_layer, of_operation
 
 EARLIER, LATER = (f"gradients/{when}/" for when in (AFTER_BACKWARD, AT_OPTIMIZER))
@@ -100,19 +100,12 @@ def of_place(place: Place, ours: Process, theirs: Process) -> TensorDifference |
     if place.part is not None:
         if place.part.first.get("weights") != place.part.second.get("weights"):
             return None  # what it computes with is to blame
-        part = place.part.first
-        prefixes = (f"{_stored(part)}/",)
+        stored = of_operation if place.part.operation else of_layer
+        prefixes = (f"{stored(place.part.first)}/",)
     if not place.name:
         return next(both.differences(*prefixes), None)
     named = (both.difference(f"{prefix}{place.name}") for prefix in prefixes)
     return next((each for each in named if each is not None), None)
-
-
-def _stored(part: Event) -> str:
-    """What the names of the tensors of a layer or an operation begin with."""
-    if part["event"] == OPERATION:
-        return of_operation(part["direction"], part["module"], part.get("name", ""), part["occurrence"])
-    return of_layer(part["direction"], part["module"], part["occurrence"])
 
 
 def more(place: Place, first: Record, second: Record) -> tuple[str, ...]:

@@ -154,7 +154,7 @@ class Operations:
         if self._counts.held + size > self._most:
             return
         self._counts.held += size
-        keep(kept, of_operation(line["direction"], line["module"], line["name"], line["occurrence"]), outputs)
+        keep(kept, of_operation(line), outputs)
 
 
 def outputs_of(operation: Operation, given: Given, named: Named, result: Any) -> tuple[list[str], list[Any]]:

@@ -89,7 +89,7 @@ def test_the_operation_and_its_output_are_named_with_elements_and_ulps(tmp_path:
     differ(at(second, BACKWARD), "outputs", 1)
     differ(at(second, "aten::add_.Tensor"), "inputs")
     differ(at(second, "aten::add_.Tensor"), "outputs")
-    name = f"{of_operation('backward', 'features.3', BACKWARD, 1)}/1"
+    name = f"{of_operation(at(first, BACKWARD))}/1"
     array = np.ones((96, 96), dtype=np.float32)
     for folder, events, content in (("a", first, array), ("b", second, further(array, 3, 7, 9))):
         hold(made.write(tmp_path / folder, events), STEP, **{name: content})
