@@ -6,14 +6,15 @@ from typing import Any, get_args
 
 from samebits.diff import facts as facts_
 from samebits.diff import samples, values
-from samebits.diff.align import STEP_NUMBER, Side
+from samebits.diff.align import COMPUTED, STEP_NUMBER, Side
 from samebits.diff.causes import Cause, rank
+from samebits.diff.place import Place, What
 from samebits.diff.reader import DamagedError, Event, Process, Record, kind_of, parse_event
 from samebits.diff.tensors import compare
-from samebits.diff.verdict import Place, Search, What
+from samebits.diff.verdict import Search
 from samebits.errors import UsageError
 from samebits.hashing.compare import TensorDifference
-from samebits.record.format import DIGITS, OF_A_RUN
+from samebits.record.format import DIGITS, INSIDE, OF_A_RUN
 
 ORDER = get_args(What)  # of what a step computes: a gradient is apart in all ranks if a batch is in one
 UNLIKE = "not compared: tensors that only one of the two had on a GPU, where digests are of another kind"
@@ -55,6 +56,8 @@ class Result:
             return f"same: {self.steps:,} steps"
         who = f"{self.who}, " if self.who else ""
         size = f"; {self.values.words}" if self.values is not None else ""
+        if self.place.differs and self.values is not None and self.values.reason == "values":
+            size = f" in {self.values.words.replace(' elements differ', ' elements', 1)}"
         return f"first difference: {who}{self.place}{size}"
 
     def as_json(self) -> dict[str, Any]:
@@ -70,6 +73,7 @@ class Result:
                 "text": self.place.text,
                 "equal": list(self.place.equal),
                 "process": self.who or None,
+                "part": None if self.place.part is None else self.place.part.as_json(),
                 "values": None if self.values is None else asdict(self.values),
             }
         return {
@@ -119,7 +123,7 @@ def compare_records(first: Record, second: Record, beside: facts_.Facts | None =
     if not places:
         best = max(searches, key=lambda each: each.compared)
         return Result(None, "", (), best.compared, best.last_same(), {}, tuple(dict.fromkeys(notes)))
-    _, search, place, (number, pair) = min(places, key=lambda each: (each[0], ORDER.index(each[2].what)))
+    _, search, place, (number, pair) = min(places, key=lambda each: (each[0], _order(each[2])))
     if search.aligner.first.unlike:
         place = replace(place, equal=tuple(each for each in place.equal if each in COMPARED_ANYWAY))
     resumed = None if pair.resumed is None else max(pair.resumed.steps.values())
@@ -143,6 +147,11 @@ def compare_records(first: Record, second: Record, beside: facts_.Facts | None =
         () if size is not None or not facts.advice.values else values.more(place, first, second),
         number,
     )
+
+
+def _order(place: Place) -> tuple[int, bool]:
+    """Of two ranks, the one to blame: what another process wrote is foreign."""
+    return ORDER.index(place.what), place.part is not None and place.part.foreign
 
 
 def _values(place: Place, pair: "Matched", notes: list[str]) -> TensorDifference | None:
@@ -217,7 +226,7 @@ def sides_of(pair: Matched) -> tuple[Side, Side]:
         sides[resumed.later] = Side((ours, theirs)[resumed.later], origin, origin)
         earlier = sides[1 - resumed.later]
         for line in earlier.lines:
-            if kind_of(line) not in ("initial", "step", "evaluation"):
+            if kind_of(line) not in (*COMPUTED, *INSIDE):
                 earlier.take(line)
             if earlier.process.seen >= resumed.line:
                 break
