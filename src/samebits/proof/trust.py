@@ -60,8 +60,14 @@ def doubt(words: Sequence[str], place: Path) -> str:
     return ""
 
 
-def refuse_unless_wanted(words: Sequence[str], why: str, run: Path) -> None:
+def refuse_unless_wanted(words: Sequence[str], why: str, run: Path, option: str = "--command") -> None:
     """Show a command and why it is in doubt, and continue only after a `yes` typed at a terminal.
+
+    Args:
+        words: the command.
+        why: it is in doubt.
+        run: what it made.
+        option: with which the user can give it as their own; "--": the words stand behind it.
 
     Raises:
         UsageError: nobody typed it.
@@ -73,7 +79,8 @@ def refuse_unless_wanted(words: Sequence[str], why: str, run: Path) -> None:
         if sys.stdin.readline().strip() == "yes":
             return
     # A command that the terminal does not show as it is cannot be given back by hand.
-    hint = f"--command {shlex.quote(command)} runs it" if printable(command) == command else "do not run it"
+    given = command if option == "--" else shlex.quote(command)
+    hint = f"{option} {given} runs it" if printable(command) == command else "do not run it"
     raise UsageError(f"{run} was made by `{command}`, which was not run: {why}; if you want it: {hint}")
 
 

@@ -1,0 +1,167 @@
+"""`samebits bisect`: what runs again, what does not and why, and how far down the difference is placed."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.samebits.diff import made
+
+from samebits.fingerprint import cpu
+from samebits.proof.bisect import Answer, bisect
+from samebits.proof.enough import Enough
+from samebits.proof.smoke import Watch
+
+Events = list[dict[str, Any]]
+OTHER = [None, None]
+
+
+def settings(events: Events) -> dict[str, Any]:
+    return next(event for event in events if event["event"] == "settings")
+
+
+def both(
+    tmp_path: Path, change: Callable[[Events], object], second: Callable[[Events], object]
+) -> list[Path]:
+    """Two records that were never a training.
+
+    Args:
+        tmp_path: where they go.
+        change: what is done to both.
+        second: what is done to the second.
+    """
+    first = made.training(4)
+    change(first)
+    other = made.another(first)
+    second(other)
+    return [made.write(tmp_path / "a", first), made.write(tmp_path / "b", other)]
+
+
+def other_gradient(events: Events) -> None:
+    """The third step has another gradient, from the same batch and loss."""
+    step = made.step(events, 3)
+    step["gradients"]["after backward"] = made.put(step["gradients"]["after backward"], "0.bias")
+
+
+def ask(paths: list[Path], own: list[str | None] = OTHER, anyway: bool = False) -> Answer:
+    """Bisect where nothing can run again."""
+    folder = paths[0].parent / "again"
+    folder.mkdir()
+    answer = bisect(paths, own, anyway, folder, Watch(False))
+    assert not list(folder.iterdir())
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("change", "ended"),
+    [
+        (
+            lambda events: events[7].update(parameters=made.put(events[7]["parameters"], "0.bias")),
+            "before the first",
+        ),
+        (
+            lambda events: made.step(events, 3)["calls"][0].update(arguments=made.digest("x")),
+            "an input of the step",
+        ),
+        (lambda events: made.step(events, 3).update(lrs=[0.2]), "an input of the step"),
+        (lambda events: events.remove(made.step(events, 2)), "an input of the step"),
+    ],
+    ids=["initial weights", "batch", "learning rate", "control flow"],
+)
+def test_what_no_operation_decides_runs_nothing_again(
+    tmp_path: Path, change: Callable[[Events], object], ended: str
+) -> None:
+    answer = ask(both(tmp_path, lambda _: None, change))
+    assert answer.status == 1
+    assert ended in answer.ended
+    assert answer.as_json()["verdict"]["first_difference"] is not None
+
+
+def test_records_that_are_the_same_run_nothing_again(tmp_path: Path) -> None:
+    answer = ask(both(tmp_path, lambda _: None, lambda _: None))
+    assert (answer.status, answer.ended) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda events: None, "a was made by other code than is in .*train.py"),
+        (lambda events: events[0].update(command=["python", "x.py", "***"]), "whole command, behind --"),
+        (
+            lambda events: settings(events)["fingerprint"].update(cpu={"model": "Z80"}),
+            r"another machine \(Z80",
+        ),
+        (lambda events: settings(events).update(device="cuda"), "no NVIDIA driver answers here"),
+    ],
+    ids=["code", "secret", "CPU", "GPU"],
+)
+def test_what_cannot_run_again_is_one_line_beside_the_verdict(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: Callable[[Events], object], says: str
+) -> None:
+    monkeypatch.setattr("samebits.container_engine.driver", lambda: None)
+
+    def known(events: Events) -> None:
+        if says.startswith("a was"):
+            return
+        settings(events)["code"] = {}
+        change(events)
+
+    paths = both(tmp_path, known, other_gradient)
+    monkeypatch.chdir(tmp_path)
+    answer = ask(paths)
+    assert answer.status == 2
+    assert answer.result.place is not None
+    assert answer.result.place.what == "gradient"
+    assert re.search(says, answer.impossible), answer.impossible
+
+
+def test_a_record_of_two_commands_needs_one_that_runs_all(tmp_path: Path) -> None:
+    paths = both(tmp_path, lambda _: None, other_gradient)
+    resumed = made.another(made.another(made.training(4)))
+    resumed[0]["parent"] = 1
+    made.write(tmp_path / "later", resumed).joinpath("13.jsonl").rename(paths[0] / "13.jsonl")
+    assert "a holds 2 commands, as of a run that was resumed" in ask(paths).impossible
+
+
+def test_the_instructions_of_this_cpu_are_no_other_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    def here(events: Events) -> None:
+        settings(events)["code"] = {}
+        settings(events)["fingerprint"]["cpu"] = cpu.processor()
+
+    assert "which was not run: there is no file" in ask(both(tmp_path, here, other_gradient)).impossible
+
+
+def test_a_record_holds_enough_when_all_its_processes_are_past_the_step(tmp_path: Path) -> None:
+    events = made.training(4)
+    first, second = (made.write(tmp_path / name, events) for name in ("one", "two"))
+    rest = (first / "11.jsonl").read_bytes()
+    (first / "12.jsonl").write_bytes(rest[: rest.index(b'"step":3') + 10])  # killed within its third line
+    assert Enough(second, 0, 3)()
+    assert not Enough(second, 0, 4)()
+    assert not Enough(second, 1, 1)()
+    enough = Enough(first, 0, 2)
+    assert not enough()
+    with open(first / "12.jsonl", "wb") as file:
+        file.write(rest)
+    assert enough()
+
+
+def test_a_record_that_was_stopped_ends_with_its_last_whole_line_and_the_reason(tmp_path: Path) -> None:
+    folder = made.write(tmp_path / "one", made.training(4))
+    file = folder / "11.jsonl"
+    whole = file.read_bytes()
+    at = whole.index(b'"step":3') + 10
+    file.write_bytes(whole[:at])
+    Enough(folder, 0, 2).end()
+    lines = file.read_bytes().splitlines()
+    assert json.loads(lines[-2])["step"] == 2
+    assert json.loads(lines[-1]) == {"event": "stopped", "why": "it was stopped: no later step was needed"}
+    file.write_bytes(whole)
+    Enough(folder, 0, 2).end()
+    assert file.read_bytes() == whole
