@@ -65,6 +65,19 @@ AFTER: Shape = (
     lambda value: _table_of(COUNT)[1](value) and all(re.fullmatch(r"[0-9]{1,9}", name) for name in value),
 )
 SIZES = _list_of(_list_of(COUNT))
+INSIDE: Mapping[str, Shape] = {
+    "after": AFTER,
+    "direction": TEXT,
+    "module": TEXT,
+    "class": TEXT,
+    "model": TEXT,
+    "occurrence": STEP,
+    "line": TEXT,
+    "inputs": DIGESTS,
+    "outputs": DIGESTS,
+    "shapes": SIZES,
+    "dtypes": TEXTS,
+}
 SHAPES: Mapping[str, Mapping[str, Shape]] = {
     "record": {
         "format": ANYTHING,
@@ -117,18 +130,30 @@ SHAPES: Mapping[str, Mapping[str, Shape]] = {
         "line": TEXT,
         "generators": _table_of(DIGEST),
     },
+    "layer": {**INSIDE, "training": YES_NO, "settings": TEXT},
+    "operation": INSIDE,
     "unseen": {"what": TEXT},
     "stopped": {"why": TEXT},
     "end": {"steps": COUNT, "exception": optional(TEXT)},
 }
 NAMED = ("names", "shapes", "dtypes", "digests")  # what a table says of each of its tensors
 MOVES = _list_of(("a generator's move", lambda value: isinstance(value, list) and len(value) == 4))
+MAY_BE_INSIDE: Mapping[str, Shape] = {
+    "evaluation": YES_NO,
+    "thread": TEXT,
+    "digest": TEXT,
+    "generators": _table_of(
+        ("the states before and after", lambda value: _list_of(DIGEST)[1](value) and len(value) == 2)
+    ),
+}
 MAY_HAVE: Mapping[str, Mapping[str, Shape]] = {
     "record": {"folder": optional(TEXT)},
     "initial": {"moves": MOVES},
     "step": {"moves": MOVES, "epoch": optional(COUNT)},
     "evaluation": {"moves": MOVES, "digest": TEXT},
     "names": {"digests": TEXTS},
+    "layer": {**MAY_BE_INSIDE, "weights": DIGESTS, "of": TEXTS},
+    "operation": {**MAY_BE_INSIDE, "name": TEXT},
 }
 CALL: Mapping[str, Shape] = {
     "module": TEXT,

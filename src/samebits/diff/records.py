@@ -6,14 +6,14 @@ from typing import Any, get_args
 
 from samebits.diff import facts as facts_
 from samebits.diff import samples, values
-from samebits.diff.align import STEP_NUMBER, Side
+from samebits.diff.align import COMPUTED, STEP_NUMBER, Side
 from samebits.diff.causes import Cause, rank
 from samebits.diff.reader import DamagedError, Event, Process, Record, kind_of, parse_event
 from samebits.diff.tensors import compare
 from samebits.diff.verdict import Place, Search, What
 from samebits.errors import UsageError
 from samebits.hashing.compare import TensorDifference
-from samebits.record.format import DIGITS, OF_A_RUN
+from samebits.record.format import DIGITS, INSIDE, OF_A_RUN
 
 ORDER = get_args(What)  # of what a step computes: a gradient is apart in all ranks if a batch is in one
 UNLIKE = "not compared: tensors that only one of the two had on a GPU, where digests are of another kind"
@@ -217,7 +217,7 @@ def sides_of(pair: Matched) -> tuple[Side, Side]:
         sides[resumed.later] = Side((ours, theirs)[resumed.later], origin, origin)
         earlier = sides[1 - resumed.later]
         for line in earlier.lines:
-            if kind_of(line) not in ("initial", "step", "evaluation"):
+            if kind_of(line) not in (*COMPUTED, *INSIDE):
                 earlier.take(line)
             if earlier.process.seen >= resumed.line:
                 break

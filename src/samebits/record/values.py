@@ -2,7 +2,9 @@
 
 For a step of an optimiser one safetensors file stands beside the file of its process. The names in it say
 where the digest of each tensor stands in the `step` event: "parameters/conv.weight",
-"gradients/after backward/conv.weight", "calls/0/arguments/1", "losses/0".
+"gradients/after backward/conv.weight", "calls/0/arguments/1", "losses/0". Of a record with layers it has what
+comes out of each: "layers/forward/features.3/1/0" is the first tensor of the first call since the last step,
+"layers/backward/features.3/1/0" the first gradient that its backward has computed.
 """
 
 import re
@@ -47,6 +49,17 @@ def file_name(process: str, optimizer: int, step: int) -> str:
         step: as this process counts.
     """
     return f"{process}.optimizer-{optimizer}.step-{step}.safetensors"
+
+
+def of_layer(direction: str, module: str, occurrence: int) -> str:
+    """What the names of a layer's tensors in that file begin with.
+
+    Args:
+        direction: "forward" or "backward".
+        module: its path in the outermost model.
+        occurrence: how often it was there since the last step, from 1.
+    """
+    return f"layers/{direction}/{module}/{occurrence}"
 
 
 def value_files(folder: Path) -> Iterable[Path]:

@@ -19,6 +19,7 @@ from torch.optim import optimizer as optimizers
 from torch.utils.data import dataloader
 
 from samebits.process.after_import import after_import
+from samebits.record.format import STEP
 from samebits.record.guarded import tell
 from samebits.record.writer import Writer
 from samebits.torch.record_training import Training
@@ -39,7 +40,7 @@ def attach(process: Any) -> None:
     Args:
         process: a `samebits.record.begin.Process`.
     """
-    training = Training(process.writer.write, Values(process.writer))
+    training = Training(process.writer.write, Values(process.writer), _look)
     process.forks.append(training.begin)
     process.ends.append(lambda: _look(training.end))
     process.writer.roles.insert(0, _data_worker)
@@ -101,24 +102,45 @@ def _watch_modules(training: Training, writer: Writer) -> None:
     @functools.wraps(original)
     def call(self: Any, /, *given: Any, **named: Any) -> Any:
         # The first comes first: where torch.compile traces this, it reads no further.
-        if is_compiling() or training.pending.inside or training.backwards or is_tracing() or not writer.on:
+        if is_compiling() or is_tracing() or not writer.on:
+            return original(self, *given, **named)
+        pending = training.pending
+        if pending.inside or training.backwards:
+            if pending.looks_inside and not _is_compilers(self, sys._getframe(1)):
+                return layer(self, given, named, sys._getframe(1), False)
             return original(self, *given, **named)
         if _is_compilers(self, sys._getframe(1)):
             return original(self, *given, **named)
-        pending = training.pending
         pending.inside = True
+        pending.looks_inside = writer.level != STEP and writer.goes_inside(training.counts())
         try:
             grad = torch.is_grad_enabled()
             frame = sys._getframe(1)
             seen = _look(training.before_call, self, given, named, grad, frame)
-            result = original(self, *given, **named)
+            if pending.looks_inside:
+                result = layer(self, given, named, frame, not grad)
+            else:
+                result = original(self, *given, **named)
             if seen is not None:
                 _look(seen, result, frame)
             return result
         finally:
             pending.inside = False
 
-    _unseen_by_compiler(call)
+    def layer(self: Any, given: Any, named: Any, frame: FrameType, evaluation: bool) -> Any:
+        entered = _look(training.enter_layer, self, given, named, evaluation, frame)
+        if entered is None:
+            return original(self, *given, **named)
+        try:
+            result = original(self, *given, **named)
+        except BaseException:
+            _look(training.layers.broken, entered, frame)
+            raise
+        _look(training.leave_layer, entered, self, result, frame)
+        return result
+
+    for function in (call, layer):
+        _unseen_by_compiler(function)
     nn.Module.__call__ = call  # type: ignore[method-assign]
     compiled: Any = sys.modules.get("torch._dynamo.variables.nn_module")
     if compiled is not None:  # it goes straight to `forward` where a call is the one that it knows
@@ -160,6 +182,8 @@ def _watch_backward(training: Training, writer: Writer) -> None:
             return grad(*given, **named)
         finally:
             training.backwards -= 1
+            if not training.backwards:
+                _look(training.layers.backward_ended)
 
     for function in (backward, gradients):
         _unseen_by_compiler(function)

@@ -59,7 +59,12 @@ def keep(kept: Tensors, name: str, tensors: Iterable[Any]) -> None:
         tensors: what is no dense tensor is left out.
     """
     for number, tensor in enumerate(tensors):
-        kept.update(_described(f"{name}/{number}", tensor, copied=True))
+        keep_one(kept, f"{name}/{number}", tensor)
+
+
+def keep_one(kept: Tensors, name: str, tensor: Any) -> None:
+    """Copy a tensor as it is now, under a name; see `keep`."""
+    kept.update(_described(name, tensor, copied=True))
 
 
 def copied_gradients(values: Iterable[torch.Tensor]) -> dict[int, torch.Tensor]:
