@@ -20,9 +20,9 @@ from samebits.errors import UsageError
 from samebits.proof.enough import WHY
 from samebits.proof.rerun import Side, again, command_of, is_run, side
 from samebits.proof.smoke import Watch, keep_runs, runs_folder
-from samebits.record.begin import VALUES
+from samebits.record.begin import LEVEL, VALUES, WINDOW
+from samebits.record.format import INSIDE, OPERATION
 
-ROUNDS = ("values",)  # what a re-run records of the bad step
 # Places that operations of a step compute, from inputs that are equal. All others are inputs themselves.
 COMPUTED = (
     "forward", "loss", "gradient", "clipping", "optimizer state", "parameter", "buffer", "evaluation",
@@ -171,7 +171,7 @@ def bisect(
         records = paths
         if is_run(paths[0]):
             answer, records = _record_runs(answer, sides, folder, watch)
-        for level in ROUNDS:
+        for level in INSIDE:
             place = answer.result.place
             if answer.apart or answer.impossible or answer.ended or place is None:
                 break
@@ -236,7 +236,8 @@ def _closer(
 
 
 def _variables(level: str, step: int) -> dict[str, str]:
-    return {VALUES: f"{step}:{step}"}
+    steps = f"{step}:{step}"
+    return {LEVEL: level, WINDOW: steps, VALUES: steps if level == OPERATION else ""}
 
 
 def _again(
