@@ -17,17 +17,14 @@ from samebits.diff import command as diff
 from samebits.diff.records import Result
 from samebits.diff.verdict import Place
 from samebits.errors import UsageError
+from samebits.process.command_line import hint
+from samebits.proof.closer import command_of, in_graphs, is_run, not_below
 from samebits.proof.enough import WHY
-from samebits.proof.rerun import Side, again, command_of, is_run, side
+from samebits.proof.rerun import Side, again, side
 from samebits.proof.smoke import Watch, keep_runs, runs_folder
 from samebits.record.begin import LEVEL, VALUES, WINDOW
 from samebits.record.format import INSIDE, OPERATION
 
-# Places that operations of a step compute, from inputs that are equal. All others are inputs themselves.
-COMPUTED = (
-    "forward", "loss", "gradient", "clipping", "optimizer state", "parameter", "buffer", "evaluation",
-    "metric", "weights",
-)  # fmt: skip
 # Causes for which a second run here is another training than the first was.
 ELSEWHERE = (
     "versions", "instructions", "device", "threads", "determinism", "code", "data", "file contents",
@@ -168,6 +165,8 @@ def bisect(
         return replace(answer, ended=why)
     try:
         sides = list(_sides(paths, own, anyway))
+        if why := in_graphs(sides[0].framework):
+            return replace(answer, impossible=why)
         records = paths
         if is_run(paths[0]):
             answer, records = _record_runs(answer, sides, folder, watch)
@@ -185,17 +184,9 @@ def bisect(
 
 def _sides(paths: Sequence[Path], own: Sequence[str | None], anyway: bool) -> Iterator[Side]:
     one_for_both = len({command_of(path) for path in paths}) == 1
+    whole = f"{hint('samebits', 'bisect', *map(shown, paths))} --"
     for name, path, each in zip("AB", paths, own, strict=True):
-        yield side(name, path, each, anyway, "--" if one_for_both else f"--command-{name.lower()}")
-
-
-def not_below(place: Place) -> str:
-    """Why no operation of a step can be the reason for a difference, in words; "" where one can."""
-    if place.what in ("model", "initial"):
-        return "it is there before the first step, so no operation of a step is the reason: nothing ran again"
-    if place.what not in COMPUTED:
-        return "it is an input of the step, and no result of its operations: nothing ran again"
-    return ""
+        yield side(name, path, each, anyway, whole if one_for_both else f"--command-{name.lower()}")
 
 
 def _record_runs(

@@ -14,6 +14,7 @@ from samebits.errors import SamebitsError, UsageError
 from samebits.fingerprint import cpu
 from samebits.fingerprint.manifest import read_manifest
 from samebits.proof import trust, verify, verify_record
+from samebits.proof.closer import is_run
 from samebits.proof.enough import Enough
 from samebits.proof.smoke import Watch
 from samebits.proof.trainings import Finished, Training, last_line, train
@@ -49,11 +50,6 @@ class Side:
         return shlex.join(self.words)
 
 
-def is_run(path: Path) -> bool:
-    """Whether it is the folder of a finished run, and no record."""
-    return path.is_dir() and (path / "manifest.json").exists()
-
-
 def side(name: str, path: Path, own: str | None, anyway: bool, option: str) -> Side:
     """Read how a training is run again.
 
@@ -62,7 +58,7 @@ def side(name: str, path: Path, own: str | None, anyway: bool, option: str) -> S
         path: its record, or its run.
         own: the command that the user gives in place of the recorded one.
         anyway: although its code or the CPU is another one today.
-        option: with which the user gives a command.
+        option: with which the user gives a command, see `trust.given_by`.
 
     Raises:
         UsageError: it cannot be run again here, and why.
@@ -75,7 +71,7 @@ def side(name: str, path: Path, own: str | None, anyway: bool, option: str) -> S
         if own is None and (roots := len(Record(path).roots)) > 1:
             raise UsageError(
                 f"{path} holds {roots} commands, as of a run that was resumed, and cannot run again whole: "
-                f"give one command that runs all of it, {'behind' if option == '--' else 'by'} {option}"
+                f"give one that runs all of it: {trust.given_by(option, 'COMMAND')}"
             )
         manifest = verify_record.as_manifest(path, own, option)
         variables = verify_record.environment(manifest, path)
@@ -87,18 +83,6 @@ def side(name: str, path: Path, own: str | None, anyway: bool, option: str) -> S
     place = trust.working_folder(manifest, path)
     words = verify.command_of(manifest, path, place or Path.cwd(), own, option)
     return Side(name, path, words, variables, place, not is_run(path), str(manifest["framework"]))
-
-
-def command_of(path: Path) -> tuple[str, ...]:
-    """The recorded command of a training, () where there is not one.
-
-    Raises:
-        UsageError: the folder cannot be read.
-    """
-    if is_run(path):
-        return tuple(read_manifest(path).get("command") or ())
-    roots = Record(path).roots
-    return tuple(roots[0].about["command"]) if len(roots) == 1 else ()
 
 
 def _refuse_other_cpu(manifest: Mapping[str, Any], path: Path) -> None:

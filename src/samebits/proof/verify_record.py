@@ -9,7 +9,7 @@ from typing import Any
 from samebits._files import shown
 from samebits._printable import printable
 from samebits._report import print_json
-from samebits.diff.reader import DamagedError, Process, Record, kind_of, parse_event
+from samebits.diff.reader import Record
 from samebits.errors import CheckFailed, UsageError
 from samebits.fingerprint.facts import FOLLOWING_THE_HOST
 from samebits.fingerprint.manifest import check_code
@@ -36,22 +36,22 @@ def as_manifest(path: Path, own: str | None, option: str = "--command") -> dict[
     Args:
         path: the record.
         own: the command that the user gives in place of the recorded one.
-        option: with which they give it; "--": its words stand behind it.
+        option: with which they give it, see `trust.given_by`.
 
     Raises:
         UsageError: it is no record, or says nothing of a training, or nothing that could be used.
     """
     record = Record(path)
     first = next(iter(record.roots), record.processes[0])
-    settings = next(filter(None, map(_settings, record.processes)), None)
+    settings = record.settings
     if settings is None:
         raise UsageError(f"{path} has nothing to repeat: no training was recorded")
     code = settings.get("code") or {}
     check_code(code, path)
     if own is None and any(MASK in word for word in first.about["command"]):
         raise UsageError(
-            f"{path}: a word of its command looks like a secret, and is not stored: give the whole command, "
-            f"{'behind' if option == '--' else 'by'} {option}"
+            f"{path}: a word of its command looks like a secret, and is not stored: give the whole command: "
+            f"{trust.given_by(option, 'COMMAND')}"
         )
     return {
         "command": first.about["command"],
@@ -62,16 +62,6 @@ def as_manifest(path: Path, own: str | None, option: str = "--command") -> dict[
         "device": settings["device"],
         "fingerprint": settings["fingerprint"],
     }
-
-
-def _settings(process: Process) -> dict[str, Any] | None:
-    for line in process.lines():
-        if kind_of(line) == "settings":
-            try:
-                return parse_event(line)
-            except DamagedError:
-                return None
-    return None
 
 
 def environment(manifest: Mapping[str, Any], path: Path) -> dict[str, str | None]:

@@ -13,6 +13,7 @@ from samebits.fingerprint import cpu
 from samebits.proof.bisect import Answer, bisect
 from samebits.proof.enough import Enough
 from samebits.proof.smoke import Watch
+from samebits.proof.why import compare
 
 Events = list[dict[str, Any]]
 OTHER = [None, None]
@@ -88,14 +89,15 @@ def test_records_that_are_the_same_run_nothing_again(tmp_path: Path) -> None:
     ("change", "says"),
     [
         (lambda events: None, "a was made by other code than is in .*train.py"),
-        (lambda events: events[0].update(command=["python", "x.py", "***"]), "whole command, behind --"),
+        (lambda events: events[0].update(command=["python", "x.py", "***"]), "bisect a b -- COMMAND`$"),
         (
             lambda events: settings(events)["fingerprint"].update(cpu={"model": "Z80"}),
             r"another machine \(Z80",
         ),
         (lambda events: settings(events).update(device="cuda"), "no NVIDIA driver answers here"),
+        (lambda events: settings(events).update(framework="keras"), "below the step in graph mode"),
     ],
-    ids=["code", "secret", "CPU", "GPU"],
+    ids=["code", "secret", "CPU", "GPU", "Keras"],
 )
 def test_what_cannot_run_again_is_one_line_beside_the_verdict(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: Callable[[Events], object], says: str
@@ -110,11 +112,34 @@ def test_what_cannot_run_again_is_one_line_beside_the_verdict(
 
     paths = both(tmp_path, known, other_gradient)
     monkeypatch.chdir(tmp_path)
-    answer = ask(paths)
+    answer = ask(paths, ["python train.py"] * 2 if "graph" in says else OTHER)
     assert answer.status == 2
     assert answer.result.place is not None
     assert answer.result.place.what == "gradient"
     assert re.search(says, answer.impossible), answer.impossible
+
+
+def test_a_verdict_that_operations_decide_names_the_command_that_goes_down_to_them(tmp_path: Path) -> None:
+    paths = both(tmp_path, lambda _: None, other_gradient)
+    said = list(compare(*paths).lines())
+    assert re.fullmatch(
+        "`.*samebits bisect .*/a .*/b -- python train.py` runs both again, and names the operation", said[-1]
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "other"),
+    [
+        (lambda _: None, lambda events: made.step(events, 3).update(lrs=[0.2])),
+        (lambda events: settings(events).update(framework="keras"), other_gradient),
+        (lambda events: events[0].update(parent=events[0]["pid"]), other_gradient),  # no command of its own
+    ],
+    ids=["an input", "Keras", "no command"],
+)
+def test_a_verdict_that_they_do_not_decide_names_no_such_command(
+    tmp_path: Path, change: Callable[[Events], object], other: Callable[[Events], object]
+) -> None:
+    assert "bisect" not in "".join(compare(*both(tmp_path, change, other)).lines())
 
 
 def test_a_record_of_two_commands_needs_one_that_runs_all(tmp_path: Path) -> None:
