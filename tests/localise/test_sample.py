@@ -15,7 +15,7 @@ from tests.localise.second import FAULTS as SECOND
 
 from samebits.diff.causes import Cause
 from samebits.diff.records import Result
-from samebits.diff.verdict import Place
+from samebits.diff.place import Place
 
 CHANGED, CHANCE = "one of two optimisers has other betas", "the clock is the seed"
 

@@ -10,7 +10,8 @@ from samebits.diff.align import COMPUTED, STEP_NUMBER, Side
 from samebits.diff.causes import Cause, rank
 from samebits.diff.reader import DamagedError, Event, Process, Record, kind_of, parse_event
 from samebits.diff.tensors import compare
-from samebits.diff.verdict import Place, Search, What
+from samebits.diff.place import Place, What
+from samebits.diff.verdict import Search
 from samebits.errors import UsageError
 from samebits.hashing.compare import TensorDifference
 from samebits.record.format import DIGITS, INSIDE, OF_A_RUN

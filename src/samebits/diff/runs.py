@@ -12,7 +12,7 @@ from samebits.diff.facts import Facts, sources
 from samebits.diff.reader import DamagedError, Event, Record, kind_of, parse_event
 from samebits.diff.records import Result, compare_records
 from samebits.diff.tensors import compare
-from samebits.diff.verdict import Place
+from samebits.diff.place import Place
 from samebits.errors import UsageError
 from samebits.fingerprint.diff import Difference, differences
 from samebits.fingerprint.manifest import of_manifest, read_manifest

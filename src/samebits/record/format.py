@@ -229,7 +229,7 @@ class Layer(Inside):
     settings: str  # what torch's own modules print of themselves: "eps=1e-05, momentum=0.1"; else ""
     weights: NotRequired[Digests]  # forward: of its own parameters and buffers before it, in their order
     compiled: NotRequired[Literal[True]]  # by torch.compile: there is no line of what it consists of
-    of: NotRequired[list[str]]  # backward: whose gradients the outputs are: "input", "weight", "0.bias"
+    of: NotRequired[list[str]]  # backward: whose gradients the outputs are: "input", "input 1", "weight"
 
 
 class Operation(Inside):

@@ -8,7 +8,7 @@ gradient alone, before autograd adds up those of all uses. So a module may work 
 import itertools
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import nn
@@ -17,6 +17,7 @@ from samebits.record.values import of_layer
 from samebits.torch.device_digest import is_for
 from samebits.torch.record_digests import digests, dtype, shape
 from samebits.torch.record_values import Tensors, keep_one
+from samebits.torch.weights import unwrapped_name
 
 HOOKED = "samebits"  # in the metadata of a node
 FUNCTIONS: Any = torch._C._functions  # its stubs lack some of them
@@ -41,7 +42,7 @@ class Back:
         about: what its lines begin with.
         line: what they have from the call.
         number: of the call, in the order in which they began.
-        of: whose gradients leave it: a name for each edge.
+        of: whose gradients leave it, of each edge.
 
     Attributes:
         returned: how many tensors the call returned.
@@ -49,7 +50,7 @@ class Back:
     """
 
     def __init__(
-        self, thread: Thread, about: dict[str, Any], line: dict[str, Any], number: int, of: list[str]
+        self, thread: Thread, about: dict[str, Any], line: dict[str, Any], number: int, of: list["Leaving"]
     ) -> None:
         # What is a thread's own is another one where a device's thread runs backward.
         self.passes, self._count = thread.passes, thread.count
@@ -73,7 +74,7 @@ class Going:
         occurrence: how often that was, since the last step.
         inputs: the digests of the gradients of what it returned, by their numbers.
         outputs: what is known of the gradients that leave it, by the number of the edge.
-        last: when the last of them came; where none comes, when the first one came in.
+        last: when the last of them came that flows into another call; where none does, when the last came.
         device: whether a device has computed a digest.
         over: whether this backward has ended.
     """
@@ -83,6 +84,15 @@ class Going:
         self.inputs: dict[int, str] = {}
         self.outputs: dict[int, Seen] = {}
         self.last = 0
+        self._flows = False
+
+    def left(self, number: int, seen: Seen, now: int) -> None:
+        """A gradient has left it along an edge."""
+        self.outputs[number] = seen
+        flows = not self.back.of[number].own
+        if flows or not self._flows:
+            self.last = now
+        self._flows |= flows
 
     @property
     def order(self) -> tuple[int, int]:
@@ -139,6 +149,10 @@ class Hooked:
             node.register_prehook(self._runs)
         self._before.append((index, back, number))
 
+    def is_left(self, index: int) -> bool:
+        """Whether the gradient of an input of this node leaves a part already, of a module within."""
+        return any(known == index for known, _, _ in self._after)
+
     def leaves(self, node: Any, index: int, back: Back, number: int) -> None:
         """The gradient of an input of this node is one that leaves a part: see `enters`."""
         if not self._after:
@@ -158,7 +172,6 @@ class Hooked:
                 going = back.going()
                 going.inputs[number] = _seen(seen, index, gradient)[0]
                 going.device |= is_for(gradient)
-                going.last = going.last or next(back.passes.clock)
 
     def _left(self, gradients: Sequence[torch.Tensor | None]) -> None:
         seen: dict[int, Seen] = {}
@@ -166,9 +179,8 @@ class Hooked:
         for index, back, number in self._after:
             if index < len(gradients) and (gradient := gradients[index]) is not None:
                 going = back.going()
-                going.outputs[number] = _seen(seen, index, gradient)
+                going.left(number, _seen(seen, index, gradient), now)
                 going.device |= is_for(gradient)
-                going.last = now
                 if back.kept is not None:
                     name = of_layer("backward", back.about["module"], going.occurrence)
                     keep_one(back.kept, f"{name}/{number}", gradient)
@@ -228,6 +240,34 @@ def edges(roots: Sequence[Any], start: int) -> list[Edge]:
     return leaving
 
 
+def origins(given: Sequence[torch.Tensor]) -> dict[tuple[Any, int], int]:
+    """Where the tensors come from that a call is given: their numbers by what `Names.of` knows them by.
+
+    Args:
+        given: before the call, which may work in place.
+    """
+    known: dict[tuple[Any, int], int] = {}
+    for number, tensor in enumerate(given):
+        if tensor.requires_grad:
+            node = tensor.grad_fn
+            known.setdefault((id(tensor), -1) if node is None else (node, tensor.output_nr), number)
+    return known
+
+
+class Leaving(NamedTuple):
+    """An edge along which a gradient leaves what a call has made.
+
+    Attributes:
+        edge: which.
+        name: whose gradient it is: of a parameter, "input", "input 1", or "a tensor from outside".
+        own: whether it is one of a parameter of the module.
+    """
+
+    edge: Edge
+    name: str
+    own: bool
+
+
 class Names:
     """The names of a module's parameters, as seen from it; of each module they are asked for once."""
 
@@ -236,41 +276,37 @@ class Names:
             weakref.WeakKeyDictionary()
         )
 
-    def of(self, leaving: Sequence[Edge], given: Sequence[torch.Tensor], module: nn.Module) -> Iterator[str]:
-        """Whose gradients run along edges.
+    def of(
+        self, leaving: Sequence[Edge], given: Mapping[tuple[Any, int], int], several: bool, module: nn.Module
+    ) -> Iterator[Leaving]:
+        """Whose gradients run along edges; without those of parameters that a module within has used.
 
         Args:
             leaving: of `edges`.
-            given: the tensors that the module was called with.
+            given: of `origins`.
+            several: whether the module was called with more than one tensor.
             module: which.
-
-        Yields:
-            The name of a parameter, "input" or "input 1", or "a tensor from outside".
         """
-        inputs: dict[tuple[int, int], int] = {}
-        holds = []
-        for number, tensor in enumerate(given):
-            if tensor.requires_grad:
-                holds.append(tensor.grad_fn)
-                key = (id(tensor), -1) if tensor.grad_fn is None else (id(tensor.grad_fn), tensor.output_nr)
-                inputs.setdefault(key, number)
-        for node, index in leaving:
+        for edge in leaving:
+            node, index = edge
             further, output = node.next_functions[index]
             leaf = further.variable if _is_leaf(further) else None
             if leaf is not None and (name := self._name(module, leaf)):
-                yield name
+                if not hooked(node).is_left(index):
+                    yield Leaving(edge, name, True)
                 continue
-            key = (id(further), output) if leaf is None else (id(leaf), -1)
-            if (at := inputs.get(key)) is None:
-                yield "a tensor from outside"
-            else:
-                yield "input" if len(given) == 1 else f"input {at}"
+            at = given.get((further, output) if leaf is None else (id(leaf), -1))
+            inputs = "input" if at is not None else "a tensor from outside"
+            yield Leaving(edge, f"{inputs} {at}" if at is not None and several else inputs, False)
 
     def _name(self, module: nn.Module, leaf: torch.Tensor) -> str:
         names = self._known.get(module)
         known = None if names is None else names.get(id(leaf))
         if known is None or known[0]() is not leaf:
-            names = {id(each): (weakref.ref(each), name) for name, each in module.named_parameters()}
+            names = {
+                id(each): (weakref.ref(each), unwrapped_name(module, name))
+                for name, each in module.named_parameters()
+            }
             self._known[module] = names
             known = names.get(id(leaf))
         return "" if known is None else known[1]

@@ -23,7 +23,7 @@ from samebits.record.values import of_layer
 from samebits.torch.device_digest import KIND, is_for
 from samebits.torch.record_digests import digests, dtype, shape, tensors_of
 from samebits.torch.record_generators import CODE, Generators
-from samebits.torch.record_gradients import Back, Names, Passes, edges, hooked, is_inside
+from samebits.torch.record_gradients import Back, Names, Passes, edges, hooked, is_inside, origins
 from samebits.torch.record_names import class_of
 from samebits.torch.record_values import Tensors, keep
 from samebits.torch.weights import inner, unwrapped_name
@@ -42,15 +42,16 @@ class Entered:
         number: of this call, in the order in which they began.
         compiled: nothing is recorded of what it consists of.
         generators: their states before it.
-        given: the tensors that it is called with.
+        origins: where the tensors come from that it is called with; there are `several` of them, or not.
     """
 
     def __init__(self, about: dict[str, Any], of: nn.Module, number: int, compiled: bool) -> None:
         self.about, self.of, self.number, self.compiled = about, of, number, compiled
-        self.start: int = torch.autograd._get_sequence_nr()
+        self.start = 0
         self.line: dict[str, Any] = {}
         self.generators: dict[str, str] = {}
-        self.given: list[torch.Tensor] = []
+        self.origins: dict[tuple[Any, int], int] = {}
+        self.several = False
 
 
 class State(threading.local):
@@ -125,8 +126,8 @@ class Layers:
             about: "after", and "evaluation" where it is one; of a call within another one that one's counts.
 
         Returns:
-            What `leave` is to be given; None where no line is written: of a wrapper such as DDP, and of what a
-            compiled module consists of.
+            What `leave` is to be given; None where no line is written: of a wrapper such as DDP, and of what
+            a compiled module consists of.
         """
         stack = self.state.stack
         if stack and stack[-1].compiled:
@@ -147,17 +148,19 @@ class Layers:
         who |= {"direction": "forward", "module": path, "class": class_of(module), "model": class_of(of)}
         entered = Entered(who, of, next(self._numbers), compiled)
         entered.generators = self._generators.look(during, frame)
-        entered.given = list(tensors_of((given, named)))
+        tensors = list(tensors_of((given, named)))
         line = entered.line
         line |= {"line": line_of(frame), "training": module.training, "settings": _settings(module)}
-        plain = not named and len(given) == len(entered.given)
-        line["inputs"] = _digests((given, dict(named)), entered.given, plain, line)
+        plain = not named and len(given) == len(tensors)
+        line["inputs"] = _digests((given, dict(named)), tensors, plain, line)
         own = [each for each in (*module._parameters.values(), *module._buffers.values()) if each is not None]
         if own:
             line["weights"] = _digests(None, own, True, line)
         if compiled:
             line["compiled"] = True
             self._tell(f"the layers inside of {who['class']}, which torch.compile has compiled")
+        entered.origins, entered.several = origins(tensors), len(tensors) > 1
+        entered.start = torch.autograd._get_sequence_nr()
         stack.append(entered)
         return entered
 
@@ -236,21 +239,20 @@ class Layers:
     def _watch_backward(
         self, entered: Entered, module: nn.Module, returned: Sequence[torch.Tensor], kept: Tensors | None
     ) -> None:
-        made = [
-            (number, tensor, tensor.grad_fn)
-            for number, tensor in enumerate(returned)
-            if tensor.requires_grad and not _is_functorchs(tensor) and is_inside(tensor.grad_fn, entered.start)
-        ]
-        if not made:
+        start = entered.start
+        own = [each.requires_grad and not _is_functorchs(each) for each in returned]
+        with_graph = [(at, each) for at, each in enumerate(returned) if own[at]]
+        made = [(at, each, node) for at, each in with_graph if is_inside(node := each.grad_fn, start)]
+        out = edges([node for _, _, node in made], start)
+        leaving = list(self._names.of(out, entered.origins, entered.several, module))
+        if not leaving:  # it passes on what it was given, or has nothing that is not of the modules within
             return
-        leaving = edges([node for _, _, node in made], entered.start)
-        about = {**entered.about, "direction": "backward"}
-        of = list(self._names.of(leaving, entered.given, module))
-        back = Back(self.state, about, {name: entered.line[name] for name in SAID}, entered.number, of)
+        about, said = {**entered.about, "direction": "backward"}, {name: entered.line[name] for name in SAID}
+        back = Back(self.state, about, said, entered.number, leaving)
         back.returned, back.kept = len(returned), kept
         for number, tensor, node in made:
             hooked(node).enters(node, tensor.output_nr, back, number)
-        for number, (node, index) in enumerate(leaving):
+        for number, ((node, index), _, _) in enumerate(leaving):
             hooked(node).leaves(node, index, back, number)
 
     def backward_ended(self) -> None:
@@ -267,7 +269,7 @@ class Layers:
                 "shapes": [shape for _, shape, _ in outputs],
                 "dtypes": [dtype for _, _, dtype in outputs],
                 **({"digest": KIND} if going.device else {}),
-                "of": back.of,
+                "of": [each.name for each in back.of],
             })  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from tests.samebits.diff.test_runs import WEIGHTS, finished
 from tests.samebits.fingerprint.test_golden import manifest
 
 from samebits.diff.records import Result
-from samebits.diff.verdict import Place
+from samebits.diff.place import Place
 from samebits.proof.trainings import Training
 from samebits.proof.why import Why, between, why
 
