@@ -172,10 +172,8 @@ def bisect(
             answer, records = _record_runs(answer, sides, folder, watch)
         for level in INSIDE:
             place = answer.result.place
-            if answer.apart or answer.impossible or answer.ended or place is None:
+            if answer.apart or answer.impossible or place is None or not_below(place):
                 break
-            if why := not_below(place):
-                return replace(answer, ended=why)
             answer = _closer(answer, place, level, sides, records, folder, watch)
     except UsageError as error:
         return replace(answer, impossible=str(error))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.conftest import Started, commit
 from tests.samebits.diff import made
 
 from samebits.fingerprint import cpu
@@ -15,6 +16,7 @@ from samebits.proof.enough import Enough
 from samebits.proof.smoke import Watch
 from samebits.proof.why import compare
 
+Start = Callable[..., Started]
 Events = list[dict[str, Any]]
 OTHER = [None, None]
 
@@ -190,3 +192,142 @@ def test_a_record_that_was_stopped_ends_with_its_last_whole_line_and_the_reason(
     file.write_bytes(whole)
     Enough(folder, 0, 2).end()
     assert file.read_bytes() == whole
+
+
+TRAINING = """
+import sys
+import time
+
+import numpy as np
+import torch
+
+EPSILON, NOISE = float(sys.argv[1]), "noise" in sys.argv
+
+
+class Net(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.norm, self.last = torch.nn.Linear(4, 8), torch.nn.LayerNorm(8), torch.nn.Linear(8, 1)
+
+    def forward(self, x):
+        x = self.norm(self.first(x))
+        if NOISE:
+            x = x + torch.from_numpy(np.random.default_rng().normal(size=8)).float()
+        return self.last(x)
+
+
+torch.manual_seed(0)
+net = Net()
+optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+for number in range(9):
+    net.norm.eps = EPSILON if number == 2 else 1e-5
+    optimizer.zero_grad()
+    net(torch.ones(4, 4).cumsum(1)).square().mean().backward()
+    optimizer.step()
+    time.sleep(0.2 * (number > 2))
+print("trained to the end")
+"""
+
+RUN = """
+from dataclasses import dataclass
+
+import samebits.torch
+import torch
+
+
+@dataclass(frozen=True)
+class Settings(samebits.RunSettings):
+    epsilon: float = samebits.option(1e-5, "of the second epoch")
+
+
+def train(settings):
+    with samebits.torch.open_run(settings) as run:
+        data = torch.utils.data.TensorDataset(torch.arange(64.0).reshape(32, 2))
+        model = torch.nn.Sequential(torch.nn.Linear(2, 8), torch.nn.LayerNorm(8), torch.nn.Linear(8, 1))
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        run.checkpoint(model=model, optimizer=optimizer)
+        loader = run.loader(data, batch_size=4, shuffle=True)
+        for epoch in run.epochs(3):
+            model[1].eps = settings.epsilon if epoch > 1 else 1e-5
+            for (points,) in run.batches(loader):
+                optimizer.zero_grad()
+                model(points).square().mean().backward()
+                optimizer.step()
+        run.finish(model)
+
+
+samebits.main(train, Settings)
+"""
+
+
+@pytest.fixture(scope="module")
+def trained(start: Start, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Records of a training as it is, with another epsilon in one step, and with a draw that has no seed."""
+    pytest.importorskip("torch")
+    folder = tmp_path_factory.mktemp("project")
+    (folder / "train.py").write_text(TRAINING)
+    (folder / ".gitignore").write_text("runs\n")
+    commit(folder)
+    for name, words in (("plain", ["1e-5"]), ("epsilon", ["1e-3"])):
+        done = start(
+            "samebits", "record", "-o", f"runs/{name}", "--", "python", "train.py", *words, cwd=folder
+        )
+        assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_both_run_again_up_to_the_step_and_the_operation_is_named(start: Start, trained: Path) -> None:
+    done = start(
+        "samebits", "bisect", "--json", "-o", "runs/again", "runs/plain", "runs/epsilon", cwd=trained
+    )
+    assert done.returncode == 1, done.stderr
+    told = json.loads(done.stdout)
+    assert (told["level"], told["repeat"], told["does_not_repeat"]) == ("operation", ["A", "B"], None)
+    place = told["verdict"]["first_difference"]
+    assert (place["what"], place["step"]) == ("forward", 3)
+    assert "trained to the end" not in (trained / "runs/again/A.layer.log").read_text()
+    assert [path.name for path in sorted((trained / "runs/again").glob("*.record"))] == [
+        f"{name}.{level}.record" for name in "AB" for level in ("layer", "operation")
+    ]
+
+
+@pytest.mark.slow
+def test_a_side_that_does_not_repeat_itself_is_named(start: Start, trained: Path) -> None:
+    made = ("samebits", "record", "-o", "runs/noise", "--", "python", "train.py", "1e-5", "noise")
+    assert start(*made, cwd=trained).returncode == 0
+    done = start("samebits", "bisect", "runs/plain", "runs/noise", cwd=trained)
+    assert done.returncode == 1, done.stderr
+    said = done.stdout.splitlines()
+    assert said[0] == "B does not repeat itself: its second run differs from its record"
+    assert (
+        said[2]
+        == "first difference: step 1, the model's output: batch, weights and the generators in use equal"
+    )
+    assert "1. numpy.random.default_rng() without a seed (train.py:20)" in said
+    assert len(list((trained / "runs").glob("bisect-*/*.record"))) == 2
+
+
+@pytest.mark.slow
+def test_a_second_run_that_fails_says_how(start: Start, trained: Path) -> None:
+    words = ("samebits", "bisect", "runs/plain", "runs/epsilon", "--command-a", "python train.py x")
+    done = start(*words, cwd=trained)
+    assert done.returncode == 2
+    assert done.stdout.startswith("first difference: step 3, the model's output")
+    assert done.stderr.splitlines()[-1] == (
+        "samebits: A again (layer) ended with status 1: ValueError: could not convert string to float: 'x'; "
+        "it was `python train.py x`"
+    )
+
+
+@pytest.mark.slow
+def test_two_finished_runs_are_recorded_first(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text(RUN)
+    commit(tmp_path)
+    for epsilon in ("1e-5", "1e-3"):
+        done = start("python", "train.py", "--run", f"runs/{epsilon}", "--epsilon", epsilon, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+    done = start("samebits", "bisect", "--json", "runs/1e-5", "runs/1e-3", cwd=tmp_path)
+    assert done.returncode == 1, done.stderr
+    told = json.loads(done.stdout)
+    place = told["verdict"]["first_difference"]
+    assert (place["what"], place["step"], told["level"]) == ("forward", 9, "operation")
