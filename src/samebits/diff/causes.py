@@ -5,11 +5,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from samebits._printable import some
+from samebits.diff import inside_causes
 from samebits.diff.facts import Facts, Source
 from samebits.diff.generators import Apart
+from samebits.diff.inside_causes import MOVED
+from samebits.diff.place import Place
 from samebits.diff.samples import Samples
 from samebits.diff.tensors import module_of
-from samebits.diff.place import Place
 from samebits.diff.words import generator_words
 from samebits.fingerprint.diff import Difference, change, group
 from samebits.framework import Advice
@@ -33,7 +35,6 @@ THREADS = re.compile(r"effective\..*(threads|thread_pools)|variables\.\w*THREADS
 INSTRUCTIONS = re.compile(
     r"cpu\.|effective\.(\w+\.cpu_capability|numpy\.cpu_features)|variables\.(ATEN_CPU|MKL_|ONEDNN)"
 )
-MOVED = "more or fewer numbers were drawn from it in one of the two"
 KNOWN = 31  # causes of a lower score are told where there is no other
 ORDERS = ("completion", "listing", "set")  # chance of these kinds is an order
 SORT = "sort what a folder gives: sorted(os.listdir(folder))"
@@ -83,6 +84,7 @@ def rank(
     scored = [
         *_resumed(place, resumed, used, facts.advice),
         *_of_place(place, facts, samples, last),
+        *_of_part(place, facts, apart),
         *_files(place, facts, resumed),
         *_generators(place, apart, facts, resumed),
         *_chance(place, facts),
@@ -101,6 +103,8 @@ def rank(
 
 def _line(place: Place) -> str:
     """The line of the user's code where the events come from; both, where they are not the same."""
+    if place.part is not None:
+        return place.part.line
     lines = [str(event["line"]) for event in (place.first, place.second) if event is not None]
     if len(set(lines)) < 2:
         return "".join(lines[:1])
@@ -166,7 +170,7 @@ def _of_place(place: Place, facts: Facts, samples: Samples | None, last: str) ->
     elif place.what == "calls":
         text = "other calls of the model in a step: gradients are accumulated over another number of batches"
         yield 90, Cause("accumulation", text, (), line)
-    elif place.what == "mode":
+    elif place.what == "mode" and place.part is None:
         yield 92, Cause("mode", facts.advice.mode, (), line)
     elif place.what == "learning rate":
         yield 92, Cause("schedule", "the schedule gives another learning rate", (), line)
@@ -194,6 +198,11 @@ def _of_place(place: Place, facts: Facts, samples: Samples | None, last: str) ->
         elif "the arguments of" in place.text:
             text, score = "other targets, or another computation between the model's output and the loss", 88
         yield score, Cause("loss", text, ("the model's output is equal",), line)
+
+
+def _of_part(place: Place, facts: Facts, apart: dict[str, Apart]) -> Iterator[Ranked]:
+    for each in inside_causes.reasons(place, apart, facts.advice.mode):
+        yield each.score, Cause(*each[1:])
 
 
 def _autocast(place: Place, line: str) -> Iterator[Ranked]:
@@ -403,6 +412,8 @@ def _repeatable(place: Place, facts: Facts, apart: dict[str, Apart]) -> Iterator
         place.what, "the optimiser" if place.what in ("parameter", "optimizer state") else "the forward pass"
     )
     other = facts.environment or facts.command
+    if place.part is not None:
+        part = place.part.name
     text = (
         f"an operation of {part} does not give the same result each time, or reads memory that nobody wrote"
     )

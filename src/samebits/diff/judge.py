@@ -18,6 +18,7 @@ from samebits.record.format import AFTER_BACKWARD, AT_OPTIMIZER
 
 # ---------------------------------------------------------------- events without a counterpart
 def alone(pair: Pair, ours: Side, theirs: Side) -> Place | None:
+    """The difference that an event without a counterpart is; None: it is none."""
     event = pair.first or pair.second
     assert event is not None
     side, who, not_who = (ours, "A", "B") if pair.first is not None else (theirs, "B", "A")
@@ -37,10 +38,9 @@ def alone(pair: Pair, ours: Side, theirs: Side) -> Place | None:
     return Place("control flow", step, text, first=pair.first, second=pair.second)
 
 
-
-
 # ---------------------------------------------------------------- events that both have
 def initial(first: Event, second: Event, ours: Side, theirs: Side) -> Place | None:
+    """The first difference of what two models begin with."""
     for kind in ("parameters", "buffers"):
         tensors = _tensors(first, second, ours, theirs, kind, first[kind], second[kind])
         if not tensors.same_names:
@@ -59,6 +59,7 @@ def initial(first: Event, second: Event, ours: Side, theirs: Side) -> Place | No
 
 
 def evaluation(first: Event, second: Event, side: Side, generators: tuple[str, ...]) -> Place | None:
+    """The first difference of two evaluations."""
     step, where = after(first, side) or None, words(first, side)
 
     def place(what: What, text: str, *equal: str) -> Place:
@@ -72,6 +73,8 @@ def evaluation(first: Event, second: Event, side: Side, generators: tuple[str, .
             "/".join("training" if mode else "evaluation" for mode in e["training"]) for e in (first, second)
         )
         return place("mode", f"the model's mode: {a} in A, {b} in B", "weights")
+    if layers := _modes_of_evaluations(first, second):
+        return place("mode", layers, "weights")
     if not _alike(first, second, side):
         return None
     if first["arguments"] != second["arguments"]:
@@ -84,6 +87,7 @@ def evaluation(first: Event, second: Event, side: Side, generators: tuple[str, .
 def step(
     first: Event, second: Event, ours: Side, theirs: Side, generators: tuple[str, ...]
 ) -> Iterator[Place]:
+    """The differences of two steps, in the order of a step."""
     where, epoch = words(first, ours, second), epoch_of(first, ours, second)
 
     def place(what: What, text: str, *equal: str, name: str = "", tensors: Tensors = SAME) -> Place:
@@ -156,6 +160,11 @@ def modes(a: Event, b: Event) -> str:
         ]
     a_mode, b_mode = ("training" if mode else "evaluation" for mode in in_training)
     return f"{whose}: {a_mode} in A, {b_mode} in B"
+
+
+def _modes_of_evaluations(first: Event, second: Event) -> str:
+    """The same for the layers of two evaluations in the same modes."""
+    return modes(*({**event, "training": event["training"] == [True]} for event in (first, second)))
 
 
 def _have_outputs(*calls: list[Event]) -> bool:

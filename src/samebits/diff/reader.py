@@ -150,7 +150,7 @@ MAY_HAVE: Mapping[str, Mapping[str, Shape]] = {
     "record": {"folder": optional(TEXT)},
     "initial": {"moves": MOVES},
     "step": {"moves": MOVES, "epoch": optional(COUNT)},
-    "evaluation": {"moves": MOVES, "digest": TEXT},
+    "evaluation": {"moves": MOVES, "digest": TEXT, "other_mode": TEXTS},
     "names": {"digests": TEXTS},
     "layer": {**MAY_BE_INSIDE, "weights": DIGESTS, "of": TEXTS},
     "operation": {**MAY_BE_INSIDE, "name": TEXT},

@@ -8,9 +8,9 @@ from samebits.diff import facts as facts_
 from samebits.diff import samples, values
 from samebits.diff.align import COMPUTED, STEP_NUMBER, Side
 from samebits.diff.causes import Cause, rank
+from samebits.diff.place import Place, What
 from samebits.diff.reader import DamagedError, Event, Process, Record, kind_of, parse_event
 from samebits.diff.tensors import compare
-from samebits.diff.place import Place, What
 from samebits.diff.verdict import Search
 from samebits.errors import UsageError
 from samebits.hashing.compare import TensorDifference
@@ -56,6 +56,8 @@ class Result:
             return f"same: {self.steps:,} steps"
         who = f"{self.who}, " if self.who else ""
         size = f"; {self.values.words}" if self.values is not None else ""
+        if self.place.differs and self.values is not None and self.values.reason == "values":
+            size = f" in {self.values.words.replace(' elements differ', ' elements', 1)}"
         return f"first difference: {who}{self.place}{size}"
 
     def as_json(self) -> dict[str, Any]:
@@ -71,6 +73,7 @@ class Result:
                 "text": self.place.text,
                 "equal": list(self.place.equal),
                 "process": self.who or None,
+                "part": None if self.place.part is None else self.place.part.as_json(),
                 "values": None if self.values is None else asdict(self.values),
             }
         return {

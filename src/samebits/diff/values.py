@@ -4,12 +4,12 @@ import shlex
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from samebits.diff.reader import Event, Process, Record
 from samebits.diff.place import Place
+from samebits.diff.reader import Event, Process, Record
 from samebits.hashing.compare import TensorDifference, compare_tensor
 from samebits.hashing.weights import COMPLEX, Stored, read_header
 from samebits.record.format import AFTER_BACKWARD, AT_OPTIMIZER
-from samebits.record.values import file_name
+from samebits.record.values import file_name, of_layer
 
 EARLIER, LATER = (f"gradients/{when}/" for when in (AFTER_BACKWARD, AT_OPTIMIZER))
 # Where the tensor of a place stands: what its name in a file begins with, those that come first first.
@@ -23,7 +23,7 @@ PREFIXES: Mapping[str, tuple[str, ...]] = {
     "optimizer state": ("state/",),
     "buffer": ("buffers/",),
 }
-COMPUTED = ("calls/", "losses/")  # have numbers instead of names
+COMPUTED = ("calls/", "losses/", "layers/")  # have numbers instead of names
 
 
 class Both(NamedTuple):
@@ -40,7 +40,7 @@ class Both(NamedTuple):
         """
         for prefix in prefixes:
             names = (name for name in self.first if name.startswith(prefix) and name in self.second)
-            for name in sorted(names, key=_by_number) if prefix in COMPUTED else names:
+            for name in sorted(names, key=_by_number) if prefix.startswith(COMPUTED) else names:
                 if difference := self.difference(name):
                     yield difference
 
@@ -97,6 +97,11 @@ def of_place(place: Place, ours: Process, theirs: Process) -> TensorDifference |
     if both is None:
         return None
     prefixes = PREFIXES[place.what]
+    if place.part is not None:
+        if place.part.first.get("weights") != place.part.second.get("weights"):
+            return None  # what it computes with is to blame
+        part = place.part.first
+        prefixes = (f"{of_layer(part['direction'], part['module'], part['occurrence'])}/",)
     if not place.name:
         return next(both.differences(*prefixes), None)
     named = (both.difference(f"{prefix}{place.name}") for prefix in prefixes)
@@ -116,7 +121,9 @@ def more(place: Place, first: Record, second: Record) -> tuple[str, ...]:
         if not (command := _command(record)):
             return ()
         step = event["step"]
-        lines.append(f"samebits record --values {step}:{step} -- {command}")
+        window = f"{step}:{step}"
+        inside = f"--level {place.part.first['event']} --steps {window} " if place.part is not None else ""
+        lines.append(f"samebits record {inside}--values {window} -- {command}")
     if lines[0] == lines[1]:
         return (lines[0],)
     return tuple(f"{line}   # {who}" for who, line in zip("AB", lines, strict=True))

@@ -1,8 +1,9 @@
-"""Backward through what a call has computed: the gradients that come into its part of the graph, and leave it.
+"""Backward through what a call has computed: gradients that come into its part of the graph, or leave it.
 
-No module and no tensor has a hook: nodes of autograd's graph have, so they are gone with the graph. An edge
-leaves a call's part if it leads to a node made before the call, or to a leaf. What runs along it is this use's
-gradient alone, before autograd adds up those of all uses. So a module may work in place, and share weights.
+No module and no tensor has a hook: nodes of autograd's graph have, so hooks are gone with the graph. An edge
+leaves a call's part if it leads to a node made before the call, or to a leaf. What runs along it is the
+gradient of this use alone, before autograd adds up those of all uses. So a module may work in place and share
+weights. (`register_module_full_backward_hook` raises on `ReLU(inplace=True)`.)
 """
 
 import itertools

@@ -1,0 +1,135 @@
+"""Inside of a step: the first layer or operation whose result differs while its inputs are equal.
+
+What is computed within a module stands before the module's own line. So if a layer is to blame, it is seen
+before what it is a part of. Where only its input differs, the module around it is the place: its own code.
+"""
+
+from dataclasses import replace
+from typing import Any
+
+from samebits.diff.align import Pair, Side
+from samebits.diff.place import Part, Place
+from samebits.diff.reader import Event
+
+# Of what a step has, these stand before anything that a layer computes, or are told better by the step.
+BEFORE = ("model", "initial", "control flow", "calls", "batch", "mode", "evaluation batch", "end")
+FORWARD = ("forward", "loss")
+
+
+class Inside:
+    """What differs inside the step or the evaluation that is read now.
+
+    Attributes:
+        apart: whether that is anything.
+    """
+
+    def __init__(self, first: Side, second: Side) -> None:
+        self._sides = first, second
+        self.clear()
+
+    def clear(self) -> None:
+        """The next step begins."""
+        self.apart = False
+        self._decisive: Pair | None = None
+        self._entered: Event | None = None  # the first of A whose inputs differ
+        self._forward_differs = False
+
+    def see(self, pair: Pair) -> None:
+        """Two lines that differ, or one without a counterpart."""
+        first, second = pair.first, pair.second
+        if first is None or second is None:
+            self._see_alone(pair)
+            return
+        if first.get("digest") != second.get("digest"):  # of two kinds, which say nothing about each other
+            return
+        backward = first["direction"] == "backward"
+        inputs, outputs = (first[each] != second[each] for each in ("inputs", "outputs"))
+        if inputs and self._entered is None:
+            self._entered = first
+        # What backward reads of the forward pass is no input of it, and differs with that.
+        if outputs and not inputs and not (backward and self._forward_differs):
+            self._decide(pair)
+        self._forward_differs |= (inputs or outputs) and not backward and not first.get("evaluation")
+        self.apart |= inputs or outputs
+
+    def _see_alone(self, pair: Pair) -> None:
+        event, missing = pair.first or pair.second, self._sides[pair.first is not None]
+        assert event is not None
+        if event.get("thread") or (missing.over and not missing.queue):
+            return  # which thread of several computes something, nobody decides; or the record ends before
+        self._decide(pair)
+        self.apart = True
+
+    def _decide(self, pair: Pair) -> None:
+        if self._decisive is None:
+            self._decisive = pair
+
+    def place(
+        self, outer: Place | None, where: str, generators: tuple[str, ...], evaluation: bool = False
+    ) -> Place | None:
+        """The first difference, now that what the lines belong to is read.
+
+        Args:
+            outer: the first difference of the step itself, or of the evaluation; None: there is none.
+            where: what that is, in words.
+            generators: what may be said of the generators.
+            evaluation: whether it is an evaluation.
+        """
+        decisive = self._decisive
+        if decisive is None or (outer is not None and outer.what in BEFORE):
+            return outer
+        first, second, _ = decisive
+        event = first or second or {}
+        if not where or bool(event.get("evaluation")) is not evaluation:
+            if outer is None and where:
+                return None  # an evaluation in the middle of a step
+            number = self._step(event)
+            where = f"the evaluation after step {number:,}" if event.get("evaluation") else f"step {number:,}"
+        if first is None or second is None:
+            return self._alone(first, second, outer, where)
+        backward = first["direction"] == "backward"
+        if backward and outer is not None and outer.what in FORWARD:
+            return outer
+        base = outer or Place("forward", self._step(first), "")
+        what: Any = "gradient" if backward else base.what if base.what in FORWARD else "forward"
+        if first.get("evaluation"):
+            what = "evaluation"
+        if first.get("training") != second.get("training"):
+            what = "mode"
+        part = Part(first, second)
+        text = f"{where}, {part}{self._between(first)}"
+        equal = ["inputs"]
+        differs = f"{part.differs} differs"
+        if first.get("weights") != second.get("weights"):
+            differs = "its weights differ"
+        elif "weights" in first:
+            equal.append("weights")
+        if not part.other_generators and ("generators" in first or "generators" in second):
+            equal += generators or ("generators",)
+        return replace(base, what=what, text=text, equal=tuple(equal), name="", part=part, differs=differs)
+
+    def _between(self, first: Event) -> str:
+        """Where in a module's own code, if something within it has other inputs first."""
+        entered = self._entered
+        if entered is None or entered["direction"] != first["direction"] or first["event"] != "layer":
+            return ""
+        inside, within = f"{first['module']}." if first["module"] else "", entered["module"]
+        if entered["model"] != first["model"] or not within or not within.startswith(inside):
+            return ""
+        of = "" if first["direction"] == "forward" else "the backward of "
+        return f", in its own code before {of}`{within}`"
+
+    def _alone(self, first: Event | None, second: Event | None, outer: Place | None, where: str) -> Place:
+        event, who, not_who = (first, "A", "B") if first is not None else (second, "B", "A")
+        assert event is not None
+        part = Part(event, event)
+        does = f"goes through the {part}" if event["direction"] == "backward" else f"calls {part.name}"
+        more = "once more" if event["occurrence"] > 1 else f"{not_who} does not"
+        comma = "" if event["occurrence"] > 1 else ","
+        text = f"control flow: run {who} {does} in {where}{comma} {more}"
+        base = outer or Place("control flow", self._step(event), "")
+        return replace(base, what="control flow", text=text, equal=(), name="", part=part)
+
+    def _step(self, event: Event) -> int:
+        side = self._sides[0]
+        return max(side.total(event).values(), default=0) + (not event.get("evaluation"))
