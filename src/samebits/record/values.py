@@ -4,7 +4,8 @@ For a step of an optimiser one safetensors file stands beside the file of its pr
 where the digest of each tensor stands in the `step` event: "parameters/conv.weight",
 "gradients/after backward/conv.weight", "calls/0/arguments/1", "losses/0". Of a record with layers it has what
 comes out of each: "layers/forward/features.3/1/0" is the first tensor of the first call since the last step,
-"layers/backward/features.3/1/0" the first gradient that its backward has computed.
+"layers/backward/features.3/1/0" the first gradient that its backward has computed. Of a record with operations
+it has their outputs: "operations/backward/features.3/aten::convolution_backward/1/0".
 """
 
 import re
@@ -60,6 +61,18 @@ def of_layer(direction: str, module: str, occurrence: int) -> str:
         occurrence: how often it was there since the last step, from 1.
     """
     return f"layers/{direction}/{module}/{occurrence}"
+
+
+def of_operation(direction: str, module: str, name: str, occurrence: int) -> str:
+    """What the names of an operation's tensors in that file begin with.
+
+    Args:
+        direction: "forward", "backward" or "".
+        module: the path of the module that called it in the outermost model.
+        name: such as "aten::convolution_backward".
+        occurrence: how often it was there since the last step, from 1.
+    """
+    return f"operations/{direction}/{module}/{name}/{occurrence}"
 
 
 def value_files(folder: Path) -> Iterable[Path]:
