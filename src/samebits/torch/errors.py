@@ -38,6 +38,10 @@ INSTEAD = {
     r"cumsum.*": "a product with a triangular matrix of ones, or cumsum on the CPU",
     r"scatter_reduce.*|index_reduce.*": "reduce='sum', 'mean', 'amax' or 'amin'",
     r"quantized_resize.*": "a new tensor of the right size",
+    # The default reads, on a CPU, an order of columns that nobody wrote.
+    r"linalg_lstsq": "torch.linalg.lstsq(…, driver='gelsd')",
+    # Deterministic mode has another kernel for it, also on a CPU with several threads.
+    r"_?index_put(_impl)?_?": "torch.use_deterministic_algorithms(True), or index_add_ on one dimension",
 }
 
 _MESSAGE = re.compile(r"(.+?) does not have a deterministic implementation")
@@ -61,10 +65,19 @@ def explain(error: BaseException) -> str | None:
     if not match:
         return None
     operation = match[1]
-    for pattern, instead in INSTEAD.items():
-        if re.fullmatch(pattern, operation):
-            return f"{operation} has no deterministic kernel; use {instead}"
+    if fix := instead(operation):
+        return f"{operation} has no deterministic kernel; use {fix}"
     return f"{operation} has no deterministic kernel; compute it on the CPU, or in another way"
+
+
+def instead(operation: str) -> str:
+    """What to use instead of an operation that does not repeat; "" where nothing is known.
+
+    Args:
+        operation: its name, with or without its namespace: "index_put_", "aten::index_put_".
+    """
+    name = operation.rpartition("::")[2]
+    return next((fix for pattern, fix in INSTEAD.items() if re.fullmatch(pattern, name)), "")
 
 
 def explain_lacking(error: BaseException) -> str | None:
