@@ -286,6 +286,24 @@ class Record:
             why = f": {self.notes[0]}" if self.notes else f": no process has written there{_hint(path)}"
             raise UsageError(f"{path} is not a record that can be read{why}")
 
+    @property
+    def roots(self) -> list[Process]:
+        """The processes that no other recorded process has started: their commands made the record."""
+        pids = {process.about["pid"] for process in self.processes}
+        return [process for process in self.processes if process.about["parent"] not in pids]
+
+    @property
+    def settings(self) -> Event | None:
+        """What can change bits, of the first process that says it; None: none does, or it is damaged."""
+        for process in self.processes:
+            for line in process.lines():
+                if kind_of(line) == "settings":
+                    try:
+                        return parse_event(line)
+                    except DamagedError:
+                        break
+        return None
+
     def _add(self, file: Path) -> None:
         if not file.is_file():  # a pipe would wait for ever
             return

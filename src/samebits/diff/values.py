@@ -131,6 +131,5 @@ def more(place: Place, first: Record, second: Record) -> tuple[str, ...]:
 
 def _command(record: Record) -> str:
     """The command that was recorded, of the process that began all others; "" where there is none."""
-    pids = {process.about["pid"] for process in record.processes}
-    roots = [process for process in record.processes if process.about["parent"] not in pids]
+    roots = record.roots
     return shlex.join(roots[0].about["command"]) if len(roots) == 1 else ""

@@ -18,6 +18,7 @@ from samebits._printable import printable
 from samebits.errors import SamebitsError, UsageError
 from samebits.process import launch
 from samebits.process.launch import for_entrypoint
+from samebits.proof.enough import Enough
 from samebits.proof.processes import ending, stop
 from samebits.record.begin import FOLDER
 from samebits.record.final import final_weights
@@ -42,6 +43,7 @@ class Training:
         bare: the command starts entrypoint by itself, as the image does.
         stops: after which steps it is stopped, as by SIGTERM, and then resumed.
         recorded: what it computes is recorded, so that it needs to leave no run.
+        enough: is asked while it runs: whether it may be stopped, as its record holds enough. None: never.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Training:
     bare: bool = False
     stops: Sequence[int] = ()
     recorded: bool = False
+    enough: Enough | None = None
 
     @property
     def record(self) -> Path:
@@ -123,7 +126,12 @@ def train(
                 child.log.unlink(missing_ok=True)  # of a former one
                 running[child], began[child] = start(child, *stops[child][:1]), time.monotonic()
             for child, process in list(running.items()):
-                if process.poll() is not None:
+                if process.poll() is None and child.enough is not None and child.enough():
+                    stop([process])
+                    child.enough.end()
+                    del running[child]
+                    yield Finished(child, final_weights(child.record), time.monotonic() - began[child])
+                elif process.poll() is not None:
                     del running[child]
                     stop([process])  # what it started and left
                     if process.returncode == SAVED and stops[child]:
