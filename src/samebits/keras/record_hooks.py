@@ -22,6 +22,7 @@ from tensorflow.python.eager import record as tapes
 from tensorflow.python.eager.polymorphic_function.polymorphic_function import Function
 
 from samebits.keras.record_training import Training, class_of
+from samebits.keras.record_values import Values
 from samebits.record.guarded import tell
 from samebits.record.writer import Writer
 
@@ -35,7 +36,7 @@ def attach(process: Any) -> None:
     Args:
         process: a `samebits.record.begin.Process`.
     """
-    training = Training(process.writer.write, lambda: process.writer.on)
+    training = Training(process.writer.write, lambda: process.writer.on, Values(process.writer))
     process.forks.append(training.begin)
     process.ends.append(lambda: _look(training.end))
     functions = Functions()

@@ -1,7 +1,7 @@
 """What a training in Keras computes, step by step, as lines of a record.
 
 A step is one call of an optimiser's `apply`. In a graph it is traced once, and then runs in each step: what
-belongs to it is put together when it is traced, and `record_values.emit` takes the values when it runs.
+belongs to it is put together when it is traced, and `record_emit.emit` takes the values when it runs.
 """
 
 import functools
@@ -22,9 +22,10 @@ from samebits.fingerprint.code_state import Code
 from samebits.fingerprint.facts import fingerprint
 from samebits.hashing.digest import digest, rows
 from samebits.keras import record_generators
+from samebits.keras.record_emit import UNREAD, emit, read
 from samebits.keras.record_names import Models, buffers, held, parameters, seeds, state
 from samebits.keras.record_tables import Tables, Write
-from samebits.keras.record_values import UNREAD, emit, read
+from samebits.keras.record_values import Digest, Values, digest_of, tensors_in
 from samebits.record import places
 from samebits.record.evaluated import Evaluated
 from samebits.record.files import unseen
@@ -113,13 +114,14 @@ class Training:
     Args:
         write: writes a line of the record.
         is_on: whether lines are written still.
+        values: writes the tensors themselves, where they are asked for.
 
     Attributes:
         thread: of the thread that asks.
     """
 
-    def __init__(self, write: Write, is_on: Callable[[], bool]) -> None:
-        self._write, self._is_on = write, is_on
+    def __init__(self, write: Write, is_on: Callable[[], bool], values: Values) -> None:
+        self._write, self._is_on, self._values = write, is_on, values
         self.begin()
 
     def begin(self) -> None:
@@ -135,6 +137,16 @@ class Training:
         self._evaluated: Evaluated | None = None
         self._host: dict[str, str] | None = None  # the host's generators before the step
         self._named: set[str] = set()
+
+    def _keeps(self) -> bool:
+        """Whether the tensors of the step that is being computed are asked for; each may be a first one."""
+        return self._values.wanted([0, *(each.steps for each in self._trained)])
+
+    def _now(self, value: Any) -> Any:
+        """A value's digest, where it has one already; in a graph the value itself."""
+        if value is None or not tf.executing_eagerly():
+            return value
+        return digest_of(value, self._keeps())
 
     def unseen(self, what: str) -> None:
         """Something is computed that the record does not hold, which is told once.
@@ -268,8 +280,10 @@ class Training:
         if kind == "train":
             return
         seen = self.seen()
-        outputs = entry.get("outputs", [result])
-        self.evaluate(class_of(model), entry["training"], entry["arguments"], outputs, frame)
+        arguments, outputs = entry["arguments"], entry.get("outputs", [result])
+        if isinstance(arguments, Digest):  # of what was computed at once, as text
+            arguments = str(arguments)
+        self.evaluate(class_of(model), entry["training"], arguments, outputs, frame)
         if tf.executing_eagerly():
             self.thread.seen = self.thread.outer
             self.after_function()
@@ -294,9 +308,9 @@ class Training:
         self.see_model(model, frame)
         seen = self.seen()
         if self.thread.loop is not None and self.thread.loop[0] is model:
-            self.thread.loop[1].setdefault("outputs", []).append(_now(result))
+            self.thread.loop[1].setdefault("outputs", []).append(self._now(result))
         elif seen.calls:
-            seen.calls[-1].setdefault("outputs", []).append(_now(result))
+            seen.calls[-1].setdefault("outputs", []).append(self._now(result))
 
     def after_evaluation(self, model: Any, arguments: Any, training: bool, result: Any, frame: Any) -> None:
         """The outermost model has returned, and no gradients are wanted: not in a graph."""
@@ -315,14 +329,15 @@ class Training:
                 seen.before |= self._of_host()
         for name, variable in self._states([model]).items():
             if name not in seen.before:  # now, since the model changes it
-                seen.before[name] = _now(variable) if eager else tf.convert_to_tensor(held(variable))
+                tensor = held(variable)
+                seen.before[name] = digest(tensor) if eager else tf.convert_to_tensor(tensor)
         entry = {
             "module": class_of(model),
             "training": training,
             "autocast": str(model.dtype_policy.name),
             "arguments": arguments,
         }
-        entry = _finished(entry) if eager else entry
+        entry = _finished(entry, self._keeps()) if eager else entry
         if len(seen.calls) < MOST_CALLS:
             seen.calls.append(entry)
         return entry
@@ -377,10 +392,10 @@ class Training:
         """A tape has computed gradients, or they have been traced."""
         seen = self.seen()
         if len(seen.losses) < MOST_LOSSES:
-            seen.losses.append(_loss(target) if tf.executing_eagerly() else target)
+            seen.losses.append(_loss(target, self._keeps()) if tf.executing_eagerly() else target)
         for source, gradient in zip(tf.nest.flatten(sources), tf.nest.flatten(gradients), strict=True):
             if gradient is not None:
-                seen.gradients[id(held(source))] = _now(gradient)
+                seen.gradients[id(held(source))] = self._now(gradient)
 
     # ------------------------------------------------------------ steps
     def before_apply(self, optimizer: Any, gradients: Sequence[Any], variables: Any) -> Applying:
@@ -394,7 +409,7 @@ class Training:
         if variables is None:
             variables = optimizer._trainable_variables
         given = {
-            id(held(variable)): _now(gradient)
+            id(held(variable)): self._now(gradient)
             for variable, gradient in zip(variables, gradients, strict=False)
             if gradient is not None
         }
@@ -412,7 +427,7 @@ class Training:
         if (None if tf.executing_eagerly() else tf.compat.v1.get_default_graph()) is not applying.graph:
             return  # in a branch of the graph: its tensors cannot leave it
         applying.used = {
-            id(held(variable)): _now(gradient)
+            id(held(variable)): self._now(gradient)
             for variable, gradient in zip(variables, gradients, strict=True)
             if gradient is not None
         }
@@ -526,7 +541,7 @@ class Training:
         trained = about["trained"]
         trained.steps += 1
         host, before = self._of_host(), values["before"]
-        calls = [_finished(call) for call in values["calls"]]
+        calls = [_finished(call, False) for call in values["calls"]]
         if "given" in values:
             gradients = _gradients(values)
         else:
@@ -549,7 +564,9 @@ class Training:
             "line": about["line"],
             "calls": calls,
             "losses": [
-                each if _is_loss(each) else _loss(each) for each in values["losses"] if each is not UNREAD
+                each if _is_loss(each) else _loss(each, False)
+                for each in values["losses"]
+                if each is not UNREAD
             ],
             "lrs": [number(values["rate"])],
             "names": {
@@ -563,6 +580,24 @@ class Training:
             "generators": {"before": start, "after": after},
         })  # fmt: skip
         self._host = host
+        if self._values.holds(trained.steps):
+            self._write_values(trained, about, values, gradients)
+
+    def _write_values(
+        self, trained: Trained, about: dict[str, Any], values: dict[str, Any], gradients: Iterable[str]
+    ) -> None:
+        parts = ("arguments", "outputs")
+        calls = {
+            f"calls/{at}/{part}": call.get(part) for at, call in enumerate(values["calls"]) for part in parts
+        }
+        losses = {f"losses/{at}": loss for at, loss in enumerate(values["losses"])}
+        seen = {AFTER_BACKWARD: values.get("after_backward"), AT_OPTIMIZER: _at_optimizer(values)}
+        self._values.write(trained.number, trained.steps, calls | losses, {
+            **{f"gradients/{when}": (about["names"], seen[when]) for when in gradients},
+            "parameters": (about["names"], values["parameters"]),
+            "buffers": (about["buffer_names"], values["buffers"]),
+            "state": (about["state_names"], values["state"]),
+        })  # fmt: skip
 
     def end(self) -> None:
         """The process ends."""
@@ -570,17 +605,6 @@ class Training:
 
 
 # ---------------------------------------------------------------- values
-class Digest(str):
-    """A digest of a value that is not at hand any more."""
-
-
-def _now(value: Any) -> Any:
-    """A value's digest, where it has one already; in a graph the value itself."""
-    if value is None or not tf.executing_eagerly():
-        return value
-    return Digest(digest(held(value)))
-
-
 def _now_value(value: Any) -> Any:
     return value if not tf.executing_eagerly() else number(value)
 
@@ -597,25 +621,29 @@ def digests(values: Iterable[Any]) -> str:
 def _gradients(values: dict[str, Any]) -> dict[str, str]:
     """What a step says of gradients: after backward, and at the optimiser where they are others."""
     after = digests(values["after_backward"])
-    used = digests(values["given"] if values["used"] is None else values["used"])
+    used = digests(_at_optimizer(values))
     seen = {AFTER_BACKWARD: after} if after.strip(MISSING[0]) else {}
     if not seen or used != after:
         seen[AT_OPTIMIZER] = used
     return seen
 
 
-def _finished(call: dict[str, Any]) -> dict[str, Any]:
-    """A call's entry with digests in place of values."""
+def _at_optimizer(values: dict[str, Any]) -> Any:
+    return values.get("given") if values.get("used") is None else values["used"]
+
+
+def _finished(call: dict[str, Any], keep: bool) -> dict[str, Any]:
+    """A call's entry with digests in place of values; `keep`: these hold copies of the tensors."""
     if "shapes" in call:
         entry = dict(call)
     else:
         arguments = call["arguments"]
-        tensors = list(_tensors(arguments))
+        tensors = tensors_in(arguments)
         first = next((tensor for tensor in tensors if len(tensor.shape)), None)
         few = first is not None and first.shape[0] is not None and first.shape[0] <= MOST_ROWS
         entry = {
             **call,
-            "arguments": digest(arguments),
+            "arguments": digest_of(arguments, keep),
             "shapes": [list(tensor.shape) for tensor in tensors],
             "rows": rows(first) if few else None,
         }
@@ -633,18 +661,13 @@ def _lacks(value: Any) -> bool:
     return any(map(_lacks, value)) if isinstance(value, list | tuple) else value is UNREAD
 
 
-def _tensors(value: Any) -> list[Any]:
-    flat = tf.nest.flatten(value, expand_composites=True)
-    return [each for each in flat if isinstance(each, np.ndarray | np.generic | tf.Tensor)]
-
-
-def _loss(value: Any) -> list[Any]:
+def _loss(value: Any, keep: bool) -> list[Any]:
     array = np.asarray(value) if isinstance(value, np.ndarray | np.generic | tf.Tensor) else None
-    return [digest(value), number(array) if array is not None and array.size == 1 else None]
+    return [digest_of(value, keep), number(array) if array is not None and array.size == 1 else None]
 
 
 def _is_loss(value: Any) -> bool:
-    return isinstance(value, list) and len(value) == 2 and type(value[0]) is str
+    return isinstance(value, list) and len(value) == 2 and isinstance(value[0], str)
 
 
 def _rate(optimizer: Any) -> Any:

@@ -1,6 +1,7 @@
 """What a recorder of Keras sees, where no command records it."""
 
 import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -9,6 +10,8 @@ tf = pytest.importorskip("tensorflow")
 import keras  # noqa: E402
 
 from samebits.keras.record_training import Evaluated, Training  # noqa: E402
+from samebits.keras.record_values import Values  # noqa: E402
+from samebits.record.values import NONE  # noqa: E402
 
 
 @pytest.fixture
@@ -18,7 +21,7 @@ def lines():
 
 @pytest.fixture
 def training(lines):
-    return Training(lines.append, lambda: True)
+    return Training(lines.append, lambda: True, Values(SimpleNamespace(values=NONE)))
 
 
 def test_an_evaluation_that_another_thread_ends_is_written_once(training, lines, monkeypatch):
