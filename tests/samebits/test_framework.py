@@ -44,7 +44,6 @@ OWN = {
         "record_emit.py": "values of a graph are there only when it runs",
         "record_hooks.py": "record.py itself imports no TensorFlow, as Keras computes with others, too",
         "record_safe.py": "TensorFlow joins operations before a graph runs",
-        "record_tables.py": "names are known when a graph is traced, values when it runs",
         "portable_allowlist.py": "TensorFlow's kernels can be refused, and not be replaced",
         "tensorflow_generators.py": "TensorFlow has generators of three kinds",
     },

@@ -15,8 +15,8 @@ from tensorflow.python.eager import record as tapes
 from samebits.keras.record_names import held
 from samebits.keras.record_safe import can_be_read
 from samebits.record.guarded import tell
+from samebits.record.training import DEEPEST
 
-DEEPEST = 8  # tables within tables
 _COMPOSITE = (tf.RaggedTensor, tf.SparseTensor, tf.IndexedSlices)
 LAST = "_samebits_last"  # of a graph: the operation that takes values out after all others
 

@@ -1,6 +1,5 @@
-"""The names under which a record knows Keras's variables: those of the model that was called."""
+"""The names under which a record knows Keras's variables."""
 
-import weakref
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -13,72 +12,6 @@ from samebits.keras.weights import named_layers, named_weights
 def held(variable: Any) -> Any:
     """The backend's own variable; a Keras variable's `value` would have another type under autocasting."""
     return variable._value if isinstance(variable, keras.Variable) else variable
-
-
-class Models:
-    """The models that were called, and the names of their variables.
-
-    A variable keeps the first name that it got. A name that is taken is given again with the model's class,
-    and a number, in front.
-    """
-
-    def __init__(self) -> None:
-        self._models: dict[int, weakref.ref[Any]] = {}
-        self._names: dict[int, tuple[weakref.ref[Any], str]] = {}
-        self._taken: set[str] = set()
-
-    def is_new(self, model: Any) -> bool:
-        """Whether it was never added."""
-        known = self._models.get(id(model))
-        return known is None or known() is not model
-
-    def add(self, model: Any) -> int:
-        """Name a model's trainable variables; returns how many of them had no name.
-
-        Args:
-            model: is built; may be added again, when it has more.
-        """
-        self._models[id(model)] = weakref.ref(model)
-        new = [(name, variable) for name, variable in parameters(model) if self._name(variable) is None]
-        for name, variable in new:
-            self._take(name, variable, type(model).__name__)
-        return len(new)
-
-    def all(self) -> list[Any]:
-        """The models that are there still, in the order in which they were added."""
-        return [model for known in self._models.values() if (model := known()) is not None]
-
-    def names(self, variables: Sequence[Any], number: int) -> list[str]:
-        """The names of an optimiser's variables.
-
-        Args:
-            variables: in its order.
-            number: the optimiser's, for those that no model has.
-        """
-        if any(self._name(variable) is None for variable in variables):
-            for model in self.all():  # it has got more since
-                self.add(model)
-        named = []
-        for at, variable in enumerate(variables):
-            name = self._name(variable)
-            if name is None:
-                name = self._take(f"optimizer.{number}.{at}", variable, "optimizer")
-            named.append(name)
-        return named
-
-    def _name(self, variable: Any) -> str | None:
-        known = self._names.get(id(held(variable)))
-        return known[1] if known is not None and known[0]() is held(variable) else None
-
-    def _take(self, name: str, variable: Any, owner: str) -> str:
-        """A name is never given again: when a model goes depends on the garbage collection."""
-        wanted, number = name, 1
-        while name in self._taken:
-            name = f"{owner}{f'-{number}' if number > 1 else ''}.{wanted}"
-            number += 1
-        self._taken.add(name)
-        self._names[id(held(variable))] = weakref.ref(held(variable)), name
-        return name
 
 
 def parameters(model: Any) -> list[tuple[str, Any]]:

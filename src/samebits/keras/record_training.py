@@ -6,7 +6,6 @@ belongs to it is put together when it is traced, and `record_emit.emit` takes th
 
 import functools
 import itertools
-import math
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,98 +13,39 @@ from types import FrameType
 from typing import Any, cast
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from samebits.chance.places import users
-from samebits.fingerprint.code_state import Code
-from samebits.fingerprint.facts import fingerprint
-from samebits.hashing.digest import digest, rows
+from samebits.hashing.digest import digest
 from samebits.keras import record_generators
+from samebits.keras.record_digests import (
+    Digest,
+    at_optimizer,
+    described,
+    digest_of,
+    digests,
+    finished,
+    gradients_of,
+    lacks,
+    loss_of,
+    now,
+    now_value,
+    number_of,
+    outlines,
+)
 from samebits.keras.record_emit import UNREAD, emit, read
-from samebits.keras.record_names import Models, buffers, held, parameters, seeds, state
-from samebits.keras.record_tables import Tables, Write
-from samebits.keras.record_values import Digest, Values, digest_of, tensors_in
+from samebits.keras.record_names import buffers, held, parameters, seeds, state
+from samebits.keras.record_seen import Applying, Seen, Thread, Trained
+from samebits.keras.record_values import Values
 from samebits.record import places
 from samebits.record.evaluated import Evaluated
-from samebits.record.files import unseen
-from samebits.record.format import AFTER_BACKWARD, AT_OPTIMIZER, MISSING
-from samebits.record.guarded import tell
+from samebits.record.format import AFTER_BACKWARD, AT_OPTIMIZER
+from samebits.record.names import Models
+from samebits.record.tables import Tables, Write
+from samebits.record.training import MOST_CALLS, MOST_LOSSES, settings
 
 AUTOGRAPH = "__autograph_generated_file"  # in the name of a file that AutoGraph has made of the user's code
 SEEN = "_samebits_seen"  # of a graph: what was traced since the last step in it
-MOST_CALLS = 1000  # of models in one step that are listed; of more, the first ones
-MOST_ROWS = 1024  # of a batch, whose rows have a digest each
-MOST_LOSSES = 64  # of one step that are listed; of more, the first ones
-
-
-class Trained:
-    """An optimiser.
-
-    Attributes:
-        number: in the order of their first steps.
-        steps: that it has made.
-    """
-
-    def __init__(self, number: int) -> None:
-        self.number, self.steps = number, 0
-
-
-class Seen:
-    """What was computed since the last step: in a graph as tensors, else as digests.
-
-    Attributes:
-        calls: of models.
-        models: that were called.
-        losses: of which gradients were computed.
-        gradients: as they were computed, by the variable's identity.
-        before: the states of generators before the first call; None as long as there was none.
-    """
-
-    def __init__(self) -> None:
-        self.clear()
-
-    def clear(self) -> None:
-        """A step has ended."""
-        self.calls: list[dict[str, Any]] = []
-        self.models: list[Any] = []
-        self.losses: list[Any] = []
-        self.gradients: dict[int, Any] = {}
-        self.before: dict[str, Any] | None = None
-
-
-class Applying:
-    """A step of an optimiser that is being computed, or traced.
-
-    Attributes:
-        graph: in which; None where it is computed at once.
-        given: the gradients, by the variable's identity.
-        used: those that the optimiser uses after clipping; None where nobody saw them.
-        rate: the learning rate; None where nobody saw it.
-        iterations: its own count before the step, where it may skip it.
-    """
-
-    def __init__(self, graph: Any, given: dict[int, Any], iterations: Any) -> None:
-        self.graph, self.given, self.iterations = graph, given, iterations
-        self.used: dict[int, Any] | None = None
-        self.rate: Any = None
-
-
-class Thread(threading.local):
-    """What this thread does now.
-
-    Attributes:
-        inside: a model's call, whose layers are no calls of their own.
-        loop: the model whose `train_step`, `test_step` or `predict_step` runs, and its entry in the calls.
-        applying: the step that is being computed.
-        seen: what was computed at once.
-    """
-
-    def __init__(self) -> None:
-        self.inside = False
-        self.loop: tuple[Any, dict[str, Any]] | None = None
-        self.applying: Applying | None = None
-        self.seen = self.outer = Seen()
 
 
 class Training:
@@ -128,7 +68,7 @@ class Training:
         """Nothing was seen yet: in this process, or in its file."""
         self.thread = Thread()
         self._lock = threading.RLock()
-        self._models, self._tables = Models(), Tables(self._write, _outline, _described)
+        self._models, self._tables = Models(parameters, class_of, held), Tables(self._write)
         self._settings = False
         self._optimizers: weakref.WeakKeyDictionary[Any, Trained] = weakref.WeakKeyDictionary()
         self._seeds: weakref.WeakKeyDictionary[Any, dict[str, Any]] = weakref.WeakKeyDictionary()
@@ -144,9 +84,7 @@ class Training:
 
     def _now(self, value: Any) -> Any:
         """A value's digest, where it has one already; in a graph the value itself."""
-        if value is None or not tf.executing_eagerly():
-            return value
-        return digest_of(value, self._keeps())
+        return now(value, self._keeps())
 
     def unseen(self, what: str) -> None:
         """Something is computed that the record does not hold, which is told once.
@@ -218,7 +156,7 @@ class Training:
         if not new and (own or not rest):
             return  # a part of a model that was seen
         variables = [variable for _, variable in own]
-        names = self._models.names(variables, 0)
+        names = self._models.names(variables, "variable-{}".format)
         self._initial(class_of(model), id(model), names, variables, rest, frame)
 
     def _initial(
@@ -233,8 +171,8 @@ class Training:
         self._write_settings()
         values, others = [read(each) for each in variables], [read(each) for _, each in rest]
         numbers = {
-            "parameters": self._tables.number("parameters", of, owner, names, values),
-            "buffers": self._tables.number("buffers", of, owner, [name for name, _ in rest], others),
+            "parameters": self._table("parameters", of, owner, names, values),
+            "buffers": self._table("buffers", of, owner, [name for name, _ in rest], others),
         }
         self._write({
             "event": "initial",
@@ -246,18 +184,18 @@ class Training:
             "generators": self._all_generators(),
         })  # fmt: skip
 
+    def _table(self, kind: str, of: Any, owner: str, names: list[str], values: Sequence[Any]) -> int:
+        describe = functools.partial(described, values)
+        return self._tables.number(kind, of, owner, names, outlines(values), describe)
+
     def _write_settings(self) -> None:
         if self._settings:
             return
         self._settings = True
-        try:
-            with unseen(), tf.init_scope():
-                device = "cuda" if tf.config.get_visible_devices("GPU") else "cpu"
-                facts = {"fingerprint": fingerprint("keras", device), "code": Code().facts()}
-        except Exception as error:  # another package of the environment is broken; the steps are not
-            tell("samebits.fingerprint", error)
-            device, facts = "cpu", {"fingerprint": {}, "code": {}}
-        self._write({"event": "settings", "framework": "keras", "device": device, **facts})
+        with tf.init_scope():
+            device = "cuda" if tf.config.get_visible_devices("GPU") else "cpu"
+            event = settings("keras", device)
+        self._write(event)
 
     def before_loop(self, model: Any, kind: str, data: Any, frame: FrameType) -> None:
         """Keras's loop calls `train_step`, `test_step` or `predict_step`.
@@ -337,7 +275,7 @@ class Training:
             "autocast": str(model.dtype_policy.name),
             "arguments": arguments,
         }
-        entry = _finished(entry, self._keeps()) if eager else entry
+        entry = finished(entry, self._keeps()) if eager else entry
         if len(seen.calls) < MOST_CALLS:
             seen.calls.append(entry)
         return entry
@@ -371,8 +309,8 @@ class Training:
             evaluated.training.add(training)
             if model not in evaluated.models:
                 evaluated.models.append(model)
-            evaluated.arguments.update(_digest(values["arguments"]).encode())
-            evaluated.outputs.update(_digest(values["outputs"]).encode())
+            evaluated.arguments.update(digest_of(values["arguments"]).encode())
+            evaluated.outputs.update(digest_of(values["outputs"]).encode())
             evaluated.generators = self._of_host()
 
     def after_function(self) -> None:
@@ -392,7 +330,7 @@ class Training:
         """A tape has computed gradients, or they have been traced."""
         seen = self.seen()
         if len(seen.losses) < MOST_LOSSES:
-            seen.losses.append(_loss(target, self._keeps()) if tf.executing_eagerly() else target)
+            seen.losses.append(loss_of(target, self._keeps()) if tf.executing_eagerly() else target)
         for source, gradient in zip(tf.nest.flatten(sources), tf.nest.flatten(gradients), strict=True):
             if gradient is not None:
                 seen.gradients[id(held(source))] = self._now(gradient)
@@ -431,7 +369,7 @@ class Training:
             for variable, gradient in zip(variables, gradients, strict=True)
             if gradient is not None
         }
-        applying.rate = _now_value(rate)
+        applying.rate = now_value(rate)
 
     def after_apply(self, optimizer: Any, applying: Applying, frame: FrameType) -> None:
         """An optimiser's step has been computed, or traced."""
@@ -512,7 +450,7 @@ class Training:
     def _unread_call(self, module: str, values: Mapping[str, Any]) -> None:
         """The same of what a module was given, and of what it returned."""
         for part in ("arguments", "outputs"):
-            if _lacks(values.get(part)):
+            if lacks(values.get(part)):
                 self.unseen(f"the {part} of {module}, which TensorFlow joins with the next operation")
 
     def _parts_of(self, optimizer: Any, trained: Trained, models: Sequence[Any]) -> Any:
@@ -521,7 +459,7 @@ class Training:
         known = self._parts.get(optimizer)
         if known is None or known[0] != key:
             variables = list(optimizer._trainable_variables)
-            names = self._models.names(variables, trained.number)
+            names = self._models.names(variables, f"optimizer.{trained.number}.{{}}".format)
             rest: dict[str, Any] = {}
             for model in models:
                 for name, buffer in buffers(model):
@@ -541,11 +479,8 @@ class Training:
         trained = about["trained"]
         trained.steps += 1
         host, before = self._of_host(), values["before"]
-        calls = [_finished(call, False) for call in values["calls"]]
-        if "given" in values:
-            gradients = _gradients(values)
-        else:
-            gradients = {}
+        calls = [finished(call, False) for call in values["calls"]]
+        gradients = gradients_of(values) if "given" in values else {}
         before = {name: value if isinstance(value, str) else digest(value) for name, value in before.items()}
         start = before if "python" in before or self._host is None else self._host | before
         after = host | {name: digest(value) for name, value in values["after"].items()}
@@ -563,14 +498,10 @@ class Training:
             "skipped": iterations is not None and int(iterations) == int(counted),
             "line": about["line"],
             "calls": calls,
-            "losses": [
-                each if _is_loss(each) else _loss(each, False)
-                for each in values["losses"]
-                if each is not UNREAD
-            ],
-            "lrs": [number(values["rate"])],
+            "losses": [loss_of(each, False) for each in values["losses"] if each is not UNREAD],
+            "lrs": [number_of(values["rate"])],
             "names": {
-                kind: self._tables.number(kind, trained, owner, names, values[kind])
+                kind: self._table(kind, trained, owner, names, values[kind])
                 for kind, (owner, names) in tables.items()
             },
             "gradients": gradients,
@@ -591,7 +522,7 @@ class Training:
             f"calls/{at}/{part}": call.get(part) for at, call in enumerate(values["calls"]) for part in parts
         }
         losses = {f"losses/{at}": loss for at, loss in enumerate(values["losses"])}
-        seen = {AFTER_BACKWARD: values.get("after_backward"), AT_OPTIMIZER: _at_optimizer(values)}
+        seen = {AFTER_BACKWARD: values.get("after_backward"), AT_OPTIMIZER: at_optimizer(values)}
         self._values.write(trained.number, trained.steps, calls | losses, {
             **{f"gradients/{when}": (about["names"], seen[when]) for when in gradients},
             "parameters": (about["names"], values["parameters"]),
@@ -604,99 +535,6 @@ class Training:
         self._end_evaluation()
 
 
-# ---------------------------------------------------------------- values
-def _now_value(value: Any) -> Any:
-    return value if not tf.executing_eagerly() else number(value)
-
-
-def _digest(value: Any) -> str:
-    return value if type(value) is Digest else digest(value)
-
-
-def digests(values: Iterable[Any]) -> str:
-    """The digests of values in one string; MISSING for None, and for what nobody can read."""
-    return "".join(MISSING if value is None or value is UNREAD else _digest(value) for value in values)
-
-
-def _gradients(values: dict[str, Any]) -> dict[str, str]:
-    """What a step says of gradients: after backward, and at the optimiser where they are others."""
-    after = digests(values["after_backward"])
-    used = digests(_at_optimizer(values))
-    seen = {AFTER_BACKWARD: after} if after.strip(MISSING[0]) else {}
-    if not seen or used != after:
-        seen[AT_OPTIMIZER] = used
-    return seen
-
-
-def _at_optimizer(values: dict[str, Any]) -> Any:
-    return values.get("given") if values.get("used") is None else values["used"]
-
-
-def _finished(call: dict[str, Any], keep: bool) -> dict[str, Any]:
-    """A call's entry with digests in place of values; `keep`: these hold copies of the tensors."""
-    if "shapes" in call:
-        entry = dict(call)
-    else:
-        arguments = call["arguments"]
-        tensors = tensors_in(arguments)
-        first = next((tensor for tensor in tensors if len(tensor.shape)), None)
-        few = first is not None and first.shape[0] is not None and first.shape[0] <= MOST_ROWS
-        entry = {
-            **call,
-            "arguments": digest_of(arguments, keep),
-            "shapes": [list(tensor.shape) for tensor in tensors],
-            "rows": rows(first) if few else None,
-        }
-    outputs = entry.pop("outputs", None)
-    if isinstance(outputs, list) and outputs and not _lacks(outputs):
-        parts = [_digest(each) for each in outputs]
-        entry["outputs"] = parts[0] if len(parts) == 1 else digest(parts)
-    return entry
-
-
-def _lacks(value: Any) -> bool:
-    """Whether something is left out of a value; `tf.nest` would refuse tables whose keys have no order."""
-    if isinstance(value, Mapping):
-        return any(map(_lacks, value.values()))
-    return any(map(_lacks, value)) if isinstance(value, list | tuple) else value is UNREAD
-
-
-def _loss(value: Any, keep: bool) -> list[Any]:
-    array = np.asarray(value) if isinstance(value, np.ndarray | np.generic | tf.Tensor) else None
-    return [digest_of(value, keep), number(array) if array is not None and array.size == 1 else None]
-
-
-def _is_loss(value: Any) -> bool:
-    return isinstance(value, list) and len(value) == 2 and isinstance(value[0], str)
-
-
-def _rate(optimizer: Any) -> Any:
-    """The learning rate, where it is no schedule, which only the step itself asks."""
-    while getattr(optimizer, "inner_optimizer", None) is not None:
-        optimizer = optimizer.inner_optimizer
-    rate = getattr(optimizer, "_learning_rate", None)
-    return rate if isinstance(rate, keras.Variable | tf.Variable | float | int) else None
-
-
-def number(value: Any) -> Any:
-    """A number as JSON has it: NaN and infinity as text, what is none not at all."""
-    if value is None or value is UNREAD or isinstance(value, bool | int):
-        return None if value is UNREAD else value
-    try:
-        value = float(np.asarray(value).item())
-    except (TypeError, ValueError):
-        return None
-    return value if math.isfinite(value) else str(value)
-
-
-def _outline(value: Any) -> tuple[Any, Any]:
-    return (None, None) if value is None else (value.shape, value.dtype)
-
-
-def _described(value: Any) -> tuple[list[int], str]:
-    return ([], "none") if value is None else (list(value.shape), str(value.dtype))
-
-
 def class_of(model: Any) -> str:
     """The class of a model."""
     return type(model).__name__
@@ -707,3 +545,11 @@ def line_of(frame: FrameType | None) -> str:
     while (user := users(frame)) is not None and AUTOGRAPH in user.f_code.co_filename:
         frame = user.f_back
     return places.line_of(user)
+
+
+def _rate(optimizer: Any) -> Any:
+    """The learning rate, where it is no schedule, which only the step itself asks."""
+    while getattr(optimizer, "inner_optimizer", None) is not None:
+        optimizer = optimizer.inner_optimizer
+    rate = getattr(optimizer, "_learning_rate", None)
+    return rate if isinstance(rate, keras.Variable | tf.Variable | float | int) else None

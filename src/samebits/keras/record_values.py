@@ -1,63 +1,15 @@
-"""The tensors of a step in Keras, as `samebits record --values` writes them: as they are when recorded.
-
-What a graph gives out are arrays. What is computed at once is a digest by the time of the step; it takes
-copies of its tensors along where they are asked for.
-"""
+"""The tensors of a step in Keras, as `samebits record --values` writes them: as they are when recorded."""
 
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-import keras
 import numpy as np
-import tensorflow as tf
 
 from samebits.errors import UsageError
-from samebits.hashing.digest import digest
 from samebits.hashing.weights import Tensor, describe_array
-from samebits.keras.record_names import held
+from samebits.keras.record_digests import tensors_in
 from samebits.record.values import Wanted
-
-
-class Digest(str):
-    """A digest of a value that is not at hand any more.
-
-    Attributes:
-        copies: of the tensors in it, in order; none where they are not asked for.
-    """
-
-    copies: Sequence[np.ndarray] = ()
-
-
-def digest_of(value: Any, keep: bool) -> Digest:
-    """A value's digest.
-
-    Args:
-        value: tensors, and lists and tables of them.
-        keep: copy them, too.
-    """
-    made = Digest(digest(held(value)))
-    if keep:
-        made.copies = [np.array(tensor) for tensor in tensors_in(held(value))]
-    return made
-
-
-def tensors_in(value: Any) -> list[Any]:
-    """The tensors and arrays in lists and tables, also those that a digest has copied, in order.
-
-    Of a sparse or ragged tensor: the tensors that it consists of.
-    """
-    try:
-        flat = tf.nest.flatten(value, expand_composites=True)
-    except TypeError:  # tables whose keys have no order
-        flat = keras.tree.flatten(value)
-    tensors: list[Any] = []
-    for each in flat:
-        if isinstance(each, Digest):
-            tensors += each.copies
-        elif isinstance(each, np.ndarray | np.generic | tf.Tensor):
-            tensors.append(each)
-    return tensors
 
 
 class Values(Wanted):

@@ -4,145 +4,36 @@ A step is one call of an optimiser's `step`. What was called and what backward w
 step of this thread belong to it.
 """
 
-import math
-import threading
+import functools
 import weakref
-from collections.abc import Callable, Iterator, Mapping
-from operator import is_
+from collections.abc import Callable, Mapping, Sequence
 from types import FrameType
 from typing import Any
 
 import torch
 from torch import nn
 
-from samebits.fingerprint.code_state import Code
-from samebits.fingerprint.facts import fingerprint
-from samebits.hashing.digest import digest, rows
-from samebits.hashing.weights import Tensor
-from samebits.record.evaluated import Evaluated as Calls
-from samebits.record.files import unseen
+from samebits.hashing.digest import digest
 from samebits.record.format import AFTER_BACKWARD, AT_OPTIMIZER, DIGITS, MISSING
-from samebits.record.guarded import tell
+from samebits.record.names import Models
 from samebits.record.places import line_of
-from samebits.torch.device_digest import KIND, device_digests, device_rows, is_for
+from samebits.record.tables import Tables, Write
+from samebits.record.training import (
+    MOST_CALLS,
+    MOST_LAYERS,
+    MOST_LOSSES,
+    MOST_ROWS,
+    gradients,
+    number,
+    settings,
+)
+from samebits.torch.record_digests import described, digest_of, digests, read, rows_of, shape, tensors_of
 from samebits.torch.record_epochs import Epochs
-from samebits.torch.record_generators import CODE, MOST_MOVES, Generators, Move
-from samebits.torch.record_names import Models, Tables, buffers, digests, parameters, shape
+from samebits.torch.record_generators import CODE, MOST_MOVES, Generators
+from samebits.torch.record_names import buffers, class_of, parameters
+from samebits.torch.record_seen import Called, Evaluated, Pending, Running, Trained
 from samebits.torch.record_values import Values, copied_gradients, keep
-from samebits.torch.weights import inner, unwrapped_name
-
-MOST_LAYERS = 64  # in another mode than their model, whose names a call has
-MOST_CALLS = 1000  # of modules in one step that are listed; of more, the first ones
-MOST_ROWS = 1024  # of a batch, whose rows have a digest each
-MOST_LOSSES = 64  # backward calls of one step that are listed; of more, the first ones
-DEEPEST = 8  # tables within tables, in an optimiser's state and in arguments
-
-Write = Callable[[dict[str, Any]], None]
-
-
-class Trained:
-    """An optimiser.
-
-    Attributes:
-        number: in the order in which they were made.
-        steps: that it has made.
-    """
-
-    def __init__(self, number: int) -> None:
-        self.number, self.steps = number, 0
-        self._names: tuple[list[weakref.ref[torch.Tensor]], list[str]] = ([], [])
-
-    def names(self, values: list[torch.Tensor], find: Callable[[], list[str]]) -> list[str]:
-        """The names of its parameters.
-
-        Args:
-            values: these.
-            find: finds their names, where they are not the same tensors as in the step before.
-        """
-        before, names = self._names
-        if len(before) != len(values) or not all(map(is_, (known() for known in before), values)):
-            names = find()
-            self._names = [weakref.ref(value) for value in values], names
-        return names
-
-
-class Called:
-    """A model that was called.
-
-    Attributes:
-        owner: its class.
-    """
-
-    def __init__(self, model: nn.Module) -> None:
-        self.owner = class_of(model)
-        self._model = weakref.ref(model)
-        self._buffers = [(name, weakref.ref(tensor)) for name, tensor in buffers(model)]
-
-    def buffers(self) -> list[tuple[str, torch.Tensor]]:
-        """Its buffers; those that it had where it is gone, such as a slice of another model."""
-        if (model := self._model()) is not None:
-            return buffers(model)
-        return [(name, tensor) for name, known in self._buffers if (tensor := known()) is not None]
-
-
-class Running:
-    """A step of an optimiser that has begun.
-
-    Attributes:
-        trained: the optimiser.
-        values: its parameters.
-        first: called once, before it changes them; None where that has been done.
-        gradients: their digests when it used them; None as long as it has none.
-        copies: of these gradients, where they are asked for.
-    """
-
-    def __init__(
-        self, trained: Trained, values: list[torch.Tensor], first: Callable[[], None] | None
-    ) -> None:
-        self.trained, self.values, self.first = trained, values, first
-        self.gradients: str | None = None
-        self.copies: dict[int, torch.Tensor] | None = None
-
-    def look(self) -> str:
-        """The gradients are those that the optimiser uses."""
-        if self.first is not None:
-            self.first = self.first()
-        if self.copies is not None:
-            self.copies = copied_gradients(self.values)
-        self.gradients = digests(value.grad for value in self.values)
-        return self.gradients
-
-
-class Evaluated(Calls):
-    """The outermost calls without gradients since the last step, and how generators moved meanwhile."""
-
-    def __init__(self, line: str, after: dict[str, int]) -> None:
-        super().__init__(line, after)
-        self.moves: list[Move] = []
-
-    def event(self) -> dict[str, Any]:
-        """The line of the record."""
-        return {**super().event(), "moves": self.moves}
-
-
-class Pending(threading.local):
-    """What this thread has done since the last step."""
-
-    def __init__(self) -> None:
-        self.inside = False  # of an outermost call
-        self.evaluated: Evaluated | None = None
-        self.running: list[Running] = []  # the innermost last
-        self.clear()
-
-    def clear(self) -> None:
-        """A step has ended."""
-        self.calls: list[dict[str, Any]] = []
-        self.called: dict[int, Called] = {}  # the models, by their identity
-        self.losses: list[list[Any]] = []
-        self.before: dict[str, str] | None = None  # the generators
-        self.gradients: dict[int, str] = {}  # after the last backward, by the parameters' identity
-        self.copies: dict[int, torch.Tensor] = {}  # of these, in a step whose values are asked for
-        self.kept: dict[str, Tensor] = {}  # the other tensors of such a step
+from samebits.torch.weights import unwrapped_name
 
 
 class Training:
@@ -167,7 +58,7 @@ class Training:
         """Nothing was seen yet: in this process, or in its file."""
         self.pending, self.backwards = Pending(), 0
         self.generators, self.epochs = Generators(), Epochs()
-        self._models, self._tables = Models(), Tables(self._write)
+        self._models, self._tables = Models(parameters, class_of), Tables(self._write)
         self._settings = False
         self._optimizers: weakref.WeakKeyDictionary[Any, Trained] = weakref.WeakKeyDictionary()
         self._made = 0
@@ -219,9 +110,9 @@ class Training:
         pending = self.pending
         if pending.before is None:
             pending.before = before
-        tensors = list(_tensors(arguments))
+        tensors = list(tensors_of(arguments))
         first = next((tensor for tensor in tensors if tensor.dim()), None)
-        given_rows = first is not None and not first.requires_grad and first.shape[0] <= MOST_ROWS
+        few_rows = first is not None and not first.requires_grad and first.shape[0] <= MOST_ROWS
         if len(pending.calls) == MOST_CALLS:  # a program that never trains, without `torch.no_grad()`
             return None
         if id(model) not in pending.called:
@@ -231,9 +122,9 @@ class Training:
             "training": model.training,
             "arguments": "",
             "shapes": [shape(tensor) for tensor in tensors],
-            "rows": _rows(first) if first is not None and given_rows else None,
+            "rows": rows_of(first) if first is not None and few_rows else None,
         }
-        call["arguments"] = _digest(arguments, call)
+        call["arguments"] = digest_of(arguments, call)
         if types := _autocast():
             call["autocast"] = types
         if layers := [name for name, layer in model.named_modules() if layer.training is not model.training]:
@@ -245,9 +136,9 @@ class Training:
 
         def returned(result: Any, frame: FrameType) -> None:
             self.generators.look(f"the forward pass of {call['module']}", frame)
-            call["outputs"] = _digest(result, call)
+            call["outputs"] = digest_of(result, call)
             if kept is not None:
-                keep(kept, f"{place}/outputs", _tensors(result))
+                keep(kept, f"{place}/outputs", tensors_of(result))
 
         return returned
 
@@ -260,12 +151,12 @@ class Training:
         evaluated.training.add(model.training)
         if class_of(model) not in evaluated.models:
             evaluated.models.append(class_of(model))
-        evaluated.arguments.update(_digest(arguments, evaluated.kind).encode())
+        evaluated.arguments.update(digest_of(arguments, evaluated.kind).encode())
 
         def returned(result: Any, frame: FrameType) -> None:
             evaluated.generators = self.generators.look(f"evaluation by {class_of(model)}", frame)
             evaluated.moves += self.generators.take()[: MOST_MOVES - len(evaluated.moves)]
-            evaluated.outputs.update(_digest(result, evaluated.kind).encode())
+            evaluated.outputs.update(digest_of(result, evaluated.kind).encode())
 
         return returned
 
@@ -296,8 +187,8 @@ class Training:
     ) -> None:
         self._write_settings([*values, *(buffer for _, buffer in held)])
         of_parameters, of_buffers = (
-            self._tables.number("parameters", of, owner, names, values),
-            self._tables.number("buffers", of, owner, *_split(held)),
+            self._table("parameters", of, owner, names, values),
+            self._table("buffers", of, owner, *_split(held)),
         )
         self._write({
             "event": "initial",
@@ -310,6 +201,14 @@ class Training:
             "moves": self.generators.take(),
         })  # fmt: skip
 
+    def _table(
+        self, kind: str, of: Any, owner: str, names: list[str], values: Sequence[Any]
+    ) -> tuple[int, str]:
+        """The number of a table of names, and the digests of its values."""
+        text, outlines = read(values)
+        describe = functools.partial(described, values)
+        return self._tables.number(kind, of, owner, names, outlines, describe), text
+
     def _write_settings(self, tensors: list[torch.Tensor]) -> None:
         if self._settings:
             return
@@ -318,13 +217,7 @@ class Training:
         ranks = {}
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             ranks = {"rank": torch.distributed.get_rank(), "world_size": torch.distributed.get_world_size()}
-        try:
-            with unseen():
-                facts = {"fingerprint": fingerprint("torch", device), "code": Code().facts()}
-        except Exception as error:  # another package of the environment is broken; the steps are not
-            tell("samebits.fingerprint", error)
-            facts = {"fingerprint": {}, "code": {}}
-        self._write({"event": "settings", "framework": "torch", "device": device, **facts, **ranks})
+        self._write(settings("torch", device, **ranks))
 
     # ------------------------------------------------------------ backward
     def before_backward(self, tensors: Any, frame: FrameType) -> None:
@@ -348,11 +241,9 @@ class Training:
         known = {id(parameter): parameter for parameter in self._models.parameters()}
         for each in self._optimizers:
             known.update((id(parameter), parameter) for parameter in _parameters(each))
-        gradients = {of: grad for of, parameter in known.items() if (grad := parameter.grad) is not None}
-        text = digests(gradients.values())
-        self.pending.gradients = {
-            of: text[DIGITS * at : DIGITS * (at + 1)] for at, of in enumerate(gradients)
-        }
+        there = {of: grad for of, parameter in known.items() if (grad := parameter.grad) is not None}
+        text = digests(there.values())
+        self.pending.gradients = {of: text[DIGITS * at : DIGITS * (at + 1)] for at, of in enumerate(there)}
         if self._keeps():
             self.pending.copies = copied_gradients(known.values())
 
@@ -435,16 +326,13 @@ class Training:
             }.values()
         )
         called = ", ".join(dict.fromkeys(each.owner for each in pending.called.values()))
-        number = self._tables.number
-        of_parameters = number("parameters", trained, owner, names, values)
-        of_buffers = number("buffers", trained, called, *_split(held))
+        of_parameters = self._table("parameters", trained, owner, names, values)
+        of_buffers = self._table("buffers", trained, called, *_split(held))
         state = _state(optimizer, names, values)
-        of_state = number("state", trained, owner, *state)
-        gradients = running.gradients if running.gradients is not None else running.look()
+        of_state = self._table("state", trained, owner, *state)
+        used = running.gradients if running.gradients is not None else running.look()
         after_backward = "".join(pending.gradients.get(id(value), MISSING) for value in values)
-        seen = {AFTER_BACKWARD: after_backward} if after_backward.strip(MISSING[0]) else {}
-        if not seen or gradients != after_backward:
-            seen[AT_OPTIMIZER] = gradients
+        seen = gradients(after_backward, used)
         self._write({
             "event": "step",
             "optimizer": trained.number,
@@ -515,14 +403,6 @@ def _state(optimizer: Any, names: list[str], values: list[torch.Tensor]) -> tupl
     return parts, contents
 
 
-def _split(named: list[tuple[str, torch.Tensor]]) -> tuple[list[str], list[torch.Tensor]]:
-    return [name for name, _ in named], [tensor for _, tensor in named]
-
-
-def _rows(tensor: torch.Tensor) -> str | None:
-    return device_rows(tensor) if is_for(tensor) else rows(tensor)
-
-
 def _autocast() -> str:
     """The types into which autocast converts, by kind of device; "" where it is off."""
     kinds = [kind for kind in ("cpu", "cuda") if torch.is_autocast_enabled(kind)]
@@ -530,40 +410,11 @@ def _autocast() -> str:
     return ", ".join(f"autocast to {type_} on {kind}" for kind, type_ in zip(kinds, types, strict=True))
 
 
-def _digest(value: Any, call: dict[str, Any]) -> str:
-    """The digest of arguments or outputs; where tensors have it from their device, `call` tells so."""
-    tensors = [tensor for tensor in _tensors(value) if is_for(tensor)]
-    if not tensors:
-        return digest(value)
-    call["digest"] = KIND
-    known = zip(map(id, tensors), map(bytes.fromhex, device_digests(tensors)), strict=True)
-    return digest(value, None, dict(known))
-
-
-def _tensors(value: Any, depth: int = 0) -> Iterator[torch.Tensor]:
-    if isinstance(value, torch.Tensor):
-        yield value
-    elif depth < DEEPEST and isinstance(value, Mapping):
-        for part in value.values():
-            yield from _tensors(part, depth + 1)
-    elif depth < DEEPEST and isinstance(value, list | tuple):
-        for part in value:
-            yield from _tensors(part, depth + 1)
+def _split(named: list[tuple[str, torch.Tensor]]) -> tuple[list[str], list[torch.Tensor]]:
+    return [name for name, _ in named], [tensor for _, tensor in named]
 
 
 def _number(value: Any) -> Any:
-    """A number as JSON has it: NaN and infinity as text, a complex one not at all."""
     if isinstance(value, torch.Tensor):
         value = value.item() if value.numel() == 1 else None
-    if isinstance(value, bool | int):
-        return value
-    if not isinstance(value, float):
-        return None
-    return value if math.isfinite(value) else str(value)
-
-
-def class_of(model: nn.Module) -> str:
-    """The class of a model, not of what wraps it."""
-    while (name := inner(model)) is not None:
-        model = getattr(model, name)
-    return type(model).__name__
+    return number(value)
