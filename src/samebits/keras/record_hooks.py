@@ -129,7 +129,7 @@ def _watch_functions(training: Training, functions: Functions, writer: Writer) -
             outermost, notes = not functions.running, known.setdefault(self, Notes())
             why = _compiled(self)
             if outermost:
-                _look(training.before_function)
+                _look(training.before_function, sys._getframe(1))
             functions.running.append((why, notes))
             try:
                 result = original(self, *given, **named)
@@ -141,7 +141,7 @@ def _watch_functions(training: Training, functions: Functions, writer: Writer) -
             else:
                 functions.notes.add(notes)
             if outermost:
-                _look(training.after_function)
+                _look(training.after_function, sys._getframe(1))
             return result
 
         return call
@@ -334,7 +334,7 @@ def _watch_optimizers(training: Training, functions: Functions, writer: Writer) 
                 return original(self, grads, trainable_variables)
             grads = list(grads)
             variables = None if trainable_variables is None else list(trainable_variables)
-            thread.applying = _look(training.before_apply, self, grads, variables)
+            thread.applying = _look(training.before_apply, self, grads, variables, sys._getframe(1))
             if thread.applying is None:
                 return original(self, grads, variables)
             try:

@@ -4,6 +4,8 @@ from typing import Any
 
 import xxhash
 
+from samebits.record.moves import MOST_MOVES, Move
+
 
 class Evaluated:
     """What is known of these calls so far.
@@ -19,6 +21,7 @@ class Evaluated:
         arguments, outputs: the digests of all of these, in order.
         kind: of these digests, where it is not the CPU's.
         generators: after the last call.
+        moves: how generators moved meanwhile.
     """
 
     def __init__(self, line: str, after: dict[str, int]) -> None:
@@ -28,6 +31,7 @@ class Evaluated:
         self.arguments, self.outputs = xxhash.xxh3_128(), xxhash.xxh3_128()
         self.kind: dict[str, Any] = {}
         self.generators: dict[str, str] = {}
+        self.moves: list[Move] = []
 
     def event(self) -> dict[str, Any]:
         """The line of the record: a `samebits.record.format.Evaluation`."""
@@ -42,4 +46,5 @@ class Evaluated:
             "line": self.line,
             **self.kind,
             "generators": self.generators,
+            "moves": self.moves[:MOST_MOVES],
         }

@@ -28,12 +28,12 @@ def test_an_evaluation_that_another_thread_ends_is_written_once(training, lines,
     training._evaluated = Evaluated("train.py:1", {})
     generators = {"python": "0" * 32}
 
-    def read():
+    def read(during, frame):
         training._end_evaluation()  # as a step does that runs in a graph
         return generators
 
     monkeypatch.setattr(training, "_all_generators", read)
-    training.after_function()
+    training.after_function(sys._getframe())
     training._end_evaluation()
     assert [line["event"] for line in lines] == ["evaluation"]
 
