@@ -14,8 +14,8 @@ from tests.localise.score import judged, score, score_clean
 from tests.localise.second import FAULTS as SECOND
 
 from samebits.diff.causes import Cause
+from samebits.diff.place import Place
 from samebits.diff.records import Result
-from samebits.diff.verdict import Place
 
 CHANGED, CHANCE = "one of two optimisers has other betas", "the clock is the seed"
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from samebits._printable import some
 from samebits.diff.facts import Facts, Source
 from samebits.diff.generators import Apart
+from samebits.diff.place import Place
 from samebits.diff.samples import Samples
 from samebits.diff.tensors import module_of
-from samebits.diff.verdict import Place
 from samebits.diff.words import generator_words
 from samebits.fingerprint.diff import Difference, change, group
 from samebits.framework import Advice

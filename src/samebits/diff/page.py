@@ -15,11 +15,11 @@ from samebits._printable import printable
 from samebits._progress import Line
 from samebits.diff.grid import Grid
 from samebits.diff.picture import Picture, steps_of, views
+from samebits.diff.place import Place
 from samebits.diff.reader import Record
 from samebits.diff.records import Result, matched, sides_of, who
 from samebits.diff.run_picture import of_runs
 from samebits.diff.runs import RECORD
-from samebits.diff.verdict import Place
 from samebits.diff.words import generator_words
 from samebits.errors import UsageError
 

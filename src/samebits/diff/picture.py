@@ -18,11 +18,11 @@ from samebits.diff.grid import (
     size_of,
     size_of_numbers,
 )
+from samebits.diff.judge import modes
 from samebits.diff.reader import DamagedError, Event, Process, kind_of, parse_event
 from samebits.diff.signature import Signature, signature
 from samebits.diff.tensors import Tensors, compare, module_of
 from samebits.diff.values import Both, read_step
-from samebits.diff.verdict import modes
 from samebits.diff.words import generator_words
 from samebits.errors import UsageError
 from samebits.hashing.compare import TensorDifference

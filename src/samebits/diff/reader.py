@@ -127,7 +127,7 @@ MAY_HAVE: Mapping[str, Mapping[str, Shape]] = {
     "record": {"folder": optional(TEXT)},
     "initial": {"moves": MOVES},
     "step": {"moves": MOVES, "epoch": optional(COUNT)},
-    "evaluation": {"moves": MOVES, "digest": TEXT},
+    "evaluation": {"moves": MOVES, "digest": TEXT, "other_mode": TEXTS},
     "names": {"digests": TEXTS},
 }
 CALL: Mapping[str, Shape] = {

@@ -8,9 +8,10 @@ from samebits.diff import facts as facts_
 from samebits.diff import samples, values
 from samebits.diff.align import STEP_NUMBER, Side
 from samebits.diff.causes import Cause, rank
+from samebits.diff.place import Place, What
 from samebits.diff.reader import DamagedError, Event, Process, Record, kind_of, parse_event
 from samebits.diff.tensors import compare
-from samebits.diff.verdict import Place, Search, What
+from samebits.diff.verdict import Search
 from samebits.errors import UsageError
 from samebits.hashing.compare import TensorDifference
 from samebits.record.format import DIGITS, OF_A_RUN

@@ -9,10 +9,10 @@ from samebits._json_files import COUNT, Content, check
 from samebits._printable import some
 from samebits.diff.causes import Cause, rank
 from samebits.diff.facts import Facts, sources
+from samebits.diff.place import Place
 from samebits.diff.reader import DamagedError, Event, Record, kind_of, parse_event
 from samebits.diff.records import Result, compare_records
 from samebits.diff.tensors import compare
-from samebits.diff.verdict import Place
 from samebits.errors import UsageError
 from samebits.fingerprint.diff import Difference, differences
 from samebits.fingerprint.manifest import of_manifest, read_manifest

@@ -4,8 +4,8 @@ import shlex
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
+from samebits.diff.place import Place
 from samebits.diff.reader import Event, Process, Record
-from samebits.diff.verdict import Place
 from samebits.hashing.compare import TensorDifference, compare_tensor
 from samebits.hashing.weights import COMPLEX, Stored, read_header
 from samebits.record.format import AFTER_BACKWARD, AT_OPTIMIZER

@@ -324,7 +324,7 @@ class Training:
                 after = {str(each.number): each.steps for each in self._trained if each.steps}
                 evaluated = self._evaluated = Evaluated(line, after)
             evaluated.count += 1
-            evaluated.training.add(training)
+            evaluated.mode(training)
             if model not in evaluated.models:
                 evaluated.models.append(model)
             evaluated.arguments.update(digest_of(values["arguments"]).encode())
@@ -483,9 +483,10 @@ class Training:
 
     def _parts_of(self, optimizer: Any, trained: Trained, models: Sequence[Any]) -> Any:
         """What an optimiser trains, what else its models hold, and its own state, each by name."""
-        key = (len(optimizer.variables), len(optimizer._trainable_variables), *map(id, models))
+        counts = (len(optimizer.variables), len(optimizer._trainable_variables))
         known = self._parts.get(optimizer)
-        if known is None or known[0] != key:
+        # By the models themselves: a new one may have the identity of one that is gone.
+        if known is None or known[0] != counts or [each() for each in known[1]] != list(models):
             variables = list(optimizer._trainable_variables)
             names = self._models.names(variables, f"optimizer.{trained.number}.{{}}".format)
             rest: dict[str, Any] = {}
@@ -494,8 +495,8 @@ class Training:
                     if all(buffer is not other for other in rest.values()):
                         rest[name if name not in rest else f"{class_of(model)}.{name}"] = buffer
             parts = dict(zip(names, variables, strict=True)), rest, dict(state(optimizer, names))
-            known = self._parts[optimizer] = key, parts
-        return known[1]
+            known = self._parts[optimizer] = counts, [weakref.ref(model) for model in models], parts
+        return known[2]
 
     def _write_step(self, about: dict[str, Any], values: dict[str, Any]) -> None:
         with self._lock:

@@ -1,10 +1,12 @@
 """The calls of models without a step between two steps: one event of a record, whatever the framework."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import xxhash
 
 from samebits.record.moves import MOST_MOVES, Move
+from samebits.record.training import MOST_LAYERS
 
 
 class Evaluated:
@@ -18,6 +20,7 @@ class Evaluated:
         count: of the calls.
         models: the classes that were called, each once.
         training: the modes in which they were called.
+        other_mode: layers in another mode than their model, in any call.
         arguments, outputs: the digests of all of these, in order.
         kind: of these digests, where it is not the CPU's.
         generators: after the last call.
@@ -28,10 +31,23 @@ class Evaluated:
         self.line, self.after, self.count = line, after, 0
         self.models: list[str] = []
         self.training: set[bool] = set()
+        self.other_mode: list[str] = []
         self.arguments, self.outputs = xxhash.xxh3_128(), xxhash.xxh3_128()
         self.kind: dict[str, Any] = {}
         self.generators: dict[str, str] = {}
         self.moves: list[Move] = []
+
+    def mode(self, training: bool, layers: Sequence[str] = ()) -> None:
+        """A model is called in a mode.
+
+        Args:
+            training: which.
+            layers: are in the other one.
+        """
+        self.training.add(training)
+        for layer in layers:
+            if layer not in self.other_mode and len(self.other_mode) < MOST_LAYERS:
+                self.other_mode.append(layer)
 
     def event(self) -> dict[str, Any]:
         """The line of the record: a `samebits.record.format.Evaluation`."""
@@ -41,6 +57,7 @@ class Evaluated:
             "count": self.count,
             "models": self.models,
             "training": sorted(self.training),
+            **({"other_mode": self.other_mode} if self.other_mode else {}),
             "arguments": self.arguments.hexdigest(),
             "outputs": self.outputs.hexdigest(),
             "line": self.line,

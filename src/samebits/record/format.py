@@ -180,6 +180,7 @@ class Evaluation(TypedDict):
     count: int
     models: list[str]  # the classes that were called, each once
     training: list[bool]  # the modes in which they were called: [false], [true] or both
+    other_mode: NotRequired[list[str]]  # layers in another mode than their model, in any call; the first 64
     arguments: Digest  # of all arguments, in order
     outputs: Digest
     line: str  # of the first call

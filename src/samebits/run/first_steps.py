@@ -22,7 +22,7 @@ from samebits.hashing.weights import Tensor
 from samebits.record.format import FORMAT, OF_A_RUN
 from samebits.record.guarded import guarded
 from samebits.rng.generators import imported
-from samebits.unsaved.frames import users_frames
+from samebits.unsaved.frames import users_frames, variables
 
 STEPS = 8  # whose batches and generators are recorded
 MOST_ROWS = 1024  # of a batch, whose rows have a digest each
@@ -168,8 +168,8 @@ class FirstSteps:
     def _find(self, objects: Mapping[str, Any]) -> "dict[str, weakref.ref[Any]]":
         held = {name: value for name, value in objects.items() if self._tensors(value)}
         if not held:
-            variables = [variable for frame in users_frames() for variable in frame.f_locals.items()]
-            known = {id(value): (name, value) for name, value in reversed(variables)}
+            there = [variable for frame in users_frames() for variable in variables(frame)]
+            known = {id(value): (name, value) for name, value in reversed(there)}
             held = {name: value for name, value in known.values() if self._tensors(value)}
         chosen = dict(sorted(held.items())[:MOST_MODELS])
         self._classes = ", ".join(sorted(type(value).__name__ for value in chosen.values()))

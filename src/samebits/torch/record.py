@@ -7,6 +7,7 @@ raises nothing.
 
 import functools
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
@@ -40,7 +41,7 @@ def attach(process: Any) -> None:
         process: a `samebits.record.begin.Process`.
     """
     training = Training(process.writer.write, Values(process.writer))
-    process.forks.append(training.begin)
+    process.forks += [_forked, training.begin]
     process.ends.append(lambda: _look(training.end))
     process.writer.roles.insert(0, _data_worker)
     process.files.foreign.append("/torchinductor_")  # what torch.compile keeps is what it would make again
@@ -59,8 +60,17 @@ def _data_worker() -> str | None:
     return None if info is None else f"worker {info.id}"
 
 
+_lock = threading.RLock()  # several threads may train; what they look at is one table
+
+
+def _forked() -> None:
+    """The thread that held it is not in this process."""
+    global _lock
+    _lock = threading.RLock()
+
+
 def _look(at: Callable[..., Any], *given: Any) -> Any:
-    """Call what looks, so that the program does not notice.
+    """Call what looks, so that the program does not notice, and one thread after the other.
 
     Returns:
         What it returns; None where it raised, which is told.
@@ -74,9 +84,10 @@ def _look(at: Callable[..., Any], *given: Any) -> Any:
         if torch._C._len_torch_dispatch_stack() or torch._C._len_torch_function_stack():
             from torch.utils._python_dispatch import _disable_current_modes
 
-            with torch._C.DisableTorchFunction(), _disable_current_modes():
+            with _lock, torch._C.DisableTorchFunction(), _disable_current_modes():
                 return at(*given)
-        return at(*given)
+        with _lock:
+            return at(*given)
     except Exception as error:
         tell(f"{at.__module__}.{at.__qualname__}", error)
         return None
@@ -144,22 +155,22 @@ def _watch_backward(training: Training, writer: Writer) -> None:
         if torch.compiler.is_compiling() or training.backwards or not writer.on:
             return original(tensors, *given, **named)
         _look(training.before_backward, tensors, sys._getframe(1))
-        training.backwards += 1
+        training.begin_backward()
         try:
             original(tensors, *given, **named)
         finally:
-            training.backwards -= 1
+            training.end_backward()
         return _look(training.after_backward, sys._getframe(1))
 
     @functools.wraps(grad)
     def gradients(*given: Any, **named: Any) -> Any:
         if torch.compiler.is_compiling():
             return grad(*given, **named)
-        training.backwards += 1
+        training.begin_backward()
         try:
             return grad(*given, **named)
         finally:
-            training.backwards -= 1
+            training.end_backward()
 
     for function in (backward, gradients):
         _unseen_by_compiler(function)

@@ -94,6 +94,9 @@ class Pending(threading.local):
 
     def __init__(self) -> None:
         self.inside = False  # of an outermost call
+        self.backwards = 0  # calls of backward that run in this thread
+        # Python did not start this thread, so autograd may have: it has one for each GPU.
+        self.autograds = threading.get_ident() not in threading._active  # type: ignore[attr-defined]
         self.evaluated: Evaluated | None = None
         self.running: list[Running] = []  # the innermost last
         self.clear()

@@ -31,10 +31,9 @@ from samebits.record.training import (
 from samebits.torch.record_digests import described, digest_of, digests, read, rows_of, shape, tensors_of
 from samebits.torch.record_epochs import Epochs
 from samebits.torch.record_generators import Generators
-from samebits.torch.record_names import buffers, class_of, parameters
+from samebits.torch.record_names import buffers, class_of, other_modes, parameters
 from samebits.torch.record_seen import Called, Evaluated, Pending, Running, Trained
 from samebits.torch.record_values import Values, copied_gradients, keep
-from samebits.torch.weights import unwrapped_name
 
 
 class Training:
@@ -46,7 +45,6 @@ class Training:
 
     Attributes:
         pending: of the thread that asks.
-        backwards: how many calls of backward run now, in any thread.
         generators: the global ones.
         epochs: of the data loaders.
     """
@@ -57,7 +55,8 @@ class Training:
 
     def begin(self) -> None:
         """Nothing was seen yet: in this process, or in its file."""
-        self.pending, self.backwards = Pending(), 0
+        self.pending = Pending()
+        self._backwards: list[None] = []  # one for each call that runs now, in any thread
         self.generators, self.epochs = Generators(), Epochs()
         self._models, self._tables = Models(parameters, class_of), Tables(self._write)
         self._settings = False
@@ -128,8 +127,8 @@ class Training:
         call["arguments"] = digest_of(arguments, call)
         if types := _autocast():
             call["autocast"] = types
-        if layers := [name for name, layer in model.named_modules() if layer.training is not model.training]:
-            call["other_mode"] = [unwrapped_name(model, name) for name in layers[:MOST_LAYERS]]
+        if layers := other_modes(model):
+            call["other_mode"] = layers[:MOST_LAYERS]
         kept, place = pending.kept if self._keeps() else None, f"calls/{len(pending.calls)}"
         pending.calls.append(call)
         if kept is not None:
@@ -149,7 +148,7 @@ class Training:
             evaluated = self.pending.evaluated = Evaluated(line_of(frame), after)
         self.epochs.evaluate()
         evaluated.count += 1
-        evaluated.training.add(model.training)
+        evaluated.mode(model.training, other_modes(model))
         if class_of(model) not in evaluated.models:
             evaluated.models.append(class_of(model))
         evaluated.arguments.update(digest_of(arguments, evaluated.kind).encode())
@@ -221,6 +220,22 @@ class Training:
         self._write(settings("torch", device, **ranks))
 
     # ------------------------------------------------------------ backward
+    @property
+    def backwards(self) -> bool:
+        """Whether this thread computes a backward, or belongs to autograd while another one does."""
+        pending = self.pending
+        return bool(pending.backwards or (self._backwards and pending.autograds))
+
+    def begin_backward(self) -> None:
+        """A call of backward begins in this thread."""
+        self.pending.backwards += 1
+        self._backwards.append(None)
+
+    def end_backward(self) -> None:
+        """It has ended."""
+        self._backwards.pop()
+        self.pending.backwards -= 1
+
     def before_backward(self, tensors: Any, frame: FrameType) -> None:
         """Backward is called on one tensor or several."""
         before = self.generators.look(CODE, frame)

@@ -19,7 +19,7 @@ from typing import Any
 from samebits.process.code_owner import is_users_file, owner
 from samebits.unsaved import source
 from samebits.unsaved.digests import PLAIN
-from samebits.unsaved.frames import users_frames
+from samebits.unsaved.frames import users_frames, variables
 from samebits.unsaved.report import affects_no_weight
 
 FIX = "what it remembers cannot be seen or saved: stop it, or {} if it decides no weight"
@@ -68,10 +68,10 @@ def _processes() -> Iterator[tuple[str, str, str]]:
 
     A library has its own in an object of its own, such as a DataLoader its workers.
     """
-    variables = [value for frame in users_frames() for value in frame.f_locals.values()]
-    variables += [value for module in source.users_modules() for value in vars(module).values()]
+    held = [value for frame in users_frames() for _, value in variables(frame)]
+    held += [value for module in source.users_modules() for value in list(vars(module).values())]
     seen: set[int] = set()
-    started = [child for value in variables for child in _within(value, seen, DEEP)]
+    started = [child for value in held for child in _within(value, seen, DEEP)]
     started += getattr(subprocess, "_active", None) or ()  # still runs, and nobody has it
     started += _forgotten()
     named: set[int] = set()

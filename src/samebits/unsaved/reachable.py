@@ -12,7 +12,7 @@ from typing import Any
 from samebits.rng import generators
 from samebits.unsaved import source
 from samebits.unsaved.about import About
-from samebits.unsaved.frames import innermost, local_names
+from samebits.unsaved.frames import innermost, local_names, variables
 from samebits.unsaved.in_states import saved_whole
 from samebits.unsaved.liveness import live_names
 from samebits.unsaved.training import Training
@@ -86,7 +86,7 @@ class Walk(Within):
 
     def _frame(self, frame: FrameType, shown: frozenset[str]) -> None:
         live, code = live_names(frame), frame.f_code
-        for name, value in list(frame.f_locals.items()):
+        for name, value in variables(frame):
             if name in live and not name.startswith(".") and not self._is_epoch(code, name, value):
                 root = "closure" if name in code.co_freevars else "local"
                 about = About(name, "", None, root, name, code, name in shown)

@@ -18,6 +18,7 @@ from samebits.unsaved import source
 from samebits.unsaved.about import About, of_kind
 from samebits.unsaved.attributes import attributes_of
 from samebits.unsaved.digests import CONTAINERS, PLAIN, is_short, single
+from samebits.unsaved.frames import variables
 from samebits.unsaved.in_states import is_kept, kept
 from samebits.unsaved.liveness import live_names
 
@@ -226,11 +227,12 @@ class Within:
         code = generator.gi_code
         if frame is None or owner(code.co_filename) == "samebits":
             return
-        place = (frame.f_lasti, *(value for value in frame.f_locals.values() if type(value) is int))
+        held = variables(frame)
+        place = (frame.f_lasti, *(value for _, value in held if type(value) is int))
         self._leaf(of_kind(about, "iterator"), key, place)
         if is_users_file(code.co_filename):
             live = live_names(frame)
-            for name, value in list(frame.f_locals.items()):
+            for name, value in held:
                 if name in live:
                     child = About(name, "", None, "closure", name, code)
                     self._look(child, f"{key}<{name}>", value, depth + 1)

@@ -417,6 +417,10 @@ def test_an_evaluation_is_compared(tmp_path: Path) -> None:
                 "the evaluation after step 4, the model's mode: evaluation in A, training in B",
             ),
             (
+                {"other_mode": ["2.norm"], "outputs": made.digest("other")},
+                "the evaluation after step 4, the mode of `2.norm`: evaluation in A, training in B",
+            ),
+            (
                 {"count": 5},
                 "the evaluation after step 4, control flow: 4 calls of Net in A, 5 calls of Net in B",
             ),

@@ -9,6 +9,7 @@ tf = pytest.importorskip("tensorflow")
 
 import keras  # noqa: E402
 
+from samebits.keras import record_training  # noqa: E402
 from samebits.keras.record_training import Evaluated, Training  # noqa: E402
 from samebits.keras.record_values import Values  # noqa: E402
 from samebits.record.values import NONE  # noqa: E402
@@ -76,3 +77,23 @@ def test_what_a_graph_cannot_show_of_a_call_is_named(training, lines):
     tf.function(graph, autograph=False).get_concrete_function(tf.ones((3, 3)))
     what = "the outputs of Net, which TensorFlow joins with the next operation"
     assert lines == [{"event": "unseen", "what": what}]
+
+
+def test_a_model_with_the_identity_of_one_that_is_gone_is_another_one(training, monkeypatch):
+    class Net:
+        def __init__(self, buffers):
+            self.buffers = buffers
+
+    monkeypatch.setattr(record_training, "buffers", lambda model: model.buffers)
+    optimizer, trained = keras.optimizers.SGD(0.1), record_training.Trained(0)
+    optimizer.build([])
+    model = Net([("mean", object())])
+    training._parts_of(optimizer, trained, [model])
+    before = id(model)
+    del model
+    kept = []
+    while id(model := Net([("variance", object())])) != before:
+        kept.append(model)
+        assert len(kept) < 10_000
+    _, buffers, _ = training._parts_of(optimizer, trained, [model])
+    assert list(buffers) == ["variance"]

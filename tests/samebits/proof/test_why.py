@@ -14,8 +14,8 @@ from tests.conftest import Started
 from tests.samebits.diff.test_runs import WEIGHTS, finished
 from tests.samebits.fingerprint.test_golden import manifest
 
+from samebits.diff.place import Place
 from samebits.diff.records import Result
-from samebits.diff.verdict import Place
 from samebits.proof.trainings import Training
 from samebits.proof.why import Why, between, why
 
@@ -72,11 +72,11 @@ def said(done: Started, place: Path) -> str:
 @pytest.mark.slow
 def test_smoke_says_which_step_and_which_line(start: Start, place: Path) -> None:
     done = start("samebits", "smoke", "--no-resume", "python", "failing.py", cwd=place, FAULT="noise")
-    assert "\nfirst difference: step 1, the batch: weights and generators equal\n" in done.stdout
+    assert "\nfirst difference: step 1 (epoch 1), the batch: weights and generators equal\n" in done.stdout
     assert re.search(
         r"^1\. a seed from time\.time_ns\(\) for torch \(failing\.py:\d+\)$", done.stdout, re.MULTILINE
     )
-    assert said(done, place).startswith("first difference: step 1, the batch: ")
+    assert said(done, place).startswith("first difference: step 1 (epoch 1), the batch: ")
 
 
 @pytest.mark.slow

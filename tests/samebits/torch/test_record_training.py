@@ -7,6 +7,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from samebits.record.values import NONE  # noqa: E402
+from samebits.torch.record_names import other_modes  # noqa: E402
 from samebits.torch.record_training import Training  # noqa: E402
 from samebits.torch.record_values import Values  # noqa: E402
 
@@ -63,3 +64,25 @@ def test_layers_in_another_mode_have_their_names_in_the_wrapped_model(training, 
     for each in (model, torch.nn.DataParallel(model, device_ids=[])):
         train(training, each, torch.optim.SGD(model.parameters(), 0.1))
     assert [step["calls"][0]["other_mode"] for step in record.steps()] == [["1"], ["1"]]
+
+
+def test_layers_in_another_mode_are_told_of_evaluations(training, record):
+    model = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Dropout(), torch.nn.BatchNorm1d(2)).eval()
+    frame = sys._getframe()
+    for layer in (None, model[1], model[2], model[1]):
+        if layer is not None:
+            layer.train()
+        with torch.no_grad():
+            training.before_call(model, (torch.ones(4, 2),), {}, False, frame)(torch.ones(4, 2), frame)
+    training.end()
+    (evaluation,) = (event for event in record.lines if event["event"] == "evaluation")
+    assert (evaluation["training"], evaluation["other_mode"], evaluation["count"]) == ([False], ["1", "2"], 4)
+
+
+def test_a_layer_that_a_model_has_twice_or_that_has_it_again_is_looked_at_once():
+    model = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Sequential(torch.nn.Dropout()))
+    model[1].append(model[1][0])
+    model[1].append(model)
+    assert other_modes(model) == []
+    model[1][0].eval()
+    assert other_modes(model) == ["1.0"]

@@ -8,7 +8,7 @@ class Fault:
     """One fault: what is done to the training, and what must be named.
 
     Attributes:
-        what, step: of the place: see `samebits.diff.verdict.Place`.
+        what, step: of the place: see `samebits.diff.place.Place`.
         cause: the kind of the first cause.
         patch: lines of training.py, by the text that is replaced.
         twice: both trainings have it, and differ by themselves; else the first one is the training as it is.
