@@ -41,6 +41,7 @@ OWN = {
         "callback.py": "Keras's own training loop",
         "keras2.py": "refuses what looks like Keras and is not",
         "libraries.py": "TensorFlow does not find all of CUDA by itself",
+        "record_emit.py": "values of a graph are there only when it runs",
         "record_hooks.py": "record.py itself imports no TensorFlow, as Keras computes with others, too",
         "record_safe.py": "TensorFlow joins operations before a graph runs",
         "portable_allowlist.py": "TensorFlow's kernels can be refused, and not be replaced",

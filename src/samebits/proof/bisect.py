@@ -14,8 +14,8 @@ from samebits._files import cannot_write, shown
 from samebits._printable import printable
 from samebits._report import print_json
 from samebits.diff import command as diff
-from samebits.diff.records import Result
 from samebits.diff.place import Place
+from samebits.diff.records import Result
 from samebits.errors import UsageError
 from samebits.process.command_line import hint
 from samebits.proof.closer import command_of, in_graphs, is_run, not_below

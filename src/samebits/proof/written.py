@@ -3,6 +3,7 @@
 import glob
 import io
 import os
+import re
 import shutil
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,6 +16,8 @@ from samebits._files import sha256_file
 from samebits.errors import UsageError
 from samebits.hashing.digest import digest
 from samebits.hashing.weights import read_header
+
+SHARED_OBJECT = re.compile(rb'("shared_object_id": ?)(\d+)')  # of Keras's configurations
 
 
 @dataclass(frozen=True)
@@ -186,14 +189,29 @@ def _hdf5(file: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _keras(path: Path) -> Iterator[tuple[str, Any]]:
-    """An archive of a configuration and of weights; metadata.json holds the time at which it was saved."""
+    """An archive of a configuration and of weights; metadata.json holds the time at which it was saved.
+
+    In config.json an object that is used several times, such as a policy of types, has its address.
+    """
     with zipfile.ZipFile(path) as archive:
         for name in sorted(archive.namelist()):
             content = archive.read(name)
             if name.endswith(".h5"):
                 yield from _hdf5(io.BytesIO(content))
+            elif name == "config.json":
+                yield name, _without_addresses(content)
             elif name != "metadata.json":
                 yield name, content
+
+
+def _without_addresses(config: bytes) -> bytes:
+    """Keras's configuration with numbers from 0 for objects that are used several times."""
+    numbers: dict[bytes, int] = {}
+
+    def number(at: re.Match[bytes]) -> bytes:
+        return at[1] + str(numbers.setdefault(at[2], len(numbers))).encode()
+
+    return SHARED_OBJECT.sub(number, config)
 
 
 READERS: dict[str, Callable[[Path], Iterator[tuple[str, Any]]]] = {

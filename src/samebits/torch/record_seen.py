@@ -10,9 +10,8 @@ import torch
 from torch import nn
 
 from samebits.hashing.weights import Tensor
-from samebits.record.evaluated import Evaluated as Calls
+from samebits.record.evaluated import Evaluated
 from samebits.torch.record_digests import digests
-from samebits.torch.record_generators import Move
 from samebits.torch.record_names import buffers, class_of
 from samebits.torch.record_values import copied_gradients
 
@@ -88,18 +87,6 @@ class Running:
             self.copies = copied_gradients(self.values)
         self.gradients = digests(value.grad for value in self.values)
         return self.gradients
-
-
-class Evaluated(Calls):
-    """The outermost calls without gradients since the last step, and how generators moved meanwhile."""
-
-    def __init__(self, line: str, after: dict[str, int]) -> None:
-        super().__init__(line, after)
-        self.moves: list[Move] = []
-
-    def event(self) -> dict[str, Any]:
-        """The line of the record."""
-        return {**super().event(), "moves": self.moves}
 
 
 class Pending(threading.local):

@@ -15,6 +15,7 @@ from torch import nn
 
 from samebits.hashing.digest import digest
 from samebits.record.format import AFTER_BACKWARD, AT_OPTIMIZER, DIGITS, MISSING
+from samebits.record.moves import CODE
 from samebits.record.names import Models
 from samebits.record.places import line_of
 from samebits.record.tables import Tables, Write
@@ -29,7 +30,7 @@ from samebits.record.training import (
 )
 from samebits.torch.record_digests import described, digest_of, digests, read, rows_of, shape, tensors_of
 from samebits.torch.record_epochs import Epochs
-from samebits.torch.record_generators import CODE, MOST_MOVES, Generators
+from samebits.torch.record_generators import Generators
 from samebits.torch.record_layers import Entered, Layers
 from samebits.torch.record_names import buffers, class_of, other_modes, parameters
 from samebits.torch.record_seen import Called, Evaluated, Pending, Running, Trained
@@ -186,7 +187,7 @@ class Training:
 
         def returned(result: Any, frame: FrameType) -> None:
             evaluated.generators = self.generators.look(f"evaluation by {class_of(model)}", frame)
-            evaluated.moves += self.generators.take()[: MOST_MOVES - len(evaluated.moves)]
+            evaluated.moves += self.generators.take()
             evaluated.outputs.update(digest_of(result, evaluated.kind).encode())
 
         return returned
