@@ -148,6 +148,9 @@ def _resumed(
         lost = f"the position in the data, or the state of {_named(apart)}"
     elif place.what == "loss" and _scaled(place):
         lost = f"the {advice.scaler}'s state"
+    elif place.what == "learning rate" and (states := _states(place)):
+        # No optimiser's state depends on the learning rate of the same step.
+        lost = "the schedule's state" if states[0] == states[1] else "the optimiser's state"
     evidence = f"all is equal up to step {resumed:,}, after which B was resumed"
     of_generator = lost.startswith("the state of") and not any(each.last for each in apart.values())
     if lost and (at_once or of_generator or place.what in SHOW_LATE):
@@ -158,6 +161,12 @@ def _resumed(
     else:
         text = "the difference starts after the resumption: something that the checkpoint does not hold"
         yield 72, Cause("resume", text, (evidence,))
+
+
+def _states(place: Place) -> list[str]:
+    """The optimiser's state in both, after the step; nothing where it has none."""
+    states = [str((event or {}).get("state", "")) for event in (place.first, place.second)]
+    return states if any(states) else []
 
 
 def _scaled(place: Place) -> bool:

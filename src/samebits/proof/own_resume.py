@@ -155,7 +155,7 @@ class Proof:
 
     def fault(self) -> str:
         """What is not good, in one line."""
-        return f"{self.failed[0]} ({len(self.failed)} of {len(self.tried)} trials differ)"
+        return f"{self.failed[0]} ({len(self.failed)} of {len(self.tried)} trials)"
 
 
 @dataclass(frozen=True)
@@ -241,7 +241,9 @@ def _whole(asked: Asked, folder: Path, watch: Watch) -> Whole:
         raise UsageError("the training has a single step, so it cannot be stopped before its end")
     saves = [int(told["step"]) for told in _told(child, SAVED)]
     first = next((step for step in saves if step < steps), None)
-    if first is None and asked.takes_checkpoint:
+    if (
+        first is None and asked.takes_checkpoint and asked.number == signal.SIGKILL
+    ):  # SIGTERM may make it save
         there = saved(str(child.place), before, pattern=asked.pattern)
         later = f"; only after it: {some(there, 3)}" if there else ""
         raise UsageError(
@@ -331,7 +333,7 @@ def _judge(trial: Trial, whole: Whole, resumed: Training, saved_before: bool) ->
         trial.outcome = "fail"
         causes = (cause.text for cause in result.causes if cause.text.startswith(LACKS))
         trial.lost = next(causes, "").removeprefix(LACKS)
-        trial.says = f"{_named(result)}{f': lost: {trial.lost}' if trial.lost else ''}"
+        trial.says = f"{_named(result)}{f'; lost: {trial.lost}' if trial.lost else ''}"
     elif place is not None and place.what == "initial":
         trial.outcome, trial.says = "fail", _of_no_step(whole.training, resumed)
     elif saved_before:
@@ -345,8 +347,8 @@ def _judge(trial: Trial, whole: Whole, resumed: Training, saved_before: bool) ->
 def _named(result: Result) -> str:
     """The first difference, in one line."""
     text = ", ".join(filter(None, (result.who, result.place.text if result.place else "")))
-    text = f"the first difference after that: {text}"
-    return f"{text} (A is the training in one go)" if re.search(r"\b[AB]\b", text) else text
+    text = f"first difference: {text}"
+    return f"{text} (A: in one go)" if re.search(r"\b[AB]\b", text) else text
 
 
 def _of_no_step(whole: Training, resumed: Training) -> str:
@@ -380,7 +382,7 @@ def _judge_files(trial: Trial, whole: Whole, child: Training, before: Mapping[st
             shown = some([f"`{each}`" for each in differ], 3)
             trial.outcome = "fail"
             trial.lost = "an average of the weights (EMA)" if any(map(AVERAGE.search, differ)) else shown
-            trial.says = f"all steps are the same, but {shown} in {name}: lost: {trial.lost}"
+            trial.says = f"all steps are the same, but {shown} in {name} differ; lost: {trial.lost}"
             return
 
 
