@@ -20,6 +20,7 @@ from samebits.record.writer import Writer
 
 FOLDER, LIMIT, VALUES = "SAMEBITS_RECORD", "SAMEBITS_RECORD_LIMIT", "SAMEBITS_RECORD_VALUES"
 LEVEL, WINDOW = "SAMEBITS_RECORD_LEVEL", "SAMEBITS_RECORD_STEPS"
+STOP = "SAMEBITS_RECORD_STOP"  # what it says, `record.stop` tells
 DEFAULT_LIMIT = 2 * 1024**3  # bytes
 
 
@@ -33,6 +34,10 @@ def begin(folder: str) -> None:
     level = level if level in LEVELS else STEP
     writer = Writer(os.path.abspath(folder), level, int(limit) if limit.isdigit() else DEFAULT_LIMIT)
     writer.values, writer.window = _steps(VALUES) or NONE, _steps(WINDOW)
+    if said := os.environ.get(STOP):
+        from samebits.record.stop import Stop
+
+        writer.after_step = Stop(writer.folder, said).after
     Process(writer).begin()
 
 
