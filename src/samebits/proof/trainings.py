@@ -21,6 +21,7 @@ from samebits.process.launch import for_entrypoint
 from samebits.proof.processes import ending, stop
 from samebits.record.begin import FOLDER
 from samebits.record.final import final_weights
+from samebits.run.plots import CURVES
 from samebits.run.signals import SAVED
 
 POLL = 0.05  # seconds between two looks at the processes
@@ -42,6 +43,7 @@ class Training:
         bare: the command starts entrypoint by itself, as the image does.
         stops: after which steps it is stopped, as by SIGTERM, and then resumed.
         recorded: what it computes is recorded, so that it needs to leave no run.
+        curves: its run has curves.png. Most runs are compared and removed, and nobody looks at them.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Training:
     bare: bool = False
     stops: Sequence[int] = ()
     recorded: bool = False
+    curves: bool = False
 
     @property
     def record(self) -> Path:
@@ -165,6 +168,8 @@ def start(child: Training, stop_at: int | None = None) -> "subprocess.Popen[byte
     """
     environment = {**os.environ, **for_entrypoint(), **launch.caller_environment(), **child.environment}
     environment["SAMEBITS_RUN_FOLDER"] = str(child.folder)
+    if not child.curves:
+        environment[CURVES] = "0"
     if child.recorded:
         child.record.mkdir(exist_ok=True)
         environment[FOLDER] = str(child.record.absolute())
