@@ -20,6 +20,8 @@ FRAMEWORKS = [
 ]
 # Where a shell sets this, as some images do, every process that a test starts would compile torch anew.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+# Hundreds of runs, whose curves nobody looks at; a test that does removes it.
+os.environ["SAMEBITS_CURVES"] = "0"
 Started = subprocess.CompletedProcess[str]
 # What takes minutes is begun first, so that no worker is idle at the end. While one worker builds the image,
 # the other has no test that would wait for it.

@@ -22,6 +22,7 @@ from samebits.proof.enough import Enough
 from samebits.proof.processes import ending, stop
 from samebits.record.begin import FOLDER
 from samebits.record.final import final_weights
+from samebits.run.plots import CURVES
 from samebits.run.signals import SAVED
 
 POLL = 0.05  # seconds between two looks at the processes
@@ -44,6 +45,7 @@ class Training:
         stops: after which steps it is stopped, as by SIGTERM, and then resumed.
         recorded: what it computes is recorded, so that it needs to leave no run.
         enough: is asked while it runs: whether it may be stopped, as its record holds enough. None: never.
+        curves: its run has curves.png. Most runs are compared and removed, and nobody looks at them.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Training:
     stops: Sequence[int] = ()
     recorded: bool = False
     enough: Enough | None = None
+    curves: bool = False
 
     @property
     def record(self) -> Path:
@@ -173,6 +176,8 @@ def start(child: Training, stop_at: int | None = None) -> "subprocess.Popen[byte
     """
     environment = {**os.environ, **for_entrypoint(), **launch.caller_environment(), **child.environment}
     environment["SAMEBITS_RUN_FOLDER"] = str(child.folder)
+    if not child.curves:
+        environment[CURVES] = "0"
     if child.recorded:
         child.record.mkdir(exist_ok=True)
         environment[FOLDER] = str(child.record.absolute())
