@@ -85,7 +85,8 @@ class Folder:
 
     def recorded(self, words: Sequence[str]) -> str:
         shutil.rmtree(self.record, ignore_errors=True)
-        said = self.run([sys.executable, "-m", "samebits", "record", "--level", self.level, "-o", "record", "--", *words])
+        how = ("--level", self.level, "-o", "record")
+        said = self.run([sys.executable, "-m", "samebits", "record", *how, "--", *words])
         return said[: said.rindex("recorded in")]
 
     def train(self, arguments: Sequence[str] = (), resumed: Sequence[str] = ()) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from samebits.diff.align import Pair, Side
 from samebits.diff.place import Part, Place
 from samebits.diff.reader import Event
-from samebits.record.format import LAYER, OPERATION
+from samebits.record.format import DIGITS, LAYER, MISSING, OPERATION
 
 # Of what a step has, these stand before anything that a layer computes, or are told better by the step.
 BEFORE = ("model", "initial", "control flow", "calls", "batch", "mode", "evaluation batch", "end")
@@ -59,7 +59,7 @@ class Inside:
         if first.get("digest") != second.get("digest"):  # of two kinds, which say nothing about each other
             return
         backward = first["direction"] == "backward"
-        inputs, outputs = (first[each] != second[each] for each in ("inputs", "outputs"))
+        inputs, outputs = first["inputs"] != second["inputs"], _differ(first["outputs"], second["outputs"])
         if not outputs and first["event"] == OPERATION:
             return  # what differs there is memory that nobody wrote, or does not count
         if inputs and self._entered is None:
@@ -95,7 +95,7 @@ class Inside:
             generators: what may be said of the generators.
             evaluation: whether it is an evaluation.
         """
-        if outer is not None and outer.what in BEFORE:
+        if outer is not None and outer.what in BEFORE and not (outer.what == "initial" and self._earlier):
             return outer
         decisive, foreign = self._decisive, self._written_elsewhere(outer)
         if decisive is None and outer is not None:
@@ -183,3 +183,11 @@ class Inside:
     def _step(self, event: Event) -> int:
         side = self._sides[0]
         return max(side.total(event).values(), default=0) + (not event.get("evaluation"))
+
+
+def _differ(a: str, b: str) -> bool:
+    """Whether outputs differ that both have computed; a frozen parameter has no gradient."""
+    if a == b or len(a) != len(b):
+        return a != b
+    parts = ((a[at : at + DIGITS], b[at : at + DIGITS]) for at in range(0, len(a), DIGITS))
+    return any(first != second and MISSING not in (first, second) for first, second in parts)

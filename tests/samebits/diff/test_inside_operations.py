@@ -199,6 +199,18 @@ def test_an_operation_that_only_one_has_in_the_forward_pass(tmp_path: Path) -> N
     assert result.place.what == "forward"
 
 
+def test_a_gradient_that_only_one_has_computed_is_no_other_one(tmp_path: Path) -> None:
+    """Such as that of a frozen parameter: the operation that only one of both has is named."""
+    first = training()
+    second = another(first)
+    from_step(second, STEP, gradients_differ)
+    at(second, BACKWARD)["outputs"] = MISSING * 3
+    first.insert(first.index(at(first, BACKWARD)) + 1, operation(STEP, "aten::sum", "backward", "features.3"))
+    result = diff(tmp_path, first, second)
+    assert "step 3, only A calls: backward of `features.3` (Conv2d), aten::sum, model.py:41" in result.verdict
+    assert not any(cause.kind == "operation" for cause in result.causes)
+
+
 def test_an_operation_of_an_earlier_step_that_shows_later(tmp_path: Path) -> None:
     """Such as an average of the weights, which an evaluation uses."""
     first = training()
