@@ -87,7 +87,9 @@ def report(told: Told) -> None:
     """Print what differed, three lines each, and in one line what was compared."""
     for each in in_order(told):
         print(printable(f"{each.place.words}: {each.output} differs"))
-        print(f"  in {each.times:,} of {each.executions:,} executions, first in step {each.step:,}: {each.words}")
+        print(
+            f"  in {each.times:,} of {each.executions:,} executions, first in step {each.step:,}: {each.words}"
+        )
         print(f"  use instead: {each.instead}")
     print(printable(summary(told)))
 
