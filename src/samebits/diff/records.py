@@ -35,6 +35,7 @@ class Result:
         notes: what was not compared, and why.
         values: how the tensor of the first difference differs; None where the records do not hold it.
         more: commands that record the tensors, where they would say more.
+        twice: the command that names the operation, where one that does not repeat is the likeliest cause.
         pair: the number of the processes in which the first difference is, see `matched`.
         resumed: after which step one of the two was resumed, and the other was not; None: neither was.
     """
@@ -50,6 +51,7 @@ class Result:
     more: tuple[str, ...] = ()
     pair: int = 0
     resumed: int | None = None
+    twice: str = ""
 
     @property
     def verdict(self) -> str:
@@ -88,6 +90,7 @@ class Result:
             "generators": self.apart,
             "notes": list(self.notes),
             "more": list(self.more),
+            "twice": self.twice or None,
         }
 
 
@@ -145,6 +148,7 @@ def compare_records(first: Record, second: Record, beside: facts_.Facts | None =
         again = batch_again(*both[1 - pair.resumed.later], place.step or 0)
     causes = rank(place, facts, search.generators.apart, how, resumed, last, again)
     size = _values(place, pair, notes)
+    operation = bool(causes) and causes[0].kind == "operation"
     return Result(
         place,
         who(pair.ours) if len(identities) > 1 else "",
@@ -157,6 +161,7 @@ def compare_records(first: Record, second: Record, beside: facts_.Facts | None =
         () if size is not None or not facts.advice.values else values.more(place, first, second),
         number,
         resumed,
+        values.twice(place, first, second) if facts.advice.twice and operation else "",
     )
 
 
