@@ -1,13 +1,13 @@
-"""Watches each operation of torch in this process, without a change of bits: who called it, and from which line.
+"""Watches each operation of torch in this process, without a change of bits: who called it, and where.
 
 A `TorchDispatchMode` would see the same calls, but torch computes otherwise while such a mode is entered:
-torch.compile compiles nothing, and formulas that ask whether a tensor is a subclass (the gradient of `cumprod`)
-take another way. So operations are seen at the dispatch key `Fake`, which torch defines and does not use. It
-stands below autograd and above the device's kernels, as a mode does. Its switch is the thread's own; autograd's
-threads take it over. What an operation calls to do its work is a part of it and not seen.
+torch.compile compiles nothing, and formulas that ask whether a tensor is a subclass (the gradient of
+`cumprod`) take another way. So operations are seen at the dispatch key `Fake`, which torch defines and does
+not use. It stands below autograd and above the device's kernels, as a mode does. Its switch is the thread's
+own; autograd's threads take it over. What an operation calls to do its work is a part of it and not seen.
 
-Views and other operations that write nothing and return no new tensor are not seen, and those that torch always
-decomposes are seen as their parts. A graph that torch.compile has made is one call: `COMPILED`.
+Views and other operations that write nothing and return no new tensor are not seen, and those that torch
+always decomposes are seen as their parts. A graph that torch.compile has made is one call: `COMPILED`.
 """
 
 import contextlib
@@ -73,7 +73,8 @@ class Origin(NamedTuple):
     line: str
 
 
-NOWHERE = Origin("", "", "", "", "")
+def _nowhere() -> tuple[str, str, str]:
+    return "", "", ""
 
 
 class Operation:
@@ -172,8 +173,8 @@ class _Here(threading.local):
 _here = _Here()
 _all: list[dict[int, Origin]] = []  # of each thread, since backward may run in another one
 _listener: Listener | None = None
-_wanted: Callable[[], bool] = lambda: False
-_module: Callable[[], tuple[str, str, str]] = lambda: ("", "", "")
+_wanted: Callable[[], bool] = bool
+_module: Callable[[], tuple[str, str, str]] = _nowhere
 _libraries: dict[str, torch.library.Library] = {}
 _seen: set[str] = set()
 
@@ -254,7 +255,9 @@ def _computes(schema: Any) -> bool:
 
 def _is_seen(schema: Any) -> bool:
     name = _name(schema)
-    if name.partition("::")[0] in NOT_COMPUTED or not torch._C._dispatch_has_kernel(name) or not _computes(schema):
+    if name.partition("::")[0] in NOT_COMPUTED or not torch._C._dispatch_has_kernel(name):
+        return False
+    if not _computes(schema):
         return False
     has: Any = torch._C._dispatch_has_kernel_for_dispatch_key
     composed = has(name, "CompositeImplicitAutograd")

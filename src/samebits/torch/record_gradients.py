@@ -183,7 +183,7 @@ class Hooked:
                 going.left(number, _seen(seen, index, gradient), now)
                 going.device |= is_for(gradient)
                 if back.kept is not None:
-                    name = of_layer("backward", back.about["module"], going.occurrence)
+                    name = of_layer({**back.about, "occurrence": going.occurrence})
                     keep_one(back.kept, f"{name}/{number}", gradient)
 
 

@@ -183,7 +183,7 @@ class Layers:
         if entered.about.get("evaluation") or entered.about.get("thread"):
             kept = None
         if kept is not None:
-            keep(kept, of_layer("forward", entered.about["module"], occurrence), returned)
+            keep(kept, of_layer({**entered.about, "occurrence": occurrence}), returned)
         self._watch_backward(entered, module, returned, kept)
 
     def broken(self, entered: Entered, frame: FrameType) -> None:

@@ -145,7 +145,7 @@ def test_memory_that_nobody_wrote_and_views_have_no_line(recorded):
 
 @pytest.fixture
 def same_without(start, tmp_path):
-    """Run a command plainly and recorded: it prints the same. Its record's events, a list for each process."""
+    """Run a command plainly and recorded: it prints the same. Returns the events of each process."""
 
     def same_without(*command, level="operation"):
         plain = start(*command, cwd=tmp_path)
