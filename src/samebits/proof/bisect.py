@@ -14,8 +14,8 @@ from samebits._files import cannot_write, shown
 from samebits._printable import printable
 from samebits._report import print_json
 from samebits.diff import command as diff
-from samebits.diff.records import Result
 from samebits.diff.place import Place
+from samebits.diff.records import Result
 from samebits.errors import UsageError
 from samebits.process.command_line import hint
 from samebits.proof.closer import command_of, in_graphs, is_run, not_below
@@ -272,7 +272,7 @@ def _not_repeated(answer: Answer, each: Side, said: Result) -> Answer:
 
 
 def _twice(answer: Answer, each: Side, folder: Path, watch: Watch) -> Told | None:
-    """Execute each operation of the step twice in which a side does not repeat itself; None where none is the reason."""
+    """Execute each operation of a step that does not repeat itself twice; None where none is the reason."""
     place, causes = answer.result.place, answer.result.causes
     if place is None or not_below(place) or not place.step:
         return None

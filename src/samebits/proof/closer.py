@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from samebits._files import shown
-from samebits.diff.reader import Record
 from samebits.diff.place import Place
+from samebits.diff.reader import Record
 from samebits.errors import UsageError
 from samebits.fingerprint.manifest import read_manifest
 from samebits.process.command_line import hint
