@@ -413,16 +413,16 @@ def _repeatable(place: Place, facts: Facts, apart: dict[str, Apart]) -> Iterator
         place.what, "the optimiser" if place.what in ("parameter", "optimizer state") else "the forward pass"
     )
     other = facts.environment or facts.command
-    if place.part is not None and place.part.foreign:
-        return  # its inputs are not equal
-    if place.part is not None:
-        part = place.part.name
+    inside = place.part
+    if inside is not None and not inside.computes_the_same:
+        return
+    if inside is not None:
+        part = inside.name
     text = (
         f"an operation of {part} does not give the same result each time, or reads memory that nobody wrote"
     )
     fix = facts.advice.repeat
-    if place.part is not None and place.part.operation:
-        operation = place.part.operation
+    if inside is not None and (operation := inside.operation):
         text = f"{operation} does not give the same result each time"
         fix = instead(operation) or fix
     evidence = ("all its inputs are equal",) if place.equal else ()

@@ -10,13 +10,14 @@ from typing import Any
 from samebits.diff.align import Pair, Side
 from samebits.diff.place import Part, Place
 from samebits.diff.reader import Event
-from samebits.record.format import LAYER, OPERATION
+from samebits.record.format import DIGITS, LAYER, MISSING, OPERATION
 
 # Of what a step has, these stand before anything that a layer computes, or are told better by the step.
 BEFORE = ("model", "initial", "control flow", "calls", "batch", "mode", "evaluation batch", "end")
 FORWARD = ("forward", "loss")
 FOREIGN_TO_STEPS = ("loss", "evaluation")  # have inputs that no line inside shows, such as targets
-BY_THE_STEP = ("clipping", "skipped", "learning rate")  # are told better than by their first operation
+BY_THE_STEP = ("skipped", "learning rate")  # are told better than by their first operation
+ALONE = (*FORWARD, "gradient", "evaluation")  # may come from an operation that only one of both has
 
 
 class Inside:
@@ -28,15 +29,26 @@ class Inside:
 
     def __init__(self, first: Side, second: Side) -> None:
         self._sides = first, second
+        self._earlier: Pair | None = None  # an operation in a step that came to the same nevertheless
+        self._differed = self.apart = False
+        self._decisive: Pair | None = None
         self.clear()
 
     def clear(self) -> None:
         """The next step begins."""
+        if self._decisive is not None and (self._decisive.first or {}).get("event") == OPERATION:
+            self._earlier = self._earlier or self._decisive
+        self._differed |= self.apart
         self.apart = False
-        self._decisive: Pair | None = None
+        self._decisive = None
         self._entered: Pair | None = None  # the first whose inputs differ
         self._foreign = False  # nothing that differs stands before these
-        self._forward_differs = False
+        self._forward_differs = self._alone_seen = False
+
+    @property
+    def knows(self) -> bool:
+        """Whether anything differs inside this step, or an operation in one before."""
+        return self.apart or self._earlier is not None
 
     def see(self, pair: Pair) -> None:
         """Two lines that differ, or one without a counterpart."""
@@ -47,7 +59,7 @@ class Inside:
         if first.get("digest") != second.get("digest"):  # of two kinds, which say nothing about each other
             return
         backward = first["direction"] == "backward"
-        inputs, outputs = (first[each] != second[each] for each in ("inputs", "outputs"))
+        inputs, outputs = first["inputs"] != second["inputs"], _differ(first["outputs"], second["outputs"])
         if not outputs and first["event"] == OPERATION:
             return  # what differs there is memory that nobody wrote, or does not count
         if inputs and self._entered is None:
@@ -64,6 +76,7 @@ class Inside:
         assert event is not None
         if event.get("thread") or (missing.over and not missing.queue):
             return  # which thread of several computes something, nobody decides; or the record ends before
+        self._alone_seen = True
         self._decide(pair)
         self.apart = True
 
@@ -82,9 +95,11 @@ class Inside:
             generators: what may be said of the generators.
             evaluation: whether it is an evaluation.
         """
-        if outer is not None and outer.what in BEFORE:
+        if outer is not None and outer.what in BEFORE and not (outer.what == "initial" and self._earlier):
             return outer
         decisive, foreign = self._decisive, self._written_elsewhere(outer)
+        if decisive is None and outer is not None:
+            decisive = self._earlier
         if foreign is not None:
             decisive = foreign
         if decisive is None or not self._says_more(decisive, outer, where):
@@ -102,8 +117,9 @@ class Inside:
         if backward and outer is not None and outer.what in FORWARD:
             return outer
         base = outer or Place("forward", self._step(first), "")
-        of_step = not first["direction"] and outer is not None  # of the optimiser, or of the user's code
-        what: Any = "gradient" if backward else base.what if of_step or base.what in FORWARD else "forward"
+        what: Any = "gradient" if backward else base.what if base.what in FORWARD else "forward"
+        if first["event"] == OPERATION:
+            what = base.what  # the step has seen what comes of it
         if first.get("evaluation"):
             what = "evaluation"
         if first.get("training") != second.get("training"):
@@ -125,6 +141,8 @@ class Inside:
         entered = self._entered
         if not self._foreign or entered is None or (entered.first or {})["event"] != OPERATION:
             return None
+        if self._differed or self._alone_seen:  # where one has more calls, others are counted otherwise
+            return None
         return entered if outer is not None and outer.what not in FOREIGN_TO_STEPS else None
 
     def _says_more(self, pair: Pair, outer: Place | None, where: str) -> bool:
@@ -134,7 +152,7 @@ class Inside:
         if outer is None:  # what nobody uses
             return not where
         alone = pair.first is None or pair.second is None
-        return outer.what not in BY_THE_STEP and (not alone or outer.what in (*FORWARD, "gradient"))
+        return outer.what not in BY_THE_STEP and (not alone or outer.what in ALONE)
 
     def _between(self, first: Event) -> str:
         """Where in a module's own code, if something within it has other inputs first."""
@@ -153,8 +171,9 @@ class Inside:
         event, who, not_who = (first, "A", "B") if first is not None else (second, "B", "A")
         assert event is not None
         part = Part(event, event)
-        called = ", ".join(filter(None, (part.operation, part.name)))
-        does = f"goes through the {part}" if event["direction"] == "backward" else f"calls {called}"
+        if part.operation and outer is not None:
+            return replace(outer, text=f"{where}, only {who} calls: {part}", equal=(), name="", part=part)
+        does = f"goes through the {part}" if event["direction"] == "backward" else f"calls {part.name}"
         more = "once more" if event["occurrence"] > 1 else f"{not_who} does not"
         comma = "" if event["occurrence"] > 1 else ","
         text = f"control flow: run {who} {does} in {where}{comma} {more}"
@@ -164,3 +183,11 @@ class Inside:
     def _step(self, event: Event) -> int:
         side = self._sides[0]
         return max(side.total(event).values(), default=0) + (not event.get("evaluation"))
+
+
+def _differ(a: str, b: str) -> bool:
+    """Whether outputs differ that both have computed; a frozen parameter has no gradient."""
+    if a == b or len(a) != len(b):
+        return a != b
+    parts = ((a[at : at + DIGITS], b[at : at + DIGITS]) for at in range(0, len(a), DIGITS))
+    return any(first != second and MISSING not in (first, second) for first, second in parts)

@@ -51,7 +51,8 @@ def reasons(place: Place, apart: Container[str], mode: str) -> Iterator[Reason]:
     elif settings[0] != settings[1]:
         a, b = _only(*settings)
         if part.operation:
-            kind = "layer settings" if first["direction"] else "optimizer"
+            of_optimizer = place.what in ("parameter", "optimizer state")
+            kind = "optimizer" if of_optimizer else "layer settings" if first["direction"] else "arguments"
             text = f"{name} is called with other arguments: {a} in A, {b} in B"
             yield Reason(93, kind, text, ("its inputs are equal",), line)
         else:

@@ -88,6 +88,12 @@ class Part:
         return "output" if len(a) <= DIGITS else f"output {number}"
 
     @property
+    def computes_the_same(self) -> bool:
+        """Whether both have it, with equal arguments."""
+        settings = (each.get("settings") for each in (self.first, self.second))
+        return self.first is not self.second and not self.foreign and len(set(settings)) == 1
+
+    @property
     def other_generators(self) -> list[str]:
         """The generators that it draws from, or one of both does, and that were in other states before it."""
         moved = [each.get("generators", {}) for each in (self.first, self.second)]

@@ -193,8 +193,39 @@ def test_an_operation_that_only_one_has_in_the_forward_pass(tmp_path: Path) -> N
     second.insert(second.index(at(second, BACKWARD)), operation(STEP, "aten::mul.Tensor", "forward", "head"))
     from_step(second, STEP, lambda event: event["calls"][0].update(outputs=digest("other")))
     result = diff(tmp_path, first, second)
-    expected = "control flow: run B calls aten::mul.Tensor, `head` (Conv2d) in step 3, A does not"
+    expected = "step 3, only B calls: forward of `head` (Conv2d), aten::mul.Tensor, model.py:41"
     assert result.verdict == f"first difference: {expected}"
+    assert result.place is not None
+    assert result.place.what == "forward"
+
+
+def test_a_gradient_that_only_one_has_computed_is_no_other_one(tmp_path: Path) -> None:
+    """Such as that of a frozen parameter: the operation that only one of both has is named."""
+    first = training()
+    second = another(first)
+    from_step(second, STEP, gradients_differ)
+    at(second, BACKWARD)["outputs"] = MISSING * 3
+    first.insert(first.index(at(first, BACKWARD)) + 1, operation(STEP, "aten::sum", "backward", "features.3"))
+    result = diff(tmp_path, first, second)
+    assert "step 3, only A calls: backward of `features.3` (Conv2d), aten::sum, model.py:41" in result.verdict
+    assert not any(cause.kind == "operation" for cause in result.causes)
+
+
+def test_an_operation_of_an_earlier_step_that_shows_later(tmp_path: Path) -> None:
+    """Such as an average of the weights, which an evaluation uses."""
+    first = training()
+    evaluation = made.evaluation(4)
+    first.insert(-1, evaluation)
+    second = another(first)
+    for step in (2, 3, 4):
+        line = next(e for e in second if e.get("name") == "aten::add_.Tensor" and e["after"] == {"0": step - 1})
+        for kind in ("outputs",) if step == 2 else ("inputs", "outputs"):
+            differ(line, kind)
+    second[-2]["outputs"] = digest("other")
+    result = diff(tmp_path, first, second)
+    assert "step 2, aten::add_.Tensor, train.py:30: inputs equal, output `self` differs" in result.verdict
+    assert result.place is not None
+    assert result.place.what == "evaluation"
 
 
 def test_a_record_of_steps_and_one_of_operations_are_compared_by_steps(tmp_path: Path) -> None:
