@@ -24,12 +24,19 @@ from samebits.proof.rerun import Side, again, side
 from samebits.proof.smoke import Watch, keep_runs, runs_folder
 from samebits.record.begin import LEVEL, VALUES, WINDOW
 from samebits.record.format import INSIDE, OPERATION
+from samebits.twice.begin import FOLDER
+from samebits.twice.begin import WINDOW as TWICE_WINDOW
+from samebits.twice.command import report, told_as_json
+from samebits.twice.told import Told, read
+from samebits.twice.window import Window
 
 # Causes for which a second run here is another training than the first was.
 ELSEWHERE = (
     "versions", "instructions", "device", "threads", "determinism", "code", "data", "file contents",
     "file names", "file listing",
 )  # fmt: skip
+# Facts that differ where the same code computes: the libraries that were loaded show whether others did.
+SAY_LITTLE = ("locks.", "unlocked.", "image:")
 
 
 @dataclass(frozen=True)
@@ -43,6 +50,8 @@ class Answer:
         impossible: why it could not; "" where it could.
         apart: "A" or "B": the side whose second run differs from its record; "" where both repeat.
         repeats: the sides whose second runs have the digests of their records.
+        twice: of `apart`, what each operation of the step gave when it was executed twice; None where
+            the reason is another one.
     """
 
     result: Result
@@ -51,6 +60,7 @@ class Answer:
     impossible: str = ""
     apart: str = ""
     repeats: tuple[str, ...] = ()
+    twice: Told | None = None
 
     @property
     def status(self) -> int:
@@ -80,6 +90,7 @@ class Answer:
             "repeat": list(self.repeats),
             "ended": self.ended or None,
             "impossible": self.impossible or None,
+            "twice": None if self.twice is None else told_as_json(self.twice),
         }
 
 
@@ -135,6 +146,9 @@ def command(
     else:
         for line in answer.lines():
             print(printable(line))
+        if answer.twice is not None and answer.result.place is not None:
+            print(f"each operation of step {answer.result.place.step} of {answer.apart}, executed twice:")
+            report(answer.twice)
         if kept is not None:
             print(printable(f"the second runs are kept in {shown(kept)}"))
     if answer.impossible:
@@ -175,6 +189,9 @@ def bisect(
             if answer.apart or answer.impossible or place is None or not_below(place):
                 break
             answer = _closer(answer, place, level, sides, records, folder, watch)
+        if answer.apart:
+            each = next(each for each in sides if each.name == answer.apart)
+            answer = replace(answer, twice=_twice(answer, each, folder, watch))
     except UsageError as error:
         return replace(answer, impossible=str(error))
     return answer
@@ -245,12 +262,28 @@ def _again(
 
 def _not_repeated(answer: Answer, each: Side, said: Result) -> Answer:
     """What is said where a second run differs from its record."""
-    cause = said.causes[0] if said.causes else None
+    causes = (cause for cause in said.causes if not (cause.evidence or ("",))[0].startswith(SAY_LITTLE))
+    cause = next(causes, None)
     if cause is not None and cause.kind in ELSEWHERE:
         evidence = f" ({cause.evidence[0]})" if cause.evidence else ""
         why = f"{each.name} cannot be repeated here as it was: {cause.text}{evidence}"
-        return replace(answer, impossible=why)
+        return replace(answer, repeats=(), impossible=why)
     return Answer(said, answer.level, apart=each.name)
+
+
+def _twice(answer: Answer, each: Side, folder: Path, watch: Watch) -> Told | None:
+    """Execute each operation of a step that does not repeat itself twice; None where none is the reason."""
+    place, causes = answer.result.place, answer.result.causes
+    if place is None or not_below(place) or not place.step:
+        return None
+    if causes and causes[0].kind.startswith("chance"):  # which is no operation's
+        return None
+    step = place.step
+    told = folder.resolve() / f"{each.name}.twice.told"
+    told.mkdir()
+    variables = {FOLDER: str(told), TWICE_WINDOW: Window(1, range(step, step + 1)).words}
+    _again(each, "twice", folder, variables, watch, (place.optimizer or 0, step))
+    return read(told)
 
 
 def _plain(result: Result) -> Result:

@@ -1,6 +1,7 @@
 """`samebits bisect`: what runs again, what does not and why, and how far down the difference is placed."""
 
 import json
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -285,9 +286,10 @@ def test_both_run_again_up_to_the_step_and_the_operation_is_named(start: Start, 
     assert (told["level"], told["repeat"], told["does_not_repeat"]) == ("operation", ["A", "B"], None)
     place = told["verdict"]["first_difference"]
     assert (place["what"], place["step"]) == ("forward", 3)
-    assert (place["part"]["module"], place["part"]["line"]) == ("norm", "train.py:19")
+    assert (place["part"]["module"], place["part"]["line"]) == ("norm", "train.py:17")
     assert place["values"]["of"] == 32
-    assert "eps=1e-05 in A, eps=0.001 in B" in told["verdict"]["causes"][0]["text"]
+    assert place["part"]["operation"] == "aten::native_layer_norm"
+    assert "1e-05 in A, 0.001 in B" in told["verdict"]["causes"][0]["text"]
     assert "trained to the end" not in (trained / "runs/again/A.layer.log").read_text()
     assert [path.name for path in sorted((trained / "runs/again").glob("*.record"))] == [
         f"{name}.{level}.record" for name in "AB" for level in ("layer", "operation")
@@ -306,8 +308,46 @@ def test_a_side_that_does_not_repeat_itself_is_named(start: Start, trained: Path
         said[2]
         == "first difference: step 1, the model's output: batch, weights and the generators in use equal"
     )
-    assert "1. numpy.random.default_rng() without a seed (train.py:20)" in said
+    assert "1. numpy.random.default_rng() without a seed (train.py:19)" in said
     assert len(list((trained / "runs").glob("bisect-*/*.record"))) == 2
+
+
+ADDS = """
+import torch
+
+torch.manual_seed(0)
+net = torch.nn.Linear(16, 16)
+optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+films, seen = torch.randint(8, (100_000,)), torch.randn(100_000, 16)
+for _ in range(3):
+    optimizer.zero_grad()
+    rows = net(seen)
+    total = torch.zeros(8, 16).index_put((films,), rows, accumulate=True)
+    total.square().mean().backward()
+    optimizer.step()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.cpu_count() == 1, reason="two threads are needed")
+def test_of_a_side_that_does_not_repeat_itself_each_operation_is_executed_twice(
+    start: Start, tmp_path: Path
+) -> None:
+    """With two threads `index_put` adds in an order that nobody decides."""
+    pytest.importorskip("torch")
+    (tmp_path / "train.py").write_text(ADDS)
+    for threads in "12":
+        words = ("samebits", "record", "-o", f"runs/{threads}", "--", "python", "train.py")
+        assert start(*words, cwd=tmp_path, SAMEBITS_THREADS=threads).returncode == 0
+    words = ("samebits", "bisect", "--json", "runs/1", "runs/2", "--", "python", "train.py")
+    done = start(*words, cwd=tmp_path)
+    assert done.returncode == 1, done.stderr
+    told = json.loads(done.stdout)
+    assert told["does_not_repeat"] == "B"
+    assert told["verdict"]["first_difference"]["step"] == 1
+    (named,) = told["twice"]["differing"]
+    assert (named["operation"], named["line"]) == ("aten::index_put", "train.py:11")
+    assert "index_add_" in named["instead"]
 
 
 @pytest.mark.slow
