@@ -123,10 +123,11 @@ SHAPES: Mapping[str, Mapping[str, Shape]] = {
 }
 NAMED = ("names", "shapes", "dtypes", "digests")  # what a table says of each of its tensors
 MOVES = _list_of(("a generator's move", lambda value: isinstance(value, list) and len(value) == 4))
+SAMPLES = _list_of(_list_of(("a number or a text", lambda value: type(value) in (int, str))))
 MAY_HAVE: Mapping[str, Mapping[str, Shape]] = {
     "record": {"folder": optional(TEXT)},
     "initial": {"moves": MOVES},
-    "step": {"moves": MOVES, "epoch": optional(COUNT)},
+    "step": {"moves": MOVES, "epoch": optional(COUNT), "held": COUNT, "samples": SAMPLES},
     "evaluation": {"moves": MOVES, "digest": TEXT, "other_mode": TEXTS},
     "names": {"digests": TEXTS},
 }

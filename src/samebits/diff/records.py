@@ -129,7 +129,7 @@ def compare_records(first: Record, second: Record, beside: facts_.Facts | None =
     facts = beside or facts_.collect(first, second, sides, (place.first, place.second))
     how, last = None, search.last_same()
     if place.what == "batch" and place.first is not None and place.second is not None:
-        how = samples.compare(samples.Pair(place.first, place.second), search.pairs)
+        how = samples.compare(samples.Pair(place.first, place.second), search.pairs, search.before)
     causes = rank(place, facts, search.generators.apart, how, resumed, last)
     size = _values(place, pair, notes)
     return Result(
