@@ -33,6 +33,8 @@ OWN = {
         "lightning.py": "somebody else's training loop",
         "optimizer_state.py": "Keras keeps an optimiser's state in its variables",
         "portable_matmul.py": "a portable kernel",
+        "other_switches.py": "Keras and TensorFlow have few, which kernels.py reads",
+        "record_samples.py": "a sampler of torch's gives indices; a tf.data pipeline has none",
         "record_epochs.py": "a loader of torch's is a pass through the data; Keras's loop counts itself",
         "streaming.py": "a loader without a length",
         "twice.py": "operations within a graph of TensorFlow's cannot be reached",

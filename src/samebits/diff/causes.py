@@ -198,6 +198,7 @@ def _named(apart: dict[str, Apart]) -> str:
 def _of_place(place: Place, facts: Facts, samples: Samples | None, last: str) -> Iterator[Ranked]:
     line = _line(place)
     yield from _autocast(place, line)
+    yield from _held(place, line)
     if place.what in FROM_DATA:
         if facts.workers[0] != facts.workers[1]:
             text = f"another number of data workers: {facts.workers[0]} in A, {facts.workers[1]} in B"
@@ -258,6 +259,16 @@ def _autocast(place: Place, line: str) -> Iterator[Ranked]:
     if a and b and a != b:
         text = f"the model computes in other types: {some(sorted(a))} in A, {some(sorted(b))} in B"
         yield 93, Cause("autocast", text, (), line)
+
+
+def _held(place: Place, line: str) -> Iterator[Ranked]:
+    """Backward adds to the gradients that are there."""
+    held = [int((event or {}).get("held", 0)) for event in (place.first, place.second)]
+    if place.what == "gradient" and held[0] != held[1]:
+        who = "A" if held[0] > held[1] else "B"
+        text = f"gradients were not set to zero before backward in {who}"
+        why = f"before it {held[0]:,} were there in A, {held[1]:,} in B"
+        yield 94, Cause("accumulation", text, (why,), line, "call optimizer.zero_grad() before backward")
 
 
 def _samples(samples: Samples | None, line: str) -> Iterator[Ranked]:

@@ -146,10 +146,11 @@ MAY_BE_INSIDE: Mapping[str, Shape] = {
         ("the states before and after", lambda value: _list_of(DIGEST)[1](value) and len(value) == 2)
     ),
 }
+SAMPLES = _list_of(_list_of(("a number or a text", lambda value: type(value) in (int, str))))
 MAY_HAVE: Mapping[str, Mapping[str, Shape]] = {
     "record": {"folder": optional(TEXT)},
     "initial": {"moves": MOVES},
-    "step": {"moves": MOVES, "epoch": optional(COUNT)},
+    "step": {"moves": MOVES, "epoch": optional(COUNT), "held": COUNT, "samples": SAMPLES},
     "evaluation": {"moves": MOVES, "digest": TEXT, "other_mode": TEXTS},
     "names": {"digests": TEXTS},
     "layer": {**MAY_BE_INSIDE, "weights": DIGESTS, "of": TEXTS},

@@ -141,7 +141,7 @@ def compare_records(first: Record, second: Record, beside: facts_.Facts | None =
     facts = beside or facts_.collect(first, second, sides, (place.first, place.second))
     how, last = None, search.last_same()
     if place.what == "batch" and place.first is not None and place.second is not None:
-        how = samples.compare(samples.Pair(place.first, place.second), search.pairs)
+        how = samples.compare(samples.Pair(place.first, place.second), search.pairs, search.before)
     again = None
     if pair.resumed is not None and place.what == "batch":
         both = (pair.ours, place.second), (pair.theirs, place.first)

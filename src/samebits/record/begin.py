@@ -10,7 +10,7 @@ from collections.abc import Callable
 from samebits.chance import begin as chance
 from samebits.chance import random_names
 from samebits.chance.records import RECORDS, as_json
-from samebits.framework import recorders
+from samebits.framework import recorders, unrecorded
 from samebits.process.after_import import after_import
 from samebits.record.files import Files, unseen
 from samebits.record.format import LEVELS, STEP
@@ -102,6 +102,9 @@ class Process:
         with unseen():
             for each in self.ends:
                 each()
+            if not self.writer.steps:
+                for what in unrecorded():
+                    self.writer.write({"event": "unseen", "what": what})
             chance.finish()
             # Each file that is read has an event of its own.
             sources = {
