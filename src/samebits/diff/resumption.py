@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from samebits.diff.align import STEP_NUMBER
-from samebits.diff.reader import DamagedError, Event, Process, kind_of, parse_event
+from samebits.diff.reader import DamagedError, Event, Names, Process, kind_of, parse_event
 from samebits.diff.tensors import Tensors, compare
 from samebits.record.format import DIGITS
 
@@ -47,13 +47,12 @@ def resumption(ours: Process, theirs: Process) -> Resumed | None:
 
 def _first(process: Process) -> tuple[Event, dict[int, Event]] | None:
     """The first model with parameters that a process saw, and its names."""
-    names: dict[int, Event] = {}
+    names = Names()
     for line in process.lines():
         kind = kind_of(line)
         try:
             if kind == "names":
-                event = parse_event(line)
-                names[event["id"]] = event
+                names.add(parse_event(line), len(line))
             elif kind == "initial" and (event := parse_event(line))["parameters"]:
                 return event, names
         except DamagedError:
@@ -94,7 +93,7 @@ def _places(
     """Each place where a process has the weights of another one's `initial`, and the step that follows."""
     wanted = initial_names.get(initial["names"].get("parameters", -1), {})
     needle = initial["parameters"][-DIGITS:].encode()  # the last ones are frozen less often
-    names: dict[int, Event] = {}
+    names = Names()
     made: dict[int, int] = {}
     owner = here = None  # the optimiser of these weights, and the place behind the last step
     for line in process.lines():
@@ -107,11 +106,11 @@ def _places(
             continue
         try:
             event = parse_event(line)
+            if kind == "names":
+                names.add(event, len(line))
+                continue
         except DamagedError:
             break
-        if kind == "names":
-            names[event["id"]] = event
-            continue
         if here is not None:
             yield here, event
         made[event["optimizer"]] = event["step"]
@@ -210,18 +209,18 @@ def nearest(process: Process, later: Process) -> tuple[int, Tensors] | None:
         return None
     initial, initial_names = begun
     wanted = initial_names.get(initial["names"].get("parameters", -1), {})
-    names: dict[int, Event] = {}
+    names = Names()
     best: tuple[int, Tensors] | None = None
     for line in process.lines():
         if kind_of(line) not in ("names", "step"):
             continue
         try:
             event = parse_event(line)
+            if event["event"] == "names":
+                names.add(event, len(line))
+                continue
         except DamagedError:
             break
-        if event["event"] == "names":
-            names[event["id"]] = event
-            continue
         own = names.get(event["names"].get("parameters", -1), {})
         tensors = compare(event["parameters"], own, initial["parameters"], wanted)
         if tensors.of and (best is None or len(tensors.differ) < len(best[1].differ)):

@@ -25,6 +25,7 @@ from typing import Any, Literal, NotRequired, TypedDict
 FORMAT = 2  # of each level: a reader that does not know the lines inside a step ignores them
 STEP, LAYER, OPERATION = LEVELS = ("step", "layer", "operation")  # each holds what those before it hold, too
 INSIDE = (LAYER, OPERATION)  # the events within a step; they stand before the line of what they belong to
+RUN_FILE = "record.jsonl"  # in a run's folder
 OF_A_RUN = "first steps"  # the level of what a run records by itself: samebits.run.first_steps
 DIGITS = 32
 MISSING = "." * DIGITS

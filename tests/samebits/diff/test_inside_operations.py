@@ -218,7 +218,9 @@ def test_an_operation_of_an_earlier_step_that_shows_later(tmp_path: Path) -> Non
     first.insert(-1, evaluation)
     second = another(first)
     for step in (2, 3, 4):
-        line = next(e for e in second if e.get("name") == "aten::add_.Tensor" and e["after"] == {"0": step - 1})
+        line = next(
+            e for e in second if e.get("name") == "aten::add_.Tensor" and e["after"] == {"0": step - 1}
+        )
         for kind in ("outputs",) if step == 2 else ("inputs", "outputs"):
             differ(line, kind)
     second[-2]["outputs"] = digest("other")
