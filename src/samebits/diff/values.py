@@ -132,5 +132,7 @@ def twice(place: Place, first: Record, second: Record) -> str:
     """
     if place.step is None:
         return ""
-    command, other = (again.command(record, "twice", "--steps", f"1:{place.step}") for record in (first, second))
+    command, other = (
+        again.command(record, "twice", "--steps", f"1:{place.step}") for record in (first, second)
+    )
     return command if command == other else ""

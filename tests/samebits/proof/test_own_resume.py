@@ -51,7 +51,7 @@ LOST = {
     "the schedule": "the learning rate: 0.1 in A, 0.7 in B (A: in one go); lost: the schedule's state",
     "the state": "state `0.weight.momentum_buffer` (and 3 more of 4) after it; lost: the optimiser's state",
     "the end": "control flow: A ends after 9 steps, B continues to 13 (A: in one go); lost: the step counter",
-    "the option": "it did not load the checkpoint, or not its weights: it began with the initial ones",
+    "the option": "it did not load out/step-4.pkl, or not its weights: it began with the initial ones",
     "the weights": "the checkpoint does not hold the weights of any step, or the model is used before they "
     "are loaded: 3 of 4 tensors are those of step 4, not `0.bias`",
 }
@@ -123,6 +123,15 @@ def test_wrong_use_is_one_line(prove: Prove, tmp_path: Path, words: tuple[object
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.parametrize("save", ["in place", "renamed"])
+def test_the_only_checkpoint_that_is_written_where_it_stands_is_named(prove: Prove, save: str) -> None:
+    done = prove("--at", 7, *WITH, *PRETENDS, "--save", save)
+    assert done.returncode == 0, done.stderr
+    assert "resumed after step 6 from out/last.pkl" in done.stdout
+    note = "note: out/last.pkl is the only checkpoint, and is written again where it stands: if the training"
+    assert (note in done.stdout) == (save == "in place")
+
+
 def test_a_training_that_does_not_repeat_is_told_so_once(prove: Prove) -> None:
     done = prove(*WITH, *PRETENDS, "--save", "noise")
     assert done.returncode == 1
@@ -170,7 +179,7 @@ NOT_LOADED = {
         "step 9, the batch",
         "the state of the generator that orders the data: the batch of step 1 comes",
     ),
-    "model": ("it did not load the checkpoint, or not its weights: it began with the initial ones", ""),
+    "model": ("it did not load out/step-4.pkl, or not its weights: it began with the initial ones", ""),
 }
 
 
