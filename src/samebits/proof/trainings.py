@@ -187,7 +187,7 @@ def start(child: Training, stop_at: int | None = None) -> "subprocess.Popen[byte
 
 def _weights(child: Training, status: int, quiet: bool) -> str:
     if status:
-        raise _failure(child, status, quiet)
+        raise failure(child, status, quiet)
     return weights(child)
 
 
@@ -209,7 +209,17 @@ def weights(child: Training) -> str:
         ) from None
 
 
-def _failure(child: Training, status: int, quiet: bool) -> SamebitsError:
+def failure(child: Training, status: int, quiet: bool = False) -> SamebitsError:
+    """What is raised where a training has failed.
+
+    Args:
+        child: the training.
+        status: with which it ended.
+        quiet: its last lines are not printed.
+
+    Returns:
+        Its own line `samebits: …`, with its own status, when it ended with one; else what ended it.
+    """
     lines = child.log.read_text(errors="replace").rstrip().splitlines()
     if status > 0 and lines and lines[-1].startswith("samebits: "):
         error = SamebitsError(f"{child.name}: {lines[-1].removeprefix('samebits: ')}")

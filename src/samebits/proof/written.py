@@ -3,6 +3,7 @@
 import glob
 import io
 import os
+import re
 import shutil
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -94,6 +95,31 @@ class Files:
         names = (name for pattern in self._patterns for name in glob.glob(pattern, recursive=True))
         stats = {name: os.stat(name) for name in names if os.path.isfile(name)}
         return {name: (each.st_ino, each.st_mtime_ns, each.st_size) for name, each in stats.items()}
+
+
+def other_tensors(first: Path, second: Path, name: str) -> list[str]:
+    """The floating-point tensors in two files that differ, by name; of files that cannot be read: none.
+
+    Args:
+        first, second: the files, as two trainings wrote them.
+        name: their name, whose ending tells the kind.
+    """
+    read = next((reader for ending, reader in READERS.items() if name.endswith(ending)), None)
+    if read is None or sha256_file(first) == sha256_file(second):
+        return []
+    try:
+        ours, theirs = (
+            {key: digest(value) for key, value in read(path) if _is_real(value)} for path in (first, second)
+        )
+    except Exception:  # objects that only running code could read; a file of another kind
+        return []
+    return [key for key in ours if key in theirs and ours[key] != theirs[key]]
+
+
+def _is_real(value: Any) -> bool:
+    """Whether it is a tensor of real or complex numbers: no state of a generator, no count, no time."""
+    kind = str(value[0] if isinstance(value, tuple) else getattr(value, "dtype", "")).lower()
+    return bool(re.match(r"(torch\.)?(float|bfloat|complex|f\d|bf\d|c\d)", kind))
 
 
 def _differ(first_path: Path, second_path: Path, name: str) -> str | None:

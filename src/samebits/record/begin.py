@@ -19,6 +19,7 @@ from samebits.record.values import NONE, parse_steps
 from samebits.record.writer import Writer
 
 FOLDER, LIMIT, VALUES = "SAMEBITS_RECORD", "SAMEBITS_RECORD_LIMIT", "SAMEBITS_RECORD_VALUES"
+STOP = "SAMEBITS_RECORD_STOP"  # what it says, `record.stop` tells
 DEFAULT_LIMIT = 2 * 1024**3  # bytes
 
 
@@ -32,6 +33,10 @@ def begin(folder: str) -> None:
     writer = Writer(os.path.abspath(folder), LEVELS[0], int(limit) if limit.isdigit() else DEFAULT_LIMIT)
     with contextlib.suppress(ValueError):
         writer.values = parse_steps(steps) if (steps := os.environ.get(VALUES, "")) else NONE
+    if said := os.environ.get(STOP):
+        from samebits.record.stop import Stop
+
+        writer.after_step = Stop(writer.folder, said).after
     Process(writer).begin()
 
 

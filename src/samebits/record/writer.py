@@ -44,12 +44,14 @@ class Writer:
         steps: that were written.
         on: whether more is written.
         values: the steps whose tensors are written, too.
+        after_step: called with each step that was written.
     """
 
     def __init__(self, folder: str, level: str, limit: int) -> None:
         self.folder, self.level, self.limit = folder, level, limit
         self.roles: list[Callable[[], str | None]] = [_of_multiprocessing]
         self.on, self.values = True, NONE
+        self.after_step: Callable[[Mapping[str, Any]], None] | None = None
         self.forked()
         try:
             self._path = self._new_file()
@@ -80,6 +82,8 @@ class Writer:
                 self._write(self._about())
             self._write(event)
             self.steps += event["event"] == "step"
+            if self.after_step is not None and event["event"] == "step":
+                self.after_step(event)
 
     def close(self, exception: str | None) -> None:
         """The process ends.

@@ -1,0 +1,428 @@
+"""`samebits resume-proof --resume-with`: a training that saves and loads by itself, stopped and resumed.
+
+It is run whole, recorded. Then, for each of some steps, it is stopped after the step and resumed by its own
+means, in a copy of the working folder. `samebits diff` finds the step whose weights the resumed process
+begins with, and compares from there on.
+"""
+
+import json
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from samebits._printable import some
+from samebits._report import Outcome
+from samebits.diff.align import STEP, STEP_NUMBER
+from samebits.diff.reader import Process, Record
+from samebits.diff.records import Result
+from samebits.diff.resumption import nearest
+from samebits.errors import UsageError
+from samebits.proof import options, working_copy
+from samebits.proof.processes import ending, stop
+from samebits.proof.smoke import Watch
+from samebits.proof.stops import Course
+from samebits.proof.trainings import POLL, Training, failure, last_line, start
+from samebits.proof.why import Why, compare
+from samebits.proof.written import READERS, other_tensors
+from samebits.record.begin import STOP
+from samebits.record.final import count_steps, final_weights
+from samebits.record.saved import Stamp, saved, stamps
+from samebits.record.stop import SAVED, STOPPED, as_variable
+
+CHECKPOINT = "{checkpoint}"
+PLACEHOLDER = re.compile(r"\{\w+\}")
+EPOCH = re.compile(rb',"epoch":(\d{1,9})[,}]')
+LACKS = "the checkpoint does not hold "  # with which a cause begins that names what was lost
+AVERAGE = re.compile(r"(^|[^a-z])(ema|average|averaged|avg|swa|shadow|teacher|target)([^a-z]|$)", re.I)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is to be proved.
+
+    Attributes:
+        words: the command.
+        resume_with: the words with which it resumes.
+        at: the steps after which it is stopped; empty: some are chosen.
+        pattern: which files or folders are checkpoints; "": what looks like one.
+        number: of the signal that stops it.
+    """
+
+    words: Sequence[str]
+    resume_with: str
+    at: Sequence[int] = ()
+    pattern: str = ""
+    number: signal.Signals = signal.SIGKILL
+
+    @property
+    def takes_checkpoint(self) -> bool:
+        """Whether the command is told which checkpoint it resumes from."""
+        return CHECKPOINT in self.resume_with
+
+    def more(self, checkpoint: str) -> list[str]:
+        """The words with which it resumes from a checkpoint."""
+        return [word.replace(CHECKPOINT, checkpoint) for word in shlex.split(self.resume_with)]
+
+    def resuming(self, checkpoint: str) -> list[str]:
+        """The command that resumes from a checkpoint.
+
+        The words come after those of the command, as of an option that stands there twice the last value
+        counts. Where they begin with the command's own first word, they are the whole command.
+        """
+        more = self.more(checkpoint)
+        return more if more[:1] == list(self.words[:1]) else [*self.words, *more]
+
+
+@dataclass
+class Trial:
+    """A training that was stopped and resumed.
+
+    Attributes:
+        stop: the step after which it was stopped.
+        outcome: "ok", "fail" or "skipped".
+        says: what came out, in words.
+        checkpoint: from which it resumed, as the command is given it; "" where it is given none.
+        resumed: the step after which it resumed; None: it is not known.
+        lost: what was not restored, where that is known.
+        seconds: how long both parts took.
+        why: what `samebits diff` says; None where no step differs.
+    """
+
+    stop: int
+    outcome: Outcome = "ok"
+    says: str = ""
+    checkpoint: str = ""
+    resumed: int | None = None
+    lost: str = ""
+    seconds: float = 0.0
+    why: Why | None = None
+
+    def __str__(self) -> str:
+        verdict = {"ok": "resumes", "fail": "does not resume"}.get(self.outcome, "skipped")
+        where = f", resumed after step {self.resumed:,}" if self.resumed is not None else ""
+        source = f" from {self.checkpoint}" if self.checkpoint and where else ""
+        return f"{verdict}: stopped after step {self.stop:,}{where}{source}: {self.says}"
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {
+            "stopped_after": self.stop,
+            "resumed_after": self.resumed,
+            "checkpoint": self.checkpoint or None,
+            "outcome": self.outcome,
+            "says": self.says,
+            "lost": self.lost or None,
+            "seconds": round(self.seconds, 3),
+            "verdict": None if self.why is None else self.why.as_json(),
+        }
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What was shown.
+
+    Attributes:
+        steps: of the training that nothing stopped.
+        weights: the digest of what it ended with.
+        trials: in the order of their steps.
+    """
+
+    steps: int
+    weights: str
+    trials: Sequence[Trial]
+
+    @property
+    def failed(self) -> list[Trial]:
+        """Those that did not resume to the same bits."""
+        return [trial for trial in self.trials if trial.outcome == "fail"]
+
+    @property
+    def tried(self) -> list[Trial]:
+        """Those in which there was something to resume from."""
+        return [trial for trial in self.trials if trial.outcome != "skipped"]
+
+    def told(self) -> str:
+        """The last line where all is good."""
+        times = f"stopped and resumed {len(self.tried)} time{'s' * (len(self.tried) > 1)}"
+        return f"resumes: {times}, the same bits as {self.steps:,} steps in one go, weights {self.weights}"
+
+    def fault(self) -> str:
+        """What is not good, in one line."""
+        return f"{self.failed[0]} ({len(self.failed)} of {len(self.tried)} trials)"
+
+
+@dataclass(frozen=True)
+class Whole:
+    """The training that nothing stopped.
+
+    Attributes:
+        training: with its record.
+        before: the files that were there at its start.
+        steps: of its first optimiser.
+        ends: the steps after which an epoch ended, or a checkpoint was written; not the last one.
+        first: the first step at whose end a checkpoint was there; None: there was none.
+    """
+
+    training: Training
+    before: Mapping[str, Stamp]
+    steps: int
+    ends: Sequence[int]
+    first: int | None
+
+    def stops(self) -> list[int]:
+        """The steps to stop after: early, in the middle of an epoch, around the end of one, and late.
+
+        After the last step of an epoch nothing is saved of it yet; after the next step it is.
+        """
+        last = self.steps - 1
+        first = min(self.first or 1, last)
+        middle = Course(self.steps, len(self.ends) + 1).middle() or first
+        if middle < first:
+            middle = (first + last) // 2
+        ends = [step for step in self.ends if first <= step < last]
+        end = min(ends, key=lambda step: abs(step - middle), default=middle)
+        return sorted(step for step in {first, middle, end, end + 1, last} if first <= step <= last)
+
+
+def prove(asked: Asked, folder: Path, watch: Watch) -> Proof:
+    """Run a command whole, then stopped and resumed after several steps.
+
+    Args:
+        asked: what is to be proved.
+        folder: where the copies of the working folder and the records go: an absolute path.
+        watch: shows how far they are.
+
+    Raises:
+        UsageError: nothing can be proved: no step, no checkpoint, an option that the command does not have.
+        SamebitsError: the command failed without being stopped.
+    """
+    unknown = sorted(set(PLACEHOLDER.findall(asked.resume_with)) - {CHECKPOINT})
+    if unknown:
+        raise UsageError(f"--resume-with has {unknown[0]}, and the only placeholder is {CHECKPOINT}")
+    whole = _whole(asked, folder, watch)
+    wrong = [step for step in asked.at if not 0 < step < whole.steps]
+    if wrong:
+        raise UsageError(
+            f"--at {wrong[0]}: the training has {whole.steps:,} steps, so give 1 to {whole.steps - 1:,}"
+        )
+    trials = []
+    for step in sorted(set(asked.at)) or whole.stops():
+        began = time.monotonic()
+        trials.append(_attempt(asked, whole, step, folder, watch))
+        trials[-1].seconds = time.monotonic() - began
+        watch.say(f"{trials[-1]}  {trials[-1].seconds:.1f} s")
+    proof = Proof(whole.steps, final_weights(whole.training.record), trials)
+    if not proof.tried:
+        raise UsageError(f"stopped after step {trials[-1].stop:,}: {trials[-1].says}")
+    return proof
+
+
+# ---------------------------------------------------------------- the training that nothing stops
+def _whole(asked: Asked, folder: Path, watch: Watch) -> Whole:
+    child, before = _prepared("the training that nothing stops", asked.words, folder / "whole")
+    began = time.monotonic()
+    if status := _run(child, asked, 0, watch):
+        raise failure(child, status)
+    seconds = time.monotonic() - began
+    if not count_steps(child.record):
+        raise UsageError(
+            f"`{shlex.join(asked.words)}` took no step of an optimiser that could be recorded, so it cannot "
+            "be stopped after one"
+        )
+    steps, ends = _course(child.record)
+    if steps < 2:
+        raise UsageError("the training has a single step, so it cannot be stopped before its end")
+    saves = [int(told["step"]) for told in _told(child, SAVED)]
+    first = next((step for step in saves if step < steps), None)
+    if (
+        first is None and asked.takes_checkpoint and asked.number == signal.SIGKILL
+    ):  # SIGTERM may make it save
+        there = saved(str(child.place), before, pattern=asked.pattern)
+        later = f"; only after it: {some(there, 3)}" if there else ""
+        raise UsageError(
+            f"before the last step, {steps:,}, nothing was written that may be the {CHECKPOINT}{later}: let "
+            "COMMAND save earlier, in the folder where it is started; --checkpoint 'out/*' names its files"
+        )
+    watch.say(f"nothing stops it: {steps:,} steps, weights {final_weights(child.record)}  {seconds:.1f} s")
+    ends = ends or [step - 1 for step in saves if 1 < step < steps]
+    return Whole(child, before, steps, ends, first)
+
+
+def _course(record: Path) -> tuple[int, list[int]]:
+    """The steps of the first optimiser, in the process with most, and those after which an epoch ended."""
+    most, ends = 0, []
+    for process in Record(record).processes:
+        steps, of_process, last = 0, [], b""
+        for number, epoch in _steps(process):
+            steps = number
+            if last and epoch and epoch != last:
+                of_process.append(number - 1)
+            last = epoch
+        if steps > most:
+            most, ends = steps, of_process
+    return most, ends
+
+
+def _steps(process: Process) -> Iterator[tuple[int, bytes]]:
+    for line in process.lines():
+        if line.startswith(STEP) and (number := STEP_NUMBER.match(line)) and number[1] == b"0":
+            epoch = EPOCH.search(line)
+            yield int(number[2]), epoch[1] if epoch else b""
+
+
+# ---------------------------------------------------------------- a training that is stopped and resumed
+def _attempt(asked: Asked, whole: Whole, step: int, folder: Path, watch: Watch) -> Trial:
+    trial = Trial(step)
+    child, before = _prepared(f"stopped after step {step}", asked.words, folder / f"stop-{step}")
+    status = _run(child, asked, step, watch)
+    told = next(_told(child, STOPPED), None)
+    if told is None:
+        if status:
+            raise failure(child, status)
+        raise UsageError(f"the training ended before step {step:,}, which it had when nothing stopped it")
+    if count_steps(child.record) >= count_steps(whole.training.record):
+        trial.outcome, trial.says = "skipped", f"{asked.number.name} did not stop it: give --signal KILL"
+        return trial
+    said = compare(whole.training.record, child.record)
+    if said.result.place is not None:
+        trial.outcome, trial.why = "fail", said
+        trial.says = f"it does not repeat, without being resumed: {said.result.place}"
+        return trial
+    killed = status in (-asked.number, 128 + asked.number)
+    there = saved(str(child.place), before, told["writing"] if killed else (), asked.pattern)
+    if there and asked.takes_checkpoint:
+        trial.checkpoint = there[-1]
+    elif asked.takes_checkpoint:
+        trial.outcome, trial.says = "skipped", "nothing was written before that may be the {checkpoint}"
+        return trial
+    words = _moved(asked.resuming(trial.checkpoint), _place(child))
+    resumed = Training(
+        f"resumed after step {step}", words, folder / f"resumed-{step}", place=child.place, recorded=True
+    )
+    if status := _run(resumed, asked, 0, watch):
+        options.refuse_unknown(resumed.log.read_text(errors="replace"), asked.more(trial.checkpoint))
+        trial.outcome = "fail"
+        trial.says = f"the command that resumes ended with status {status}: {last_line(resumed)}"
+        return trial
+    _judge(trial, whole, resumed, bool(there))
+    if trial.outcome == "ok":
+        _judge_files(trial, whole, child, before)
+    if trial.outcome != "fail":
+        shutil.rmtree(_place(child).parent, ignore_errors=True)
+    return trial
+
+
+def _judge(trial: Trial, whole: Whole, resumed: Training, saved_before: bool) -> None:
+    """Compare what was resumed with the training that nothing stopped."""
+    if not count_steps(resumed.record):
+        trial.outcome, trial.says = "fail", "the command that resumes took no step"
+        return
+    said = compare(whole.training.record, resumed.record)
+    result, place = said.result, said.result.place
+    trial.resumed, trial.why = result.resumed, said if place is not None else None
+    if result.resumed is not None and place is None:
+        trial.says = f"the same bits until the end, step {whole.steps:,}"
+    elif result.resumed is not None:
+        trial.outcome = "fail"
+        causes = (cause.text for cause in result.causes if cause.text.startswith(LACKS))
+        trial.lost = next(causes, "").removeprefix(LACKS)
+        trial.says = f"{_named(result)}{f'; lost: {trial.lost}' if trial.lost else ''}"
+    elif place is not None and place.what == "initial":
+        trial.outcome, trial.says = "fail", _of_no_step(whole.training, resumed)
+    elif saved_before:
+        trial.outcome = "fail"
+        trial.says = "it did not load the checkpoint: it began with the initial weights again"
+        trial.lost = "all: the training began again"
+    else:
+        trial.outcome, trial.says = "skipped", "nothing was written before, so it began again"
+
+
+def _named(result: Result) -> str:
+    """The first difference, in one line."""
+    text = ", ".join(filter(None, (result.who, result.place.text if result.place else "")))
+    text = f"first difference: {text}"
+    return f"{text} (A: in one go)" if re.search(r"\b[AB]\b", text) else text
+
+
+def _of_no_step(whole: Training, resumed: Training) -> str:
+    """That a checkpoint has the weights of no step, and how near they come."""
+    text = "the checkpoint does not hold the weights of any step, or the model is used before they are loaded"
+    near = nearest(_trainer(whole), _trainer(resumed))
+    if near is None or len(near[1].differ) == near[1].of:
+        return f"{text}: no tensor is that of any step (an average, or another precision?)"
+    step, tensors = near
+    others = some([f"`{name}`" for name in tensors.differ], 3)
+    same = f"{tensors.of - len(tensors.differ):,} of {tensors.of:,}"
+    return f"{text}: {same} tensors are those of step {step:,}, not {others}"
+
+
+def _trainer(training: Training) -> Process:
+    return max(Record(training.record).processes, key=lambda each: sum(1 for _ in _steps(each)))
+
+
+def _judge_files(trial: Trial, whole: Whole, child: Training, before: Mapping[str, Stamp]) -> None:
+    """Compare the tensors in what both wrote: an average that no step needs is seen there only."""
+    ours, theirs = _place(whole.training), _place(child)
+    there = [stamps(str(place)) for place in (ours, theirs)]
+    starts = whole.before, before
+    first, second = (
+        {name for name, stamp in each.items() if start.get(name) != stamp and name.endswith(tuple(READERS))}
+        for each, start in zip(there, starts, strict=True)
+    )
+    for name in sorted(first & second, key=lambda each: there[1][each][1]):
+        differ = other_tensors(ours / name, theirs / name, name)
+        if differ:
+            shown = some([f"`{each}`" for each in differ], 3)
+            trial.outcome = "fail"
+            trial.lost = "an average of the weights (EMA)" if any(map(AVERAGE.search, differ)) else shown
+            trial.says = f"all steps are the same, but {shown} in {name} differ; lost: {trial.lost}"
+            return
+
+
+# ---------------------------------------------------------------- processes
+def _prepared(name: str, words: Sequence[str], folder: Path) -> tuple[Training, dict[str, Stamp]]:
+    """A training in a copy of this folder, and the files that are in the copy."""
+    here = Path.cwd()
+    place = folder.with_name(f"{folder.name}.files") / here.name
+    working_copy.copy(here, place)
+    return Training(name, _moved(words, place), folder, place=place, recorded=True), stamps(str(place))
+
+
+def _place(training: Training) -> Path:
+    """The copy in which a training works."""
+    assert training.place is not None
+    return training.place
+
+
+def _moved(words: Sequence[str], place: Path) -> list[str]:
+    """A command that names files of this folder by their whole paths: those of the copy."""
+    here = f"{Path.cwd()}/"
+    return [words[0], *(word.replace(here, f"{place}/") for word in words[1:])]
+
+
+def _run(child: Training, asked: Asked, step: int, watch: Watch) -> int:
+    """Run a training to its end, or until it is stopped after a step; returns its status."""
+    said = as_variable(step, asked.number, str(child.place), asked.pattern)
+    child = Training(child.name, child.command, child.folder, {STOP: said}, place=child.place, recorded=True)
+    running: list[subprocess.Popen[bytes]] = []
+    with ending(running), watch:
+        running.append(start(child))
+        while (status := running[0].poll()) is None:
+            watch([child])
+            time.sleep(POLL)
+        stop(running)  # what it has started and left
+    return int(status)
+
+
+def _told(child: Training, name: str) -> Iterator[dict[str, Any]]:
+    """What was told while it ran, see `record.stop`."""
+    path = child.record / name
+    for line in path.read_text().splitlines() if path.exists() else ():
+        yield json.loads(line)
