@@ -143,7 +143,8 @@ def _resumed(
     if (place.what in ("forward", "loss") or no_loss) and apart:
         lost = f"the state of {_named(apart)}"
     elif place.what == "batch" and again is not None:
-        lost = f"the position in the data: the batch of step {again:,} comes again"
+        what = "the position in the data" if at_once else "the state of the generator that orders the data"
+        lost = f"{what}: the batch of step {again:,} comes again"
     elif place.what == "batch" and apart:
         lost = f"the position in the data, or the state of {_named(apart)}"
     elif place.what == "loss" and _scaled(place):

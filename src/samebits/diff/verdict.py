@@ -284,7 +284,7 @@ def _end(search: Search) -> Place | None:
         return None
     ends = [side.process.last("end")[-1] for side in (ours, theirs)]
     steps = [
-        end["steps"] + max(side.shift.values(), default=0)
+        end["steps"] + sum(side.shift.values())  # of all optimisers
         for end, side in zip(ends, (ours, theirs), strict=True)
     ]
     if ends[0]["exception"] != ends[1]["exception"]:

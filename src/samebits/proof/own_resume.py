@@ -226,7 +226,7 @@ def prove(asked: Asked, folder: Path, watch: Watch) -> Proof:
 
 # ---------------------------------------------------------------- the training that nothing stops
 def _whole(asked: Asked, folder: Path, watch: Watch) -> Whole:
-    child, before = _prepared("the training that nothing stops", asked.words, folder / "whole")
+    child, before = _prepared("the training that nothing stops", asked.words, folder / "whole", watch)
     began = time.monotonic()
     if status := _run(child, asked, 0, watch):
         raise failure(child, status)
@@ -280,7 +280,7 @@ def _steps(process: Process) -> Iterator[tuple[int, bytes]]:
 # ---------------------------------------------------------------- a training that is stopped and resumed
 def _attempt(asked: Asked, whole: Whole, step: int, folder: Path, watch: Watch) -> Trial:
     trial = Trial(step)
-    child, before = _prepared(f"stopped after step {step}", asked.words, folder / f"stop-{step}")
+    child, before = _prepared(f"stopped after step {step}", asked.words, folder / f"stop-{step}", watch)
     status = _run(child, asked, step, watch)
     told = next(_told(child, STOPPED), None)
     if told is None:
@@ -295,7 +295,8 @@ def _attempt(asked: Asked, whole: Whole, step: int, folder: Path, watch: Watch) 
         trial.outcome, trial.why = "fail", said
         trial.says = f"it does not repeat, without being resumed: {said.result.place}"
         return trial
-    killed = status in (-asked.number, 128 + asked.number)
+    # A launcher of several processes has a status of its own.
+    killed = asked.number == signal.SIGKILL or status in (-asked.number, 128 + asked.number)
     there = saved(str(child.place), before, told["writing"] if killed else (), asked.pattern)
     if there and asked.takes_checkpoint:
         trial.checkpoint = there[-1]
@@ -387,11 +388,15 @@ def _judge_files(trial: Trial, whole: Whole, child: Training, before: Mapping[st
 
 
 # ---------------------------------------------------------------- processes
-def _prepared(name: str, words: Sequence[str], folder: Path) -> tuple[Training, dict[str, Stamp]]:
+def _prepared(
+    name: str, words: Sequence[str], folder: Path, watch: Watch
+) -> tuple[Training, dict[str, Stamp]]:
     """A training in a copy of this folder, and the files that are in the copy."""
     here = Path.cwd()
     place = folder.with_name(f"{folder.name}.files") / here.name
-    working_copy.copy(here, place)
+    with watch:
+        watch.update(f"{name}: copying {here}")
+        working_copy.copy(here, place)
     return Training(name, _moved(words, place), folder, place=place, recorded=True), stamps(str(place))
 
 

@@ -1,9 +1,8 @@
-"""A training that saves and loads by itself, as many do. `--lose` leaves a part of the state out."""
+"""A training that saves and loads by itself, as many do. LOSE names a part of the state that it does not load."""
 
 import argparse
 import copy
 import os
-import random
 
 import torch
 from torch import nn
@@ -11,11 +10,10 @@ from torch import nn
 parser = argparse.ArgumentParser()
 parser.add_argument("--epochs", type=int, default=3)
 parser.add_argument("--resume", default="")
-parser.add_argument("--lose", default="")
 parser.add_argument("--save-every", type=int, default=2)
 args = parser.parse_args()
+LOSE = os.environ.get("LOSE", "")
 torch.manual_seed(0)
-random.seed(0)
 data, targets = torch.randn(40, 4), torch.randint(3, (40,))
 model = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.2), nn.Linear(8, 3))
 average = copy.deepcopy(model)
@@ -30,16 +28,16 @@ permutation = None
 if args.resume:
     state = torch.load(args.resume, weights_only=True)
     for name, each in held.items():
-        if name != args.lose:
+        if name != LOSE:
             each.load_state_dict(state[name])
     step, start_epoch, start_batch = state["step"], state["epoch"], state["batch"]
-    if args.lose == "step":
+    if LOSE == "step":
         step = 0
-    if args.lose == "place":
+    if LOSE == "place":
         start_batch = 0
-    if args.lose != "generator":
+    if LOSE != "generator":
         torch.set_rng_state(state["rng"])
-    if args.lose != "order":
+    if LOSE != "order":
         order.set_state(state["order"])
     permutation = state["permutation"]
 os.makedirs("out", exist_ok=True)
@@ -66,7 +64,7 @@ for epoch in range(start_epoch, args.epochs):
             state |= {"order": order.get_state(), "permutation": permutation}
             torch.save(state, f"out/step-{step}.pt")
     permutation, start_batch = None, 0
-    if args.lose == "evaluates" or step % 4 == 0:
+    if step % 4 == 0:
         model.eval()
         with torch.no_grad():
             model(data)

@@ -19,8 +19,9 @@ if "--resume" in sys.argv:
     optimizer.load_state_dict(state["optimizer"])
     begun = state["step"]
 for step in range(begun + 1, 7):
-    seed = 10 * step + rank + (rank and "lose" in sys.argv)
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(
+        10 * step + rank + (rank if begun and "lose" in sys.argv else 0)
+    )
     optimizer.zero_grad()
     model(torch.randn(8, 4, generator=generator)).square().mean().backward()
     optimizer.step()
