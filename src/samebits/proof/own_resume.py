@@ -339,7 +339,7 @@ def _judge(trial: Trial, whole: Whole, resumed: Training, saved_before: bool) ->
         trial.outcome, trial.says = "fail", _of_no_step(whole.training, resumed)
     elif saved_before:
         trial.outcome = "fail"
-        trial.says = "it did not load the checkpoint: it began with the initial weights again"
+        trial.says = "it did not load the checkpoint, or not its weights: it began with the initial ones"
         trial.lost = "all: the training began again"
     else:
         trial.outcome, trial.says = "skipped", "nothing was written before, so it began again"

@@ -1,12 +1,15 @@
 """`samebits resume-proof --resume-with`: trainings that save and load by themselves."""
 
 import json
+import re
+import shlex
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from tests.conftest import ROOT, Started, one_line
+from tests.test_readme import pattern
 
 Prove = Callable[..., Started]
 WITH = ("--resume-with", "--resume {checkpoint}")
@@ -48,7 +51,7 @@ LOST = {
     "the schedule": "the learning rate: 0.1 in A, 0.7 in B (A: in one go); lost: the schedule's state",
     "the state": "state `0.weight.momentum_buffer` (and 3 more of 4) after it; lost: the optimiser's state",
     "the end": "control flow: A ends after 9 steps, B continues to 13 (A: in one go); lost: the step counter",
-    "the option": "step 5: it did not load the checkpoint: it began with the initial weights again",
+    "the option": "it did not load the checkpoint, or not its weights: it began with the initial ones",
     "the weights": "the checkpoint does not hold the weights of any step, or the model is used before they "
     "are loaded: 3 of 4 tensors are those of step 4, not `0.bias`",
 }
@@ -124,3 +127,96 @@ def test_a_command_that_cannot_resume_says_why(prove: Prove) -> None:
     done = prove("--at", 5, "--resume-with", "--resume nothing.pkl", *PRETENDS)
     assert done.returncode == 1
     assert "the command that resumes ended with status 1: FileNotFoundError: " in one_line(done.stderr)
+
+
+# ---------------------------------------------------------------- real trainings
+REAL = Path(__file__).parent / "own_resume"
+BLOCK = re.compile(
+    r"^<!-- resume: ([^\n]*) -->\n```console\n\$ ([^\n]*)\n(.*?)^```", re.DOTALL | re.MULTILINE
+)
+PAGE = {name: (words, said) for name, words, said in BLOCK.findall((ROOT / "docs/resume.md").read_text())}
+
+
+def shown(text: str) -> str:
+    """A text without the name of a folder that is new each time."""
+    return re.sub(r"runs/resume-\w+", "runs/resume-NEW", text)
+
+
+@pytest.mark.parametrize("lose", ["place", pytest.param("nothing", marks=pytest.mark.slow)])
+def test_what_the_page_shows(start: Callable[..., Started], tmp_path: Path, lose: str) -> None:
+    shutil.copy(REAL / "plain.py", tmp_path / "train.py")
+    words, said = PAGE[lose]
+    done = start(*shlex.split(words), cwd=tmp_path, LOSE=lose)
+    assert done.returncode == (lose != "nothing"), done.stderr
+    assert pattern(shown(said).splitlines()).fullmatch(shown(done.stdout + done.stderr)), done.stdout
+
+
+NOT_LOADED = {
+    "optimizer": ("step 7, the learning rate: 0.005 in A, 0.01 in B (A: in one go)", "the optimiser's state"),
+    "schedule": ("step 11, the learning rate: 0.0025 in A, 0.005 in B", "the schedule's state"),
+    "scaler": ("step 7, the loss (", "the GradScaler's state"),
+    "average": ("all steps are the same, but `average.0.weight`", "an average of the weights (EMA)"),
+    "step": ("run A evaluates after step 8, B does not", "the step counter, or what a callback remembers"),
+    "generator": ("step 7, the model's output", "the state of torch's generator"),
+    "order": (
+        "step 9, the batch",
+        "the state of the generator that orders the data: the batch of step 1 comes",
+    ),
+    "model": ("it did not load the checkpoint, or not its weights: it began with the initial ones", ""),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lose", NOT_LOADED)
+def test_what_a_script_does_not_load_is_named(
+    start: Callable[..., Started], tmp_path: Path, lose: str
+) -> None:
+    shutil.copy(REAL / "plain.py", tmp_path / "train.py")
+    words = ("samebits", "resume-proof", "--at", 7, *WITH, "--", "python", "train.py")
+    done = start(*words, cwd=tmp_path, LOSE=lose)
+    assert done.returncode == 1, done.stderr
+    place, lost = NOT_LOADED[lose]
+    assert place in one_line(done.stderr)
+    assert not lost or f"; lost: {lost}" in done.stderr
+
+
+OTHERS = {
+    "hugging_face.py": (
+        "--from {checkpoint}",
+        (7,),
+        "resumed after step 6 from out/checkpoint-6: the same bits",
+    ),
+    "light.py": (
+        "--ckpt-path {checkpoint}",
+        (6,),
+        "resumed after step 4 from out/epoch=0-step=4.ckpt: the same",
+    ),
+    "with_keras.py": ("--load {checkpoint}", (6,), "resumed after step 4 from out/1.keras: the same bits"),
+    "with_keras.py backup": ("", (8,), "resumed after step 6: the same bits"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("script", OTHERS)
+def test_what_libraries_save(start: Callable[..., Started], tmp_path: Path, script: str) -> None:
+    name, *words = script.split()
+    resume_with, at, says = OTHERS[script]
+    shutil.copy(REAL / name, tmp_path)
+    stops = [word for step in at for word in ("--at", step)]
+    command = ("samebits", "resume-proof", *stops, "--resume-with", resume_with, "--", "python", name, *words)
+    done = start(*command, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr + done.stdout
+    assert says in done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lose", [(), ("lose",)])
+def test_several_processes_are_compared_rank_by_rank(
+    start: Callable[..., Started], tmp_path: Path, lose: tuple[str, ...]
+) -> None:
+    shutil.copy(REAL / "ranks.py", tmp_path)
+    launched = ("--", "torchrun", "--nproc-per-node", 2, "ranks.py", *lose)
+    done = start("samebits", "resume-proof", "--at", 5, *WITH, *launched, cwd=tmp_path)
+    assert done.returncode == len(lose), done.stderr + done.stdout
+    place = "first difference: rank 1, step 5, the batch" if lose else "the same bits until the end, step 6"
+    assert f"stopped after step 5, resumed after step 4 from out/4.pt: {place}" in done.stdout

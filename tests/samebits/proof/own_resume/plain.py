@@ -1,4 +1,4 @@
-"""A training that saves and loads by itself, as many do. LOSE names a part of the state that it does not load."""
+"""A training that saves and loads by itself, as many do. LOSE is a part that it does not load."""
 
 import argparse
 import copy
