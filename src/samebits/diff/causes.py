@@ -144,6 +144,7 @@ def _resumed(
         lost = f"the state of {_named(apart)}"
     elif place.what == "batch" and again is not None:
         what = "the position in the data" if at_once else "the state of the generator that orders the data"
+        what += f", or the state of {_named(apart)}" if at_once and apart else ""
         lost = f"{what}: the batch of step {again:,} comes again"
     elif place.what == "batch" and apart:
         lost = f"the position in the data, or the state of {_named(apart)}"

@@ -257,7 +257,7 @@ def _chains(ours: list[Process], theirs: list[Process], notes: list[str]) -> Ite
         pairs = list(zip(ours, theirs, strict=False))
         notes.append(f"A trained in {len(ours):,} processes one after the other, B in {len(theirs):,}")
     alike = [begin_alike(*pair) for pair in pairs]
-    begins = [None if same else resumption(*pair) for pair, same in zip(pairs, alike, strict=True)]
+    begins = [resumption(*pair) for pair in pairs]
     after = [0 if resumed is None else resumed.after for resumed in begins]
     for number, (pair, resumed, steps) in enumerate(zip(pairs, begins, after, strict=True)):
         lost = number > 0 and resumed is None and not alike[number]

@@ -1,5 +1,6 @@
 """Where a process continues what another one began: where the weights with which it begins were reached."""
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -30,8 +31,18 @@ class Resumed:
 
 
 def resumption(ours: Process, theirs: Process) -> Resumed | None:
-    """Where one of two processes begins within the other one; None: neither does."""
-    return _where_begins(ours, theirs, 1) or _where_begins(theirs, ours, 0)
+    """Where one of two processes begins within the other one; None: neither does.
+
+    A model that is used before its weights are loaded is seen with others first. Then the first step says it.
+    """
+    pairs = (ours, theirs, 1), (theirs, ours, 0)
+    if not begin_alike(ours, theirs):
+        by_weights = filter(None, (_where_begins(*pair) for pair in pairs))
+        if (resumed := next(by_weights, None)) is not None:
+            return resumed
+    elif _agreement(_first_step(ours), _first_step(theirs)):
+        return None
+    return next(filter(None, (_where_steps(*pair) for pair in pairs)), None)
 
 
 def _first(process: Process) -> tuple[Event, dict[int, Event]] | None:
@@ -113,6 +124,35 @@ def _places(
         here = None if owner is None else Resumed(number, dict(made), process.seen)
     if here is not None:
         yield here, None
+
+
+def _where_steps(earlier: Process, later: Process, number: int) -> Resumed | None:
+    """Where one process makes the step that another one makes first, with the same batch and results."""
+    following = _first_step(later)
+    if following is None or not following["calls"]:
+        return None
+    outputs = str(following["calls"][0].get("outputs", "none"))
+    needles = outputs.encode(), following["parameters"][-DIGITS:].encode()
+    made: dict[int, int] = {}
+    line_before = 0
+    for line in earlier.lines():
+        if kind_of(line) != "step" or (count := STEP_NUMBER.match(line)) is None:
+            continue
+        if made and any(needle in line for needle in needles):
+            with contextlib.suppress(DamagedError):
+                if _is_same(parse_event(line), following):
+                    return Resumed(number, made, line_before)
+        made[int(count[1])] = int(count[2])
+        line_before = earlier.seen
+    return None
+
+
+def _is_same(event: Event, other: Event) -> bool:
+    """Whether two steps come from the same weights and the same batch."""
+    calls = ([(call["arguments"], call.get("outputs")) for call in each["calls"]] for each in (event, other))
+    first, second = calls
+    seen = all(outputs is not None for _, outputs in first)
+    return first == second and (seen or event["parameters"] == other["parameters"])
 
 
 def _first_step(process: Process) -> Event | None:

@@ -56,6 +56,28 @@ def test_a_step_of_another_optimiser_is_before_the_resumption(tmp_path: Path) ->
     assert (result.place, result.resumed) == (None, 3)
 
 
+def test_a_model_that_is_used_before_its_weights_are_loaded_is_placed_by_its_step(tmp_path: Path) -> None:
+    """Such as one that is built by a call, or printed: its first weights are those of the beginning."""
+    whole = made.training(8)
+    for number, change in enumerate(({}, {"state": digests("new")}, {"lrs": [0.7]})):
+        later = resumed(whole, 4)
+        for event in later:
+            if event["event"] == "initial":
+                event["parameters"] = digests("weights", 0 if number else "never seen")
+        step(later, 1).update(change)
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        result = compared(folder, whole, later)
+        assert result.resumed == 4
+        assert (result.place and result.place.step) == (5 if change else None)
+    again = made.another(whole)  # not resumed: its first step is the first one, from another batch
+    step(again, 1)["calls"] = step(made.another(whole), 3)["calls"]
+    step(again, 1)["calls"][0]["outputs"] = made.digest("of other weights")
+    folder = tmp_path / "again"
+    folder.mkdir()
+    assert compared(folder, whole, again).resumed is None
+
+
 @pytest.mark.parametrize(
     ("number", "change", "lost"),
     [
@@ -108,6 +130,7 @@ def test_the_nearest_step_of_weights_that_no_step_has(tmp_path: Path) -> None:
     later = resumed(whole, 4)
     later[-6]["parameters"] = made.put(later[-6]["parameters"], "2.bias")
     assert later[-6]["event"] == "initial"
+    later[-5]["calls"][0]["outputs"] = made.digest("of other weights")
     result = compared(tmp_path, whole, later)
     assert result.place is not None
     assert (result.place.what, result.resumed) == ("initial", None)
