@@ -93,6 +93,7 @@ class Trial:
         lost: what was not restored, where that is known.
         seconds: how long both parts took.
         why: what `samebits diff` says; None where no step differs.
+        repeats: False: it differs before it is stopped, so nothing is known of resuming.
     """
 
     stop: int
@@ -103,9 +104,11 @@ class Trial:
     lost: str = ""
     seconds: float = 0.0
     why: Why | None = None
+    repeats: bool = True
 
     def __str__(self) -> str:
         verdict = {"ok": "resumes", "fail": "does not resume"}.get(self.outcome, "skipped")
+        verdict = verdict if self.repeats else "does not repeat"
         where = f", resumed after step {self.resumed:,}" if self.resumed is not None else ""
         source = f" from {self.checkpoint}" if self.checkpoint and where else ""
         return f"{verdict}: stopped after step {self.stop:,}{where}{source}: {self.says}"
@@ -117,6 +120,7 @@ class Trial:
             "resumed_after": self.resumed,
             "checkpoint": self.checkpoint or None,
             "outcome": self.outcome,
+            "repeats": self.repeats,
             "says": self.says,
             "lost": self.lost or None,
             "seconds": round(self.seconds, 3),
@@ -218,6 +222,8 @@ def prove(asked: Asked, folder: Path, watch: Watch) -> Proof:
         trials.append(_attempt(asked, whole, step, folder, watch))
         trials[-1].seconds = time.monotonic() - began
         watch.say(f"{trials[-1]}  {trials[-1].seconds:.1f} s")
+        if not trials[-1].repeats:
+            break
     proof = Proof(whole.steps, final_weights(whole.training.record), trials)
     if not proof.tried:
         raise UsageError(f"stopped after step {trials[-1].stop:,}: {trials[-1].says}")
@@ -292,8 +298,8 @@ def _attempt(asked: Asked, whole: Whole, step: int, folder: Path, watch: Watch) 
         return trial
     said = compare(whole.training.record, child.record)
     if said.result.place is not None:
-        trial.outcome, trial.why = "fail", said
-        trial.says = f"it does not repeat, without being resumed: {said.result.place}"
+        trial.outcome, trial.why, trial.repeats = "fail", said, False
+        trial.says = f"it differs before it is resumed: {said.result.place}; solve this first"
         return trial
     # A launcher of several processes has a status of its own.
     killed = asked.number == signal.SIGKILL or status in (-asked.number, 128 + asked.number)

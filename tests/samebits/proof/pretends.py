@@ -58,6 +58,8 @@ def lose(event: dict, step: int) -> None:
         event["calls"][0].update(made.step(whole, 1)["calls"][0])
     elif asked.lose == "the schedule" and step > 6:
         event["lrs"] = [0.7]
+    elif asked.lose == "the weights":
+        event["calls"][0]["outputs"] = made.digest("of other weights", step)
     elif asked.lose == "the state":
         event["state"] = event["state"][::-1]
 
@@ -73,6 +75,8 @@ elif asked.save == "never mind":
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 step = begin
 for event in whole[1:-1]:
+    if asked.save == "noise" and event["event"] == "initial":
+        event["parameters"] = made.digests("weights", os.urandom(4))
     if event["event"] == "initial" and begin:
         event["parameters"] = made.digests("weights", begin)
         if asked.lose == "the weights":

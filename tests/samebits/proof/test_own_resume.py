@@ -123,6 +123,14 @@ def test_wrong_use_is_one_line(prove: Prove, tmp_path: Path, words: tuple[object
     assert not (tmp_path / "runs").exists()
 
 
+def test_a_training_that_does_not_repeat_is_told_so_once(prove: Prove) -> None:
+    done = prove(*WITH, *PRETENDS, "--save", "noise")
+    assert done.returncode == 1
+    says = "does not repeat: stopped after step 3: it differs before it is resumed: the initial parameter"
+    assert says in one_line(done.stderr)
+    assert "solve this first (1 of 1 trials)" in done.stderr
+
+
 def test_a_command_that_cannot_resume_says_why(prove: Prove) -> None:
     done = prove("--at", 5, "--resume-with", "--resume nothing.pkl", *PRETENDS)
     assert done.returncode == 1
