@@ -101,7 +101,7 @@ def rank(
         samples: how the batches differ, where they do.
         resumed: after which step one of the two was resumed, and the other was not.
         last: the last event that was the same, in words.
-        again: the step whose batch comes again after the resumption.
+        again: the step whose batch comes after the resumption, in place of another one's.
     """
     used = {name: each for name, each in apart.items() if each.last or each.used}
     scored = [
@@ -145,7 +145,7 @@ def _resumed(
     elif place.what == "batch" and again is not None:
         what = "the position in the data" if at_once else "the state of the generator that orders the data"
         what += f", or the state of {_named(apart)}" if at_once and apart else ""
-        lost = f"{what}: the batch of step {again:,} comes again"
+        lost = f"{what}: the batch of step {again:,} comes {'again' if again < place.step else 'too early'}"
     elif place.what == "batch" and apart:
         lost = f"the position in the data, or the state of {_named(apart)}"
     elif place.what == "loss" and _scaled(place):

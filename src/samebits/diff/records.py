@@ -138,7 +138,7 @@ def compare_records(first: Record, second: Record, beside: facts_.Facts | None =
     again = None
     if pair.resumed is not None and place.what == "batch":
         both = (pair.ours, place.second), (pair.theirs, place.first)
-        again = batch_again(*both[1 - pair.resumed.later])
+        again = batch_again(*both[1 - pair.resumed.later], place.step or 0)
     causes = rank(place, facts, search.generators.apart, how, resumed, last, again)
     size = _values(place, pair, notes)
     return Result(

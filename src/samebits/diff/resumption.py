@@ -175,15 +175,27 @@ def _agreement(event: Event | None, other: Event | None) -> int:
     return 2 * alike + (first == second)
 
 
-def batch_again(process: Process, event: Event | None) -> int | None:
-    """The first step of a process that has the batch of another one's event; None: it has no such step."""
+def batch_again(process: Process, event: Event | None, step: int) -> int | None:
+    """The step of a process whose batch comes in an event of another one, which is to be another step's.
+
+    Args:
+        process: that was not resumed.
+        event: of the one that was.
+        step: that it is to be.
+
+    Returns:
+        The last such step before it; else the first behind it; None: no step has this batch.
+    """
     if event is None or not event["calls"]:
         return None
     needle = f'"arguments":"{event["calls"][0]["arguments"]}"'.encode()
+    before = None
     for line in process.lines():
         if needle in line and (number := STEP_NUMBER.match(line)):
-            return int(number[2])
-    return None
+            if int(number[2]) > step:
+                return before or int(number[2])
+            before = int(number[2])
+    return before
 
 
 def nearest(process: Process, later: Process) -> tuple[int, Tensors] | None:

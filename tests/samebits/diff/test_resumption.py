@@ -113,13 +113,16 @@ def test_what_the_checkpoint_lacks_is_named(
 
 def test_a_batch_that_comes_again_is_named_with_its_step(tmp_path: Path) -> None:
     whole = made.training(8)
-    for place, says in (
-        (1, "the position in the data: the batch of step 3 comes again"),
-        (3, "the state of the generator that orders the data: the batch of step 3 comes again"),
-    ):
+    step(whole, 1)["calls"] = step(made.another(whole), 3)["calls"]  # as in epochs of the same order
+    order = "the state of the generator that orders the data"
+    for number, (place, other, says) in enumerate((
+        (1, 3, "the position in the data: the batch of step 3 comes again"),
+        (1, 6, "the position in the data: the batch of step 6 comes too early"),
+        (3, 3, f"{order}: the batch of step 3 comes again"),
+    )):  # fmt: skip
         later = resumed(whole, 4)
-        step(later, place)["calls"] = step(made.another(whole), 3)["calls"]
-        folder = tmp_path / str(place)
+        step(later, place)["calls"] = step(made.another(whole), other)["calls"]
+        folder = tmp_path / str(number)
         folder.mkdir()
         result = compared(folder, whole, later)
         assert result.causes[0].text == f"the checkpoint does not hold {says}"

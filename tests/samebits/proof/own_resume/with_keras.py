@@ -10,7 +10,8 @@ keras.utils.set_random_seed(3)
 inputs = np.random.default_rng(0).normal(size=(32, 6)).astype("float32")
 targets = inputs.sum(1, keepdims=True)
 if "backup" in sys.argv:
-    callback, begun = keras.callbacks.BackupAndRestore("out", save_freq=3, delete_checkpoint=False), 0
+    often = 3 if "often" in sys.argv else "epoch"
+    callback, begun = keras.callbacks.BackupAndRestore("out", save_freq=often, delete_checkpoint=False), 0
 else:
     callback, begun = keras.callbacks.ModelCheckpoint("out/{epoch}.keras"), 0
 if "--load" in sys.argv:
