@@ -247,9 +247,8 @@ def _whole(asked: Asked, folder: Path, watch: Watch) -> Whole:
         raise UsageError("the training has a single step, so it cannot be stopped before its end")
     saves = [int(told["step"]) for told in _told(child, SAVED)]
     first = next((step for step in saves if step < steps), None)
-    if (
-        first is None and asked.takes_checkpoint and asked.number == signal.SIGKILL
-    ):  # SIGTERM may make it save
+    may_save = asked.number != signal.SIGKILL  # when it is stopped
+    if first is None and asked.takes_checkpoint and not may_save:
         there = saved(str(child.place), before, pattern=asked.pattern)
         later = f"; only after it: {some(there, 3)}" if there else ""
         raise UsageError(
@@ -316,7 +315,8 @@ def _attempt(asked: Asked, whole: Whole, step: int, folder: Path, watch: Watch) 
     if status := _run(resumed, asked, 0, watch):
         options.refuse_unknown(resumed.log.read_text(errors="replace"), asked.more(trial.checkpoint))
         trial.outcome = "fail"
-        trial.says = f"the command that resumes ended with status {status}: {last_line(resumed)}"
+        source = f" from {trial.checkpoint}" if trial.checkpoint else ""
+        trial.says = f"the command that resumes{source} ended with status {status}: {last_line(resumed)}"
         return trial
     _judge(trial, whole, resumed, bool(there))
     if trial.outcome == "ok":
@@ -343,9 +343,11 @@ def _judge(trial: Trial, whole: Whole, resumed: Training, saved_before: bool) ->
         trial.says = f"{_named(result)}{f'; lost: {trial.lost}' if trial.lost else ''}"
     elif place is not None and place.what == "initial":
         trial.outcome, trial.says = "fail", _of_no_step(whole.training, resumed)
+    elif place is not None and place.what == "model":
+        trial.outcome, trial.says = "fail", _named(result)
     elif saved_before:
-        trial.outcome = "fail"
-        trial.says = "it did not load the checkpoint, or not its weights: it began with the initial ones"
+        trial.outcome, source = "fail", trial.checkpoint or "what it had saved"
+        trial.says = f"it did not load {source}, or not its weights: it began with the initial ones"
         trial.lost = "all: the training began again"
     else:
         trial.outcome, trial.says = "skipped", "nothing was written before, so it began again"
