@@ -39,6 +39,14 @@ def test_of_steps_with_the_same_weights_the_one_that_fits_is_taken(tmp_path: Pat
     assert (result.place, result.resumed, result.steps) == (None, after, 8)
 
 
+def test_it_is_placed_by_its_weights_where_nothing_else_is_as_before(tmp_path: Path) -> None:
+    whole = made.training(8)
+    later = resumed(whole, 4)
+    step(later, 1).update(parameters=digests("other"), calls=[])
+    result = compared(tmp_path, whole, later)
+    assert (result.resumed, result.place and result.place.step) == (4, 5)
+
+
 def test_a_step_of_another_optimiser_is_before_the_resumption(tmp_path: Path) -> None:
     """The weights of the first are seen at the beginning; the second one's step came after its last one."""
     whole: Events = []
