@@ -40,6 +40,10 @@ CHECKPOINT = "{checkpoint}"
 PLACEHOLDER = re.compile(r"\{\w+\}")
 EPOCH = re.compile(rb',"epoch":(\d{1,9})[,}]')
 LACKS = "the checkpoint does not hold "  # with which a cause begins that names what was lost
+IN_PLACE = (
+    "{} is the only checkpoint, and is written again where it stands: if the training is killed meanwhile, "
+    "nothing is left; write another file, then rename it by os.replace"
+)
 AVERAGE = re.compile(r"(^|[^a-z])(ema|average|averaged|avg|swa|shadow|teacher|target)([^a-z]|$)", re.I)
 
 
@@ -136,11 +140,13 @@ class Proof:
         steps: of the training that nothing stopped.
         weights: the digest of what it ended with.
         trials: in the order of their steps.
+        notes: what may be lost otherwise, in words.
     """
 
     steps: int
     weights: str
     trials: Sequence[Trial]
+    notes: Sequence[str] = ()
 
     @property
     def failed(self) -> list[Trial]:
@@ -172,6 +178,7 @@ class Whole:
         steps: of its first optimiser.
         ends: the steps after which an epoch ended, or a checkpoint was written; not the last one.
         first: the first step at whose end a checkpoint was there; None: there was none.
+        in_place: the only checkpoint, if it is written again and again where it stands; "": there is none.
     """
 
     training: Training
@@ -179,6 +186,7 @@ class Whole:
     steps: int
     ends: Sequence[int]
     first: int | None
+    in_place: str = ""
 
     def stops(self) -> list[int]:
         """The steps to stop after: early, in the middle of an epoch, around the end of one, and late.
@@ -224,7 +232,8 @@ def prove(asked: Asked, folder: Path, watch: Watch) -> Proof:
         watch.say(f"{trials[-1]}  {trials[-1].seconds:.1f} s")
         if not trials[-1].repeats:
             break
-    proof = Proof(whole.steps, final_weights(whole.training.record), trials)
+    notes = [IN_PLACE.format(whole.in_place)] if whole.in_place else []
+    proof = Proof(whole.steps, final_weights(whole.training.record), trials, notes)
     if not proof.tried:
         raise UsageError(f"stopped after step {trials[-1].stop:,}: {trials[-1].says}")
     return proof
@@ -245,7 +254,8 @@ def _whole(asked: Asked, folder: Path, watch: Watch) -> Whole:
     steps, ends = _course(child.record)
     if steps < 2:
         raise UsageError("the training has a single step, so it cannot be stopped before its end")
-    saves = [int(told["step"]) for told in _told(child, SAVED)]
+    told = list(_told(child, SAVED))
+    saves = [int(each["step"]) for each in told]
     first = next((step for step in saves if step < steps), None)
     may_save = asked.number != signal.SIGKILL  # when it is stopped
     if first is None and asked.takes_checkpoint and not may_save:
@@ -257,7 +267,9 @@ def _whole(asked: Asked, folder: Path, watch: Watch) -> Whole:
         )
     watch.say(f"nothing stops it: {steps:,} steps, weights {final_weights(child.record)}  {seconds:.1f} s")
     ends = ends or [step - 1 for step in saves if 1 < step < steps]
-    return Whole(child, before, steps, ends, first)
+    written = {(*each["saved"], each["inode"]) for each in told}
+    same = told[0]["saved"][0] if len(told) > 1 and len(written) == 1 and len(told[0]["saved"]) == 1 else ""
+    return Whole(child, before, steps, ends, first, same)
 
 
 def _course(record: Path) -> tuple[int, list[int]]:

@@ -224,10 +224,13 @@ def _by_itself(asked: own_resume.Asked, json_: bool) -> None:
                 "same": not proof.failed,
                 "steps": proof.steps,
                 "trials": [trial.as_json() for trial in proof.trials],
+                "notes": proof.notes,
                 "kept": kept,
             }
         )
     else:
+        for note in proof.notes:
+            print(printable(f"note: {note}"))
         for trial in [trial for trial in proof.failed if trial.why is not None][:NAMED]:
             print(printable(f"in one go (A), and stopped after step {trial.stop:,} (B):"))
             print(printable("\n".join(trial.why.lines() if trial.why else ())))

@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from samebits.record.files import unseen
-from samebits.record.saved import saved, stamps
+from samebits.record.guarded import guarded
+from samebits.record.saved import INDEX, saved, stamps
 
 SAVED, STOPPED = "saved.txt", "stopped.txt"
 FREELY = 2.0  # seconds that looking for checkpoints may take; from then on
@@ -43,9 +44,11 @@ class Stop:
     def __init__(self, folder: str, said: str) -> None:
         self._step, self._signal, self._place, self._pattern = json.loads(said)
         self._folder = folder
-        self._before, self._last = stamps(self._place), ""
+        self._before = stamps(self._place)
+        self._last: tuple[str, float] = "", 0.0
         self._next = self._spent = 0.0
 
+    @guarded
     def after(self, event: Mapping[str, Any]) -> None:
         """A step was written."""
         if not event["optimizer"]:
@@ -58,12 +61,19 @@ class Stop:
         began = time.monotonic()
         if not self._step and began >= self._next:
             there = saved(self._place, self._before, writing(self._place), self._pattern)
-            if there and there[-1] != self._last:
-                self._last = there[-1]
-                self._tell(SAVED, {"step": step, "saved": there[-1]})
+            if there:
+                self._see(step, there)
             took = time.monotonic() - began
             self._spent += took
             self._next = began + RARELY * took if self._spent > FREELY else 0.0
+
+    def _see(self, step: int, there: list[str]) -> None:
+        """Tell of the last checkpoint, if it was written since the step before."""
+        path = os.path.join(self._place, there[-1])
+        status = os.stat(path if os.path.exists(path) else path + INDEX)
+        if self._last != (written := (there[-1], status.st_mtime)):
+            self._last = written
+            self._tell(SAVED, {"step": step, "saved": there, "inode": status.st_ino})
 
     def _stop(self) -> None:
         self._tell(STOPPED, {"step": self._step, "writing": sorted(writing(self._place))})

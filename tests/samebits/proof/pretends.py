@@ -36,6 +36,13 @@ def save(step: int) -> None:
         half.flush()
         return
     content = pickle.dumps({"step": step})
+    if asked.save in ("in place", "renamed"):
+        path = "out/last.pkl"
+        with open(f"{path}.tmp" if asked.save == "renamed" else path, "wb") as file:
+            file.write(content)
+        if asked.save == "renamed":
+            os.replace(f"{path}.tmp", path)
+        return
     if asked.save == "cut" and step == 6:
         content = content[:-1]
     with open(f"out/step-{step}.pkl", "wb") as file:

@@ -123,6 +123,15 @@ def test_wrong_use_is_one_line(prove: Prove, tmp_path: Path, words: tuple[object
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.parametrize("save", ["in place", "renamed"])
+def test_the_only_checkpoint_that_is_written_where_it_stands_is_named(prove: Prove, save: str) -> None:
+    done = prove("--at", 7, *WITH, *PRETENDS, "--save", save)
+    assert done.returncode == 0, done.stderr
+    assert "resumed after step 6 from out/last.pkl" in done.stdout
+    note = "note: out/last.pkl is the only checkpoint, and is written again where it stands: if the training"
+    assert (note in done.stdout) == (save == "in place")
+
+
 def test_a_training_that_does_not_repeat_is_told_so_once(prove: Prove) -> None:
     done = prove(*WITH, *PRETENDS, "--save", "noise")
     assert done.returncode == 1

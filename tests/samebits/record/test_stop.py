@@ -35,4 +35,5 @@ def test_it_is_stopped_right_after_its_step(tmp_path, step, number, printed):
     if step:
         assert json.loads((folder / "stopped.txt").read_text()) == {"step": 3, "writing": ["half.bin"]}
     else:
-        assert json.loads((folder / "saved.txt").read_text()) == {"step": 3, "saved": "whole.pkl"}
+        told = json.loads((folder / "saved.txt").read_text())
+        assert told == {"step": 3, "saved": ["whole.pkl"], "inode": (place / "whole.pkl").stat().st_ino}
