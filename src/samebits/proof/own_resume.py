@@ -18,19 +18,15 @@ from pathlib import Path
 from typing import Any
 
 from samebits._printable import some
-from samebits._report import Outcome
-from samebits.diff.align import STEP, STEP_NUMBER
-from samebits.diff.reader import Process, Record
-from samebits.diff.records import Result
-from samebits.diff.resumption import nearest
+from samebits.diff.reader import Record
 from samebits.errors import UsageError
 from samebits.proof import options, working_copy
 from samebits.proof.processes import ending, stop
+from samebits.proof.resumed import Proof, Trial, judge, judge_files, place_of, steps_of
 from samebits.proof.smoke import Watch
 from samebits.proof.stops import Course
 from samebits.proof.trainings import POLL, Training, failure, last_line, start
-from samebits.proof.why import Why, compare
-from samebits.proof.written import READERS, other_tensors
+from samebits.proof.why import compare
 from samebits.record.begin import STOP
 from samebits.record.final import count_steps, final_weights
 from samebits.record.saved import Stamp, saved, stamps
@@ -38,13 +34,10 @@ from samebits.record.stop import SAVED, STOPPED, as_variable
 
 CHECKPOINT = "{checkpoint}"
 PLACEHOLDER = re.compile(r"\{\w+\}")
-EPOCH = re.compile(rb',"epoch":(\d{1,9})[,}]')
-LACKS = "the checkpoint does not hold "  # with which a cause begins that names what was lost
 IN_PLACE = (
     "{} is the only checkpoint, and is written again where it stands: if the training is killed meanwhile, "
     "nothing is left; write another file, then rename it by os.replace"
 )
-AVERAGE = re.compile(r"(^|[^a-z])(ema|average|averaged|avg|swa|shadow|teacher|target)([^a-z]|$)", re.I)
 
 
 @dataclass(frozen=True)
@@ -82,90 +75,6 @@ class Asked:
         """
         more = self.more(checkpoint)
         return more if more[:1] == list(self.words[:1]) else [*self.words, *more]
-
-
-@dataclass
-class Trial:
-    """A training that was stopped and resumed.
-
-    Attributes:
-        stop: the step after which it was stopped.
-        outcome: "ok", "fail" or "skipped".
-        says: what came out, in words.
-        checkpoint: from which it resumed, as the command is given it; "" where it is given none.
-        resumed: the step after which it resumed; None: it is not known.
-        lost: what was not restored, where that is known.
-        seconds: how long both parts took.
-        why: what `samebits diff` says; None where no step differs.
-        repeats: False: it differs before it is stopped, so nothing is known of resuming.
-    """
-
-    stop: int
-    outcome: Outcome = "ok"
-    says: str = ""
-    checkpoint: str = ""
-    resumed: int | None = None
-    lost: str = ""
-    seconds: float = 0.0
-    why: Why | None = None
-    repeats: bool = True
-
-    def __str__(self) -> str:
-        verdict = {"ok": "resumes", "fail": "does not resume"}.get(self.outcome, "skipped")
-        verdict = verdict if self.repeats else "does not repeat"
-        where = f", resumed after step {self.resumed:,}" if self.resumed is not None else ""
-        source = f" from {self.checkpoint}" if self.checkpoint and where else ""
-        return f"{verdict}: stopped after step {self.stop:,}{where}{source}: {self.says}"
-
-    def as_json(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        return {
-            "stopped_after": self.stop,
-            "resumed_after": self.resumed,
-            "checkpoint": self.checkpoint or None,
-            "outcome": self.outcome,
-            "repeats": self.repeats,
-            "says": self.says,
-            "lost": self.lost or None,
-            "seconds": round(self.seconds, 3),
-            "verdict": None if self.why is None else self.why.as_json(),
-        }
-
-
-@dataclass(frozen=True)
-class Proof:
-    """What was shown.
-
-    Attributes:
-        steps: of the training that nothing stopped.
-        weights: the digest of what it ended with.
-        trials: in the order of their steps.
-        notes: what may be lost otherwise, in words.
-    """
-
-    steps: int
-    weights: str
-    trials: Sequence[Trial]
-    notes: Sequence[str] = ()
-
-    @property
-    def failed(self) -> list[Trial]:
-        """Those that did not resume to the same bits."""
-        return [trial for trial in self.trials if trial.outcome == "fail"]
-
-    @property
-    def tried(self) -> list[Trial]:
-        """Those in which there was something to resume from."""
-        return [trial for trial in self.trials if trial.outcome != "skipped"]
-
-    def told(self) -> str:
-        """The last line where all is good."""
-        times = f"stopped and resumed {len(self.tried)} time{'s' * (len(self.tried) > 1)}"
-        return f"resumes: {times}, the same bits as {self.steps:,} steps in one go, weights {self.weights}"
-
-    def fault(self) -> str:
-        """What is not good, in one line."""
-        return f"{self.failed[0]} ({len(self.failed)} of {len(self.tried)} trials)"
 
 
 @dataclass(frozen=True)
@@ -277,7 +186,7 @@ def _course(record: Path) -> tuple[int, list[int]]:
     most, ends = 0, []
     for process in Record(record).processes:
         steps, of_process, last = 0, [], b""
-        for number, epoch in _steps(process):
+        for number, epoch in steps_of(process):
             steps = number
             if last and epoch and epoch != last:
                 of_process.append(number - 1)
@@ -285,13 +194,6 @@ def _course(record: Path) -> tuple[int, list[int]]:
         if steps > most:
             most, ends = steps, of_process
     return most, ends
-
-
-def _steps(process: Process) -> Iterator[tuple[int, bytes]]:
-    for line in process.lines():
-        if line.startswith(STEP) and (number := STEP_NUMBER.match(line)) and number[1] == b"0":
-            epoch = EPOCH.search(line)
-            yield int(number[2]), epoch[1] if epoch else b""
 
 
 # ---------------------------------------------------------------- a training that is stopped and resumed
@@ -320,7 +222,7 @@ def _attempt(asked: Asked, whole: Whole, step: int, folder: Path, watch: Watch) 
     elif asked.takes_checkpoint:
         trial.outcome, trial.says = "skipped", "nothing was written before that may be the {checkpoint}"
         return trial
-    words = _moved(asked.resuming(trial.checkpoint), _place(child))
+    words = _moved(asked.resuming(trial.checkpoint), place_of(child))
     resumed = Training(
         f"resumed after step {step}", words, folder / f"resumed-{step}", place=child.place, recorded=True
     )
@@ -330,81 +232,12 @@ def _attempt(asked: Asked, whole: Whole, step: int, folder: Path, watch: Watch) 
         source = f" from {trial.checkpoint}" if trial.checkpoint else ""
         trial.says = f"the command that resumes{source} ended with status {status}: {last_line(resumed)}"
         return trial
-    _judge(trial, whole, resumed, bool(there))
+    judge(trial, whole.training, whole.steps, resumed, bool(there))
     if trial.outcome == "ok":
-        _judge_files(trial, whole, child, before)
+        judge_files(trial, whole.training, child, (whole.before, before))
     if trial.outcome != "fail":
-        shutil.rmtree(_place(child).parent, ignore_errors=True)
+        shutil.rmtree(place_of(child).parent, ignore_errors=True)
     return trial
-
-
-def _judge(trial: Trial, whole: Whole, resumed: Training, saved_before: bool) -> None:
-    """Compare what was resumed with the training that nothing stopped."""
-    if not count_steps(resumed.record):
-        trial.outcome, trial.says = "fail", "the command that resumes took no step"
-        return
-    said = compare(whole.training.record, resumed.record)
-    result, place = said.result, said.result.place
-    trial.resumed, trial.why = result.resumed, said if place is not None else None
-    if result.resumed is not None and place is None:
-        trial.says = f"the same bits until the end, step {whole.steps:,}"
-    elif result.resumed is not None:
-        trial.outcome = "fail"
-        causes = (cause.text for cause in result.causes if cause.text.startswith(LACKS))
-        trial.lost = next(causes, "").removeprefix(LACKS)
-        trial.says = f"{_named(result)}{f'; lost: {trial.lost}' if trial.lost else ''}"
-    elif place is not None and place.what == "initial":
-        trial.outcome, trial.says = "fail", _of_no_step(whole.training, resumed)
-    elif place is not None and place.what == "model":
-        trial.outcome, trial.says = "fail", _named(result)
-    elif saved_before:
-        trial.outcome, source = "fail", trial.checkpoint or "what it had saved"
-        trial.says = f"it did not load {source}, or not its weights: it began with the initial ones"
-        trial.lost = "all: the training began again"
-    else:
-        trial.outcome, trial.says = "skipped", "nothing was written before, so it began again"
-
-
-def _named(result: Result) -> str:
-    """The first difference, in one line."""
-    text = ", ".join(filter(None, (result.who, result.place.text if result.place else "")))
-    text = f"first difference: {text}"
-    return f"{text} (A: in one go)" if re.search(r"\b[AB]\b", text) else text
-
-
-def _of_no_step(whole: Training, resumed: Training) -> str:
-    """That a checkpoint has the weights of no step, and how near they come."""
-    text = "the checkpoint does not hold the weights of any step, or the model is used before they are loaded"
-    near = nearest(_trainer(whole), _trainer(resumed))
-    if near is None or len(near[1].differ) == near[1].of:
-        return f"{text}: no tensor is that of any step (an average, or another precision?)"
-    step, tensors = near
-    others = some([f"`{name}`" for name in tensors.differ], 3)
-    same = f"{tensors.of - len(tensors.differ):,} of {tensors.of:,}"
-    return f"{text}: {same} tensors are those of step {step:,}, not {others}"
-
-
-def _trainer(training: Training) -> Process:
-    return max(Record(training.record).processes, key=lambda each: sum(1 for _ in _steps(each)))
-
-
-def _judge_files(trial: Trial, whole: Whole, child: Training, before: Mapping[str, Stamp]) -> None:
-    """Compare the tensors in what both wrote: an average that no step needs is seen there only."""
-    ours, theirs = _place(whole.training), _place(child)
-    there = [stamps(str(place)) for place in (ours, theirs)]
-    starts = whole.before, before
-    first, second = (
-        {name for name, stamp in each.items() if start.get(name) != stamp and name.endswith(tuple(READERS))}
-        for each, start in zip(there, starts, strict=True)
-    )
-    for name in sorted(first & second, key=lambda each: there[1][each][1]):
-        differ = other_tensors(ours / name, theirs / name, name)
-        if differ:
-            shown = some([f"`{each}`" for each in differ], 3)
-            trial.outcome = "fail"
-            trial.lost = "an average of the weights (EMA)" if any(map(AVERAGE.search, differ)) else shown
-            trial.says = f"all steps are the same, but {shown} in {name} differ; lost: {trial.lost}"
-            return
 
 
 # ---------------------------------------------------------------- processes
@@ -418,12 +251,6 @@ def _prepared(
         watch.update(f"{name}: copying {here}")
         working_copy.copy(here, place)
     return Training(name, _moved(words, place), folder, place=place, recorded=True), stamps(str(place))
-
-
-def _place(training: Training) -> Path:
-    """The copy in which a training works."""
-    assert training.place is not None
-    return training.place
 
 
 def _moved(words: Sequence[str], place: Path) -> list[str]:

@@ -68,7 +68,7 @@ class Stop:
             self._next = began + RARELY * took if self._spent > FREELY else 0.0
 
     def _see(self, step: int, there: list[str]) -> None:
-        """Tell of the last checkpoint, if it was written since the step before."""
+        """Write down the last checkpoint, if it was written since the step before."""
         path = os.path.join(self._place, there[-1])
         status = os.stat(path if os.path.exists(path) else path + INDEX)
         if self._last != (written := (there[-1], status.st_mtime)):
