@@ -276,6 +276,7 @@ def test_its_image_trains_to_the_same_hash(yours: Path, docker: str, image: str)
 
 
 @pytest.mark.image
+@pytest.mark.slow  # tests/image does so with the image of the repository
 def test_its_image_runs_locked_down(yours: Path, docker: str, image: str) -> None:
     """Any user, no network, no capability, and nothing that can be written but /tmp."""
     options = [
