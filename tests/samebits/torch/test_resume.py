@@ -26,9 +26,9 @@ def results(folder: Path) -> tuple[str, str]:
 
 
 @pytest.fixture
-def train(start: Start, tmp_path: Path) -> Callable[..., Started]:
+def train(forked: Start, tmp_path: Path) -> Callable[..., Started]:
     def train(name: str, *options: object, status: int = 0, **variables: str | None) -> Started:
-        done = start("python", SCRIPT, "--run", tmp_path / name, *options, **variables)
+        done = forked("--run", tmp_path / name, *options, **variables)
         assert done.returncode == status, done.stderr
         return done
 
@@ -134,10 +134,10 @@ def test_a_signal_saves_and_leaves(
 
 
 @pytest.fixture(scope="module")
-def interrupted(start: Start, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def interrupted(forked: Start, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What a run leaves that was stopped after step 16, and has a checkpoint of step 14 besides."""
     folder = tmp_path_factory.mktemp("interrupted")
-    done = start("python", SCRIPT, "--run", folder / "run", SAMEBITS_STOP_AT="16")
+    done = forked("--run", folder / "run", SAMEBITS_STOP_AT="16")
     assert done.returncode == 75
     return folder / ".run.partial"
 
