@@ -32,6 +32,7 @@ COMMANDS = {  # name: module
     "seeds": "samebits.proof.seeds",
     "smoke": "samebits.proof.smoke",
     "smoke-controls": "samebits.proof.controls",
+    "twice": "samebits.twice.command",
     "verify": "samebits.proof.verify",
     "watch": "samebits.chance.watch",
 }
@@ -57,6 +58,7 @@ SUMMARIES = {  # name: one line of at most 60 characters (80 columns hold it), f
     "seeds": "Train with several seeds: mean, deviation and interval.",
     "smoke": "Train twice, interrupt the second, and compare the bits.",
     "smoke-controls": "Show that smoke can fail: remove one protection each time.",
+    "twice": "Execute each operation twice; name what differs, and where.",
     "verify": "Repeat a run from its manifest and compare the bits.",
     "watch": "Run a command; name the chance that no seed decides.",
 }

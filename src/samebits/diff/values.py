@@ -9,7 +9,7 @@ from samebits.diff.reader import Event, Process, Record
 from samebits.hashing.compare import TensorDifference, compare_tensor
 from samebits.hashing.weights import COMPLEX, Stored, read_header
 from samebits.record.format import AFTER_BACKWARD, AT_OPTIMIZER
-from samebits.record.values import file_name, of_layer
+from samebits.record.values import file_name, of_layer, of_operation
 
 EARLIER, LATER = (f"gradients/{when}/" for when in (AFTER_BACKWARD, AT_OPTIMIZER))
 # Where the tensor of a place stands: what its name in a file begins with, those that come first first.
@@ -23,7 +23,7 @@ PREFIXES: Mapping[str, tuple[str, ...]] = {
     "optimizer state": ("state/",),
     "buffer": ("buffers/",),
 }
-COMPUTED = ("calls/", "losses/", "layers/")  # have numbers instead of names
+COMPUTED = ("calls/", "losses/", "layers/", "operations/")  # have numbers instead of names
 
 
 class Both(NamedTuple):
@@ -100,7 +100,8 @@ def of_place(place: Place, ours: Process, theirs: Process) -> TensorDifference |
     if place.part is not None:
         if place.part.first.get("weights") != place.part.second.get("weights"):
             return None  # what it computes with is to blame
-        prefixes = (f"{of_layer(place.part.first)}/",)
+        stored = of_operation if place.part.operation else of_layer
+        prefixes = (f"{stored(place.part.first)}/",)
     if not place.name:
         return next(both.differences(*prefixes), None)
     named = (both.difference(f"{prefix}{place.name}") for prefix in prefixes)

@@ -153,12 +153,26 @@ def run(
     Raises:
         UsageError: it cannot be started.
     """
+    own = {FOLDER: str(folder.absolute()), LIMIT: str(limit), LEVEL: level}
+    for variable, given in ((VALUES, values), (WINDOW, steps)):
+        own[variable] = "" if given is None else as_words(given)
+    return start(words, own, quiet)
+
+
+def start(words: Sequence[str], own: Mapping[str, str], quiet: bool = False) -> int:
+    """Run a command with the variables that it would have anyway, and some of samebits'; returns its status.
+
+    Args:
+        words: the command.
+        own: the variables that let samebits into its processes.
+        quiet: write the command's output to stderr.
+
+    Raises:
+        UsageError: it cannot be started.
+    """
     told = launch.for_entrypoint()
     path = told.get("PATH") or os.environ.get("PATH", os.defpath)
-    environment = {**os.environ, "PATH": path, FOLDER: str(folder.absolute()), LIMIT: str(limit)}
-    environment[LEVEL] = level
-    for variable, given in ((VALUES, values), (WINDOW, steps)):
-        environment[variable] = "" if given is None else as_words(given)
+    environment = {**os.environ, "PATH": path, **own}
     if shutil.which(words[0], path=path) is None:  # `train`, say, which entrypoint knows
         words, environment = launch.through(tuple(words)), environment | told
     return foreground.run(words, environment, quiet)

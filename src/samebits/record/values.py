@@ -4,7 +4,8 @@ For a step of an optimiser one safetensors file stands beside the file of its pr
 where the digest of each tensor stands in the `step` event: "parameters/conv.weight",
 "gradients/after backward/conv.weight", "calls/0/arguments/1", "losses/0". Of a record with layers it has what
 comes out of each: "layers/forward/Net/features.3/1/0" is the first tensor of its first call since the last
-step, "layers/backward/Net/features.3/1/0" the first gradient that its backward has computed.
+step, "layers/backward/Net/features.3/1/0" the first gradient that its backward has computed. Of a record
+with operations it has their outputs: "operations/backward/Net/features.3/aten::convolution_backward/1/0".
 """
 
 import re
@@ -60,6 +61,16 @@ def of_layer(about: Mapping[str, Any]) -> str:
     """
     names = ("direction", "model", "module", "occurrence")
     return "/".join(["layers", *(str(about[name]) for name in names)])
+
+
+def of_operation(about: Mapping[str, Any]) -> str:
+    """What the names of an operation's tensors in that file begin with.
+
+    Args:
+        about: its line, or what that has of "direction", "model", "module", "name" and "occurrence".
+    """
+    names = ("direction", "model", "module", "name", "occurrence")
+    return "/".join(["operations", *(str(about[name]) for name in names)])
 
 
 def value_files(folder: Path) -> Iterable[Path]:

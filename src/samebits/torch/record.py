@@ -20,9 +20,11 @@ from torch.optim import optimizer as optimizers
 from torch.utils.data import dataloader
 
 from samebits.process.after_import import after_import
-from samebits.record.format import STEP
+from samebits.record.format import OPERATION, STEP
 from samebits.record.guarded import tell
 from samebits.record.writer import Writer
+from samebits.torch import operations
+from samebits.torch.record_operations import Operations
 from samebits.torch.record_training import Training
 from samebits.torch.record_values import Values
 
@@ -30,6 +32,7 @@ TORCH = Path(torch.__file__).parent
 GRAPH_MODULE = str(TORCH / "fx/graph_module.py")  # calls a graph for whoever has it, such as the user
 COMPILERS = tuple(f"{TORCH / name}/" for name in ("_dynamo", "_functorch", "_inductor", "export", "fx"))
 
+PART = 4  # of the limit of a record may be the tensors of the operations of one step
 FOREIGN = (
     ("fastai.optimizer", "Optimizer"),
 )  # optimisers of torch's modules that are none of torch's classes
@@ -52,6 +55,8 @@ def attach(process: Any) -> None:
     _watch_foreign_optimizers(training, process.writer)
     _watch_loaders(training, process.writer)
     _watch_scaler(training, process.writer)
+    if process.writer.level == OPERATION:
+        _watch_operations(training, process.writer)
 
 
 def _data_worker() -> str | None:
@@ -79,6 +84,7 @@ def _look(at: Callable[..., Any], *given: Any) -> Any:
     if torch.cuda.is_initialized() and torch.cuda.is_current_stream_capturing():
         return None
     compiler = _COMPILER.set_eval_frame(None)
+    watched = operations.set_unwatched(True)
     grad = torch.is_grad_enabled()
     torch._C._set_grad_enabled(False)  # `torch.no_grad()` takes 5 µs
     try:
@@ -94,6 +100,7 @@ def _look(at: Callable[..., Any], *given: Any) -> Any:
         return None
     finally:
         torch._C._set_grad_enabled(grad)
+        operations.set_unwatched(watched)
         _COMPILER.set_eval_frame(compiler)
 
 
@@ -166,6 +173,28 @@ def _is_compilers(model: Any, frame: FrameType | None) -> bool:
     while frame is not None and frame.f_code.co_filename == GRAPH_MODULE:
         frame = frame.f_back
     return frame is not None and frame.f_code.co_filename.startswith(COMPILERS)
+
+
+def _watch_operations(training: Training, writer: Writer) -> None:
+    """Those of data workers belong to no step."""
+
+    def wanted() -> bool:
+        inside = writer.on if writer.window is None else writer.goes_inside(training.counts())
+        return inside and _data_worker() is None
+
+    def module() -> tuple[str, str, str]:
+        about = training.layers.current()
+        return ("", "", "") if about is None else (about["module"], about["class"], about["model"])
+
+    recorded = Operations(
+        writer.write,
+        _look,
+        training.after,
+        lambda: training.layers.current(),
+        training.kept,
+        writer.limit // PART,
+    )
+    operations.watch(recorded, wanted, module)
 
 
 def _watch_backward(training: Training, writer: Writer) -> None:

@@ -33,7 +33,7 @@ from samebits.torch.record_generators import CODE, MOST_MOVES, Generators
 from samebits.torch.record_layers import Entered, Layers
 from samebits.torch.record_names import buffers, class_of, other_modes, parameters
 from samebits.torch.record_seen import Called, Evaluated, Pending, Running, Trained
-from samebits.torch.record_values import Values, copied_gradients, keep
+from samebits.torch.record_values import Tensors, Values, copied_gradients, keep
 
 
 class Training:
@@ -93,15 +93,19 @@ class Training:
         frame: FrameType,
     ) -> Entered | None:
         """A module is called, inside of a model or as one: see `Layers.enter`."""
-        about = {"after": self._after(), "evaluation": evaluation}
+        about = {"after": self.after(), "evaluation": evaluation}
         return self.layers.enter(module, given, named, frame, about)
 
     def leave_layer(self, entered: Entered, module: nn.Module, result: Any, frame: FrameType) -> None:
         """It has returned: see `Layers.leave`."""
-        kept = self.pending.kept if self._keeps() else None
-        self.layers.leave(entered, module, result, frame, kept)
+        self.layers.leave(entered, module, result, frame, self.kept())
 
-    def _after(self) -> dict[str, int]:
+    def kept(self) -> Tensors | None:
+        """Where copies are put of what this thread computes now; None where nobody asks for them."""
+        return self.pending.kept if self._keeps() else None
+
+    def after(self) -> dict[str, int]:
+        """How many steps each optimiser has made that has made any, by its number as text."""
         return {str(each.number): each.steps for each in self._optimizers.values() if each.steps}
 
     def _keeps(self) -> bool:
@@ -172,7 +176,7 @@ class Training:
 
     def _evaluate(self, model: nn.Module, arguments: Any, frame: FrameType) -> Callable[..., None]:
         if (evaluated := self.pending.evaluated) is None:
-            evaluated = self.pending.evaluated = Evaluated(line_of(frame), self._after())
+            evaluated = self.pending.evaluated = Evaluated(line_of(frame), self.after())
         self.epochs.evaluate()
         evaluated.count += 1
         evaluated.mode(model.training, other_modes(model))
