@@ -62,6 +62,7 @@ SHORTER = {
     "./entrypoint samebits verify --help": "",
     "./entrypoint samebits watch -- python my_script.py": "",
     "./entrypoint samebits record -o runs/first -- python my_script.py": "",
+    "./entrypoint samebits twice -- python my_script.py": "",
     "./entrypoint samebits verify runs/torch": "",
     "samebits exec -- python my_script.py": "",
 }

@@ -342,6 +342,28 @@ def record(rounds: int) -> list[Result]:
     ]
 
 
+def twice(rounds: int) -> list[Result]:
+    """The steps of a training under `samebits twice` against the same without, by the processor's time."""
+    measured: dict[str, list[tuple[float, float]]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "train.py").write_text(RECORDED)
+
+        def taken(*words: str) -> dict[str, float]:
+            command = [str(ROOT / "entrypoint"), *words, "python", "train.py"]
+            done = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)
+            return {name: float(text) for name, text in re.findall(r"^(.+)=([\d.e-]+)$", done.stdout, re.M)}
+
+        for _ in range(rounds):
+            ours, theirs = taken("samebits", "twice", "--every", "1", "--"), taken()
+            default = taken("samebits", "twice", "--")
+            for name in theirs:
+                measured.setdefault(f"each step twice, {name}", []).append((ours[name], theirs[name]))
+                measured.setdefault(f"one step of ten twice, {name}", []).append(
+                    (default[name], theirs[name])
+                )
+    return [ratio(f"samebits {name}", "without", both, None) for name, both in measured.items()]
+
+
 def entrypoint(rounds: int) -> list[Result]:
     """`./entrypoint true` against `true`, in an environment that has not been through it."""
     bare = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
@@ -485,6 +507,7 @@ PARTS = {
     "profiles": profiles,
     "chance": chance,
     "record": record,
+    "twice": twice,
     "entrypoint": entrypoint,
     "hashing": hashing,
     "loader": loading,

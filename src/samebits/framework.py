@@ -51,6 +51,7 @@ class Advice:
         mode: how the mode of a model can differ.
         scaler: what leaves out steps with infinite gradients.
         values: whether `samebits record --values` writes its tensors.
+        twice: whether `samebits twice` executes its operations.
     """
 
     repeat: str = ""
@@ -59,6 +60,7 @@ class Advice:
     mode: str = "the mode of the model is another one"
     scaler: str = "loss scaler"
     values: bool = False
+    twice: bool = False
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,7 @@ FRAMEWORKS = {
             mode="model.train() or model.eval() was called in one only",
             scaler="GradScaler",
             values=True,
+            twice=True,
         ),
     ),
     "keras": Row(

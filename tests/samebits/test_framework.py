@@ -35,6 +35,11 @@ OWN = {
         "portable_matmul.py": "a portable kernel",
         "record_epochs.py": "a loader of torch's is a pass through the data; Keras's loop counts itself",
         "streaming.py": "a loader without a length",
+        "twice.py": "operations within a graph of TensorFlow's cannot be reached",
+        "twice_compare.py": "a part of twice.py",
+        "twice_copies.py": "a part of twice.py",
+        "twice_excluded.py": "a part of twice.py",
+        "twice_modules.py": "a part of twice.py",
         "trainer_loop.py": "what somebody else's training loops have in common",
     },
     "keras": {

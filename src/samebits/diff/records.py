@@ -35,6 +35,7 @@ class Result:
         notes: what was not compared, and why.
         values: how the tensor of the first difference differs; None where the records do not hold it.
         more: commands that record the tensors, where they would say more.
+        twice: the command that names the operation, where one that does not repeat is the likeliest cause.
         pair: the number of the processes in which the first difference is, see `matched`.
     """
 
@@ -48,6 +49,7 @@ class Result:
     values: TensorDifference | None = None
     more: tuple[str, ...] = ()
     pair: int = 0
+    twice: str = ""
 
     @property
     def verdict(self) -> str:
@@ -85,6 +87,7 @@ class Result:
             "generators": self.apart,
             "notes": list(self.notes),
             "more": list(self.more),
+            "twice": self.twice or None,
         }
 
 
@@ -135,6 +138,7 @@ def compare_records(first: Record, second: Record, beside: facts_.Facts | None =
         how = samples.compare(samples.Pair(place.first, place.second), search.pairs)
     causes = rank(place, facts, search.generators.apart, how, resumed, last)
     size = _values(place, pair, notes)
+    operation = bool(causes) and causes[0].kind == "operation"
     return Result(
         place,
         who(pair.ours) if len(identities) > 1 else "",
@@ -146,6 +150,7 @@ def compare_records(first: Record, second: Record, beside: facts_.Facts | None =
         size,
         () if size is not None or not facts.advice.values else values.more(place, first, second),
         number,
+        values.twice(place, first, second) if facts.advice.twice and operation else "",
     )
 
 

@@ -8,6 +8,7 @@ from samebits.diff.place import Place
 from samebits.diff.reader import Event, Process, Record
 from samebits.hashing.compare import TensorDifference, compare_tensor
 from samebits.hashing.weights import COMPLEX, Stored, read_header
+from samebits.process.command_line import hint
 from samebits.record.format import AFTER_BACKWARD, AT_OPTIMIZER
 from samebits.record.values import file_name, of_layer, of_operation
 
@@ -127,6 +128,17 @@ def more(place: Place, first: Record, second: Record) -> tuple[str, ...]:
     if lines[0] == lines[1]:
         return (lines[0],)
     return tuple(f"{line}   # {who}" for who, line in zip("AB", lines, strict=True))
+
+
+def twice(place: Place, first: Record, second: Record) -> str:
+    """The command that executes each operation twice up to a place; "" where the commands are not the same.
+
+    Such an operation may give the same result in the step in which the records differ, and not before it.
+    """
+    command = _command(first)
+    if place.step is None or not command or command != _command(second):
+        return ""
+    return f"{hint('samebits', 'twice', '--steps', f'1:{place.step}')} -- {command}"
 
 
 def _command(record: Record) -> str:

@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from samebits._printable import some
-from samebits._report import print_json, print_table
+from samebits._printable import printable, some
+from samebits._report import print_json
 from samebits.errors import UsageError
 from samebits.process import way_in
 from samebits.record.command import NOT_STARTED, Steps, start
@@ -84,22 +84,13 @@ def nothing(told: Told, window: Window, status: int) -> str:
 
 
 def report(told: Told) -> None:
-    """Print what differed as a table, and in one line what was compared."""
-    if told.differing:
-        headings = ("operation", "where", "output", "differed", "largest difference", "use instead")
-        rows = [
-            (
-                each.place.operation,
-                each.place.words.partition(", ")[2],
-                each.output,
-                f"{each.times:,} of {each.executions:,} times, first in step {each.step:,}",
-                each.words,
-                each.instead,
-            )
-            for each in in_order(told)
-        ]
-        print_table(headings, rows)
-    print(summary(told))
+    """Print what differed, three lines each, and in one line what was compared."""
+    for each in in_order(told):
+        print(printable(f"{each.place.words}: {each.output} differs"))
+        often = f"{each.times:,} of {each.executions:,} executions, first in step {each.step:,}"
+        print(f"  in {often}: {each.words}")
+        print(f"  use instead: {each.instead}")
+    print(printable(summary(told)))
 
 
 def summary(told: Told) -> str:

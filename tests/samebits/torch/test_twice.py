@@ -1,11 +1,14 @@
 """`samebits twice` on operations of torch, and on trainings that know nothing of samebits."""
 
 import json
+import re
 
 import pytest
 import torch
+from tests.conftest import ROOT
 from tests.samebits.torch.test_record import TRAININGS
 from tests.samebits.torch.test_record_processes import COMPILED, RANKS
+from tests.test_readme import pattern
 
 from samebits.torch.operations import NOWHERE, Operation
 from samebits.torch.twice import Twice
@@ -14,36 +17,8 @@ from samebits.torch.twice_copies import Copies
 from samebits.twice.told import Process
 from samebits.twice.window import Window, parse
 
-# Adds floats at eight places from two threads, forward and backward: in which order is nobody's choice.
-FILMS = """
-import torch
-from torch import nn
-torch.manual_seed(0)
-torch.set_num_threads(2)
-film = torch.randint(0, 8, (300_000,))
-
-class Mean(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.offset = nn.Parameter(torch.randn(8))
-    def forward(self, seen):
-        offsets = self.offset[film]
-        return torch.zeros(8).index_put((film,), seen * offsets, accumulate=True)
-
-class Model(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.mean = Mean()
-    def forward(self, seen):
-        return self.mean(seen)
-
-model = Model()
-optimizer = torch.optim.SGD(model.parameters(), lr=1e-9)
-for _ in range(20):
-    optimizer.zero_grad()
-    model(torch.randn(300_000)).square().mean().backward()
-    optimizer.step()
-"""
+PAGE = (ROOT / "docs/twice.md").read_text()
+(FILMS,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)  # adds at eight places from two threads
 
 AUTOCAST = """
 import hashlib, torch
@@ -215,10 +190,14 @@ def test_an_operation_that_differs_is_counted(process, capsys):
 
 
 def test_the_program_does_not_notice_what_fails_the_second_time(process):
-    calls = iter([lambda tensor: tensor + 1, lambda tensor: 1 / 0])
+    calls = iter([torch.rand_like, lambda tensor: 1 / 0])
     twice = Twice(process, Window())
-    operation = Operation("aten::once", lambda tensor: next(calls)(tensor))
-    assert twice.execute(operation, (torch.zeros(1),), {}, NOWHERE) == 1
+    seeded = [torch.Tag.nondeterministic_seeded]
+    operation = Operation("aten::once", lambda tensor: next(calls)(tensor), tags=seeded)
+    torch.manual_seed(1)
+    expected = torch.rand(1), torch.rand(1)
+    torch.manual_seed(1)
+    assert (twice.execute(operation, (torch.zeros(1),), {}, NOWHERE), torch.rand(1)) == expected
     assert process.left_out == {"what failed the second time": {"aten::once": 1}}
 
     def fail(tensor):
@@ -276,10 +255,10 @@ def run(start, folder, script, *words, through=("python",)):
 
 
 def test_index_put_with_two_threads_is_named(start, tmp_path):
-    done = run(start, tmp_path, FILMS, "--every", "1", "--json")
+    done = run(start, tmp_path, FILMS, "--every", "3", "--json")
     assert done.returncode == 1, done.stderr
     said = json.loads(done.stdout)
-    assert (said["same"], said["steps"], said["checked"], said["not_covered"]) == (False, 20, 20, {})
+    assert (said["same"], said["steps"], said["checked"], said["not_covered"]) == (False, 10, 4, {})
     by_direction = {each["direction"]: each for each in said["differing"]}
     assert set(by_direction) == {"forward", "backward"}
     lines = FILMS.splitlines()
@@ -288,15 +267,23 @@ def test_index_put_with_two_threads_is_named(start, tmp_path):
         ("backward", "aten::_index_put_impl_", "offsets = self"),
     ):
         each = by_direction[direction]
-        assert (each["operation"], each["module"], each["owner"]) == (name, "mean", "Mean")
+        assert (each["operation"], each["module"], each["owner"]) == (name, "1", "Mean")
         file, _, line = each["line"].partition(":")
         assert file == "train.py"
         assert lines[int(line) - 1].strip().startswith(code)
-        assert 1 <= each["times"] <= each["executions"] == 20
+        assert 1 <= each["times"] <= each["executions"] == 4
         assert 1 <= each["elements"] <= each["of"] == 8
         assert (each["unit"], each["distance"] > 0) == ("ULP", True)
         assert "torch.use_deterministic_algorithms(True)" in each["instead"]
-    assert "aten::index_put, forward of mean (Mean), train.py:" in done.stderr
+    assert "aten::index_put, forward of 1 (Mean), train.py:17 differs when executed twice: " in done.stderr
+
+
+def test_the_page_shows_what_is_printed(start, tmp_path):
+    (block,) = re.findall(r"```console\n\$ (.*?)\n(.*?)```", PAGE, re.DOTALL)
+    (tmp_path / "films.py").write_text(FILMS)
+    done = start("sh", "-c", block[0], cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert pattern(block[1].splitlines()).fullmatch(done.stdout)
 
 
 def test_executing_twice_changes_no_bit(start, tmp_path):
