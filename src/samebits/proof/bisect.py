@@ -18,7 +18,7 @@ from samebits.diff.place import Place
 from samebits.diff.records import Result
 from samebits.errors import UsageError
 from samebits.process.command_line import hint
-from samebits.proof.closer import command_of, in_graphs, is_run, not_below
+from samebits.proof.closer import command_of, framework_of, in_graphs, is_run, not_below
 from samebits.proof.enough import WHY
 from samebits.proof.rerun import Side, again, side
 from samebits.proof.smoke import Watch, keep_runs, runs_folder
@@ -178,9 +178,9 @@ def bisect(
     if why := not_below(place):
         return replace(answer, ended=why)
     try:
-        sides = list(_sides(paths, own, anyway))
-        if why := in_graphs(sides[0].framework):
+        if why := in_graphs(framework_of(paths[0])):
             return replace(answer, impossible=why)
+        sides = list(_sides(paths, own, anyway))
         records = paths
         if is_run(paths[0]):
             answer, records = _record_runs(answer, sides, folder, watch)

@@ -115,7 +115,7 @@ def test_what_cannot_run_again_is_one_line_beside_the_verdict(
 
     paths = both(tmp_path, known, other_gradient)
     monkeypatch.chdir(tmp_path)
-    answer = ask(paths, ["python train.py"] * 2 if "graph" in says else OTHER)
+    answer = ask(paths)
     assert answer.status == 2
     assert answer.result.place is not None
     assert answer.result.place.what == "gradient"
