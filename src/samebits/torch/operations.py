@@ -21,6 +21,7 @@ from typing import Any, NamedTuple, Protocol
 import torch
 
 from samebits.chance.places import CHANCE, users
+from samebits.errors import UsageError
 from samebits.process.after_import import after_import
 from samebits.record.guarded import guarded
 from samebits.record.places import shown
@@ -178,7 +179,10 @@ _module: Callable[[], tuple[str, str, str]] = _nowhere
 _libraries: dict[str, torch.library.Library] = {}
 _seen: set[str] = set()
 
-KEY: Any = torch._C._dispatch_key_parse("Fake")
+try:
+    KEY: Any = torch._C._dispatch_key_parse("Fake")
+except RuntimeError:  # of a version of torch that has it no more
+    KEY = None
 _include: Any = torch._C._dispatch_tls_set_dispatch_key_included
 _exclude: Any = torch._C._dispatch_tls_set_dispatch_key_excluded
 _excluded: Any = torch._C._dispatch_tls_is_dispatch_key_excluded
@@ -198,7 +202,12 @@ def watch(
         listener: is told, and executes it.
         wanted: whether to tell at all now.
         module: where this thread is: the path of the innermost module, its class, that of the outermost one.
+
+    Raises:
+        UsageError: this version of torch has no such key.
     """
+    if KEY is None:
+        raise UsageError(f"operations cannot be seen in torch {torch.__version__}: it has no key `Fake`")
     global _listener, _wanted, _module
     first = not _libraries
     _listener, _wanted, _module = listener, wanted, module or _module
@@ -230,6 +239,8 @@ def unwatched() -> Iterator[None]:
 
 def set_unwatched(unwatched: bool) -> bool:
     """The same where a context would cost too much; returns what it was."""
+    if KEY is None:
+        return False
     before: bool = _excluded(KEY)
     _exclude(KEY, unwatched)
     return before
@@ -412,6 +423,7 @@ def _enter_each_thread() -> None:
 _GRAPH = Operation(COMPILED, lambda graph, inputs: graph(inputs))
 
 
+@guarded
 def _watch_compiled() -> None:
     """A graph that Inductor has made is one call; its inputs are one argument, a list."""
     graphs: Any = sys.modules["torch._inductor.output_code"].CompiledFxGraph
@@ -434,6 +446,7 @@ def _watch_compiled() -> None:
     graphs.__call__ = call
 
 
+@guarded
 def _leave_while_compiling() -> None:
     handler: Any = sys.modules["torch._dynamo.callback"].CompilationCallbackHandler
     compiling = handler.install_callbacks

@@ -87,9 +87,8 @@ def report(told: Told) -> None:
     """Print what differed, three lines each, and in one line what was compared."""
     for each in in_order(told):
         print(printable(f"{each.place.words}: {each.output} differs"))
-        print(
-            f"  in {each.times:,} of {each.executions:,} executions, first in step {each.step:,}: {each.words}"
-        )
+        often = f"{each.times:,} of {each.executions:,} executions, first in step {each.step:,}"
+        print(f"  in {often}: {each.words}")
         print(f"  use instead: {each.instead}")
     print(printable(summary(told)))
 

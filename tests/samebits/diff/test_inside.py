@@ -92,7 +92,7 @@ def other(event: dict[str, Any], *names: str, part: int = 0) -> None:
 
 
 def spread(events: Events, *what: str) -> None:
-    """What follows from a difference in a step: its outputs, loss, gradients, and the weights from then on."""
+    """What follows from a difference in a step: outputs, loss, gradients, and the weights from then on."""
 
     def change(event: dict[str, Any]) -> None:
         if "outputs" in what:
@@ -236,7 +236,7 @@ def test_backward_is_not_blamed_for_what_the_forward_pass_has_left(
 ) -> None:
     """The gradient of a weight is computed with the layer's input, which is none of backward's."""
     first, second = pair
-    other(at(second, "forward", "2"), "inputs")  # its output is the same nevertheless
+    other(at(second, "forward", "2"), "inputs")  # its output is the same
     other(at(second, "backward", "2"), "outputs", part=1)
     spread(second)
     result = compared(tmp_path, first, second)
@@ -248,7 +248,7 @@ def test_backward_is_not_blamed_for_what_the_forward_pass_has_left(
 def test_a_call_that_only_one_has_is_control_flow(
     tmp_path: Path, pair: tuple[Events, Events], who: str
 ) -> None:
-    first, second = pair if who == "B" else pair[::-1]
+    second = pair[who == "B"]
     known = at(second, "forward", "1")
     second.insert(second.index(known) + 1, known | {"occurrence": 2, "line": "model.py:31"})
     for module in ("2",):

@@ -1,4 +1,4 @@
-"""`samebits record --level layer`: what goes into each module and comes out, both ways, and no bit changes."""
+"""`samebits record --level layer`: what goes into each module and comes out, and no bit changes."""
 
 import re
 
@@ -166,7 +166,7 @@ def test_modules_stand_in_the_order_in_which_they_end(made):
     ]
 
 
-def one(events, direction, module, occurrence=1, model="Net"):
+def call(events, direction, module, occurrence=1, model="Net"):
     wanted = {"direction": direction, "module": module, "occurrence": occurrence, "model": model}
     (line,) = (event for event in events if wanted.items() <= event.items() and "thread" not in event)
     return line
@@ -175,37 +175,37 @@ def one(events, direction, module, occurrence=1, model="Net"):
 def test_inputs_are_those_before_a_module_works_in_place(made):
     *_, events, _ = made
     lines = of(events, 1)
-    linear, relu = one(lines, "forward", "several.linear"), one(lines, "forward", "several.relu")
+    linear, relu = call(lines, "forward", "several.linear"), call(lines, "forward", "several.relu")
     assert relu["inputs"] == linear["outputs"] != relu["outputs"]
-    back, before = one(lines, "backward", "several.relu", 2), one(lines, "backward", "several.linear", 2)
+    back, before = call(lines, "backward", "several.relu", 2), call(lines, "backward", "several.linear", 2)
     assert back["of"] == ["input"]
     assert before["inputs"] == back["outputs"] != back["inputs"]
     assert before["of"] == ["bias", "weight"]  # nobody asks for the gradient of the batch
-    doubled = one(lines, "backward", "doubles")
+    doubled = call(lines, "backward", "doubles")
     assert (doubled["of"], len(doubled["inputs"])) == (["input"], DIGITS)
 
 
 def test_arguments_and_outputs_of_every_kind(made):
     *_, events, _ = made
-    several = one(of(events, 1), "forward", "several")
+    several = call(of(events, 1), "forward", "several")
     assert (len(parts(several["inputs"])), len(parts(several["outputs"]))) == (
         2,
         3,
     )  # and all that is no tensor
     assert (several["shapes"], several["dtypes"]) == ([[8, 4], []], ["float32"] * 2)
-    relu = one(of(events, 1), "forward", "several.relu")
+    relu = call(of(events, 1), "forward", "several.relu")
     assert len(parts(relu["inputs"])) == len(parts(relu["outputs"])) == 1
     assert (relu["settings"], relu["training"], relu["class"]) == ("inplace=True", True, "ReLU")
-    same = one(of(events, 1), "forward", "same")
+    same = call(of(events, 1), "forward", "same")
     assert same["inputs"] == same["outputs"]
-    frozen = [one(of(events, step), "forward", "frozen")["weights"] for step in (1, 2)]
+    frozen = [call(of(events, step), "forward", "frozen")["weights"] for step in (1, 2)]
     assert frozen[0] != frozen[1]  # its counter, before the call
-    assert one(of(events, 1), "backward", "frozen.linear")["of"] == ["input"]
+    assert call(of(events, 1), "backward", "frozen.linear")["of"] == ["input"]
 
 
 def test_a_shared_weight_has_a_gradient_for_each_use(made):
     *_, events, _ = made
-    rows, head = (one(of(events, 1), "backward", name) for name in ("rows", "head"))
+    rows, head = (call(of(events, 1), "backward", name) for name in ("rows", "head"))
     assert (rows["of"], head["of"]) == (["weight"], ["input", "weight"])
     assert parts(rows["outputs"])[0] != parts(head["outputs"])[1]
     assert MISSING not in rows["outputs"] + head["outputs"]
@@ -214,13 +214,13 @@ def test_a_shared_weight_has_a_gradient_for_each_use(made):
 def test_lines_and_generators_are_told(made):
     *_, events, _ = made
     script = SCRIPT.splitlines()
-    drop = one(of(events, 1), "forward", "drop")
+    drop = call(of(events, 1), "forward", "drop")
     assert "self.drop(hidden)" in script[int(drop["line"].removeprefix("train.py:")) - 1]
     before, after = drop["generators"]["torch"]
     assert before != after
-    assert one(of(events, 1), "forward", "")["generators"] == {"torch": [before, after]}
-    assert "generators" not in one(of(events, 1), "forward", "head")
-    assert one(of(events, 1), "backward", "drop")["line"] == drop["line"]
+    assert call(of(events, 1), "forward", "")["generators"] == {"torch": [before, after]}
+    assert "generators" not in call(of(events, 1), "forward", "head")
+    assert call(of(events, 1), "backward", "drop")["line"] == drop["line"]
     moves = [move for step in steps(events)[:1] for move in step["moves"]]
     during = [move[2] for move in moves if move[0] == "torch"]
     assert during[0] == "the forward pass of `drop` (Dropout)"
@@ -228,9 +228,9 @@ def test_lines_and_generators_are_told(made):
 
 def test_what_a_checkpoint_computes_again_is_a_call_more(made):
     *_, events, _ = made
-    first, again = (one(of(events, 1), "forward", "again.0", number) for number in (1, 2))
+    first, again = (call(of(events, 1), "forward", "again.0", number) for number in (1, 2))
     assert (first["inputs"], first["outputs"]) == (again["inputs"], again["outputs"])
-    assert one(of(events, 1), "forward", "again", 2)["outputs"] == ""  # it ends where all is there
+    assert call(of(events, 1), "forward", "again", 2)["outputs"] == ""  # it ends where all is there
 
 
 def test_tensors_of_layers_are_those_of_their_digests(made):

@@ -190,10 +190,14 @@ def test_an_operation_that_differs_is_counted(process, capsys):
 
 
 def test_the_program_does_not_notice_what_fails_the_second_time(process):
-    calls = iter([lambda tensor: tensor + 1, lambda tensor: 1 / 0])
+    calls = iter([torch.rand_like, lambda tensor: 1 / 0])
     twice = Twice(process, Window())
-    operation = Operation("aten::once", lambda tensor: next(calls)(tensor))
-    assert twice.execute(operation, (torch.zeros(1),), {}, NOWHERE) == 1
+    seeded = [torch.Tag.nondeterministic_seeded]
+    operation = Operation("aten::once", lambda tensor: next(calls)(tensor), tags=seeded)
+    torch.manual_seed(1)
+    expected = torch.rand(1), torch.rand(1)
+    torch.manual_seed(1)
+    assert (twice.execute(operation, (torch.zeros(1),), {}, NOWHERE), torch.rand(1)) == expected
     assert process.left_out == {"what failed the second time": {"aten::once": 1}}
 
     def fail(tensor):
