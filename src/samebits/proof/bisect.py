@@ -74,7 +74,7 @@ class Answer:
         if self.apart:
             yield f"{self.apart} does not repeat itself: its second run differs from its record"
             yield f"between the record (A here) and the second run of {self.apart} (B here):"
-        yield from diff.lines(self.result)
+        yield from diff.lines(replace(self.result, twice=""))  # which is done by itself where it helps
         if self.repeats:
             yield "both repeat: up to this step their second runs have the digests of their records"
         if self.ended:
@@ -149,6 +149,10 @@ def command(
         if answer.twice is not None and answer.result.place is not None:
             print(f"each operation of step {answer.result.place.step} of {answer.apart}, executed twice:")
             report(answer.twice)
+            if not answer.twice.differing and answer.result.twice:
+                print(
+                    printable(f"chance is not there each time: `{answer.result.twice}` executes more of it")
+                )
         if kept is not None:
             print(printable(f"the second runs are kept in {shown(kept)}"))
     if answer.impossible:
