@@ -270,6 +270,8 @@ def _not_repeated(answer: Answer, each: Side, said: Result) -> Answer:
     cause = next(causes, None)
     if cause is not None and cause.kind in ELSEWHERE:
         evidence = f" ({cause.evidence[0]})" if cause.evidence else ""
+        if " in A" in evidence:
+            evidence = f"{evidence[:-1]}: A is its record, B its second run)"
         why = f"{each.name} cannot be repeated here as it was: {cause.text}{evidence}"
         return replace(answer, repeats=(), impossible=why)
     return Answer(said, answer.level, apart=each.name)

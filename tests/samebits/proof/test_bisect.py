@@ -4,7 +4,9 @@ import json
 import os
 import re
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,6 +18,8 @@ from samebits.proof.bisect import Answer, bisect
 from samebits.proof.enough import Enough
 from samebits.proof.smoke import Watch
 from samebits.proof.why import compare
+from samebits.record.begin import VALUES, WINDOW
+from samebits.record.format import INSIDE
 
 Start = Callable[..., Started]
 Events = list[dict[str, Any]]
@@ -172,6 +176,88 @@ def test_the_instructions_of_this_cpu_are_no_other_machine(
         settings(events)["fingerprint"]["cpu"] = cpu.processor()
 
     assert "which was not run: there is no file" in ask(both(tmp_path, here, other_gradient)).impossible
+
+
+@dataclass
+class Again:
+    """In place of second runs: records of them that were made before.
+
+    Attributes:
+        change: what is done to the second run of a side, by "A" or "B".
+        asked: side, level, variables and the end of each second run.
+    """
+
+    change: dict[str, Callable[[Events], object]]
+    asked: list[tuple[Any, ...]] = field(default_factory=list)
+
+    def __call__(
+        self, side: Any, level: str, folder: Path, variables: Any, watch: Watch, enough: tuple[int, int]
+    ) -> Any:
+        self.asked.append((side.name, level, dict(variables), enough))
+        (file,) = side.path.glob("*.jsonl")
+        events = [json.loads(line) for line in file.read_text().splitlines()]
+        self.change.get(side.name, lambda _: None)(events)
+        record = made.write(folder / f"{side.name}.{level}.record", events)
+        return SimpleNamespace(child=SimpleNamespace(name=side.name, record=record), seconds=1.0)
+
+
+def ask_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **change: Any) -> tuple[Answer, Again]:
+    """Bisect two records of which each can run again."""
+
+    def known(events: Events) -> None:
+        settings(events)["code"] = {}
+
+    again = Again(change)
+    monkeypatch.setattr("samebits.proof.bisect.again", again)
+    paths = both(tmp_path, known, with_more_threads)
+    folder = tmp_path / "again"
+    folder.mkdir()
+    return bisect(paths, ["python train.py"] * 2, False, folder, Watch(False)), again
+
+
+def test_each_side_runs_again_at_each_level_up_to_the_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def later(events: Events) -> None:
+        made.step(events, 4)["lrs"] = [7.0]
+
+    answer, again = ask_again(tmp_path, monkeypatch, B=later)  # after the step that matters
+    assert [each[:2] for each in again.asked] == [(side, level) for level in INSIDE for side in "AB"]
+    assert {each[3] for each in again.asked} == {(0, 3)}
+    assert [each[2][WINDOW] for each in again.asked] == ["3:3"] * 4
+    assert [each[2][VALUES] for each in again.asked] == ["", "", "3:3", "3:3"]
+    assert (answer.status, answer.level, answer.repeats) == (1, "operation", ("A", "B"))
+
+
+@pytest.mark.parametrize("step", [1, 3])
+def test_a_second_run_is_compared_with_its_record_up_to_the_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    def chance(events: Events) -> None:
+        made.step(events, step)["calls"][0]["arguments"] = made.digest("another")
+        source = {"kind": "generator", "source": "default_rng()", "where": "train.py:1", "fix": "a seed"}
+        events.insert(-1, {"event": "chance", "sources": [source]})
+
+    answer, again = ask_again(tmp_path, monkeypatch, B=chance)
+    assert [each[:2] for each in again.asked] == [("A", "layer"), ("B", "layer")]
+    assert (answer.status, answer.apart, answer.repeats, answer.twice) == (1, "B", (), None)
+    assert next(answer.lines()) == "B does not repeat itself: its second run differs from its record"
+
+
+def test_a_second_run_with_another_file_is_no_repetition(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def other_data(events: Events) -> None:
+        next(event for event in events if event["event"] == "file")["digest"] = made.digest("others")
+        made.step(events, 1)["calls"][0]["arguments"] = made.digest("another")
+
+    answer, _ = ask_again(tmp_path, monkeypatch, A=other_data)
+    assert answer.status == 2
+    assert answer.impossible == (
+        "A cannot be repeated here as it was: a file that was read has other contents "
+        "(data.npy has other contents in A and in B: A is its record, B its second run)"
+    )
+    assert "between" not in "".join(answer.lines())
 
 
 def test_a_record_holds_enough_when_all_its_processes_are_past_the_step(tmp_path: Path) -> None:
