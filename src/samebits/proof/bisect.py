@@ -18,7 +18,7 @@ from samebits.diff.place import Place
 from samebits.diff.records import Result
 from samebits.errors import UsageError
 from samebits.process.command_line import hint
-from samebits.proof.closer import command_of, in_graphs, is_run, not_below
+from samebits.proof.closer import command_of, framework_of, in_graphs, is_run, not_below
 from samebits.proof.enough import WHY
 from samebits.proof.rerun import Side, again, side
 from samebits.proof.smoke import Watch, keep_runs, runs_folder
@@ -74,7 +74,7 @@ class Answer:
         if self.apart:
             yield f"{self.apart} does not repeat itself: its second run differs from its record"
             yield f"between the record (A here) and the second run of {self.apart} (B here):"
-        yield from diff.lines(self.result)
+        yield from diff.lines(replace(self.result, twice=""))  # which is done by itself where it helps
         if self.repeats:
             yield "both repeat: up to this step their second runs have the digests of their records"
         if self.ended:
@@ -149,6 +149,10 @@ def command(
         if answer.twice is not None and answer.result.place is not None:
             print(f"each operation of step {answer.result.place.step} of {answer.apart}, executed twice:")
             report(answer.twice)
+            if not answer.twice.differing and answer.result.twice:
+                print(
+                    printable(f"chance is not there each time: `{answer.result.twice}` executes more of it")
+                )
         if kept is not None:
             print(printable(f"the second runs are kept in {shown(kept)}"))
     if answer.impossible:
@@ -178,9 +182,9 @@ def bisect(
     if why := not_below(place):
         return replace(answer, ended=why)
     try:
-        sides = list(_sides(paths, own, anyway))
-        if why := in_graphs(sides[0].framework):
+        if why := in_graphs(framework_of(paths[0])):
             return replace(answer, impossible=why)
+        sides = list(_sides(paths, own, anyway))
         records = paths
         if is_run(paths[0]):
             answer, records = _record_runs(answer, sides, folder, watch)
@@ -266,6 +270,8 @@ def _not_repeated(answer: Answer, each: Side, said: Result) -> Answer:
     cause = next(causes, None)
     if cause is not None and cause.kind in ELSEWHERE:
         evidence = f" ({cause.evidence[0]})" if cause.evidence else ""
+        if " in A" in evidence:
+            evidence = f"{evidence[:-1]}: A is its record, B its second run)"
         why = f"{each.name} cannot be repeated here as it was: {cause.text}{evidence}"
         return replace(answer, repeats=(), impossible=why)
     return Answer(said, answer.level, apart=each.name)

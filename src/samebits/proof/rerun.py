@@ -33,7 +33,6 @@ class Side:
         variables: those of determinism.env as they were; None removes one.
         place: where it is started; None: here.
         bare: it is started without entrypoint, as a recorded command is.
-        framework: "torch" or "keras".
     """
 
     name: str
@@ -42,7 +41,6 @@ class Side:
     variables: Mapping[str, str | None]
     place: Path | None
     bare: bool
-    framework: str
 
     @property
     def command(self) -> str:
@@ -82,7 +80,7 @@ def side(name: str, path: Path, own: str | None, anyway: bool, option: str) -> S
         raise UsageError(f"{path} was trained on a GPU, and no NVIDIA driver answers here: run it there")
     place = trust.working_folder(manifest, path)
     words = verify.command_of(manifest, path, place or Path.cwd(), own, option)
-    return Side(name, path, words, variables, place, not is_run(path), str(manifest["framework"]))
+    return Side(name, path, words, variables, place, not is_run(path))
 
 
 def _refuse_other_cpu(manifest: Mapping[str, Any], path: Path) -> None:

@@ -45,8 +45,11 @@ class Why:
 
     @property
     def closer(self) -> str:
-        """The command that names the operation, as it can be typed; "" where none is the reason."""
-        return bisection(self.first, self.second, self.result.place)
+        """The command that names the operation, as it can be typed; "" where none is the reason.
+
+        Where chance is the likeliest cause, the verdict itself has a better one: `samebits twice`.
+        """
+        return "" if self.result.twice else bisection(self.first, self.second, self.result.place)
 
     def lines(self) -> Iterator[str]:
         """The verdict, the likeliest causes and the commands that say more, for people."""

@@ -4,7 +4,9 @@ import json
 import os
 import re
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,6 +18,8 @@ from samebits.proof.bisect import Answer, bisect
 from samebits.proof.enough import Enough
 from samebits.proof.smoke import Watch
 from samebits.proof.why import compare
+from samebits.record.begin import VALUES, WINDOW
+from samebits.record.format import INSIDE
 
 Start = Callable[..., Started]
 Events = list[dict[str, Any]]
@@ -47,6 +51,12 @@ def other_gradient(events: Events) -> None:
     """The third step has another gradient, from the same batch and loss."""
     step = made.step(events, 3)
     step["gradients"]["after backward"] = made.put(step["gradients"]["after backward"], "0.bias")
+
+
+def with_more_threads(events: Events) -> None:
+    """So that chance is not the likeliest cause."""
+    other_gradient(events)
+    settings(events)["fingerprint"]["effective"]["torch"]["threads"] = 4
 
 
 def ask(paths: list[Path], own: list[str | None] = OTHER, anyway: bool = False) -> Answer:
@@ -115,7 +125,7 @@ def test_what_cannot_run_again_is_one_line_beside_the_verdict(
 
     paths = both(tmp_path, known, other_gradient)
     monkeypatch.chdir(tmp_path)
-    answer = ask(paths, ["python train.py"] * 2 if "graph" in says else OTHER)
+    answer = ask(paths)
     assert answer.status == 2
     assert answer.result.place is not None
     assert answer.result.place.what == "gradient"
@@ -123,8 +133,7 @@ def test_what_cannot_run_again_is_one_line_beside_the_verdict(
 
 
 def test_a_verdict_that_operations_decide_names_the_command_that_goes_down_to_them(tmp_path: Path) -> None:
-    paths = both(tmp_path, lambda _: None, other_gradient)
-    said = list(compare(*paths).lines())
+    said = list(compare(*both(tmp_path, lambda _: None, with_more_threads)).lines())
     assert re.fullmatch(
         "`.*samebits bisect .*/a .*/b -- python train.py` runs both again, and names the operation", said[-1]
     )
@@ -134,10 +143,14 @@ def test_a_verdict_that_operations_decide_names_the_command_that_goes_down_to_th
     ("change", "other"),
     [
         (lambda _: None, lambda events: made.step(events, 3).update(lrs=[0.2])),
-        (lambda events: settings(events).update(framework="keras"), other_gradient),
-        (lambda events: events[0].update(parent=events[0]["pid"]), other_gradient),  # no command of its own
+        (lambda events: settings(events).update(framework="keras"), with_more_threads),
+        (
+            lambda events: events[0].update(parent=events[0]["pid"]),
+            with_more_threads,
+        ),  # no command of its own
+        (lambda _: None, other_gradient),  # `samebits twice` is better
     ],
-    ids=["an input", "Keras", "no command"],
+    ids=["an input", "Keras", "no command", "chance"],
 )
 def test_a_verdict_that_they_do_not_decide_names_no_such_command(
     tmp_path: Path, change: Callable[[Events], object], other: Callable[[Events], object]
@@ -163,6 +176,88 @@ def test_the_instructions_of_this_cpu_are_no_other_machine(
         settings(events)["fingerprint"]["cpu"] = cpu.processor()
 
     assert "which was not run: there is no file" in ask(both(tmp_path, here, other_gradient)).impossible
+
+
+@dataclass
+class Again:
+    """In place of second runs: records of them that were made before.
+
+    Attributes:
+        change: what is done to the second run of a side, by "A" or "B".
+        asked: side, level, variables and the end of each second run.
+    """
+
+    change: dict[str, Callable[[Events], object]]
+    asked: list[tuple[Any, ...]] = field(default_factory=list)
+
+    def __call__(
+        self, side: Any, level: str, folder: Path, variables: Any, watch: Watch, enough: tuple[int, int]
+    ) -> Any:
+        self.asked.append((side.name, level, dict(variables), enough))
+        (file,) = side.path.glob("*.jsonl")
+        events = [json.loads(line) for line in file.read_text().splitlines()]
+        self.change.get(side.name, lambda _: None)(events)
+        record = made.write(folder / f"{side.name}.{level}.record", events)
+        return SimpleNamespace(child=SimpleNamespace(name=side.name, record=record), seconds=1.0)
+
+
+def ask_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **change: Any) -> tuple[Answer, Again]:
+    """Bisect two records of which each can run again."""
+
+    def known(events: Events) -> None:
+        settings(events)["code"] = {}
+
+    again = Again(change)
+    monkeypatch.setattr("samebits.proof.bisect.again", again)
+    paths = both(tmp_path, known, with_more_threads)
+    folder = tmp_path / "again"
+    folder.mkdir()
+    return bisect(paths, ["python train.py"] * 2, False, folder, Watch(False)), again
+
+
+def test_each_side_runs_again_at_each_level_up_to_the_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def later(events: Events) -> None:
+        made.step(events, 4)["lrs"] = [7.0]
+
+    answer, again = ask_again(tmp_path, monkeypatch, B=later)  # after the step that matters
+    assert [each[:2] for each in again.asked] == [(side, level) for level in INSIDE for side in "AB"]
+    assert {each[3] for each in again.asked} == {(0, 3)}
+    assert [each[2][WINDOW] for each in again.asked] == ["3:3"] * 4
+    assert [each[2][VALUES] for each in again.asked] == ["", "", "3:3", "3:3"]
+    assert (answer.status, answer.level, answer.repeats) == (1, "operation", ("A", "B"))
+
+
+@pytest.mark.parametrize("step", [1, 3])
+def test_a_second_run_is_compared_with_its_record_up_to_the_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    def chance(events: Events) -> None:
+        made.step(events, step)["calls"][0]["arguments"] = made.digest("another")
+        source = {"kind": "generator", "source": "default_rng()", "where": "train.py:1", "fix": "a seed"}
+        events.insert(-1, {"event": "chance", "sources": [source]})
+
+    answer, again = ask_again(tmp_path, monkeypatch, B=chance)
+    assert [each[:2] for each in again.asked] == [("A", "layer"), ("B", "layer")]
+    assert (answer.status, answer.apart, answer.repeats, answer.twice) == (1, "B", (), None)
+    assert next(answer.lines()) == "B does not repeat itself: its second run differs from its record"
+
+
+def test_a_second_run_with_another_file_is_no_repetition(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def other_data(events: Events) -> None:
+        next(event for event in events if event["event"] == "file")["digest"] = made.digest("others")
+        made.step(events, 1)["calls"][0]["arguments"] = made.digest("another")
+
+    answer, _ = ask_again(tmp_path, monkeypatch, A=other_data)
+    assert answer.status == 2
+    assert answer.impossible == (
+        "A cannot be repeated here as it was: a file that was read has other contents "
+        "(data.npy has other contents in A and in B: A is its record, B its second run)"
+    )
+    assert "between" not in "".join(answer.lines())
 
 
 def test_a_record_holds_enough_when_all_its_processes_are_past_the_step(tmp_path: Path) -> None:
