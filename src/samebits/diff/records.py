@@ -9,7 +9,7 @@ from samebits.diff import samples, values
 from samebits.diff.align import STEP_NUMBER, Side
 from samebits.diff.causes import Cause, rank
 from samebits.diff.place import Place, What
-from samebits.diff.reader import DamagedError, Event, Process, Record, kind_of, parse_event
+from samebits.diff.reader import DamagedError, Event, Names, Process, Record, kind_of, parse_event
 from samebits.diff.tensors import compare
 from samebits.diff.verdict import Search
 from samebits.errors import UsageError
@@ -275,13 +275,12 @@ def _resumption(ours: Process, theirs: Process) -> "Resumed | None":
 
 def _first(process: Process) -> tuple[Event, dict[int, Event]] | None:
     """The first model with parameters that a process saw, and its names."""
-    names: dict[int, Event] = {}
+    names = Names()
     for line in process.lines():
         kind = kind_of(line)
         try:
             if kind == "names":
-                event = parse_event(line)
-                names[event["id"]] = event
+                names.add(parse_event(line), len(line))
             elif kind == "initial" and (event := parse_event(line))["parameters"]:
                 return event, names
         except DamagedError:
@@ -306,7 +305,7 @@ def _where_begins(earlier: Process, later: Process, number: int) -> "Resumed | N
     initial, initial_names = begun
     wanted = initial_names.get(initial["names"].get("parameters", -1), {})
     needle = initial["parameters"][-DIGITS:].encode()  # the last ones are frozen less often
-    names: dict[int, Event] = {}
+    names = Names()
     made: dict[int, int] = {}
     for line in earlier.lines():
         kind = kind_of(line)
@@ -319,11 +318,11 @@ def _where_begins(earlier: Process, later: Process, number: int) -> "Resumed | N
                 continue
         try:
             event = parse_event(line)
+            if kind == "names":
+                names.add(event, len(line))
+                continue
         except DamagedError:
             return None
-        if kind == "names":
-            names[event["id"]] = event
-            continue
         made[event["optimizer"]] = event["step"]
         here = names.get(event["names"].get("parameters", -1), {})
         tensors = compare(event["parameters"], here, initial["parameters"], wanted)

@@ -1,9 +1,9 @@
 """How large a difference is, where both records hold the tensors of its step: elements and ULPs."""
 
-import shlex
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
+from samebits.diff import again
 from samebits.diff.place import Place
 from samebits.diff.reader import Event, Process, Record
 from samebits.hashing.compare import TensorDifference, compare_tensor
@@ -104,26 +104,15 @@ def of_place(place: Place, ours: Process, theirs: Process) -> TensorDifference |
 
 
 def more(place: Place, first: Record, second: Record) -> tuple[str, ...]:
-    """The commands that record the tensors of a place, for both records; one line where it is the same.
-
-    What a run records by itself has no command, and of several processes without a common parent none has
-    the whole command.
-    """
+    """The commands that record the tensors of a place, for both records; one line where it is the same."""
     if place.what not in PREFIXES or place.first is None or place.second is None:
         return ()
     lines = []
     for record, event in ((first, place.first), (second, place.second)):
-        if not (command := _command(record)):
-            return ()
         step = event["step"]
-        lines.append(f"samebits record --values {step}:{step} -- {command}")
+        if not (command := again.command(record, "--values", f"{step}:{step}")):
+            return ()
+        lines.append(command)
     if lines[0] == lines[1]:
         return (lines[0],)
     return tuple(f"{line}   # {who}" for who, line in zip("AB", lines, strict=True))
-
-
-def _command(record: Record) -> str:
-    """The command that was recorded, of the process that began all others; "" where there is none."""
-    pids = {process.about["pid"] for process in record.processes}
-    roots = [process for process in record.processes if process.about["parent"] not in pids]
-    return shlex.join(roots[0].about["command"]) if len(roots) == 1 else ""

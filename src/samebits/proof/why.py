@@ -50,7 +50,7 @@ class Why:
 
     def as_json(self) -> dict[str, Any]:
         """Plain JSON values."""
-        return {**self.result.as_json(), "more": self.more}
+        return {**self.result.as_json(), "more": [self.more]}
 
 
 def why(first: Training, second: Training) -> Why | None:

@@ -24,6 +24,7 @@ from typing import Any, Literal, NotRequired, TypedDict
 
 FORMAT = 2
 LEVELS = ("step",)  # each holds what those before it hold, and more
+RUN_FILE = "record.jsonl"  # in a run's folder
 OF_A_RUN = "first steps"  # the level of what a run records by itself: samebits.run.first_steps
 DIGITS = 32
 MISSING = "." * DIGITS
