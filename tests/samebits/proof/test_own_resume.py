@@ -179,7 +179,7 @@ NOT_LOADED = {
         "step 9, the batch",
         "the state of the generator that orders the data: the batch of step 1 comes",
     ),
-    "model": ("it did not load out/step-4.pkl, or not its weights: it began with the initial ones", ""),
+    "model": ("it did not load out/step-6.pt, or not its weights: it began with the initial ones", ""),
 }
 
 
@@ -215,7 +215,11 @@ OTHERS = {
         (8,),
         "the batch; lost: the position in the data: the batch of step 5",
     ),
-    "with_keras.py dropout": ("--load {checkpoint}", (6,), "output; lost: the state of dropout's generator"),
+    "with_keras.py dropout": (
+        "--load {checkpoint}",
+        (6,),
+        "lost: the state of the seed generator of `dropout`",
+    ),
     "with_keras.py early": ("--load {checkpoint}", (6,), "A ends after 12 steps, B continues to 16"),
     "hugging_face.py --no-skip": ("--from {checkpoint}", (8,), "the batch; lost: the position in the data"),
 }
