@@ -1,4 +1,4 @@
-"""What runs a record's command again, as it can be typed: with the variables that the record was made with."""
+"""What runs a record's command again, as it can be typed: with the variables that it was made with."""
 
 import os
 import re
