@@ -139,7 +139,10 @@ def judge(trial: Trial, whole: Training, steps: int, resumed: Training, saved_be
         trial.outcome, trial.says = "fail", _named(result)
     elif saved_before:
         trial.outcome, source = "fail", trial.checkpoint or "what it had saved"
-        trial.says = f"it did not load {source}, or not its weights: it began with the initial ones"
+        trial.says = (
+            f"it began with the initial weights: it did not load {source}, or not its weights, or uses the "
+            "model before it loads them"
+        )
         trial.lost = "all: the training began again"
     else:
         trial.outcome, trial.says = "skipped", "nothing was written before, so it began again"

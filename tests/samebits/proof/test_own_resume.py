@@ -51,7 +51,7 @@ LOST = {
     "the schedule": "the learning rate: 0.1 in A, 0.7 in B (A: in one go); lost: the schedule's state",
     "the state": "state `0.weight.momentum_buffer` (and 3 more of 4) after it; lost: the optimiser's state",
     "the end": "control flow: A ends after 9 steps, B continues to 13 (A: in one go); lost: the step counter",
-    "the option": "it did not load out/step-4.pkl, or not its weights: it began with the initial ones",
+    "the option": "it began with the initial weights: it did not load out/step-4.pkl, or not its weights",
     "the weights": "the checkpoint does not hold the weights of any step, or the model is used before they "
     "are loaded: 3 of 4 tensors are those of step 4, not `0.bias`",
 }
@@ -179,7 +179,10 @@ NOT_LOADED = {
         "step 9, the batch",
         "the state of the generator that orders the data: the batch of step 1 comes",
     ),
-    "model": ("it did not load out/step-6.pt, or not its weights: it began with the initial ones", ""),
+    "model": (
+        "it began with the initial weights: it did not load out/step-6.pt, or not its weights, or uses",
+        "",
+    ),
 }
 
 
