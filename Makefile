@@ -30,7 +30,7 @@ endif
 CREATE_ENV := src/samebits/bootstrap/create-env
 READY := .venv/.ready
 READY_DEV := .venv/.ready-dev
-LOCKS := requirements.lock locks/requirements-dev.lock pyproject.toml determinism.env environment.yml
+LOCKS := requirements.lock locks/requirements-dev.lock pyproject.toml determinism.env environment.yml src/samebits_begin.pth
 # Another interpreter than the environment's is never passed over in silence.
 ASKED := $(if $(PYTHON),asked)
 

@@ -3,6 +3,7 @@
 Absolute times on a shared machine say little; a pair that ran seconds apart says something.
 """
 
+import importlib.util
 import os
 import re
 import shutil
@@ -299,12 +300,17 @@ for name, (make, steps) in work.items():
 """
 
 
+# Of ResNet-18 and of the transformer.
+AIMS = {"step": (1.03, 1.05), "layer": (1.15, 1.15), "operation": (2.5, 2.5)}
+
+
 def record(rounds: int) -> list[Result]:
     """A training under `samebits record` against the same without, by the processor's time of its steps.
 
-    And what a step takes whose tensors are written: three of them against as many that are recorded.
+    At each level. And what a step takes whose tensors are written: three of them against as many that are
+    recorded.
     """
-    measured: dict[str, list[tuple[float, float]]] = {}
+    measured: dict[tuple[str, str], list[tuple[float, float]]] = {}
     held: dict[str, list[tuple[float, float]]] = {}
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "train.py").write_text(RECORDED)
@@ -316,23 +322,76 @@ def record(rounds: int) -> list[Result]:
             return {name: float(text) for name, _, text in lines if text}
 
         for _ in range(rounds):
-            ours, theirs = taken("samebits", "record", "--"), taken()
+            theirs = taken()
+            ours = {level: taken("samebits", "record", "--level", level, "--") for level in AIMS}
+            for level in AIMS:
+                for name in theirs:
+                    measured.setdefault((level, name), []).append((ours[level][name], theirs[name]))
             values = taken("samebits", "record", "--values", "2:4", "--")
             for name in theirs:
-                measured.setdefault(name, []).append((ours[name], theirs[name]))
-                held.setdefault(name, []).append((values[name] / 3, ours[name] / 3))
+                held.setdefault(name, []).append((values[name] / 3, ours["step"][name] / 3))
             shutil.rmtree(Path(folder) / "runs")
-    aims = (1.03, 1.05)
+    places = {name: number for number, name in enumerate(held)}
     return [
         *(
-            ratio(f"samebits record, {name}", "without", both, aim)
-            for (name, both), aim in zip(measured.items(), aims, strict=True)
+            ratio(f"samebits record --level {level}, {name}", "without", both, AIMS[level][places[name]])
+            for (level, name), both in measured.items()
         ),
         *(
             difference(f"a step with --values, {name}", "a recorded step", both, None, "ms more", 1000)
             for name, both in held.items()
         ),
+        *record_keras(rounds),
     ]
+
+
+def twice(rounds: int) -> list[Result]:
+    """The steps of a training under `samebits twice` against the same without, by the processor's time."""
+    measured: dict[str, list[tuple[float, float]]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "train.py").write_text(RECORDED)
+
+        def taken(*words: str) -> dict[str, float]:
+            command = [str(ROOT / "entrypoint"), *words, "python", "train.py"]
+            done = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)
+            return {name: float(text) for name, text in re.findall(r"^(.+)=([\d.e-]+)$", done.stdout, re.M)}
+
+        for _ in range(rounds):
+            ours, theirs = taken("samebits", "twice", "--every", "1", "--"), taken()
+            default = taken("samebits", "twice", "--")
+            for name in theirs:
+                measured.setdefault(f"each step twice, {name}", []).append((ours[name], theirs[name]))
+                measured.setdefault(f"one step of ten twice, {name}", []).append(
+                    (default[name], theirs[name])
+                )
+    return [ratio(f"samebits {name}", "without", both, None) for name, both in measured.items()]
+
+
+def record_keras(rounds: int) -> list[Result]:
+    """The same of two small trainings in Keras, whose steps run in a graph: ratios, and what a step costs."""
+    if importlib.util.find_spec("tensorflow") is None:
+        return []
+    measured: dict[str, list[tuple[float, float]]] = {}
+    steps: dict[str, int] = {}
+    with tempfile.TemporaryDirectory() as folder:
+
+        def taken(*words: str) -> dict[str, float]:
+            command = [str(ROOT / "entrypoint"), *words, "python", str(ROOT / "tools/bench_keras.py")]
+            done = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)
+            lines = [line.split("=") for line in done.stdout.splitlines() if line.count("=") == 2]
+            steps.update((name, int(count)) for name, count, _ in lines)
+            return {name: float(text) for name, _, text in lines}
+
+        for _ in range(rounds):
+            ours, theirs = taken("samebits", "record", "--"), taken()
+            for name in theirs:
+                measured.setdefault(name, []).append((ours[name], theirs[name]))
+    results = []
+    for name, both in measured.items():
+        each = [(ours / steps[name], theirs / steps[name]) for ours, theirs in both]
+        results.append(ratio(f"samebits record, {name}", "without", both, None))
+        results.append(difference(f"a recorded step, {name}", "without", each, None, "ms more", 1000))
+    return results
 
 
 def entrypoint(rounds: int) -> list[Result]:
@@ -478,6 +537,7 @@ PARTS = {
     "profiles": profiles,
     "chance": chance,
     "record": record,
+    "twice": twice,
     "entrypoint": entrypoint,
     "hashing": hashing,
     "loader": loading,

@@ -17,6 +17,7 @@ from samebits.process.program import run_command
 COMMANDS = {  # name: module
     "add": "samebits.lock.add",
     "attest": "samebits.installed.command",
+    "bisect": "samebits.proof.bisect",
     "diff": "samebits.diff.command",
     "doctor": "samebits.doctor.report",
     "exec": "samebits.process.exec",
@@ -32,6 +33,7 @@ COMMANDS = {  # name: module
     "seeds": "samebits.proof.seeds",
     "smoke": "samebits.proof.smoke",
     "smoke-controls": "samebits.proof.controls",
+    "twice": "samebits.twice.command",
     "verify": "samebits.proof.verify",
     "watch": "samebits.chance.watch",
 }
@@ -42,6 +44,7 @@ THROUGH_ENTRYPOINT = ("fingerprint",)
 SUMMARIES = {  # name: one line of at most 60 characters (80 columns hold it), for the list of all commands
     "add": "Add a package: environment.yml, lock and environment.",
     "attest": "Compare every installed file with the locks and its source.",
+    "bisect": "Run two records again; name the layer and the operation.",
     "diff": "Name the first place where two records differ, and why.",
     "doctor": "Show what is not right here; status 1 if anything is wrong.",
     "exec": "Run a command with the variables that entrypoint sets.",
@@ -57,6 +60,7 @@ SUMMARIES = {  # name: one line of at most 60 characters (80 columns hold it), f
     "seeds": "Train with several seeds: mean, deviation and interval.",
     "smoke": "Train twice, interrupt the second, and compare the bits.",
     "smoke-controls": "Show that smoke can fail: remove one protection each time.",
+    "twice": "Execute each operation twice; name what differs, and where.",
     "verify": "Repeat a run from its manifest and compare the bits.",
     "watch": "Run a command; name the chance that no seed decides.",
 }

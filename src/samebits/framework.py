@@ -51,6 +51,7 @@ class Advice:
         mode: how the mode of a model can differ.
         scaler: what leaves out steps with infinite gradients.
         values: whether `samebits record --values` writes its tensors.
+        twice: whether `samebits twice` executes its operations.
     """
 
     repeat: str = ""
@@ -59,6 +60,7 @@ class Advice:
     mode: str = "the mode of the model is another one"
     scaler: str = "loss scaler"
     values: bool = False
+    twice: bool = False
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,7 @@ FRAMEWORKS = {
             mode="model.train() or model.eval() was called in one only",
             scaler="GradScaler",
             values=True,
+            twice=True,
         ),
     ),
     "keras": Row(
@@ -121,8 +124,15 @@ FRAMEWORKS = {
             weights_from="python",  # the seeds of layers come from it
             mode="the model was called with training=True in one only",
             scaler="LossScaleOptimizer",
+            values=True,
         ),
     ),
+}
+
+# What trains and is recorded by no room, by the package that brings it.
+UNRECORDED = {
+    "tf_keras": "Keras 2 (tf_keras): steps of its optimisers",
+    "optax": "JAX: steps of optax's optimisers",
 }
 
 
@@ -401,6 +411,11 @@ def advice(framework: object) -> Advice:
 def recorders() -> dict[str, str]:
     """By the module whose import brings a framework: the module of samebits whose `attach` records it."""
     return {row.recorded: f"samebits.{name}.record" for name, row in FRAMEWORKS.items() if row.recorded}
+
+
+def unrecorded() -> list[str]:
+    """What this process has imported to train with, and no room records, in words."""
+    return [what for package, what in UNRECORDED.items() if package in sys.modules]
 
 
 def _of_imported() -> Iterator[str]:

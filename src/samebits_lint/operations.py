@@ -1,6 +1,6 @@
 """The names under which scripts call the operations that have no deterministic kernel on a GPU.
 
-What torch calls them inside, and what to use instead, is in samebits/torch/errors.py (INSTEAD); TensorFlow's
+What torch calls them inside, and what to use instead, is in samebits/_instead.py (INSTEAD); TensorFlow's
 are in samebits/keras/errors.py (NO_KERNEL). Tests hold these tables in step with those. Some cannot be told
 from the code: whether a cumsum counts whole numbers, which repeats, or adds float32, which does not.
 """
@@ -35,7 +35,9 @@ TORCH_UNTOLD = {
     r"kthvalue.*": "the value repeats; the index moves where values are equal",
     r"cumsum.*": "of whole numbers it repeats",
     r"scatter_reduce.*|index_reduce.*": "all but reduce='prod' repeat in deterministic mode",
+    r"linalg_lstsq": "on a GPU, and with another driver, it repeats",
     r"quantized_resize.*": "no name for it is public",
+    r"_?index_put(_impl)?_?": "repeats in deterministic mode, and always unless it accumulates",
 }
 
 # TensorFlow: the public name, and the operation as NO_KERNEL words it.

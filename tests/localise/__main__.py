@@ -17,16 +17,18 @@ from pathlib import Path
 from typing import TypeVar, get_args
 
 import click
-from tests.localise import keras_faults, second, torch_faults
+from tests.localise import keras_faults, layers, operations, second, torch_faults
 from tests.localise.clean import PAIRS
-from tests.localise.run import Originals, slug
-from tests.localise.score import CleanRow, Level, Row, score, score_clean
+from tests.localise.run import Folder, Originals, slug
+from tests.localise.score import CleanRow, Level, Row, score, score_clean, score_inside
 
 from samebits._report import Cell, Outcome, print_json, print_table
 from samebits.process.program import run_command
+from samebits.record.format import LAYER, LEVELS, OPERATION, STEP
 
 FAULTS = {**torch_faults.FAULTS, **keras_faults.FAULTS}
 SETS = {"first": FAULTS, "second": second.FAULTS}
+INSIDE = {LAYER: layers, OPERATION: operations}
 COMMITTED = Path(__file__).with_name("score.json")
 COLOURS: dict[Level, Outcome] = {
     "exact": "ok",
@@ -92,9 +94,23 @@ def table(rows: list[Row]) -> None:
     type=click.Path(path_type=Path),
     help="Keep the records here; those that are here are compared, and not made again.",
 )
+@click.option(
+    "--level",
+    type=click.Choice(LEVELS),
+    default=STEP,
+    show_default=True,
+    help="Of the records; layer, operation: the faults for which one is to blame, by its name.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(
-    only: str, set_: str, part: str | None, framework: str | None, jobs: int, keep: Path | None, as_json: bool
+    only: str,
+    set_: str,
+    part: str | None,
+    framework: str | None,
+    jobs: int,
+    keep: Path | None,
+    level: str,
+    as_json: bool,
 ) -> int:
     """Name the place and the cause of each fault of the catalogue, and count how often that is right.
 
@@ -107,7 +123,10 @@ def command(
         if only in f"{fault.kind} {name} {fault.script}"
         and framework in (None, fault.framework)
         and part != "clean"
+        and (level == STEP or name in INSIDE[level].EXPECTED)
     }
+    judge = score if level == STEP else partial(score_inside, level=INSIDE[level])
+    Folder.level = level
     pairs = [
         pair
         for pair in PAIRS
@@ -120,7 +139,7 @@ def command(
     with tempfile.TemporaryDirectory(dir=folder_for_records()) as temporary:
         root = keep or Path(temporary)
         originals = Originals(root / "originals")
-        work = [partial(score, name, fault, root / slug(name), originals) for name, fault in faults.items()]
+        work = [partial(judge, name, fault, root / slug(name), originals) for name, fault in faults.items()]
         for row in in_turn(work, jobs):
             rows.append(row)
             said = f"{len(rows)} of {len(faults)}: {row.level}: {row.name} ({row.seconds:.0f} s)"

@@ -4,6 +4,7 @@ import time
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 from typing import Literal
 
 from tests.localise.clean import Pair
@@ -101,6 +102,30 @@ def score(name: str, fault: Fault, here: Path, originals: Originals) -> Row:
         text,
         round(time.monotonic() - began, 1),
     )
+
+
+def score_inside(name: str, fault: Fault, here: Path, originals: Originals, level: ModuleType) -> Row:
+    """The same where the layer or the operation is to be named.
+
+    Args:
+        level: `layers` or `operations`: what is expected, and whether it is named.
+    """
+    began = time.monotonic()
+    expected = level.EXPECTED[name]
+    how: Level
+    try:
+        folders = kept(here, partial(make, fault=fault, originals=originals))
+        result = compare(*folders)
+    except (TrainingError, UsageError) as error:
+        how, place, causes, text = "not made", "", (), str(error)
+    else:
+        scripts = folders[0].parent, folders[1].parent
+        how = "exact" if level.is_named(expected, result, scripts, fault.script) else "missed"
+        causes, text = tuple(cause.kind for cause in result.causes), result.verdict
+        place = str(result.place.part) if result.place and result.place.part else named(result)
+    seconds = round(time.monotonic() - began, 1)
+    said = str(expected)
+    return Row(name, fault.kind, fault.framework, how, said, place, "", causes, 0, text, seconds)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The command that makes a record again, as it can be typed: with the variables that it was made with."""
+"""What runs a record's command again, as it can be typed: with the variables that it was made with."""
 
 import os
 import re
@@ -17,21 +17,20 @@ KINDS = ("seed", "count", "integer", "name")  # of variables that a user may cho
 
 
 def command(record: Record, *options: str) -> str:
-    """The command; "" where it is not known as a whole.
+    """What to type; "" where the record's command is not known as a whole.
 
     Of several processes without a common parent none has the whole command, and what looked like a secret is
     stored nowhere.
 
     Args:
-        record: to be made again.
-        options: of `samebits record`.
+        record: whose command is to be run.
+        options: samebits' own command, such as "record", and its options.
     """
-    pids = {process.about["pid"] for process in record.processes}
-    roots = [process for process in record.processes if process.about["parent"] not in pids]
+    roots = record.roots
     words = roots[0].about["command"] if len(roots) == 1 else []
     if not words or any(MASK in word for word in words):
         return ""
-    typed = hint("samebits", "record", *options, "--", *words)
+    typed = hint("samebits", *options, "--", *words)
     return " ".join([*_chosen(_fingerprint(record), not typed.startswith("samebits ")), typed])
 
 

@@ -1,16 +1,18 @@
 """Pairs of events of two processes that stand for the same thing: by what they are, never by their line.
 
 A step is known by its optimiser and that one's own count, an evaluation by the steps before it, a model by
-its class and the order in which models were seen. Lines that are equal are not even parsed.
+its class and the order in which models were seen, a line inside a step by its module and how often that was
+called. Lines that are equal are not even parsed.
 """
 
 import re
 from collections import Counter, deque
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from samebits.diff.reader import DamagedError, Event, Names, Process, kind_of, parse_event
-from samebits.record.format import DIGITS
+from samebits.diff.window import depth_of, in_common
+from samebits.record.format import DIGITS, INSIDE
 
 COMPUTED = ("initial", "step", "evaluation")
 KEPT = ("names", "settings")  # that are remembered, though they are the same
@@ -20,6 +22,7 @@ STEP_NUMBER = re.compile(
 )
 AT, MOVES = b',"generators":', b',"moves":'
 LINE_OF_CODE = re.compile(rb'"line":"[^"\\]*"')
+IDENTITY = ("evaluation", "thread", "direction", "module", "model", "name", "occurrence")  # within a step
 WINDOW = 64  # events ahead in which the other record's event is looked for
 MOST = 100_000  # files and listings that are remembered
 LINE = "line number"  # of an event in its file, beside what the file says of it
@@ -36,6 +39,20 @@ class Pair(NamedTuple):
     first: Event | None
     second: Event | None
     moved: bool = False
+
+
+class Within(Protocol):
+    """Is told of the lines inside a step that differ.
+
+    Attributes:
+        apart: whether something is known that differs inside the step that is read now.
+    """
+
+    @property
+    def apart(self) -> bool: ...
+
+    def see(self, pair: Pair) -> None:
+        """Two lines that differ, or one without a counterpart."""
 
 
 class Side:
@@ -83,7 +100,7 @@ class Side:
     def _take(self, event: Event, size: int) -> None:
         kind = event["event"]
         event[LINE] = self.process.seen
-        if kind in COMPUTED:
+        if kind in COMPUTED or kind in INSIDE:
             if key := self.key(event):
                 self.queue.append((key, event))
         elif kind == "names":
@@ -102,10 +119,15 @@ class Side:
         kind = event["event"]
         if kind == "step":
             return kind, event["optimizer"], self.step(event)
+        if kind in INSIDE:
+            total = self.total(event)
+            if event.get("evaluation") and self._at_origin(total):
+                return None
+            who = (event.get(name, "") for name in IDENTITY)
+            return kind, *sorted(total.items()), *who
         if kind == "evaluation":
-            after = {int(name): count for name, count in event["after"].items()}
-            total = {name: after.get(name, 0) + self.shift.get(name, 0) for name in after.keys() | self.shift}
-            if self.origin and all(total.get(name, 0) == count for name, count in self.origin.items()):
+            total = self.total(event)
+            if self._at_origin(total):
                 return None
             base: Key = (kind, *sorted(total.items()))
             if base != self._evaluated:
@@ -117,6 +139,14 @@ class Side:
             base = (kind, event["model"])
         self._seen[base] += 1
         return (*base, self._seen[base])
+
+    def total(self, event: Event) -> dict[int, int]:
+        """The steps before an event, by optimiser, counted from the beginning of the training."""
+        after = {int(name): count for name, count in event["after"].items()}
+        return {name: after.get(name, 0) + self.shift.get(name, 0) for name in after.keys() | self.shift}
+
+    def _at_origin(self, total: dict[int, int]) -> bool:
+        return bool(self.origin) and all(total.get(name, 0) == count for name, count in self.origin.items())
 
     def step(self, event: Event) -> int:
         """A step's number, counted from the beginning of the training."""
@@ -135,6 +165,10 @@ class Side:
 class Aligner:
     """Pairs the events of two processes.
 
+    Args:
+        first, second: the two sides.
+        inside: is told of the lines inside a step that differ; None: nobody asks.
+
     Attributes:
         first, second: the two sides.
         steps, events: how many were the same in every byte, so far.
@@ -143,8 +177,13 @@ class Aligner:
             them, None where somebody does. Lines that differ in nothing else are the same.
     """
 
-    def __init__(self, first: Side, second: Side) -> None:
-        self.first, self.second = first, second
+    def __init__(self, first: Side, second: Side, inside: Within | None = None) -> None:
+        self.first, self.second, self._inside = first, second, inside
+        depths = [depth_of(side.process.about) for side in (first, second)]
+        for at, (side, other) in enumerate(((first, second), (second, first))):
+            numbers = side.shift.keys() | other.shift
+            ahead = {name: side.shift.get(name, 0) - other.shift.get(name, 0) for name in numbers}
+            side.lines = in_common(side.lines, depths[at], depths[1 - at], ahead)
         self.steps = self.events = 0
         self.last: bytes | None = None
         self.apart: dict[bytes, tuple[bytes, bytes] | None] = {}
@@ -160,7 +199,11 @@ class Aligner:
             second.fill(1)
             if not first.queue and not second.queue:
                 return
-            yield self._next()
+            pair = self._next()
+            if (pair.first or pair.second or {})["event"] not in INSIDE:
+                yield pair
+            elif self._inside is not None:
+                self._inside.see(pair)
 
     def _skip_equal(self) -> None:
         first, second = self.first, self.second
@@ -187,8 +230,12 @@ class Aligner:
 
     def _same(self, line: bytes, match: bytes, kind: str) -> bool:
         """Whether two lines tell nothing new; equal ones do where generators were apart."""
+        if kind in INSIDE:
+            return line == match or _without_code(line) == _without_code(match)
         if kind not in COMPUTED:
             return line == match
+        if self._inside is not None and self._inside.apart:
+            return False  # what the step says decides, and it is to be seen
         if not self.apart:
             return line == match or _without_code(line) == _without_code(match)
         return line != match and (

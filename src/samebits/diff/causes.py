@@ -1,12 +1,16 @@
 """Why two trainings differ: what is known, ranked by how well it explains the first difference."""
 
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from samebits._instead import instead
 from samebits._printable import some
+from samebits.diff import inside_causes
 from samebits.diff.facts import Facts, Source
 from samebits.diff.generators import Apart
+from samebits.diff.inside_causes import MOVED
 from samebits.diff.place import Place
 from samebits.diff.samples import Samples
 from samebits.diff.tensors import module_of
@@ -33,9 +37,29 @@ THREADS = re.compile(r"effective\..*(threads|thread_pools)|variables\.\w*THREADS
 INSTRUCTIONS = re.compile(
     r"cpu\.|effective\.(\w+\.cpu_capability|numpy\.cpu_features)|variables\.(ATEN_CPU|MKL_|ONEDNN)"
 )
-MOVED = "more or fewer numbers were drawn from it in one of the two"
 KNOWN = 31  # causes of a lower score are told where there is no other
 ORDERS = ("completion", "listing", "set")  # chance of these kinds is an order
+# What a checkpoint lacks, by the place where that shows right after the resumption.
+LOST = {
+    "calls": "the place within an accumulation of gradients, or the step counter",
+    "batch": "the position in the data, or the generator that orders them",
+    "mode": "the model's mode (train or eval)",
+    "forward": "buffers of the model, or a counter that its forward pass follows",
+    "loss": "a weight or a counter that the loss follows",
+    "gradient": "the {scaler}'s state, or gradients that were accumulated",
+    "clipping": "the {scaler}'s state, or what clipping remembers",
+    "skipped": "the {scaler}'s state",
+    "learning rate": "the schedule's state, or the optimiser's, which has the learning rate",
+    "optimizer state": "the optimiser's state",
+    "parameter": "the optimiser's state",
+    "buffer": "buffers of the model",
+    "evaluation": "an average of the weights (EMA), or buffers of the model",
+    "evaluation batch": "the position in the data of the evaluation",
+    "control flow": "the step counter, or what a callback remembers",
+    "end": "the step counter, or what a callback remembers",
+}
+# Schedules, averages, callbacks and the order of the next epoch show late that they were lost.
+SHOW_LATE = ("batch", "learning rate", "evaluation", "control flow", "end")
 SORT = "sort what a folder gives: sorted(os.listdir(folder))"
 
 
@@ -68,6 +92,7 @@ def rank(
     samples: Samples | None,
     resumed: int | None,
     last: str,
+    again: int | None = None,
 ) -> list[Cause]:
     """The causes, the likeliest first.
 
@@ -78,11 +103,13 @@ def rank(
         samples: how the batches differ, where they do.
         resumed: after which step one of the two was resumed, and the other was not.
         last: the last event that was the same, in words.
+        again: the step whose batch comes after the resumption, in place of another one's.
     """
     used = {name: each for name, each in apart.items() if each.last or each.used}
     scored = [
-        *_resumed(place, resumed, used, facts.advice),
+        *_resumed(place, resumed, used, facts.advice, again),
         *_of_place(place, facts, samples, last),
+        *_of_part(place, facts, apart),
         *_files(place, facts, resumed),
         *_generators(place, apart, facts, resumed),
         *_chance(place, facts),
@@ -101,6 +128,8 @@ def rank(
 
 def _line(place: Place) -> str:
     """The line of the user's code where the events come from; both, where they are not the same."""
+    if place.part is not None:
+        return place.part.line
     lines = [str(event["line"]) for event in (place.first, place.second) if event is not None]
     if len(set(lines)) < 2:
         return "".join(lines[:1])
@@ -108,27 +137,30 @@ def _line(place: Place) -> str:
 
 
 # ---------------------------------------------------------------- resuming
-def _resumed(place: Place, resumed: int | None, apart: dict[str, Apart], advice: Advice) -> Iterator[Ranked]:
+def _resumed(
+    place: Place, resumed: int | None, apart: dict[str, Apart], advice: Advice, again: int | None
+) -> Iterator[Ranked]:
     if resumed is None or place.step is None:
         return
     at_once = place.step <= resumed + 1
-    lost = {
-        "batch": "the position in the data, or the generator that orders them",
-        "learning rate": "the schedule's state, or the optimiser's, which has the learning rate",
-        "optimizer state": "the optimiser's state",
-        "parameter": "the optimiser's state",
-        "buffer": "buffers of the model",
-        "mode": "the model's mode (train or eval)",
-        "skipped": f"the {advice.scaler}'s state",
-        "gradient": f"the {advice.scaler}'s state, or gradients that were accumulated",
-    }.get(place.what, "")
+    lost = LOST.get(place.what, "").format(scaler=advice.scaler)
     no_loss = place.what == "gradient" and not (place.first or {}).get("losses")  # which comes before
     if (place.what in ("forward", "loss") or no_loss) and apart:
         lost = f"the state of {_named(apart)}"
-    if place.what == "batch" and apart:
+    elif place.what == "batch" and again is not None:
+        what = "the position in the data" if at_once else "the state of the generator that orders the data"
+        what += f", or the state of {_named(apart)}" if at_once and apart else ""
+        lost = f"{what}: the batch of step {again:,} comes {'again' if again < place.step else 'too early'}"
+    elif place.what == "batch" and apart:
         lost = f"the position in the data, or the state of {_named(apart)}"
+    elif place.what == "loss" and _scaled(place):
+        lost = f"the {advice.scaler}'s state"
+    elif place.what == "learning rate" and (states := _states(place)):
+        # No optimiser's state depends on the learning rate of the same step.
+        lost = "the schedule's state" if states[0] == states[1] else "the optimiser's state"
     evidence = f"all is equal up to step {resumed:,}, after which B was resumed"
-    if lost and (at_once or place.what == "learning rate"):  # a schedule shows late what it has lost
+    of_generator = lost.startswith("the state of") and not any(each.last for each in apart.values())
+    if lost and (at_once or of_generator or place.what in SHOW_LATE):
         yield (
             99,
             Cause("resume", f"the checkpoint does not hold {lost}", (evidence,), "", "save it, and load it"),
@@ -136,6 +168,23 @@ def _resumed(place: Place, resumed: int | None, apart: dict[str, Apart], advice:
     else:
         text = "the difference starts after the resumption: something that the checkpoint does not hold"
         yield 72, Cause("resume", text, (evidence,))
+
+
+def _states(place: Place) -> list[str]:
+    """The optimiser's state in both, after the step; nothing where it has none."""
+    states = [str((event or {}).get("state", "")) for event in (place.first, place.second)]
+    return states if any(states) else []
+
+
+def _scaled(place: Place) -> bool:
+    """Whether one loss is a power of two times the other: what a GradScaler multiplies it by."""
+    values = [[loss[1] for loss in (event or {}).get("losses", ())] for event in (place.first, place.second)]
+    if not values[0] or not values[1]:
+        return False
+    a, b = values[0][0], values[1][0]
+    if not all(isinstance(value, float) and math.isfinite(value) and value for value in (a, b)) or a == b:
+        return False
+    return math.frexp(a)[0] == math.frexp(b)[0]
 
 
 def _named(apart: dict[str, Apart]) -> str:
@@ -167,7 +216,7 @@ def _of_place(place: Place, facts: Facts, samples: Samples | None, last: str) ->
     elif place.what == "calls":
         text = "other calls of the model in a step: gradients are accumulated over another number of batches"
         yield 90, Cause("accumulation", text, (), line)
-    elif place.what == "mode":
+    elif place.what == "mode" and place.part is None:
         yield 92, Cause("mode", facts.advice.mode, (), line)
     elif place.what == "learning rate":
         yield 92, Cause("schedule", "the schedule gives another learning rate", (), line)
@@ -195,6 +244,11 @@ def _of_place(place: Place, facts: Facts, samples: Samples | None, last: str) ->
         elif "the arguments of" in place.text:
             text, score = "other targets, or another computation between the model's output and the loss", 88
         yield score, Cause("loss", text, ("the model's output is equal",), line)
+
+
+def _of_part(place: Place, facts: Facts, apart: dict[str, Apart]) -> Iterator[Ranked]:
+    for each in inside_causes.reasons(place, apart, facts.advice.mode):
+        yield each.score, Cause(*each[1:])
 
 
 def _autocast(place: Place, line: str) -> Iterator[Ranked]:
@@ -414,9 +468,17 @@ def _repeatable(place: Place, facts: Facts, apart: dict[str, Apart]) -> Iterator
         place.what, "the optimiser" if place.what in ("parameter", "optimizer state") else "the forward pass"
     )
     other = facts.environment or facts.command
+    inside = place.part
+    if inside is not None and not inside.computes_the_same:
+        return
+    if inside is not None:
+        part = inside.name
     text = (
         f"an operation of {part} does not give the same result each time, or reads memory that nobody wrote"
     )
     fix = facts.advice.repeat
+    if inside is not None and (operation := inside.operation):
+        text = f"{operation} does not give the same result each time"
+        fix = instead(operation) or fix
     evidence = ("all its inputs are equal",) if place.equal else ()
     yield 45 if other else 73, Cause("operation", text, evidence, _line(place), fix)

@@ -107,6 +107,8 @@ def lines(result: Result, most: int = SHOWN) -> Iterator[str]:
         yield from _causes(result, most)
     else:
         yield "no cause is known: nothing else that is recorded differs"
+    if result.twice:
+        yield f"`{result.twice}` shows which operation"
     if result.more:
         yield "how many elements differ, and by how much: record both again, and compare"
         yield from (f"  {line}" for line in result.more)

@@ -78,7 +78,7 @@ class Generators:
             elif name not in self.apart:
                 seen = known is None or name in known or name in self._equal
                 last = (before or self._equal.get(name, "")) if seen else ""
-                moved, line = _where_moved(name, *events) if last else ("", "")
+                moved, line = where_moved(name, *events) if last else ("", "")
                 self.apart[name] = Apart(last, place, False, moved, line)
                 self._states[name] = first[name], second[name]
             elif self._states[name] != (first[name], second[name]):
@@ -91,7 +91,7 @@ class Generators:
                 self.apart[name] = replace(self.apart[name], used=True)
 
 
-def _where_moved(name: str, first: Event, second: Event) -> tuple[str, str]:
+def where_moved(name: str, first: Event, second: Event) -> tuple[str, str]:
     """During what a generator came to another state than in the other record, in words, and the line."""
     ours, theirs = ([move for move in each.get("moves", ()) if move[0] == name] for each in (first, second))
     edited = first["line"] != second["line"]  # one line that is not where it was: others are not, too

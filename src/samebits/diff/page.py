@@ -172,6 +172,8 @@ def _text(result: Result) -> Iterator[str]:
     notes = [*(f"{generator_words(name)}: {text}" for name, text in result.apart.items()), *result.notes]
     if notes:
         yield "<h2>Notes</h2>" + "".join(f'<p class="muted">{_code(note)}</p>' for note in notes)
+    if result.twice:
+        yield f"<p>{_code(f'`{result.twice}` shows which operation')}.</p>"
     if result.more:
         lines = html.escape(printable("\n".join(result.more)))
         yield "<h2>How many elements differ, and by how much</h2><p>Record both again, and compare:</p>"

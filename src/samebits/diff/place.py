@@ -6,6 +6,7 @@ from typing import Any, Literal
 from samebits.diff.align import Side
 from samebits.diff.reader import Event
 from samebits.diff.tensors import SAME, Tensors
+from samebits.record.format import DIGITS
 
 What = Literal[  # of what a step has, in its order
     "model",
@@ -32,6 +33,82 @@ What = Literal[  # of what a step has, in its order
 
 
 @dataclass(frozen=True)
+class Part:
+    """A layer or an operation inside of a step.
+
+    Attributes:
+        first, second: its line in A and in B; the same where only one has it.
+        foreign: one of its inputs differs, and no operation of torch that is recorded has written that.
+    """
+
+    first: Event = field(repr=False)
+    second: Event = field(repr=False)
+    foreign: bool = False
+
+    def __str__(self) -> str:
+        call = f"call {self.first['occurrence']:,}" if self.first["occurrence"] > 1 else ""
+        of = " of " if self.first["direction"] and self.name else ""
+        module = f"{self.first['direction']}{of}{self.name}"
+        return ", ".join(filter(None, (module, self.operation, call, self.line)))
+
+    @property
+    def operation(self) -> str:
+        """The name of the operation; "" of a layer."""
+        return str(self.first.get("name", ""))
+
+    @property
+    def name(self) -> str:
+        """The module, for people: "`features.3` (Conv2d)"; of a whole model its class; "" of none."""
+        classes = [each["class"] for each in (self.first, self.second)]
+        kind = classes[0] if classes[0] == classes[1] else f"{classes[0]} in A, {classes[1]} in B"
+        return f"`{self.first['module']}` ({kind})" if self.first["module"] else kind
+
+    @property
+    def line(self) -> str:
+        """The line of the user's code; both, where they are not the same."""
+        a, b = self.first["line"], self.second["line"]
+        return str(a) if a == b else f"{a} in A, {b} in B"
+
+    @property
+    def differs(self) -> str:
+        """Its first result that differs, for people."""
+        kind = "inputs" if self.foreign else "outputs"
+        a, b = self.first[kind], self.second[kind]
+        if len(a) != len(b):
+            return f"number of {kind}"
+        number = next(
+            (at // DIGITS for at in range(0, len(a), DIGITS) if a[at : at + DIGITS] != b[at : at + DIGITS]), 0
+        )
+        if self.foreign:
+            return f"input {number}, which no operation of torch has written,"
+        if (of := self.first.get("of")) and number < len(of):
+            if of[number].startswith("output "):
+                return str(of[number])
+            return f"output `{of[number]}`" if self.operation else f"gradient of its {of[number]}"
+        return "output" if len(a) <= DIGITS else f"output {number}"
+
+    @property
+    def computes_the_same(self) -> bool:
+        """Whether both have it, with equal arguments."""
+        settings = (each.get("settings") for each in (self.first, self.second))
+        return self.first is not self.second and not self.foreign and len(set(settings)) == 1
+
+    @property
+    def other_generators(self) -> list[str]:
+        """The generators that it draws from, or one of both does, and that were in other states before it."""
+        moved = [each.get("generators", {}) for each in (self.first, self.second)]
+        return [name for name in moved[0] if name in moved[1] and moved[0][name][0] != moved[1][name][0]]
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        names = ("module", "class", "model", "direction", "occurrence")
+        return {name: self.first[name] for name in names} | {
+            "operation": self.operation or None,
+            "line": self.line,
+        }
+
+
+@dataclass(frozen=True)
 class Place:
     """The first difference.
 
@@ -45,6 +122,8 @@ class Place:
         first, second: the two events; None: there is none.
         optimizer: the number of the optimiser, where it is a step.
         epoch: that of the step, from 1; None where it is not certain.
+        part: the layer or the operation; None where none is known.
+        differs: what differs there, in words: "output differs".
     """
 
     what: What
@@ -57,9 +136,12 @@ class Place:
     second: Event | None = field(default=None, repr=False)
     optimizer: int | None = None
     epoch: int | None = None
+    part: Part | None = None
+    differs: str = ""
 
     def __str__(self) -> str:
-        return f"{self.text}{f': {_listed(self.equal)} equal' if self.equal else ''}"
+        differs = f"{', ' if self.equal else ': '}{self.differs}" if self.differs else ""
+        return f"{self.text}{f': {_listed(self.equal)} equal' if self.equal else ''}{differs}"
 
 
 def words(event: Event, side: Side, other: Event | None = None) -> str:

@@ -66,6 +66,19 @@ AFTER: Shape = (
     lambda value: _table_of(COUNT)[1](value) and all(re.fullmatch(r"[0-9]{1,9}", name) for name in value),
 )
 SIZES = _list_of(_list_of(COUNT))
+INSIDE: Mapping[str, Shape] = {
+    "after": AFTER,
+    "direction": TEXT,
+    "module": TEXT,
+    "class": TEXT,
+    "model": TEXT,
+    "occurrence": STEP,
+    "line": TEXT,
+    "inputs": DIGESTS,
+    "outputs": DIGESTS,
+    "shapes": SIZES,
+    "dtypes": TEXTS,
+}
 SHAPES: Mapping[str, Mapping[str, Shape]] = {
     "record": {
         "format": ANYTHING,
@@ -118,12 +131,22 @@ SHAPES: Mapping[str, Mapping[str, Shape]] = {
         "line": TEXT,
         "generators": _table_of(DIGEST),
     },
+    "layer": {**INSIDE, "training": YES_NO, "settings": TEXT},
+    "operation": INSIDE,
     "unseen": {"what": TEXT},
     "stopped": {"why": TEXT},
     "end": {"steps": COUNT, "exception": optional(TEXT)},
 }
 NAMED = ("names", "shapes", "dtypes", "digests")  # what a table says of each of its tensors
 MOVES = _list_of(("a generator's move", lambda value: isinstance(value, list) and len(value) == 4))
+MAY_BE_INSIDE: Mapping[str, Shape] = {
+    "evaluation": YES_NO,
+    "thread": TEXT,
+    "digest": TEXT,
+    "generators": _table_of(
+        ("the states before and after", lambda value: _list_of(DIGEST)[1](value) and len(value) == 2)
+    ),
+}
 SAMPLES = _list_of(_list_of(("a number or a text", lambda value: type(value) in (int, str))))
 MAY_HAVE: Mapping[str, Mapping[str, Shape]] = {
     "record": {"folder": optional(TEXT)},
@@ -131,6 +154,8 @@ MAY_HAVE: Mapping[str, Mapping[str, Shape]] = {
     "step": {"moves": MOVES, "epoch": optional(COUNT), "held": COUNT, "samples": SAMPLES},
     "evaluation": {"moves": MOVES, "digest": TEXT, "other_mode": TEXTS},
     "names": {"digests": TEXTS},
+    "layer": {**MAY_BE_INSIDE, "weights": DIGESTS, "of": TEXTS},
+    "operation": {**MAY_BE_INSIDE, "name": TEXT, "settings": TEXT, "of": TEXTS},
 }
 CALL: Mapping[str, Shape] = {
     "module": TEXT,
@@ -285,6 +310,24 @@ class Record:
         if not self.processes:
             why = f": {self.notes[0]}" if self.notes else f": no process has written there{_hint(path)}"
             raise UsageError(f"{path} is not a record that can be read{why}")
+
+    @property
+    def roots(self) -> list[Process]:
+        """The processes that no other recorded process has started: their commands made the record."""
+        pids = {process.about["pid"] for process in self.processes}
+        return [process for process in self.processes if process.about["parent"] not in pids]
+
+    @property
+    def settings(self) -> Event | None:
+        """What can change bits, of the first process that says it; None: none does, or it is damaged."""
+        for process in self.processes:
+            for line in process.lines():
+                if kind_of(line) == "settings":
+                    try:
+                        return parse_event(line)
+                    except DamagedError:
+                        break
+        return None
 
     def _add(self, file: Path) -> None:
         if not file.is_file():  # a pipe would wait for ever

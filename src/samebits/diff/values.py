@@ -9,7 +9,7 @@ from samebits.diff.reader import Event, Process, Record
 from samebits.hashing.compare import TensorDifference, compare_tensor
 from samebits.hashing.weights import COMPLEX, Stored, read_header
 from samebits.record.format import AFTER_BACKWARD, AT_OPTIMIZER
-from samebits.record.values import file_name
+from samebits.record.values import file_name, of_layer, of_operation
 
 EARLIER, LATER = (f"gradients/{when}/" for when in (AFTER_BACKWARD, AT_OPTIMIZER))
 # Where the tensor of a place stands: what its name in a file begins with, those that come first first.
@@ -23,7 +23,7 @@ PREFIXES: Mapping[str, tuple[str, ...]] = {
     "optimizer state": ("state/",),
     "buffer": ("buffers/",),
 }
-COMPUTED = ("calls/", "losses/")  # have numbers instead of names
+COMPUTED = ("calls/", "losses/", "layers/", "operations/")  # have numbers instead of names
 
 
 class Both(NamedTuple):
@@ -40,7 +40,7 @@ class Both(NamedTuple):
         """
         for prefix in prefixes:
             names = (name for name in self.first if name.startswith(prefix) and name in self.second)
-            for name in sorted(names, key=_by_number) if prefix in COMPUTED else names:
+            for name in sorted(names, key=_by_number) if prefix.startswith(COMPUTED) else names:
                 if difference := self.difference(name):
                     yield difference
 
@@ -97,6 +97,11 @@ def of_place(place: Place, ours: Process, theirs: Process) -> TensorDifference |
     if both is None:
         return None
     prefixes = PREFIXES[place.what]
+    if place.part is not None:
+        if place.part.first.get("weights") != place.part.second.get("weights"):
+            return None  # what it computes with is to blame
+        stored = of_operation if place.part.operation else of_layer
+        prefixes = (f"{stored(place.part.first)}/",)
     if not place.name:
         return next(both.differences(*prefixes), None)
     named = (both.difference(f"{prefix}{place.name}") for prefix in prefixes)
@@ -110,9 +115,24 @@ def more(place: Place, first: Record, second: Record) -> tuple[str, ...]:
     lines = []
     for record, event in ((first, place.first), (second, place.second)):
         step = event["step"]
-        if not (command := again.command(record, "--values", f"{step}:{step}")):
+        window = f"{step}:{step}"
+        inside = () if place.part is None else ("--level", place.part.first["event"], "--steps", window)
+        if not (command := again.command(record, "record", *inside, "--values", window)):
             return ()
         lines.append(command)
     if lines[0] == lines[1]:
         return (lines[0],)
     return tuple(f"{line}   # {who}" for who, line in zip("AB", lines, strict=True))
+
+
+def twice(place: Place, first: Record, second: Record) -> str:
+    """The command that executes each operation twice up to a place; "" where the commands are not the same.
+
+    Such an operation may give the same result in the step in which the records differ, and not before it.
+    """
+    if place.step is None:
+        return ""
+    command, other = (
+        again.command(record, "twice", "--steps", f"1:{place.step}") for record in (first, second)
+    )
+    return command if command == other else ""

@@ -1,10 +1,12 @@
 """The first place where two processes differ: the first result that differs while its inputs are equal."""
 
 from collections.abc import Container
+from dataclasses import replace
 
 from samebits.diff import judge
 from samebits.diff.align import Aligner, Pair, Side
 from samebits.diff.generators import Generators
+from samebits.diff.inside import Inside
 from samebits.diff.place import Place, states_of, words
 from samebits.diff.reader import DamagedError, Event, parse_event
 
@@ -23,7 +25,8 @@ class Search:
     """
 
     def __init__(self, first: Side, second: Side, continued: bool = False) -> None:
-        self.aligner = Aligner(first, second)
+        self._inside = Inside(first, second)
+        self.aligner = Aligner(first, second, self._inside)
         self.continued = continued
         self.pairs = self.aligner.pairs()
         self.generators = Generators()
@@ -48,11 +51,25 @@ class Search:
             if self._is_after_the_end(pair):
                 break
             self._events += 1
-            place = self._judge(pair)
+            place = self._look_inside(pair, self._judge(pair))
             if place is not None:
                 return place
             self._passed(pair)
-        return _end(self)
+        return self._inside.place(None, "", self.generators.equal()) or _end(self)
+
+    def _look_inside(self, pair: Pair, place: Place | None) -> Place | None:
+        """The first difference of an event, down to the layer or the operation where that is known."""
+        event = pair.first or pair.second
+        if event is None or not self._inside.knows or (event["event"] == "initial" and place is None):
+            return place
+        where = words(event, self.aligner.first, pair.second)
+        is_step = event["event"] == "step"
+        inside = self._inside.place(place, where, self.generators.equal(), not is_step)
+        if inside is not None and inside.first is None and is_step:
+            inside = replace(inside, first=pair.first, second=pair.second, optimizer=event["optimizer"])
+        if is_step:
+            self._inside.clear()
+        return inside
 
     def _is_after_the_end(self, pair: Pair) -> bool:
         """Whether the other record has ended before this event."""
@@ -159,7 +176,7 @@ def _end(search: Search) -> Place | None:
         return None
     ends = [side.process.last("end")[-1] for side in (ours, theirs)]
     steps = [
-        end["steps"] + max(side.shift.values(), default=0)
+        end["steps"] + sum(side.shift.values())  # of all optimisers
         for end, side in zip(ends, (ours, theirs), strict=True)
     ]
     if ends[0]["exception"] != ends[1]["exception"]:

@@ -6,7 +6,7 @@ compared. Nothing here imports a framework: every number format is understood fr
 
 import dataclasses
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -284,8 +284,26 @@ def compare_tensor(
         return TensorDifference(name, "shape", f"shape {here.shape} and {there.shape}")
     if here.size != there.size:  # of a type whose width is not known
         return TensorDifference(name, "shape", f"{here.size} bytes and {there.size}")
+    return compare_bits(name, here.dtype, zip(_chunks(here), _chunks(there), strict=True), count_elements)
+
+
+def compare_bits(
+    name: str, dtype: str, pairs: Iterable[tuple[np.ndarray, np.ndarray]], count_elements: bool = True
+) -> TensorDifference | None:
+    """Compare two tensors of one type and shape, bit by bit.
+
+    Args:
+        name: of both.
+        dtype: the format's name of their type, such as "F32".
+        pairs: their elements' bits, part by part: unsigned integers of the elements' width. Complex numbers
+            are pairs of numbers.
+        count_elements: False: only whether they differ is asked.
+
+    Returns:
+        The difference; None: they are the same.
+    """
     elements = of = distance = not_numbers = infinite = 0
-    for a, b in zip(_chunks(here), _chunks(there), strict=True):
+    for a, b in pairs:
         of += a.size
         unequal = a != b
         if not unequal.any():
@@ -293,12 +311,12 @@ def compare_tensor(
         elements += int(np.count_nonzero(unequal))
         if not count_elements:
             break  # only whether it differs is asked
-        largest, nans = _distance(a[unequal], b[unequal], here.dtype)
+        largest, nans = _distance(a[unequal], b[unequal], dtype)
         distance, not_numbers = max(distance, largest), not_numbers + nans
-        infinite += _count_infinite(a[unequal], b[unequal], here.dtype)
+        infinite += _count_infinite(a[unequal], b[unequal], dtype)
     if not elements:
         return None
-    unit = "ULP" if here.dtype in INFINITY else "1"
+    unit = "ULP" if dtype in INFINITY else "1"
     return TensorDifference(name, "values", "", elements, of, distance, unit, not_numbers, infinite)
 
 

@@ -102,8 +102,9 @@ def attest(environment: Environment, locks: Sequence[Path], conda_lock: Path) ->
     looked_at, faults = packages.unmet(installed, environment.version)
     checks.append(Check("requirements", looked_at, "are met", faults))
 
-    known = {_in(prefix, path) for path in [*recorded, *unhashed]}
-    pyc = {name for name in content.files if name.endswith(".pyc")} - {_in(prefix, path) for path in recorded}
+    hashed = {_in(prefix, path) for path in recorded}
+    known = hashed | {_in(prefix, path) for path in unhashed}
+    pyc = {name for name in content.files if name.endswith(".pyc")} - hashed
     others = sorted(content.files.keys() - known - pyc)
     checks.append(_judged(Check("other files", len(others), "as uv and this project write them",
                                 strange(environment, others)), locks))  # fmt: skip

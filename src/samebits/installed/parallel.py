@@ -54,10 +54,13 @@ _QUIET = (signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer, on
 
 def _chunks(items: Sequence[Item], size: Callable[[Item], int]) -> Iterator[list[Item]]:
     chunk: list[Item] = []
+    total = 0
     for item in items:
-        if chunk and (len(chunk) == ITEMS or sum(map(size, chunk)) + size(item) > BYTES):
+        more = size(item)  # once: it may ask the file system
+        if chunk and (len(chunk) == ITEMS or total + more > BYTES):
             yield chunk
-            chunk = []
+            chunk, total = [], 0
         chunk.append(item)
+        total += more
     if chunk:
         yield chunk

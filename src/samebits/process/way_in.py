@@ -23,10 +23,13 @@ def nowhere(command: Sequence[str], done: str) -> str:
         command: its words.
         done: what was wanted, such as "watched".
     """
-    if not Path(sysconfig.get_path("purelib"), NAME).exists():
+    installed = Path(sysconfig.get_path("purelib"), NAME)
+    old = installed.exists() and SOURCE.exists() and installed.read_bytes() != SOURCE.read_bytes()
+    if old or not installed.exists():
+        what = "of an older version" if old else "not beside the packages"
         return (
-            f"no process was {done}: {NAME} is not beside the packages of {sys.prefix}: install samebits "
-            "again (in a clone: `make env`)"
+            f"no process was {done}: {NAME} is {what} in {sys.prefix}: install samebits again (in a clone: "
+            "`make env`)"
         )
     return (
         f"no process was {done}: `{shlex.join(command)}` started no Python in which samebits is installed, "

@@ -10,15 +10,17 @@ from collections.abc import Callable
 from samebits.chance import begin as chance
 from samebits.chance import random_names
 from samebits.chance.records import RECORDS, as_json
-from samebits.framework import recorders
+from samebits.framework import recorders, unrecorded
 from samebits.process.after_import import after_import
 from samebits.record.files import Files, unseen
-from samebits.record.format import LEVELS
+from samebits.record.format import LEVELS, STEP
 from samebits.record.guarded import guarded
 from samebits.record.values import NONE, parse_steps
 from samebits.record.writer import Writer
 
 FOLDER, LIMIT, VALUES = "SAMEBITS_RECORD", "SAMEBITS_RECORD_LIMIT", "SAMEBITS_RECORD_VALUES"
+LEVEL, WINDOW = "SAMEBITS_RECORD_LEVEL", "SAMEBITS_RECORD_STEPS"
+STOP = "SAMEBITS_RECORD_STOP"  # what it says, `record.stop` tells
 DEFAULT_LIMIT = 2 * 1024**3  # bytes
 
 
@@ -28,11 +30,21 @@ def begin(folder: str) -> None:
     Args:
         folder: the record's.
     """
-    limit = os.environ.get(LIMIT, "")
-    writer = Writer(os.path.abspath(folder), LEVELS[0], int(limit) if limit.isdigit() else DEFAULT_LIMIT)
-    with contextlib.suppress(ValueError):
-        writer.values = parse_steps(steps) if (steps := os.environ.get(VALUES, "")) else NONE
+    limit, level = os.environ.get(LIMIT, ""), os.environ.get(LEVEL, "")
+    level = level if level in LEVELS else STEP
+    writer = Writer(os.path.abspath(folder), level, int(limit) if limit.isdigit() else DEFAULT_LIMIT)
+    writer.values, writer.window = _steps(VALUES) or NONE, _steps(WINDOW)
+    if said := os.environ.get(STOP):
+        from samebits.record.stop import Stop
+
+        writer.after_step = Stop(writer.folder, said).after
     Process(writer).begin()
+
+
+def _steps(variable: str) -> range | None:
+    with contextlib.suppress(ValueError):
+        return parse_steps(steps) if (steps := os.environ.get(variable, "")) else None
+    return None
 
 
 class Process:
@@ -90,6 +102,9 @@ class Process:
         with unseen():
             for each in self.ends:
                 each()
+            if not self.writer.steps:
+                for what in unrecorded():
+                    self.writer.write({"event": "unseen", "what": what})
             chance.finish()
             # Each file that is read has an event of its own.
             sources = {

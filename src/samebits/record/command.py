@@ -17,8 +17,10 @@ from samebits._printable import some
 from samebits._report import print_json
 from samebits.errors import UsageError
 from samebits.process import foreground, launch, way_in
-from samebits.record.begin import DEFAULT_LIMIT, FOLDER, LIMIT, VALUES
-from samebits.record.final import STEP
+from samebits.record.begin import DEFAULT_LIMIT, FOLDER, LEVEL, LIMIT, VALUES, WINDOW
+from samebits.record.final import STEP as STEP_LINE
+from samebits.record.format import LEVELS, STEP
+from samebits.record.not_recorded import not_recorded
 from samebits.record.values import as_words, parse_steps, value_files
 
 NOT_STARTED = (126, 127)  # entrypoint's statuses for a command that cannot be executed, or is not there
@@ -73,10 +75,29 @@ class Steps(click.ParamType):
     metavar="FIRST:LAST",
     help="Write the tensors of these steps, too (both included), for elements and ULPs in `samebits diff`.",
 )
+@click.option(
+    "--level",
+    type=click.Choice(LEVELS),
+    default=STEP,
+    show_default=True,
+    help="How deep the record goes: steps; also each layer's call; also each operation. In torch only.",
+)
+@click.option(
+    "--steps",
+    type=Steps(),
+    metavar="FIRST:LAST",
+    help="Look inside these steps only (both included), with --level layer or operation.",
+)
 @click.option("--json", "as_json", is_flag=True, envvar="JSON", help="Print the result as one JSON object.")
 @click.argument("command", metavar="CMD [ARG]...", nargs=-1, required=True, type=click.UNPROCESSED)
 def command(
-    command: tuple[str, ...], output: str | None, limit: int, values: range | None, as_json: bool
+    command: tuple[str, ...],
+    output: str | None,
+    limit: int,
+    values: range | None,
+    level: str,
+    steps: range | None,
+    as_json: bool,
 ) -> int:
     """Run CMD, a training, and write down what it computes, in order: `samebits diff` compares two records.
 
@@ -92,8 +113,12 @@ def command(
 
     Exit status: CMD's own; 2 if no process was recorded.
     """
+    if steps is not None and level == STEP:
+        raise UsageError(
+            f"--steps {as_words(steps)} needs a level that looks inside: give --level layer or operation"
+        )
     with _folder(output) as folder:
-        status = run(command, folder, limit, as_json, values)
+        status = run(command, folder, limit, as_json, values, level, steps)
         seen = processes(folder)
         if not seen and status in NOT_STARTED:
             return status  # which entrypoint has told
@@ -112,6 +137,8 @@ def run(
     limit: int = DEFAULT_LIMIT,
     quiet: bool = False,
     values: range | None = None,
+    level: str = STEP,
+    steps: range | None = None,
 ) -> int:
     """Run a command, recorded, with the variables that it would have anyway; returns its status.
 
@@ -121,15 +148,32 @@ def run(
         limit: bytes of the record.
         quiet: write the command's output to stderr.
         values: the steps whose tensors are written, too; None: of none.
+        level: one of `format.LEVELS`.
+        steps: that have lines inside, at a level that has them; None: all.
+
+    Raises:
+        UsageError: it cannot be started.
+    """
+    own = {FOLDER: str(folder.absolute()), LIMIT: str(limit), LEVEL: level}
+    for variable, given in ((VALUES, values), (WINDOW, steps)):
+        own[variable] = "" if given is None else as_words(given)
+    return start(words, own, quiet)
+
+
+def start(words: Sequence[str], own: Mapping[str, str], quiet: bool = False) -> int:
+    """Run a command with the variables that it would have anyway, and some of samebits'; returns its status.
+
+    Args:
+        words: the command.
+        own: the variables that let samebits into its processes.
+        quiet: write the command's output to stderr.
 
     Raises:
         UsageError: it cannot be started.
     """
     told = launch.for_entrypoint()
     path = told.get("PATH") or os.environ.get("PATH", os.defpath)
-    environment = {**os.environ, "PATH": path, FOLDER: str(folder.absolute()), LIMIT: str(limit)}
-    if values is not None:
-        environment[VALUES] = as_words(values)
+    environment = {**os.environ, "PATH": path, **own}
     if shutil.which(words[0], path=path) is None:  # `train`, say, which entrypoint knows
         words, environment = launch.through(tuple(words)), environment | told
     return foreground.run(words, environment, quiet)
@@ -182,7 +226,7 @@ def processes(folder: Path) -> list[dict[str, Any]]:
         with path.open("rb") as file:
             for line in file:
                 first, last = first or line, line
-                steps += line.startswith(STEP)
+                steps += line.startswith(STEP_LINE)
         about = _event(first)
         seen.append({
             "file": path.name,
@@ -213,7 +257,8 @@ def summary(folder: Path, seen: Sequence[Mapping[str, Any]]) -> str:
     steps, size = sum(each["steps"] for each in seen), sum(each["bytes"] for each in seen)
     number = f"{len(seen)} process{'es' * (len(seen) > 1)}"
     if not steps:
-        return f"recorded in {folder}: {number}, no step of an optimiser, {_size(size)}"
+        lacking = f"; not recorded: {what}" if (what := not_recorded(folder)) else ""
+        return f"recorded in {folder}: {number}, no step of an optimiser, {_size(size)}{lacking}"
     each = f"{_size(size / steps)} a step"
     files = [path.stat().st_size for path in value_files(folder)]
     held = f"; tensors of {len(files):,} step{'s' * (len(files) > 1)}, {_size(sum(files))}" if files else ""

@@ -22,8 +22,9 @@ optimiser and its own count, tensors by their names; nothing by its line in the 
 
 from typing import Any, Literal, NotRequired, TypedDict
 
-FORMAT = 2
-LEVELS = ("step",)  # each holds what those before it hold, and more
+FORMAT = 2  # of each level: a reader that does not know the lines inside a step ignores them
+STEP, LAYER, OPERATION = LEVELS = ("step", "layer", "operation")  # each holds what those before it hold, too
+INSIDE = (LAYER, OPERATION)  # the events within a step; they stand before the line of what they belong to
 RUN_FILE = "record.jsonl"  # in a run's folder
 OF_A_RUN = "first steps"  # the level of what a run records by itself: samebits.run.first_steps
 DIGITS = 32
@@ -53,6 +54,7 @@ class Record(TypedDict):
     pid: int
     parent: int  # the pid of the process that started it
     role: str  # "main"; "worker 0" of a data loader; else multiprocessing's name, such as "Process-2"
+    steps: NotRequired[list[int]]  # the first and the last that have lines inside; not there: all
     rank: NotRequired[int]  # these three where torchrun, or what works like it, has set them
     local_rank: NotRequired[int]
     world_size: NotRequired[int]
@@ -192,6 +194,59 @@ class Evaluation(TypedDict):
     digest: NotRequired[str]  # the kind of these digests; not there: XXH3-128
     generators: Generators  # after the last call
     moves: NotRequired[Moves]
+
+
+class Inside(TypedDict):
+    """What the lines inside a step have in common: those of a layer and of an operation.
+
+    They stand in the order in which they ended, so what is computed within a layer stands before it, and all
+    of them before the `step` or the `evaluation` that they belong to. A line is known by what stands here
+    from `after` to `occurrence`, whatever its place is.
+    """
+
+    event: Literal["layer", "operation"]
+    after: dict[str, int]  # the steps that each optimiser has made, by its number as text
+    evaluation: NotRequired[Literal[True]]  # the outermost call is one without gradients
+    thread: NotRequired[str]  # its name, where it is not the main one
+    direction: Literal["forward", "backward", ""]  # "": of the optimiser, or of code outside of modules
+    module: str  # its path in the outermost model: "features.3"; "" for that itself, and for none
+    # "class" stands here, too: the module's (no name for a field in Python)
+    model: str  # the class of the outermost
+    name: NotRequired[str]  # of an operation: "aten::convolution_backward"
+    occurrence: int  # how often it was there since the last step of this thread, from 1
+    line: str  # of the user's code, "model.py:41"; of backward: where the forward call stands
+    inputs: Digests  # of each tensor, as it was before
+    outputs: Digests  # of each tensor; "" where an exception ended it
+    shapes: list[list[int]]  # of the outputs
+    dtypes: list[str]  # of the outputs
+    digest: NotRequired[str]  # the kind of these digests; not there: XXH3-128
+    generators: NotRequired[dict[str, list[Digest]]]  # that moved: their states before and after
+
+
+class Layer(Inside):
+    """A call of a module, or its backward.
+
+    Behind the digests of tensors stands one of everything together, where there is more than tensors:
+    numbers, texts, the keys of a table. Of backward, `inputs` are the gradients of the module's outputs and
+    `outputs` those of what it has computed with: MISSING for a gradient that nobody has asked for.
+    """
+
+    training: bool
+    settings: str  # what torch's own modules print of themselves: "eps=1e-05, momentum=0.1"; else ""
+    weights: NotRequired[Digests]  # forward: of its own parameters and buffers before it, in their order
+    compiled: NotRequired[Literal[True]]  # by torch.compile: there is no line of what it consists of
+    of: NotRequired[list[str]]  # backward: whose gradients the outputs are: "input", "input 1", "weight"
+
+
+class Operation(Inside):
+    """A call of an operation of torch, such as those of ATen. See samebits.torch.operations for which.
+
+    What it only overwrites is MISSING among the inputs, and so is an output that was not computed. Behind the
+    outputs stands what it has written into. Of what processes exchange, the outputs are MISSING.
+    """
+
+    settings: NotRequired[str]  # the arguments that are no tensors, as Python writes them; the first 200
+    of: NotRequired[list[str]]  # the names of the outputs, where they have any: "grad_weight", "self[3]"
 
 
 class Unseen(TypedDict):

@@ -8,14 +8,14 @@ import os
 import re
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from samebits import __version__
 from samebits._printable import printable
 from samebits.hashing import digest
 from samebits.process import command_line
-from samebits.record.format import FORMAT
+from samebits.record.format import FORMAT, STEP
 from samebits.record.secrets import masked
 from samebits.record.values import NONE, file_name
 
@@ -43,18 +43,32 @@ class Writer:
         roles: asked which part this process has in the training; the first that knows it says so.
         steps: that were written.
         on: whether more is written.
+        window: the steps that have lines inside, at a level that has them; None: all.
         values: the steps whose tensors are written, too.
+        after_step: called with each step that was written.
     """
 
     def __init__(self, folder: str, level: str, limit: int) -> None:
         self.folder, self.level, self.limit = folder, level, limit
         self.roles: list[Callable[[], str | None]] = [_of_multiprocessing]
         self.on, self.values = True, NONE
+        self.window: range | None = None
+        self.after_step: Callable[[Mapping[str, Any]], None] | None = None
         self.forked()
         try:
             self._path = self._new_file()
         except OSError as error:
             self._say(error)
+
+    def goes_inside(self, counts: Iterable[int]) -> bool:
+        """Whether what is computed now gets lines inside its step.
+
+        Args:
+            counts: how many steps each optimiser has made; none where no optimiser was made.
+        """
+        if self.level == STEP or not self.on:
+            return False
+        return self.window is None or any(count + 1 in self.window for count in (list(counts) or [0]))
 
     def forked(self) -> None:
         """This is a child now. It has a file as soon as it has something to tell."""
@@ -80,6 +94,8 @@ class Writer:
                 self._write(self._about())
             self._write(event)
             self.steps += event["event"] == "step"
+            if self.after_step is not None and event["event"] == "step":
+                self.after_step(event)
 
     def close(self, exception: str | None) -> None:
         """The process ends.
@@ -93,6 +109,7 @@ class Writer:
         role = next((role for known in self.roles if (role := known())), "main")
         said = {name: os.environ.get(variable, "") for variable, name in RANKS.items()}
         ranks = {name: int(text) for name, text in said.items() if text.isdigit()}
+        window = {} if self.window is None else {"steps": [self.window.start, self.window.stop - 1]}
         return {
             "event": "record",
             "format": FORMAT,
@@ -105,6 +122,7 @@ class Writer:
             "pid": os.getpid(),
             "parent": os.getppid(),
             "role": role,
+            **window,
             **ranks,
         }
 

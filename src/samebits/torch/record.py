@@ -19,9 +19,13 @@ from torch.amp.grad_scaler import GradScaler
 from torch.optim import optimizer as optimizers
 from torch.utils.data import dataloader
 
+from samebits.errors import UsageError
 from samebits.process.after_import import after_import
+from samebits.record.format import OPERATION, STEP
 from samebits.record.guarded import tell
 from samebits.record.writer import Writer
+from samebits.torch import operations
+from samebits.torch.record_operations import Operations
 from samebits.torch.record_training import Training
 from samebits.torch.record_values import Values
 
@@ -29,6 +33,7 @@ TORCH = Path(torch.__file__).parent
 GRAPH_MODULE = str(TORCH / "fx/graph_module.py")  # calls a graph for whoever has it, such as the user
 COMPILERS = tuple(f"{TORCH / name}/" for name in ("_dynamo", "_functorch", "_inductor", "export", "fx"))
 
+PART = 4  # of the limit of a record may be the tensors of the operations of one step
 FOREIGN = (
     ("fastai.optimizer", "Optimizer"),
 )  # optimisers of torch's modules that are none of torch's classes
@@ -40,7 +45,7 @@ def attach(process: Any) -> None:
     Args:
         process: a `samebits.record.begin.Process`.
     """
-    training = Training(process.writer.write, Values(process.writer))
+    training = Training(process.writer.write, Values(process.writer), _look)
     process.forks += [_forked, training.begin]
     process.ends.append(lambda: _look(training.end))
     process.writer.roles.insert(0, _data_worker)
@@ -51,6 +56,8 @@ def attach(process: Any) -> None:
     _watch_foreign_optimizers(training, process.writer)
     _watch_loaders(training, process.writer)
     _watch_scaler(training, process.writer)
+    if process.writer.level == OPERATION:
+        _watch_operations(training, process.writer)
 
 
 def _data_worker() -> str | None:
@@ -78,6 +85,7 @@ def _look(at: Callable[..., Any], *given: Any) -> Any:
     if torch.cuda.is_initialized() and torch.cuda.is_current_stream_capturing():
         return None
     compiler = _COMPILER.set_eval_frame(None)
+    watched = operations.set_unwatched(True)
     grad = torch.is_grad_enabled()
     torch._C._set_grad_enabled(False)  # `torch.no_grad()` takes 5 µs
     try:
@@ -93,6 +101,7 @@ def _look(at: Callable[..., Any], *given: Any) -> Any:
         return None
     finally:
         torch._C._set_grad_enabled(grad)
+        operations.set_unwatched(watched)
         _COMPILER.set_eval_frame(compiler)
 
 
@@ -112,24 +121,45 @@ def _watch_modules(training: Training, writer: Writer) -> None:
     @functools.wraps(original)
     def call(self: Any, /, *given: Any, **named: Any) -> Any:
         # The first comes first: where torch.compile traces this, it reads no further.
-        if is_compiling() or training.pending.inside or training.backwards or is_tracing() or not writer.on:
+        if is_compiling() or is_tracing() or not writer.on:
+            return original(self, *given, **named)
+        pending = training.pending
+        if pending.inside or training.backwards:
+            if pending.looks_inside and not _is_compilers(self, sys._getframe(1)):
+                return layer(self, given, named, sys._getframe(1), False)
             return original(self, *given, **named)
         if _is_compilers(self, sys._getframe(1)):
             return original(self, *given, **named)
-        pending = training.pending
         pending.inside = True
+        pending.looks_inside = writer.level != STEP and writer.goes_inside(training.counts())
         try:
             grad = torch.is_grad_enabled()
             frame = sys._getframe(1)
             seen = _look(training.before_call, self, given, named, grad, frame)
-            result = original(self, *given, **named)
+            if pending.looks_inside:
+                result = layer(self, given, named, frame, not grad)
+            else:
+                result = original(self, *given, **named)
             if seen is not None:
                 _look(seen, result, frame)
             return result
         finally:
             pending.inside = False
 
-    _unseen_by_compiler(call)
+    def layer(self: Any, given: Any, named: Any, frame: FrameType, evaluation: bool) -> Any:
+        entered = _look(training.enter_layer, self, given, named, evaluation, frame)
+        if entered is None:
+            return original(self, *given, **named)
+        try:
+            result = original(self, *given, **named)
+        except BaseException:
+            _look(training.layers.broken, entered, frame)
+            raise
+        _look(training.leave_layer, entered, self, result, frame)
+        return result
+
+    for function in (call, layer):
+        _unseen_by_compiler(function)
     nn.Module.__call__ = call  # type: ignore[method-assign]
     compiled: Any = sys.modules.get("torch._dynamo.variables.nn_module")
     if compiled is not None:  # it goes straight to `forward` where a call is the one that it knows
@@ -144,6 +174,31 @@ def _is_compilers(model: Any, frame: FrameType | None) -> bool:
     while frame is not None and frame.f_code.co_filename == GRAPH_MODULE:
         frame = frame.f_back
     return frame is not None and frame.f_code.co_filename.startswith(COMPILERS)
+
+
+def _watch_operations(training: Training, writer: Writer) -> None:
+    """Those of data workers belong to no step."""
+
+    def wanted() -> bool:
+        inside = writer.on if writer.window is None else writer.goes_inside(training.counts())
+        return inside and _data_worker() is None
+
+    def module() -> tuple[str, str, str]:
+        about = training.layers.current()
+        return ("", "", "") if about is None else (about["module"], about["class"], about["model"])
+
+    recorded = Operations(
+        writer.write,
+        _look,
+        training.after,
+        lambda: training.layers.current(),
+        training.kept,
+        writer.limit // PART,
+    )
+    try:
+        operations.watch(recorded, wanted, module)
+    except UsageError as error:
+        writer.write({"event": "unseen", "what": str(error)})
 
 
 def _watch_backward(training: Training, writer: Writer) -> None:
@@ -171,6 +226,8 @@ def _watch_backward(training: Training, writer: Writer) -> None:
             return grad(*given, **named)
         finally:
             training.end_backward()
+            if not training.pending.backwards:
+                _look(training.layers.backward_ended)
 
     for function in (backward, gradients):
         _unseen_by_compiler(function)

@@ -1,6 +1,7 @@
 """The digests of tensors as a record holds them, and their shapes and types."""
 
 import contextlib
+import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -121,3 +122,6 @@ def tensors_of(value: Any, depth: int = 0) -> Iterator[torch.Tensor]:
     elif depth < DEEPEST and isinstance(value, list | tuple):
         for part in value:
             yield from tensors_of(part, depth + 1)
+    elif depth < DEEPEST and dataclasses.is_dataclass(value) and not isinstance(value, type):
+        for field in dataclasses.fields(value):
+            yield from tensors_of(getattr(value, field.name, None), depth + 1)

@@ -10,9 +10,8 @@ import torch
 from torch import nn
 
 from samebits.hashing.weights import Tensor
-from samebits.record.evaluated import Evaluated as Calls
+from samebits.record.evaluated import Evaluated
 from samebits.torch.record_digests import digests
-from samebits.torch.record_generators import Move
 from samebits.torch.record_names import buffers, class_of
 from samebits.torch.record_samples import Asked
 from samebits.torch.record_values import copied_gradients
@@ -91,23 +90,12 @@ class Running:
         return self.gradients
 
 
-class Evaluated(Calls):
-    """The outermost calls without gradients since the last step, and how generators moved meanwhile."""
-
-    def __init__(self, line: str, after: dict[str, int]) -> None:
-        super().__init__(line, after)
-        self.moves: list[Move] = []
-
-    def event(self) -> dict[str, Any]:
-        """The line of the record."""
-        return {**super().event(), "moves": self.moves}
-
-
 class Pending(threading.local):
     """What this thread has done since the last step."""
 
     def __init__(self) -> None:
         self.inside = False  # of an outermost call
+        self.looks_inside = False  # there are lines inside the step that is computed
         self.backwards = 0  # calls of backward that run in this thread
         # Python did not start this thread, so autograd may have: it has one for each GPU.
         self.autograds = threading.get_ident() not in threading._active  # type: ignore[attr-defined]

@@ -15,6 +15,7 @@ from torch import nn
 
 from samebits.hashing.digest import digest
 from samebits.record.format import AFTER_BACKWARD, AT_OPTIMIZER, DIGITS, MISSING
+from samebits.record.moves import CODE
 from samebits.record.names import Models
 from samebits.record.places import line_of
 from samebits.record.tables import Tables, Write
@@ -38,11 +39,12 @@ from samebits.torch.record_digests import (
     with_values,
 )
 from samebits.torch.record_epochs import Epochs
-from samebits.torch.record_generators import CODE, MOST_MOVES, Generators
+from samebits.torch.record_generators import Generators
+from samebits.torch.record_layers import Entered, Layers
 from samebits.torch.record_names import buffers, class_of, other_modes, parameters
 from samebits.torch.record_samples import Samples
 from samebits.torch.record_seen import Called, Evaluated, Pending, Running, Trained
-from samebits.torch.record_values import Values, copied_gradients, keep
+from samebits.torch.record_values import Tensors, Values, copied_gradients, keep
 
 
 class Training:
@@ -51,15 +53,17 @@ class Training:
     Args:
         write: writes a line of the record.
         values: writes the tensors themselves, where they are asked for.
+        look: calls what looks, so that the program does not notice.
 
     Attributes:
+        layers: the calls of modules within steps.
         pending: of the thread that asks.
         generators: the global ones.
         epochs: of the data loaders.
     """
 
-    def __init__(self, write: Write, values: Values) -> None:
-        self._write, self._values = write, values
+    def __init__(self, write: Write, values: Values, look: Callable[..., Any]) -> None:
+        self._write, self._values, self._look_at = write, values, look
         self.begin()
 
     def begin(self) -> None:
@@ -67,6 +71,7 @@ class Training:
         self.pending = Pending()
         self._backwards: list[None] = []  # one for each call that runs now, in any thread
         self.generators, self.epochs, self._samples = Generators(), Epochs(), Samples()
+        self.layers = Layers(self._write, self.generators, self._look_at)
         self._models, self._tables = Models(parameters, class_of), Tables(self._write)
         self._settings = False
         self._optimizers: weakref.WeakKeyDictionary[Any, Trained] = weakref.WeakKeyDictionary()
@@ -85,9 +90,38 @@ class Training:
         known = self._optimizers.get(optimizer) if isinstance(optimizer, torch.optim.Optimizer) else None
         return None if known is None else known.steps
 
+    def counts(self) -> list[int]:
+        """How many steps each optimiser has made."""
+        return [each.steps for each in self._optimizers.values()]
+
+    # ------------------------------------------------------------ layers
+    def enter_layer(
+        self,
+        module: nn.Module,
+        given: tuple[Any, ...],
+        named: Mapping[str, Any],
+        evaluation: bool,
+        frame: FrameType,
+    ) -> Entered | None:
+        """A module is called, inside of a model or as one: see `Layers.enter`."""
+        about = {"after": self.after(), "evaluation": evaluation}
+        return self.layers.enter(module, given, named, frame, about)
+
+    def leave_layer(self, entered: Entered, module: nn.Module, result: Any, frame: FrameType) -> None:
+        """It has returned: see `Layers.leave`."""
+        self.layers.leave(entered, module, result, frame, self.kept())
+
+    def kept(self) -> Tensors | None:
+        """Where copies are put of what this thread computes now; None where nobody asks for them."""
+        return self.pending.kept if self._keeps() else None
+
+    def after(self) -> dict[str, int]:
+        """How many steps each optimiser has made that has made any, by its number as text."""
+        return {str(each.number): each.steps for each in self._optimizers.values() if each.steps}
+
     def _keeps(self) -> bool:
         """Whether the tensors of the step that is being computed are asked for."""
-        return self._values.wanted(each.steps for each in self._optimizers.values())
+        return self._values.wanted(self.counts())
 
     # ------------------------------------------------------------ calls of modules
     def before_call(
@@ -153,8 +187,7 @@ class Training:
 
     def _evaluate(self, model: nn.Module, arguments: Any, frame: FrameType) -> Callable[..., None]:
         if (evaluated := self.pending.evaluated) is None:
-            after = {str(each.number): each.steps for each in self._optimizers.values() if each.steps}
-            evaluated = self.pending.evaluated = Evaluated(line_of(frame), after)
+            evaluated = self.pending.evaluated = Evaluated(line_of(frame), self.after())
         self.epochs.evaluate()
         self.pending.samples = []  # these were for the evaluation
         evaluated.count += 1
@@ -165,7 +198,7 @@ class Training:
 
         def returned(result: Any, frame: FrameType) -> None:
             evaluated.generators = self.generators.look(f"evaluation by {class_of(model)}", frame)
-            evaluated.moves += self.generators.take()[: MOST_MOVES - len(evaluated.moves)]
+            evaluated.moves += self.generators.take()
             evaluated.outputs.update(digest_of(result, evaluated.kind).encode())
 
         return returned
@@ -261,6 +294,7 @@ class Training:
         pending = self.pending
         if pending.before is None:
             pending.before = before
+        pending.known = None  # of a backward that was ended by an exception
         if pending.held is None:
             pending.known = self._known()
             pending.held = with_values({of: each.grad for of, each in pending.known.items()})
@@ -275,6 +309,7 @@ class Training:
     def after_backward(self, frame: FrameType) -> None:
         """All gradients of this backward are there."""
         self.generators.look("backward", frame)
+        self.layers.backward_ended()
         known, self.pending.known = self.pending.known or self._known(), None
         there = {of: grad for of, parameter in known.items() if (grad := parameter.grad) is not None}
         text = digests(there.values())

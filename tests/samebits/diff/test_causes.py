@@ -6,9 +6,9 @@ from typing import Any
 
 from tests.samebits.diff import made
 from tests.samebits.diff.made import digest, from_step, put
-from tests.samebits.diff.test_verdict import batch, diff
+from tests.samebits.diff.test_verdict import batch, diff, gradients
 
-from samebits.diff.command import compare
+from samebits.diff.command import compare, lines
 from samebits.diff.records import Result
 
 Events = list[dict[str, Any]]
@@ -184,3 +184,22 @@ def test_a_run_that_was_stopped_may_evaluate_at_its_end(tmp_path: Path) -> None:
     result = compare(tmp_path / "a", made.write(tmp_path / "c", stopped, resumed))
     assert result.place is not None
     assert (result.place.what, result.place.step) == ("learning rate", 6)
+
+
+def test_an_operation_that_does_not_repeat_comes_with_the_command_that_names_it(tmp_path: Path) -> None:
+    first, second = two()
+    gradients(second)
+    result = diff(tmp_path, first, second)
+    assert kinds(result) == ["operation"]
+    assert result.twice.endswith("samebits twice --steps 1:4 -- python train.py")
+    assert f"`{result.twice}` shows which operation" in list(lines(result))
+    assert result.as_json()["twice"] == result.twice
+    second[0]["command"] = ["python", "other.py"]
+    (tmp_path / "other").mkdir()
+    assert diff(tmp_path / "other", first, second).twice == ""
+
+
+def test_another_seed_is_no_case_for_executing_twice(tmp_path: Path) -> None:
+    first, second = two()
+    other_weights(second)
+    assert diff(tmp_path, first, second).twice == ""

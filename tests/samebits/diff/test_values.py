@@ -172,10 +172,10 @@ def test_a_command_with_a_secret_is_not_printed(tmp_path: Path) -> None:
     assert compare(*folders).more == ()
 
 
-@pytest.mark.parametrize("kind", ["keras", "a run"])
+@pytest.mark.parametrize("kind", ["jax", "a run"])
 def test_where_no_command_would_write_them_none_is_given(tmp_path: Path, kind: str) -> None:
     first = made.training(6)
-    if kind == "keras":
+    if kind == "jax":
         (settings,) = (event for event in first if event["event"] == "settings")
         settings["framework"] = kind
     else:

@@ -378,6 +378,7 @@ def ended(pid: int) -> bool:
         return True
 
 
+@pytest.mark.slow  # README.md's test does the same
 def test_the_starter_gives_the_same_bits(start: Start, tmp_path: Path) -> None:
     done = start(
         "smoke", "--epochs", "1", cwd=tmp_path, RUNS="2", JOBS=None, FRAMEWORK=None, NET=None, DEVICE="cpu"
