@@ -29,7 +29,7 @@ class Inside:
 
     def __init__(self, first: Side, second: Side) -> None:
         self._sides = first, second
-        self._earlier: Pair | None = None  # an operation in a step that came to the same nevertheless
+        self._earlier: Pair | None = None  # an operation in a step that came to the same anyway
         self._differed = self.apart = False
         self._decisive: Pair | None = None
         self.clear()
