@@ -1,6 +1,6 @@
 """The names under which scripts call the operations that have no deterministic kernel on a GPU.
 
-What torch calls them inside, and what to use instead, is in samebits/torch/errors.py (INSTEAD); TensorFlow's
+What torch calls them inside, and what to use instead, is in samebits/_instead.py (INSTEAD); TensorFlow's
 are in samebits/keras/errors.py (NO_KERNEL). Tests hold these tables in step with those. Some cannot be told
 from the code: whether a cumsum counts whole numbers, which repeats, or adds float32, which does not.
 """

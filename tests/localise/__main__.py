@@ -19,11 +19,13 @@ from typing import TypeVar, get_args
 import click
 from tests.localise import keras_faults, second, torch_faults
 from tests.localise.clean import PAIRS
-from tests.localise.run import Originals, slug
-from tests.localise.score import CleanRow, Level, Row, score, score_clean
+from tests.localise.operations import EXPECTED
+from tests.localise.run import Folder, Originals, slug
+from tests.localise.score import CleanRow, Level, Row, score, score_clean, score_operation
 
 from samebits._report import Cell, Outcome, print_json, print_table
 from samebits.process.program import run_command
+from samebits.record.format import OPERATION, STEP
 
 FAULTS = {**torch_faults.FAULTS, **keras_faults.FAULTS}
 SETS = {"first": FAULTS, "second": second.FAULTS}
@@ -92,9 +94,23 @@ def table(rows: list[Row]) -> None:
     type=click.Path(path_type=Path),
     help="Keep the records here; those that are here are compared, and not made again.",
 )
+@click.option(
+    "--level",
+    type=click.Choice((STEP, OPERATION)),
+    default=STEP,
+    show_default=True,
+    help="Of the records; operation: the faults for which one is to blame, by its name and line.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(
-    only: str, set_: str, part: str | None, framework: str | None, jobs: int, keep: Path | None, as_json: bool
+    only: str,
+    set_: str,
+    part: str | None,
+    framework: str | None,
+    jobs: int,
+    keep: Path | None,
+    level: str,
+    as_json: bool,
 ) -> int:
     """Name the place and the cause of each fault of the catalogue, and count how often that is right.
 
@@ -107,7 +123,10 @@ def command(
         if only in f"{fault.kind} {name} {fault.script}"
         and framework in (None, fault.framework)
         and part != "clean"
+        and (level == STEP or name in EXPECTED)
     }
+    judge = score if level == STEP else score_operation
+    Folder.level = level
     pairs = [
         pair
         for pair in PAIRS
@@ -120,7 +139,7 @@ def command(
     with tempfile.TemporaryDirectory(dir=folder_for_records()) as temporary:
         root = keep or Path(temporary)
         originals = Originals(root / "originals")
-        work = [partial(score, name, fault, root / slug(name), originals) for name, fault in faults.items()]
+        work = [partial(judge, name, fault, root / slug(name), originals) for name, fault in faults.items()]
         for row in in_turn(work, jobs):
             rows.append(row)
             said = f"{len(rows)} of {len(faults)}: {row.level}: {row.name} ({row.seconds:.0f} s)"

@@ -10,10 +10,13 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from tests.localise import data
 from tests.localise.fault import Fault
+
+from samebits.record.format import STEP
 
 SCRIPTS = Path(__file__).parent / "scripts"
 INPUT = {
@@ -48,7 +51,13 @@ def line_of(text: str, fragment: str) -> int:
 
 
 class Folder:
-    """Where a training runs: its script, its data, and the record `record` beside them."""
+    """Where a training runs: its script, its data, and the record `record` beside them.
+
+    Attributes:
+        level: of all records that are made.
+    """
+
+    level: ClassVar[str] = STEP
 
     def __init__(self, path: Path, script: str, text: str, environment: dict[str, str] | None = None) -> None:
         self.path, self.script = path, script
@@ -76,7 +85,8 @@ class Folder:
 
     def recorded(self, words: Sequence[str]) -> str:
         shutil.rmtree(self.record, ignore_errors=True)
-        said = self.run([sys.executable, "-m", "samebits", "record", "-o", "record", "--", *words])
+        how = ("--level", self.level, "-o", "record")
+        said = self.run([sys.executable, "-m", "samebits", "record", *how, "--", *words])
         return said[: said.rindex("recorded in")]
 
     def train(self, arguments: Sequence[str] = (), resumed: Sequence[str] = ()) -> str:

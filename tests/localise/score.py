@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
+from tests.localise import operations
 from tests.localise.clean import Pair
 from tests.localise.fault import ANY, Fault
 from tests.localise.run import Originals, TrainingError, kept, make, make_clean
@@ -101,6 +102,26 @@ def score(name: str, fault: Fault, here: Path, originals: Originals) -> Row:
         text,
         round(time.monotonic() - began, 1),
     )
+
+
+def score_operation(name: str, fault: Fault, here: Path, originals: Originals) -> Row:
+    """The same where the operation is to be named, and its line: see `operations.EXPECTED`."""
+    began = time.monotonic()
+    expected = operations.EXPECTED[name]
+    level: Level
+    try:
+        folders = kept(here, partial(make, fault=fault, originals=originals))
+        result = compare(*folders)
+    except (TrainingError, UsageError) as error:
+        level, place, causes, text = "not made", "", (), str(error)
+    else:
+        scripts = folders[0].parent, folders[1].parent
+        level = "exact" if operations.is_named(expected, result, scripts, fault.script) else "missed"
+        causes, text = tuple(cause.kind for cause in result.causes), result.verdict
+        place = str(result.place.part) if result.place and result.place.part else named(result)
+    seconds = round(time.monotonic() - began, 1)
+    said = str(expected)
+    return Row(name, fault.kind, fault.framework, level, said, place, "", causes, 0, text, seconds)
 
 
 @dataclass(frozen=True)

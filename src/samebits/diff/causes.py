@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from samebits._instead import instead
 from samebits._printable import some
 from samebits.diff import inside_causes
 from samebits.diff.facts import Facts, Source
@@ -412,11 +413,17 @@ def _repeatable(place: Place, facts: Facts, apart: dict[str, Apart]) -> Iterator
         place.what, "the optimiser" if place.what in ("parameter", "optimizer state") else "the forward pass"
     )
     other = facts.environment or facts.command
-    if place.part is not None:
-        part = place.part.name
+    inside = place.part
+    if inside is not None and not inside.computes_the_same:
+        return
+    if inside is not None:
+        part = inside.name
     text = (
         f"an operation of {part} does not give the same result each time, or reads memory that nobody wrote"
     )
     fix = facts.advice.repeat
+    if inside is not None and (operation := inside.operation):
+        text = f"{operation} does not give the same result each time"
+        fix = instead(operation) or fix
     evidence = ("all its inputs are equal",) if place.equal else ()
     yield 45 if other else 73, Cause("operation", text, evidence, _line(place), fix)

@@ -10,10 +10,14 @@ from typing import Any
 from samebits.diff.align import Pair, Side
 from samebits.diff.place import Part, Place
 from samebits.diff.reader import Event
+from samebits.record.format import DIGITS, LAYER, MISSING, OPERATION
 
 # Of what a step has, these stand before anything that a layer computes, or are told better by the step.
 BEFORE = ("model", "initial", "control flow", "calls", "batch", "mode", "evaluation batch", "end")
 FORWARD = ("forward", "loss")
+FOREIGN_TO_STEPS = ("loss", "evaluation")  # have inputs that no line inside shows, such as targets
+BY_THE_STEP = ("skipped", "learning rate")  # are told better than by their first operation
+ALONE = (*FORWARD, "gradient", "evaluation")  # may come from an operation that only one of both has
 
 
 class Inside:
@@ -25,14 +29,26 @@ class Inside:
 
     def __init__(self, first: Side, second: Side) -> None:
         self._sides = first, second
+        self._earlier: Pair | None = None  # an operation in a step that came to the same nevertheless
+        self._differed = self.apart = False
+        self._decisive: Pair | None = None
         self.clear()
 
     def clear(self) -> None:
         """The next step begins."""
+        if self._decisive is not None and (self._decisive.first or {}).get("event") == OPERATION:
+            self._earlier = self._earlier or self._decisive
+        self._differed |= self.apart
         self.apart = False
-        self._decisive: Pair | None = None
-        self._entered: Event | None = None  # the first of A whose inputs differ
-        self._forward_differs = False
+        self._decisive = None
+        self._entered: Pair | None = None  # the first whose inputs differ
+        self._foreign = False  # nothing that differs stands before these
+        self._forward_differs = self._alone_seen = False
+
+    @property
+    def knows(self) -> bool:
+        """Whether anything differs inside this step, or an operation in one before."""
+        return self.apart or self._earlier is not None
 
     def see(self, pair: Pair) -> None:
         """Two lines that differ, or one without a counterpart."""
@@ -43,11 +59,14 @@ class Inside:
         if first.get("digest") != second.get("digest"):  # of two kinds, which say nothing about each other
             return
         backward = first["direction"] == "backward"
-        inputs, outputs = (first[each] != second[each] for each in ("inputs", "outputs"))
+        inputs, outputs = first["inputs"] != second["inputs"], _differ(first["outputs"], second["outputs"])
+        if not outputs and first["event"] == OPERATION:
+            return  # what differs there is memory that nobody wrote, or does not count
         if inputs and self._entered is None:
-            self._entered = first
-        # What backward reads of the forward pass is no input of it, and differs with that.
-        if outputs and not inputs and not (backward and self._forward_differs):
+            self._entered, self._foreign = pair, not self.apart
+        # What a layer's backward reads of the forward pass is no input of it, and differs with that.
+        follows = backward and self._forward_differs and first["event"] == LAYER
+        if outputs and not inputs and not follows:
             self._decide(pair)
         self._forward_differs |= (inputs or outputs) and not backward and not first.get("evaluation")
         self.apart |= inputs or outputs
@@ -57,6 +76,7 @@ class Inside:
         assert event is not None
         if event.get("thread") or (missing.over and not missing.queue):
             return  # which thread of several computes something, nobody decides; or the record ends before
+        self._alone_seen = True
         self._decide(pair)
         self.apart = True
 
@@ -75,8 +95,14 @@ class Inside:
             generators: what may be said of the generators.
             evaluation: whether it is an evaluation.
         """
-        decisive = self._decisive
-        if decisive is None or (outer is not None and outer.what in BEFORE):
+        if outer is not None and outer.what in BEFORE and not (outer.what == "initial" and self._earlier):
+            return outer
+        decisive, foreign = self._decisive, self._written_elsewhere(outer)
+        if decisive is None and outer is not None:
+            decisive = self._earlier
+        if foreign is not None:
+            decisive = foreign
+        if decisive is None or not self._says_more(decisive, outer, where):
             return outer
         first, second, _ = decisive
         event = first or second or {}
@@ -92,13 +118,15 @@ class Inside:
             return outer
         base = outer or Place("forward", self._step(first), "")
         what: Any = "gradient" if backward else base.what if base.what in FORWARD else "forward"
+        if first["event"] == OPERATION:
+            what = base.what  # the step has seen what comes of it
         if first.get("evaluation"):
             what = "evaluation"
         if first.get("training") != second.get("training"):
             what = "mode"
-        part = Part(first, second)
+        part = Part(first, second, foreign is not None)
         text = f"{where}, {part}{self._between(first)}"
-        equal = ["inputs"]
+        equal = [] if part.foreign else ["inputs"]
         differs = f"{part.differs} differs"
         if first.get("weights") != second.get("weights"):
             differs = "its weights differ"
@@ -108,13 +136,33 @@ class Inside:
             equal += generators or ("generators",)
         return replace(base, what=what, text=text, equal=tuple(equal), name="", part=part, differs=differs)
 
+    def _written_elsewhere(self, outer: Place | None) -> Pair | None:
+        """The first operation whose inputs differ, where nothing before it does."""
+        entered = self._entered
+        if not self._foreign or entered is None or (entered.first or {})["event"] != OPERATION:
+            return None
+        if self._differed or self._alone_seen:  # where one has more calls, others are counted otherwise
+            return None
+        return entered if outer is not None and outer.what not in FOREIGN_TO_STEPS else None
+
+    def _says_more(self, pair: Pair, outer: Place | None, where: str) -> bool:
+        """Whether a pair inside tells more than its step."""
+        if (pair.first or pair.second or {})["event"] != OPERATION:
+            return True
+        if outer is None:  # what nobody uses
+            return not where
+        alone = pair.first is None or pair.second is None
+        return outer.what not in BY_THE_STEP and (not alone or outer.what in ALONE)
+
     def _between(self, first: Event) -> str:
         """Where in a module's own code, if something within it has other inputs first."""
         entered = self._entered
-        if entered is None or entered["direction"] != first["direction"] or first["event"] != "layer":
+        if entered is None or entered.first is None or first["event"] != LAYER:
             return ""
-        inside, within = f"{first['module']}." if first["module"] else "", entered["module"]
-        if entered["model"] != first["model"] or not within or not within.startswith(inside):
+        inside, within = f"{first['module']}." if first["module"] else "", entered.first["module"]
+        if entered.first["direction"] != first["direction"] or entered.first["model"] != first["model"]:
+            return ""
+        if not within or not within.startswith(inside):
             return ""
         of = "" if first["direction"] == "forward" else "the backward of "
         return f", in its own code before {of}`{within}`"
@@ -123,6 +171,8 @@ class Inside:
         event, who, not_who = (first, "A", "B") if first is not None else (second, "B", "A")
         assert event is not None
         part = Part(event, event)
+        if part.operation and outer is not None:
+            return replace(outer, text=f"{where}, only {who} calls: {part}", equal=(), name="", part=part)
         does = f"goes through the {part}" if event["direction"] == "backward" else f"calls {part.name}"
         more = "once more" if event["occurrence"] > 1 else f"{not_who} does not"
         comma = "" if event["occurrence"] > 1 else ","
@@ -133,3 +183,11 @@ class Inside:
     def _step(self, event: Event) -> int:
         side = self._sides[0]
         return max(side.total(event).values(), default=0) + (not event.get("evaluation"))
+
+
+def _differ(a: str, b: str) -> bool:
+    """Whether outputs differ that both have computed; a frozen parameter has no gradient."""
+    if a == b or len(a) != len(b):
+        return a != b
+    parts = ((a[at : at + DIGITS], b[at : at + DIGITS]) for at in range(0, len(a), DIGITS))
+    return any(first != second and MISSING not in (first, second) for first, second in parts)

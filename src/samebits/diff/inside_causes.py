@@ -1,4 +1,4 @@
-"""Why a layer differs, from its own line: its settings, its class, its weights, its generator."""
+"""Why a layer or an operation differs, from its own line: settings, class, weights, generator."""
 
 from collections.abc import Container, Iterator
 from typing import NamedTuple
@@ -8,6 +8,10 @@ from samebits.diff.place import Place
 from samebits.diff.words import generator_words
 
 MOVED = "more or fewer numbers were drawn from it in one of the two"
+FOREIGN = (
+    "what wrote into an input of {} is no operation of torch: NumPy or another library in shared memory, "
+    "another process, or memory that nobody wrote"
+)
 
 
 class Reason(NamedTuple):
@@ -22,7 +26,7 @@ class Reason(NamedTuple):
 
 
 def reasons(place: Place, apart: Container[str], mode: str) -> Iterator[Reason]:
-    """What the lines of a layer give.
+    """What the lines of a layer or an operation give.
 
     Args:
         place: where the records differ first.
@@ -34,6 +38,11 @@ def reasons(place: Place, apart: Container[str], mode: str) -> Iterator[Reason]:
         return
     first, second = part.first, part.second
     line, name = part.line, f"`{first['module']}`" if first["module"] else f"the model {first['model']}"
+    if part.operation:
+        name = f"`{part.operation}`"
+    if part.foreign:
+        yield Reason(75, "foreign", FOREIGN.format(name), (f"{part.differs} differs",), line)
+        return
     classes, settings = ([each.get(what, "") for each in (first, second)] for what in ("class", "settings"))
     if place.what == "mode":
         yield Reason(92, "mode", mode, (f"{name}: {place.differs}",), line)
@@ -41,8 +50,14 @@ def reasons(place: Place, apart: Container[str], mode: str) -> Iterator[Reason]:
         yield Reason(94, "layer", f"{name} is another layer: {classes[0]} in A, {classes[1]} in B", (), line)
     elif settings[0] != settings[1]:
         a, b = _only(*settings)
-        text = f"{name} ({classes[0]}) has other settings: {a} in A, {b} in B"
-        yield Reason(93, "layer settings", text, ("its inputs and weights are equal",), line)
+        if part.operation:
+            of_optimizer = place.what in ("parameter", "optimizer state")
+            kind = "optimizer" if of_optimizer else "layer settings" if first["direction"] else "arguments"
+            text = f"{name} is called with other arguments: {a} in A, {b} in B"
+            yield Reason(93, kind, text, ("its inputs are equal",), line)
+        else:
+            text = f"{name} ({classes[0]}) has other settings: {a} in A, {b} in B"
+            yield Reason(93, "layer settings", text, ("its inputs and weights are equal",), line)
     if first.get("weights") != second.get("weights"):
         text = f"code that is no optimiser has changed the weights or buffers of {name} after the last step"
         yield Reason(76, "weights", text, ("they were equal after the last step",), line)

@@ -38,24 +38,30 @@ class Part:
 
     Attributes:
         first, second: its line in A and in B; the same where only one has it.
+        foreign: one of its inputs differs, and no operation of torch that is recorded has written that.
     """
 
     first: Event = field(repr=False)
     second: Event = field(repr=False)
+    foreign: bool = False
 
     def __str__(self) -> str:
-        call = f", call {self.first['occurrence']:,}" if self.first["occurrence"] > 1 else ""
-        operation = f", {self.first['name']}" if "name" in self.first else ""
-        line = f", {self.line}" if self.line else ""
-        direction = f"{self.first['direction']} of " if self.first["direction"] else ""
-        return f"{direction}{self.name}{operation}{call}{line}"
+        call = f"call {self.first['occurrence']:,}" if self.first["occurrence"] > 1 else ""
+        of = " of " if self.first["direction"] and self.name else ""
+        module = f"{self.first['direction']}{of}{self.name}"
+        return ", ".join(filter(None, (module, self.operation, call, self.line)))
+
+    @property
+    def operation(self) -> str:
+        """The name of the operation; "" of a layer."""
+        return str(self.first.get("name", ""))
 
     @property
     def name(self) -> str:
-        """The module, for people: "`features.3` (Conv2d)"; of a whole model its class."""
+        """The module, for people: "`features.3` (Conv2d)"; of a whole model its class; "" of none."""
         classes = [each["class"] for each in (self.first, self.second)]
         kind = classes[0] if classes[0] == classes[1] else f"{classes[0]} in A, {classes[1]} in B"
-        return f"`{self.first['module']}` ({kind})" if self.first["module"] else kind or "no module"
+        return f"`{self.first['module']}` ({kind})" if self.first["module"] else kind
 
     @property
     def line(self) -> str:
@@ -66,16 +72,26 @@ class Part:
     @property
     def differs(self) -> str:
         """Its first result that differs, for people."""
-        a, b = self.first["outputs"], self.second["outputs"]
+        kind = "inputs" if self.foreign else "outputs"
+        a, b = self.first[kind], self.second[kind]
         if len(a) != len(b):
-            return "number of outputs"
+            return f"number of {kind}"
         number = next(
             (at // DIGITS for at in range(0, len(a), DIGITS) if a[at : at + DIGITS] != b[at : at + DIGITS]), 0
         )
+        if self.foreign:
+            return f"input {number}, which no operation of torch has written,"
         if (of := self.first.get("of")) and number < len(of):
-            backward = self.first["event"] == "layer"
-            return f"gradient of its {of[number]}" if backward else f"output `{of[number]}`"
+            if of[number].startswith("output "):
+                return str(of[number])
+            return f"output `{of[number]}`" if self.operation else f"gradient of its {of[number]}"
         return "output" if len(a) <= DIGITS else f"output {number}"
+
+    @property
+    def computes_the_same(self) -> bool:
+        """Whether both have it, with equal arguments."""
+        settings = (each.get("settings") for each in (self.first, self.second))
+        return self.first is not self.second and not self.foreign and len(set(settings)) == 1
 
     @property
     def other_generators(self) -> list[str]:
@@ -86,8 +102,10 @@ class Part:
     def as_json(self) -> dict[str, Any]:
         """Plain JSON values."""
         names = ("module", "class", "model", "direction", "occurrence")
-        operation = self.first.get("name")
-        return {name: self.first[name] for name in names} | {"operation": operation, "line": self.line}
+        return {name: self.first[name] for name in names} | {
+            "operation": self.operation or None,
+            "line": self.line,
+        }
 
 
 @dataclass(frozen=True)

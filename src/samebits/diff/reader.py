@@ -153,7 +153,7 @@ MAY_HAVE: Mapping[str, Mapping[str, Shape]] = {
     "evaluation": {"moves": MOVES, "digest": TEXT, "other_mode": TEXTS},
     "names": {"digests": TEXTS},
     "layer": {**MAY_BE_INSIDE, "weights": DIGESTS, "of": TEXTS},
-    "operation": {**MAY_BE_INSIDE, "name": TEXT},
+    "operation": {**MAY_BE_INSIDE, "name": TEXT, "settings": TEXT, "of": TEXTS},
 }
 CALL: Mapping[str, Shape] = {
     "module": TEXT,

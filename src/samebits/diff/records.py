@@ -126,7 +126,7 @@ def compare_records(first: Record, second: Record, beside: facts_.Facts | None =
     if not places:
         best = max(searches, key=lambda each: each.compared)
         return Result(None, "", (), best.compared, best.last_same(), {}, tuple(dict.fromkeys(notes)))
-    _, search, place, (number, pair) = min(places, key=lambda each: (each[0], ORDER.index(each[2].what)))
+    _, search, place, (number, pair) = min(places, key=lambda each: (each[0], _order(each[2])))
     if search.aligner.first.unlike:
         place = replace(place, equal=tuple(each for each in place.equal if each in COMPARED_ANYWAY))
     resumed = None if pair.resumed is None else max(pair.resumed.steps.values())
@@ -152,6 +152,11 @@ def compare_records(first: Record, second: Record, beside: facts_.Facts | None =
         number,
         values.twice(place, first, second) if facts.advice.twice and operation else "",
     )
+
+
+def _order(place: Place) -> tuple[int, bool]:
+    """Of two ranks, the one to blame: what another process wrote is foreign."""
+    return ORDER.index(place.what), place.part is not None and place.part.foreign
 
 
 def _values(place: Place, pair: "Matched", notes: list[str]) -> TensorDifference | None:

@@ -10,7 +10,7 @@ from samebits.hashing.compare import TensorDifference, compare_tensor
 from samebits.hashing.weights import COMPLEX, Stored, read_header
 from samebits.process.command_line import hint
 from samebits.record.format import AFTER_BACKWARD, AT_OPTIMIZER
-from samebits.record.values import file_name, of_layer
+from samebits.record.values import file_name, of_layer, of_operation
 
 EARLIER, LATER = (f"gradients/{when}/" for when in (AFTER_BACKWARD, AT_OPTIMIZER))
 # Where the tensor of a place stands: what its name in a file begins with, those that come first first.
@@ -24,7 +24,7 @@ PREFIXES: Mapping[str, tuple[str, ...]] = {
     "optimizer state": ("state/",),
     "buffer": ("buffers/",),
 }
-COMPUTED = ("calls/", "losses/", "layers/")  # have numbers instead of names
+COMPUTED = ("calls/", "losses/", "layers/", "operations/")  # have numbers instead of names
 
 
 class Both(NamedTuple):
@@ -101,8 +101,8 @@ def of_place(place: Place, ours: Process, theirs: Process) -> TensorDifference |
     if place.part is not None:
         if place.part.first.get("weights") != place.part.second.get("weights"):
             return None  # what it computes with is to blame
-        part = place.part.first
-        prefixes = (f"{of_layer(part['direction'], part['module'], part['occurrence'])}/",)
+        stored = of_operation if place.part.operation else of_layer
+        prefixes = (f"{stored(place.part.first)}/",)
     if not place.name:
         return next(both.differences(*prefixes), None)
     named = (both.difference(f"{prefix}{place.name}") for prefix in prefixes)

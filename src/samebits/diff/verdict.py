@@ -58,7 +58,7 @@ class Search:
     def _look_inside(self, pair: Pair, place: Place | None) -> Place | None:
         """The first difference of an event, down to the layer or the operation where that is known."""
         event = pair.first or pair.second
-        if event is None or not self._inside.apart or (event["event"] == "initial" and place is None):
+        if event is None or not self._inside.knows or (event["event"] == "initial" and place is None):
             return place
         where = words(event, self.aligner.first, pair.second)
         is_step = event["event"] == "step"

@@ -234,7 +234,14 @@ class Layer(Inside):
 
 
 class Operation(Inside):
-    """A call of an ATen operation."""
+    """A call of an operation of torch, such as those of ATen. See samebits.torch.operations for which.
+
+    What it only overwrites is MISSING among the inputs, and so is an output that was not computed. Behind the
+    outputs stands what it has written into. Of what processes exchange, the outputs are MISSING.
+    """
+
+    settings: NotRequired[str]  # the arguments that are no tensors, as Python writes them; the first 200
+    of: NotRequired[list[str]]  # the names of the outputs, where they have any: "grad_weight", "self[3]"
 
 
 class Unseen(TypedDict):

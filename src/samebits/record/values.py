@@ -3,14 +3,15 @@
 For a step of an optimiser one safetensors file stands beside the file of its process. The names in it say
 where the digest of each tensor stands in the `step` event: "parameters/conv.weight",
 "gradients/after backward/conv.weight", "calls/0/arguments/1", "losses/0". Of a record with layers it has what
-comes out of each: "layers/forward/features.3/1/0" is the first tensor of the first call since the last step,
-"layers/backward/features.3/1/0" the first gradient that its backward has computed. Of a record with operations
-it has their outputs: "operations/backward/features.3/aten::convolution_backward/1/0".
+comes out of each: "layers/forward/Net/features.3/1/0" is the first tensor of its first call since the last
+step, "layers/backward/Net/features.3/1/0" the first gradient that its backward has computed. Of a record
+with operations it has their outputs: "operations/backward/Net/features.3/aten::convolution_backward/1/0".
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 STEPS = re.compile(r"(\d{1,12})(?::(\d{1,12}))?")
 NONE = range(0)
@@ -52,27 +53,24 @@ def file_name(process: str, optimizer: int, step: int) -> str:
     return f"{process}.optimizer-{optimizer}.step-{step}.safetensors"
 
 
-def of_layer(direction: str, module: str, occurrence: int) -> str:
+def of_layer(about: Mapping[str, Any]) -> str:
     """What the names of a layer's tensors in that file begin with.
 
     Args:
-        direction: "forward" or "backward".
-        module: its path in the outermost model.
-        occurrence: how often it was there since the last step, from 1.
+        about: its line, or what that has of "direction", "model", "module" and "occurrence".
     """
-    return f"layers/{direction}/{module}/{occurrence}"
+    names = ("direction", "model", "module", "occurrence")
+    return "/".join(["layers", *(str(about[name]) for name in names)])
 
 
-def of_operation(direction: str, module: str, name: str, occurrence: int) -> str:
+def of_operation(about: Mapping[str, Any]) -> str:
     """What the names of an operation's tensors in that file begin with.
 
     Args:
-        direction: "forward", "backward" or "".
-        module: the path of the module that called it in the outermost model.
-        name: such as "aten::convolution_backward".
-        occurrence: how often it was there since the last step, from 1.
+        about: its line, or what that has of "direction", "model", "module", "name" and "occurrence".
     """
-    return f"operations/{direction}/{module}/{name}/{occurrence}"
+    names = ("direction", "model", "module", "name", "occurrence")
+    return "/".join(["operations", *(str(about[name]) for name in names)])
 
 
 def value_files(folder: Path) -> Iterable[Path]:

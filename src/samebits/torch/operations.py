@@ -1,13 +1,13 @@
-"""Watches each operation of torch in this process, without a change of bits: who called it, and from which line.
+"""Watches each operation of torch in this process, without a change of bits: who called it, and where.
 
 A `TorchDispatchMode` would see the same calls, but torch computes otherwise while such a mode is entered:
-torch.compile compiles nothing, and formulas that ask whether a tensor is a subclass (the gradient of `cumprod`)
-take another way. So operations are seen at the dispatch key `Fake`, which torch defines and does not use. It
-stands below autograd and above the device's kernels, as a mode does. Its switch is the thread's own; autograd's
-threads take it over. What an operation calls to do its work is a part of it and not seen.
+torch.compile compiles nothing, and formulas that ask whether a tensor is a subclass (the gradient of
+`cumprod`) take another way. So operations are seen at the dispatch key `Fake`, which torch defines and does
+not use. It stands below autograd and above the device's kernels, as a mode does. Its switch is the thread's
+own; autograd's threads take it over. What an operation calls to do its work is a part of it and not seen.
 
-Views and other operations that write nothing and return no new tensor are not seen, and those that torch always
-decomposes are seen as their parts. A graph that torch.compile has made is one call: `COMPILED`.
+Views and other operations that write nothing and return no new tensor are not seen, and those that torch
+always decomposes are seen as their parts. A graph that torch.compile has made is one call: `COMPILED`.
 """
 
 import contextlib
@@ -21,6 +21,7 @@ from typing import Any, NamedTuple, Protocol
 import torch
 
 from samebits.chance.places import CHANCE, users
+from samebits.errors import UsageError
 from samebits.process.after_import import after_import
 from samebits.record.guarded import guarded
 from samebits.record.places import shown
@@ -73,7 +74,8 @@ class Origin(NamedTuple):
     line: str
 
 
-NOWHERE = Origin("", "", "", "", "")
+def _nowhere() -> tuple[str, str, str]:
+    return "", "", ""
 
 
 class Operation:
@@ -172,12 +174,15 @@ class _Here(threading.local):
 _here = _Here()
 _all: list[dict[int, Origin]] = []  # of each thread, since backward may run in another one
 _listener: Listener | None = None
-_wanted: Callable[[], bool] = lambda: False
-_module: Callable[[], tuple[str, str, str]] = lambda: ("", "", "")
+_wanted: Callable[[], bool] = bool
+_module: Callable[[], tuple[str, str, str]] = _nowhere
 _libraries: dict[str, torch.library.Library] = {}
 _seen: set[str] = set()
 
-KEY: Any = torch._C._dispatch_key_parse("Fake")
+try:
+    KEY: Any = torch._C._dispatch_key_parse("Fake")
+except RuntimeError:  # of a version of torch that has it no more
+    KEY = None
 _include: Any = torch._C._dispatch_tls_set_dispatch_key_included
 _exclude: Any = torch._C._dispatch_tls_set_dispatch_key_excluded
 _excluded: Any = torch._C._dispatch_tls_is_dispatch_key_excluded
@@ -197,7 +202,12 @@ def watch(
         listener: is told, and executes it.
         wanted: whether to tell at all now.
         module: where this thread is: the path of the innermost module, its class, that of the outermost one.
+
+    Raises:
+        UsageError: this version of torch has no such key.
     """
+    if KEY is None:
+        raise UsageError(f"operations cannot be seen in torch {torch.__version__}: it has no key `Fake`")
     global _listener, _wanted, _module
     first = not _libraries
     _listener, _wanted, _module = listener, wanted, module or _module
@@ -229,6 +239,8 @@ def unwatched() -> Iterator[None]:
 
 def set_unwatched(unwatched: bool) -> bool:
     """The same where a context would cost too much; returns what it was."""
+    if KEY is None:
+        return False
     before: bool = _excluded(KEY)
     _exclude(KEY, unwatched)
     return before
@@ -254,7 +266,9 @@ def _computes(schema: Any) -> bool:
 
 def _is_seen(schema: Any) -> bool:
     name = _name(schema)
-    if name.partition("::")[0] in NOT_COMPUTED or not torch._C._dispatch_has_kernel(name) or not _computes(schema):
+    if name.partition("::")[0] in NOT_COMPUTED or not torch._C._dispatch_has_kernel(name):
+        return False
+    if not _computes(schema):
         return False
     has: Any = torch._C._dispatch_has_kernel_for_dispatch_key
     composed = has(name, "CompositeImplicitAutograd")
@@ -409,6 +423,7 @@ def _enter_each_thread() -> None:
 _GRAPH = Operation(COMPILED, lambda graph, inputs: graph(inputs))
 
 
+@guarded
 def _watch_compiled() -> None:
     """A graph that Inductor has made is one call; its inputs are one argument, a list."""
     graphs: Any = sys.modules["torch._inductor.output_code"].CompiledFxGraph
@@ -431,6 +446,7 @@ def _watch_compiled() -> None:
     graphs.__call__ = call
 
 
+@guarded
 def _leave_while_compiling() -> None:
     handler: Any = sys.modules["torch._dynamo.callback"].CompilationCallbackHandler
     compiling = handler.install_callbacks

@@ -19,6 +19,7 @@ from torch.amp.grad_scaler import GradScaler
 from torch.optim import optimizer as optimizers
 from torch.utils.data import dataloader
 
+from samebits.errors import UsageError
 from samebits.process.after_import import after_import
 from samebits.record.format import OPERATION, STEP
 from samebits.record.guarded import tell
@@ -194,7 +195,10 @@ def _watch_operations(training: Training, writer: Writer) -> None:
         training.kept,
         writer.limit // PART,
     )
-    operations.watch(recorded, wanted, module)
+    try:
+        operations.watch(recorded, wanted, module)
+    except UsageError as error:
+        writer.write({"event": "unseen", "what": str(error)})
 
 
 def _watch_backward(training: Training, writer: Writer) -> None:

@@ -16,13 +16,14 @@ from torch import nn
 
 from samebits.record.values import of_layer
 from samebits.torch.device_digest import is_for
-from samebits.torch.record_digests import digests, dtype, shape
+from samebits.torch.record_digests import dtype, shape
 from samebits.torch.record_values import Tensors, keep_one
 from samebits.torch.weights import unwrapped_name
 
 HOOKED = "samebits"  # in the metadata of a node
 FUNCTIONS: Any = torch._C._functions  # its stubs lack some of them
 Edge = tuple[Any, int]  # a node of the graph, and which of its inputs
+Read = Callable[[Sequence[torch.Tensor]], str]
 Seen = tuple[str, list[int], str]  # of a gradient: its digest, shape and type
 
 
@@ -106,13 +107,14 @@ class Passes:
 
     Args:
         look: calls what looks, so that the program does not notice.
+        read: gives the digests of tensors.
 
     Attributes:
         clock: counts the looks.
     """
 
-    def __init__(self, look: Callable[..., Any]) -> None:
-        self.look, self.clock = look, itertools.count(1)
+    def __init__(self, look: Callable[..., Any], read: Read) -> None:
+        self.look, self.read, self.clock = look, read, itertools.count(1)
         self._going: list[Going] = []
 
     def add(self, going: Going) -> None:
@@ -167,31 +169,23 @@ class Hooked:
         self._after[0][1].passes.look(self._left, inputs)
 
     def _come(self, gradients: Sequence[torch.Tensor | None]) -> None:
-        seen: dict[int, Seen] = {}
         for index, back, number in self._before:
             if (gradient := gradients[index]) is not None:
                 going = back.going()
-                going.inputs[number] = _seen(seen, index, gradient)[0]
+                going.inputs[number] = back.passes.read([gradient])
                 going.device |= is_for(gradient)
 
     def _left(self, gradients: Sequence[torch.Tensor | None]) -> None:
-        seen: dict[int, Seen] = {}
         now = next(self._after[0][1].passes.clock)
         for index, back, number in self._after:
             if index < len(gradients) and (gradient := gradients[index]) is not None:
                 going = back.going()
-                going.left(number, _seen(seen, index, gradient), now)
+                said = back.passes.read([gradient]), shape(gradient), dtype(gradient)
+                going.left(number, said, now)
                 going.device |= is_for(gradient)
                 if back.kept is not None:
-                    name = of_layer("backward", back.about["module"], going.occurrence)
+                    name = of_layer({**back.about, "occurrence": going.occurrence})
                     keep_one(back.kept, f"{name}/{number}", gradient)
-
-
-def _seen(seen: dict[int, Seen], index: int, gradient: torch.Tensor) -> Seen:
-    """Each gradient is read once, however many calls look at it."""
-    if index not in seen:
-        seen[index] = digests([gradient]), shape(gradient), dtype(gradient)
-    return seen[index]
 
 
 def hooked(node: Any) -> Hooked:

@@ -21,9 +21,10 @@ from samebits.record.places import line_of
 from samebits.record.tables import Write
 from samebits.record.values import of_layer
 from samebits.torch.device_digest import KIND, is_for
-from samebits.torch.record_digests import digests, dtype, shape, tensors_of
+from samebits.torch.record_digests import dtype, shape, tensors_of
 from samebits.torch.record_generators import CODE, Generators
-from samebits.torch.record_gradients import Back, Names, Passes, edges, hooked, is_inside, origins
+from samebits.torch.record_gradients import Back, Names, Passes, Read, edges, hooked, is_inside, origins
+from samebits.torch.record_memo import Memo
 from samebits.torch.record_names import class_of
 from samebits.torch.record_values import Tensors, keep
 from samebits.torch.weights import inner, unwrapped_name
@@ -62,9 +63,9 @@ class State(threading.local):
         passes: what backward goes through.
     """
 
-    def __init__(self, look: Callable[..., Any]) -> None:
+    def __init__(self, look: Callable[..., Any], read: Read) -> None:
         self.stack: list[Entered] = []
-        self.passes = Passes(look)
+        self.passes = Passes(look, read)
         self._after: dict[str, int] | None = None
         self._counts: Counter[tuple[Any, ...]] = Counter()
 
@@ -96,7 +97,8 @@ class Layers:
 
     def __init__(self, write: Write, generators: Generators, look: Callable[..., Any]) -> None:
         self._write, self._generators = write, generators
-        self.state = State(look)
+        self._memo = Memo()
+        self.state = State(look, self._memo.digests)
         self._numbers = itertools.count()
         self._paths: weakref.WeakKeyDictionary[nn.Module, weakref.WeakKeyDictionary[nn.Module, str]] = (
             weakref.WeakKeyDictionary()
@@ -140,6 +142,7 @@ class Layers:
             about, during = stack[-1].about, f"the forward pass of {words(stack[-1].about)}"
         else:
             during = CODE
+            self._memo.clear()
         who: dict[str, Any] = {"event": LAYER, "after": about["after"]}
         if about.get("evaluation"):
             who["evaluation"] = True
@@ -152,10 +155,10 @@ class Layers:
         line = entered.line
         line |= {"line": line_of(frame), "training": module.training, "settings": _settings(module)}
         plain = not named and len(given) == len(tensors)
-        line["inputs"] = _digests((given, dict(named)), tensors, plain, line)
+        line["inputs"] = self._digests((given, dict(named)), tensors, plain, line)
         own = [each for each in (*module._parameters.values(), *module._buffers.values()) if each is not None]
         if own:
-            line["weights"] = _digests(None, own, True, line)
+            line["weights"] = self._digests(None, own, True, line)
         if compiled:
             line["compiled"] = True
             self._tell(f"the layers inside of {who['class']}, which torch.compile has compiled")
@@ -178,12 +181,12 @@ class Layers:
         """
         returned = list(tensors_of(result))
         plain = len(returned) == 1 and returned[0] is result
-        entered.line["outputs"] = _digests(result, returned, plain, entered.line)
+        entered.line["outputs"] = self._digests(result, returned, plain, entered.line)
         occurrence = self._end(entered, frame, returned)
         if entered.about.get("evaluation") or entered.about.get("thread"):
             kept = None
         if kept is not None:
-            keep(kept, of_layer("forward", entered.about["module"], occurrence), returned)
+            keep(kept, of_layer({**entered.about, "occurrence": occurrence}), returned)
         self._watch_backward(entered, module, returned, kept)
 
     def broken(self, entered: Entered, frame: FrameType) -> None:
@@ -235,6 +238,25 @@ class Layers:
             self._told.add(what)
             self._write({"event": "unseen", "what": what})
 
+    def _digests(self, value: Any, tensors: Sequence[torch.Tensor], plain: bool, line: dict[str, Any]) -> str:
+        """The digests of tensors, and one of everything in which they stand.
+
+        Args:
+            value: where they stand.
+            tensors: in order.
+            plain: there is nothing else in it.
+            line: is told where a device has computed a digest.
+        """
+        text = self._memo.digests(tensors)
+        if any(map(is_for, tensors)):
+            line["digest"] = KIND
+        if plain:
+            return text
+        parts = [text[at : at + DIGITS] for at in range(0, len(text), DIGITS)]
+        both = zip(tensors, parts, strict=True)
+        known = {id(tensor): bytes.fromhex(part) for tensor, part in both if part != MISSING}
+        return text + digest(value, None, known)
+
     # ------------------------------------------------------------ backward
     def _watch_backward(
         self, entered: Entered, module: nn.Module, returned: Sequence[torch.Tensor], kept: Tensors | None
@@ -257,6 +279,7 @@ class Layers:
 
     def backward_ended(self) -> None:
         """A call of backward has ended in this thread: write what it has gone through."""
+        self._memo.clear()
         for going in self.state.passes.take():
             back = going.back
             outputs = [going.outputs.get(number, (MISSING, [], "")) for number in range(len(back.of))]
@@ -287,29 +310,6 @@ def _settings(module: nn.Module) -> str:
     """What one of torch's own modules prints of itself; others may compute there whatever they like."""
     kind = type(module)
     return module.extra_repr() if kind.extra_repr.__module__.startswith("torch.nn.modules.") else ""
-
-
-def _digests(value: Any, tensors: Sequence[torch.Tensor], plain: bool, line: dict[str, Any]) -> str:
-    """The digests of tensors, and one of everything in which they stand.
-
-    Args:
-        value: where they stand.
-        tensors: in order.
-        plain: there is nothing else in it.
-        line: is told where a device has computed a digest.
-    """
-    text = digests(tensors)
-    if any(map(is_for, tensors)):
-        line["digest"] = KIND
-    if plain:
-        return text
-    parts = (text[at : at + DIGITS] for at in range(0, len(text), DIGITS))
-    known = {
-        id(tensor): bytes.fromhex(part)
-        for tensor, part in zip(tensors, parts, strict=True)
-        if part != MISSING
-    }
-    return text + digest(value, None, known)
 
 
 def _is_functorchs(tensor: torch.Tensor) -> bool:

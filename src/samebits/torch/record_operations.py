@@ -22,6 +22,7 @@ from samebits.torch.record_values import Tensors, keep
 
 WORDS = (bool, int, float, complex, str, torch.dtype, torch.layout, torch.memory_format, torch.device)
 ALONE = ["output 0"]
+LONGEST = 200  # characters of the arguments that are no tensors
 INSIDE_GRAPHS = "the operations inside of graphs that torch.compile has made: each graph is one operation"
 OWN = "own"  # the name of a generator that is none of the global ones
 
@@ -117,11 +118,12 @@ class Operations:
         for at, value in enumerate(given):
             _split(value, given_tensors, words, at in operation.overwritten)
         for key, value in named.items():
-            words.append(key)
-            _split(value, given_tensors, words, key in operation.overwritten)
+            of_key: list[str] = []
+            _split(value, given_tensors, of_key, key in operation.overwritten)
+            words += [f"{key}={' '.join(of_key)}"] if of_key else []
         line["inputs"] = _digests(given_tensors, line)
         if words:
-            line["inputs"] += xxhash.xxh3_128_hexdigest(" ".join(words).encode())
+            line["settings"] = _short(", ".join(words))
         if (generator := operation.generator(given, named)) is not None:
             line["generators"] = {_name(generator): [_state(generator)]}
         return line
@@ -152,7 +154,7 @@ class Operations:
         if self._counts.held + size > self._most:
             return
         self._counts.held += size
-        keep(kept, of_operation(line["direction"], line["module"], line["name"], line["occurrence"]), outputs)
+        keep(kept, of_operation(line), outputs)
 
 
 def outputs_of(operation: Operation, given: Given, named: Named, result: Any) -> tuple[list[str], list[Any]]:
@@ -201,6 +203,11 @@ def _split(value: Any, tensors: list[Any], words: list[str], overwritten: bool) 
         words.append(type(value).__qualname__)
 
 
+def _short(text: str) -> str:
+    """The text, or its beginning and its digest, so that other texts stay others."""
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}… {xxhash.xxh3_64_hexdigest(text.encode())}"
+
+
 def _digests(tensors: list[Any], line: dict[str, Any]) -> str:
     if any(map(is_for, tensors)):
         line["digest"] = KIND
@@ -217,4 +224,4 @@ def _name(generator: torch.Generator) -> str:
 
 
 def _state(generator: torch.Generator) -> str:
-    return xxhash.xxh3_128_hexdigest(generator.get_state().numpy())
+    return xxhash.xxh3_128_hexdigest(generator.get_state().numpy().tobytes())

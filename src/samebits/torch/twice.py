@@ -12,10 +12,10 @@ from typing import Any
 import torch
 from torch.optim import optimizer as optimizers
 
+from samebits._instead import instead
 from samebits._printable import printable
 from samebits.framework import FRAMEWORKS
 from samebits.torch import operations, twice_modules
-from samebits.torch.errors import instead
 from samebits.torch.operations import COMPILED, Given, Named, Operation, Origin
 from samebits.torch.twice_compare import difference
 from samebits.torch.twice_copies import Copies

@@ -4,7 +4,7 @@ import re
 
 import torch
 
-from samebits.torch.errors import INSTEAD
+from samebits._instead import INSTEAD
 from samebits_lint import operations
 
 

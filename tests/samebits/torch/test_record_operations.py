@@ -145,7 +145,7 @@ def test_memory_that_nobody_wrote_and_views_have_no_line(recorded):
 
 @pytest.fixture
 def same_without(start, tmp_path):
-    """Run a command plainly and recorded: it prints the same. Its record's events, a list for each process."""
+    """Run a command plainly and recorded: it prints the same. Returns the events of each process."""
 
     def same_without(*command, level="operation"):
         plain = start(*command, cwd=tmp_path)
@@ -163,6 +163,42 @@ def test_recording_changes_no_bit(same_without):
     """SGD and AdamW: a loop, foreach, fused; autocast, channels-last, transformers, checkpoints, and more."""
     (events,) = same_without("python", TRAININGS)
     assert sum(event["event"] == "operation" for event in events) > 2000
+
+
+PUT = """
+import torch
+from torch import nn
+
+torch.set_num_threads(2)
+
+class Sums(nn.Module):
+    def forward(self, values, rows):
+        total = torch.zeros(50, 256)
+        return total.index_put((rows,), values, accumulate=True)
+
+torch.manual_seed(0)
+first, sums = nn.Linear(16, 256), Sums()
+optimizer = torch.optim.SGD(first.parameters(), lr=0.01)
+rows, inputs = torch.randint(0, 50, (40000,)), torch.randn(40000, 16)
+for step in range(2):
+    optimizer.zero_grad()
+    sums(first(inputs), rows).square().mean().backward()
+    optimizer.step()
+"""
+
+
+@pytest.mark.slow
+def test_an_operation_that_does_not_repeat_is_named_with_its_line(start, tmp_path):
+    (tmp_path / "train.py").write_text(PUT)
+    for folder in ("a", "b"):
+        how = ("--level", "operation", "--steps", "1:1", "--values", "1:1", "-o", folder)
+        done = start("samebits", "record", *how, "--", "python", "train.py", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+    said = start("samebits", "diff", "a", "b", cwd=tmp_path).stdout
+    at = next(number for number, each in enumerate(PUT.split("\n"), 1) if "index_put" in each)
+    assert f"step 1, forward of Sums, aten::index_put, train.py:{at}: inputs equal, output differs in" in said
+    assert " of 12,800 elements, by at most " in said
+    assert "index_add_" in said
 
 
 @pytest.mark.slow
