@@ -17,18 +17,18 @@ from pathlib import Path
 from typing import TypeVar, get_args
 
 import click
-from tests.localise import keras_faults, second, torch_faults
+from tests.localise import keras_faults, layers, operations, second, torch_faults
 from tests.localise.clean import PAIRS
-from tests.localise.operations import EXPECTED
 from tests.localise.run import Folder, Originals, slug
-from tests.localise.score import CleanRow, Level, Row, score, score_clean, score_operation
+from tests.localise.score import CleanRow, Level, Row, score, score_clean, score_inside
 
 from samebits._report import Cell, Outcome, print_json, print_table
 from samebits.process.program import run_command
-from samebits.record.format import OPERATION, STEP
+from samebits.record.format import LAYER, LEVELS, OPERATION, STEP
 
 FAULTS = {**torch_faults.FAULTS, **keras_faults.FAULTS}
 SETS = {"first": FAULTS, "second": second.FAULTS}
+INSIDE = {LAYER: layers, OPERATION: operations}
 COMMITTED = Path(__file__).with_name("score.json")
 COLOURS: dict[Level, Outcome] = {
     "exact": "ok",
@@ -96,10 +96,10 @@ def table(rows: list[Row]) -> None:
 )
 @click.option(
     "--level",
-    type=click.Choice((STEP, OPERATION)),
+    type=click.Choice(LEVELS),
     default=STEP,
     show_default=True,
-    help="Of the records; operation: the faults for which one is to blame, by its name and line.",
+    help="Of the records; layer, operation: the faults for which one is to blame, by its name.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(
@@ -123,9 +123,9 @@ def command(
         if only in f"{fault.kind} {name} {fault.script}"
         and framework in (None, fault.framework)
         and part != "clean"
-        and (level == STEP or name in EXPECTED)
+        and (level == STEP or name in INSIDE[level].EXPECTED)
     }
-    judge = score if level == STEP else score_operation
+    judge = score if level == STEP else partial(score_inside, level=INSIDE[level])
     Folder.level = level
     pairs = [
         pair

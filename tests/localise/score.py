@@ -4,9 +4,9 @@ import time
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 from typing import Literal
 
-from tests.localise import operations
 from tests.localise.clean import Pair
 from tests.localise.fault import ANY, Fault
 from tests.localise.run import Originals, TrainingError, kept, make, make_clean
@@ -104,24 +104,28 @@ def score(name: str, fault: Fault, here: Path, originals: Originals) -> Row:
     )
 
 
-def score_operation(name: str, fault: Fault, here: Path, originals: Originals) -> Row:
-    """The same where the operation is to be named, and its line: see `operations.EXPECTED`."""
+def score_inside(name: str, fault: Fault, here: Path, originals: Originals, level: ModuleType) -> Row:
+    """The same where the layer or the operation is to be named.
+
+    Args:
+        level: `layers` or `operations`: what is expected, and whether it is named.
+    """
     began = time.monotonic()
-    expected = operations.EXPECTED[name]
-    level: Level
+    expected = level.EXPECTED[name]
+    how: Level
     try:
         folders = kept(here, partial(make, fault=fault, originals=originals))
         result = compare(*folders)
     except (TrainingError, UsageError) as error:
-        level, place, causes, text = "not made", "", (), str(error)
+        how, place, causes, text = "not made", "", (), str(error)
     else:
         scripts = folders[0].parent, folders[1].parent
-        level = "exact" if operations.is_named(expected, result, scripts, fault.script) else "missed"
+        how = "exact" if level.is_named(expected, result, scripts, fault.script) else "missed"
         causes, text = tuple(cause.kind for cause in result.causes), result.verdict
         place = str(result.place.part) if result.place and result.place.part else named(result)
     seconds = round(time.monotonic() - began, 1)
     said = str(expected)
-    return Row(name, fault.kind, fault.framework, level, said, place, "", causes, 0, text, seconds)
+    return Row(name, fault.kind, fault.framework, how, said, place, "", causes, 0, text, seconds)
 
 
 @dataclass(frozen=True)

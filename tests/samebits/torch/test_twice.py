@@ -18,6 +18,7 @@ from samebits.torch.twice_excluded import PARTLY_WRITTEN
 from samebits.twice.told import Process
 from samebits.twice.window import Window, parse
 
+NOWHERE = Origin("", "", "", "", "")
 PAGE = (ROOT / "docs/twice.md").read_text()
 (FILMS,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)  # adds at eight places from two threads
 
