@@ -22,7 +22,6 @@ NOWHERE = Origin("", "", "", "", "")
 PAGE = (ROOT / "docs/twice.md").read_text()
 (FILMS,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)  # adds at eight places from two threads
 
-NOWHERE = Origin("", "", "", "", "")
 AUTOCAST = """
 import hashlib, torch
 from torch import nn
