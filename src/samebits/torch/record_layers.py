@@ -271,9 +271,9 @@ class Layers:
         out = edges(nodes, start, entered.parts)
         if stack := self.state.stack:
             stack[-1].parts.update(dict.fromkeys(nodes, out))
-        leaving = list(self._names.of(out, entered.origins, entered.several, module))
-        if not leaving:  # it passes on what it was given, or has nothing that is not of the modules within
+        if not out:  # it passes on what it was given
             return
+        leaving = list(self._names.of(out, entered.origins, entered.several, module))
         about, said = {**entered.about, "direction": "backward"}, {name: entered.line[name] for name in SAID}
         back = Back(self.state, about, said, entered.number, leaving)
         back.returned, back.kept = len(returned), kept
