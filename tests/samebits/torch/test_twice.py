@@ -10,7 +10,7 @@ from tests.samebits.torch.test_record import TRAININGS
 from tests.samebits.torch.test_record_processes import COMPILED, RANKS
 from tests.test_readme import pattern
 
-from samebits.torch.operations import NOWHERE, Operation
+from samebits.torch.operations import Operation, Origin
 from samebits.torch.twice import Twice
 from samebits.torch.twice_compare import difference
 from samebits.torch.twice_copies import Copies
@@ -18,6 +18,7 @@ from samebits.torch.twice_excluded import PARTLY_WRITTEN
 from samebits.twice.told import Process
 from samebits.twice.window import Window, parse
 
+NOWHERE = Origin("", "", "", "", "")
 PAGE = (ROOT / "docs/twice.md").read_text()
 (FILMS,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)  # adds at eight places from two threads
 
@@ -238,6 +239,19 @@ def test_memory_that_nobody_reads_is_not_compared(process, execute):
         execute("aten::_ctc_loss", chances, targets, *lengths)
     assert process.differing == {}
     assert process.outputs == 5
+
+
+@pytest.mark.parametrize(("driver", "differs"), [(None, True), ("gelsd", False)])
+def test_an_operation_that_reads_memory_that_nobody_wrote(process, execute, driver, differs):
+    """The default of `torch.linalg.lstsq` on a CPU takes an order of columns from such memory."""
+    torch.manual_seed(0)
+    matrices, right = torch.randn(3, 3, 3), torch.randn(3, 3, 3)
+    for number in range(100):
+        left = torch.full((3,), number % 3, dtype=torch.int32)
+        del left  # its numbers stay in memory, and are read
+        execute("aten::linalg_lstsq", matrices, right, driver=driver)
+    seen = {(place.operation, each.instead) for (place, _), each in process.differing.items()}
+    assert seen == ({("aten::linalg_lstsq", "torch.linalg.lstsq(…, driver='gelsd')")} if differs else set())
 
 
 @pytest.mark.parametrize("name", PARTLY_WRITTEN)
