@@ -17,6 +17,7 @@ from samebits.process.program import run_command
 COMMANDS = {  # name: module
     "add": "samebits.lock.add",
     "attest": "samebits.installed.command",
+    "bisect": "samebits.proof.bisect",
     "diff": "samebits.diff.command",
     "doctor": "samebits.doctor.report",
     "exec": "samebits.process.exec",
@@ -43,6 +44,7 @@ THROUGH_ENTRYPOINT = ("fingerprint",)
 SUMMARIES = {  # name: one line of at most 60 characters (80 columns hold it), for the list of all commands
     "add": "Add a package: environment.yml, lock and environment.",
     "attest": "Compare every installed file with the locks and its source.",
+    "bisect": "Run two records again; name the layer and the operation.",
     "diff": "Name the first place where two records differ, and why.",
     "doctor": "Show what is not right here; status 1 if anything is wrong.",
     "exec": "Run a command with the variables that entrypoint sets.",

@@ -1,12 +1,14 @@
 """One image for all tests: the whole lock on a Debian base made on the spot, built once and then reused."""
 
 import contextlib
+import fcntl
 import hashlib
 import os
 import re
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
@@ -106,6 +108,14 @@ def skip_without_space(docker: str, lock: Path = ROOT / "requirements.lock", nam
         pytest.skip(lacks)
 
 
+@contextlib.contextmanager
+def alone(name: str) -> Iterator[None]:
+    """Wait until no other worker does this: what it fills meanwhile would look like too small a disk."""
+    with (Path(tempfile.gettempdir()) / f"samebits-test-{name}.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
 @pytest.fixture
 def small(tmp_path: Path) -> Path:
     """A copy of the repository whose image has three wheels: its lock is cut down, and nobody asks for CUDA.
@@ -163,12 +173,13 @@ def build(base: str, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., 
 def image(docker: str, build: Callable[..., Done]) -> str:
     """The image's name, tagged by its inputs; images of former inputs are dropped, their layers stay."""
     name = f"{NAME}:{inputs()}"
-    if run(docker, "image", "inspect", name).returncode != 0:
-        skip_without_space(docker)
-        former = run(docker, "images", "--format", "{{.Repository}}:{{.Tag}}", NAME).stdout.split()
-        built = build(IMAGE=name)
-        assert built.returncode == 0, built.stderr[-3000:]
-        run(docker, "rmi", *former)
+    with alone("image"):
+        if run(docker, "image", "inspect", name).returncode != 0:
+            skip_without_space(docker)
+            former = run(docker, "images", "--format", "{{.Repository}}:{{.Tag}}", NAME).stdout.split()
+            built = build(IMAGE=name)
+            assert built.returncode == 0, built.stderr[-3000:]
+            run(docker, "rmi", *former)
     return name
 
 

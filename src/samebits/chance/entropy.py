@@ -1,7 +1,8 @@
 """Numbers that the system gave this process, which are other ones in every run: known again as seeds.
 
-Reading the code tells where a seed comes from only where it goes one way. Numbers of this size are the same
-by accident once in a billion programs, so they tell it by themselves, whatever way they went.
+Reading the code tells where a seed comes from only where it goes one way. A number of so many bits
+is a constant by accident once in 100,000 programs or less, so it tells it by itself, whatever way it went.
+How large it is does not count: of all numbers of 32 bits, small ones are drawn, too.
 """
 
 import functools
@@ -11,19 +12,25 @@ import sys
 from typing import Any
 
 KEPT = 4096  # of the newest
-ENOUGH = 2**31  # a smaller number may be a constant
+FEWEST = 28  # bits that were drawn; of fewer, a constant may be the same by accident
 # What programs take of a number so that it is small enough for a seed; and of a hash of it.
 SIZES = (2**32, 2**32 - 1, 2**31, 2**31 - 1, 2**63, 2**63 - 1, 2**64, sys.hash_info.modulus)
 ADDRESS = re.compile(r" at 0x[0-9a-f]{6,}")
 _given: dict[int, str] = {}  # each with what gave it
 
 
-def remember(number: int, source: str) -> None:
-    """Remember a number, and what there is of it in the sizes of seeds."""
+def remember(number: int, bits: int, source: str) -> None:
+    """Remember a number, and what there is of it in the sizes of seeds.
+
+    Args:
+        number: at least 0.
+        bits: that were drawn for it.
+        source: what gave it.
+    """
+    if bits < FEWEST:
+        return
     for size in (0, *SIZES):
-        part = number % size if size else number
-        if part >= ENOUGH // 16:
-            _given[part] = source
+        _given[number % size if size else number] = source
     while len(_given) > KEPT:
         del _given[next(iter(_given))]
 
@@ -31,8 +38,8 @@ def remember(number: int, source: str) -> None:
 def remember_bytes(given: bytes, source: str) -> None:
     """Remember the numbers that bytes stand for, in either order of theirs."""
     if len(given) <= 64:
-        remember(int.from_bytes(given, "big"), source)
-        remember(int.from_bytes(given, "little"), source)
+        remember(int.from_bytes(given, "big"), 8 * len(given), source)
+        remember(int.from_bytes(given, "little"), 8 * len(given), source)
 
 
 def source_of(value: Any) -> str | None:
@@ -72,8 +79,8 @@ def _watched(original: Any, source: str) -> Any:
     @functools.wraps(original)
     def watched(*given: Any, **named: Any) -> Any:
         made = original(*given, **named)
-        remember(made.int, source)
-        remember(made.fields[0], source)
+        remember(made.int, 128, source)
+        remember(made.fields[0], 32, source)
         return made
 
     return watched

@@ -80,8 +80,7 @@ def _watch_system(name: str) -> None:
         own = self is not getattr(sys.modules.get("secrets"), "_sysrand", None)
         number = original(self, *arguments)
         if isinstance(number, int) and owner(frame.f_code.co_filename) != "samebits":  # NumPy asks through it
-            given = number.to_bytes(-(-arguments[0] // 8), "little")
-            entropy.remember_bytes(given, SYSTEM if own else "secrets")
+            entropy.remember(number, arguments[0], SYSTEM if own else "secrets")
         elif isinstance(number, bytes):
             entropy.remember_bytes(number, SYSTEM if own else "secrets")
         if own and (where := place(frame)) is not None and not where.library:

@@ -18,9 +18,11 @@ from samebits._printable import printable
 from samebits.errors import SamebitsError, UsageError
 from samebits.process import launch
 from samebits.process.launch import for_entrypoint
+from samebits.proof.enough import Enough
 from samebits.proof.processes import ending, stop
 from samebits.record.begin import FOLDER
 from samebits.record.final import final_weights
+from samebits.run.plots import CURVES
 from samebits.run.signals import SAVED
 
 POLL = 0.05  # seconds between two looks at the processes
@@ -42,6 +44,8 @@ class Training:
         bare: the command starts entrypoint by itself, as the image does.
         stops: after which steps it is stopped, as by SIGTERM, and then resumed.
         recorded: what it computes is recorded, so that it needs to leave no run.
+        enough: is asked while it runs: whether it may be stopped, as its record holds enough. None: never.
+        curves: its run has curves.png. Most runs are compared and removed, and nobody looks at them.
     """
 
     name: str
@@ -53,6 +57,8 @@ class Training:
     bare: bool = False
     stops: Sequence[int] = ()
     recorded: bool = False
+    enough: Enough | None = None
+    curves: bool = False
 
     @property
     def record(self) -> Path:
@@ -123,7 +129,12 @@ def train(
                 child.log.unlink(missing_ok=True)  # of a former one
                 running[child], began[child] = start(child, *stops[child][:1]), time.monotonic()
             for child, process in list(running.items()):
-                if process.poll() is not None:
+                if process.poll() is None and child.enough is not None and child.enough():
+                    stop([process])
+                    child.enough.end()
+                    del running[child]
+                    yield Finished(child, final_weights(child.record), time.monotonic() - began[child])
+                elif process.poll() is not None:
                     del running[child]
                     stop([process])  # what it started and left
                     if process.returncode == SAVED and stops[child]:
@@ -165,6 +176,8 @@ def start(child: Training, stop_at: int | None = None) -> "subprocess.Popen[byte
     """
     environment = {**os.environ, **for_entrypoint(), **launch.caller_environment(), **child.environment}
     environment["SAMEBITS_RUN_FOLDER"] = str(child.folder)
+    if not child.curves:
+        environment[CURVES] = "0"
     if child.recorded:
         child.record.mkdir(exist_ok=True)
         environment[FOLDER] = str(child.record.absolute())
@@ -187,7 +200,7 @@ def start(child: Training, stop_at: int | None = None) -> "subprocess.Popen[byte
 
 def _weights(child: Training, status: int, quiet: bool) -> str:
     if status:
-        raise _failure(child, status, quiet)
+        raise failure(child, status, quiet)
     return weights(child)
 
 
@@ -209,7 +222,17 @@ def weights(child: Training) -> str:
         ) from None
 
 
-def _failure(child: Training, status: int, quiet: bool) -> SamebitsError:
+def failure(child: Training, status: int, quiet: bool = False) -> SamebitsError:
+    """What is raised where a training has failed.
+
+    Args:
+        child: the training.
+        status: with which it ended.
+        quiet: its last lines are not printed.
+
+    Returns:
+        Its own line `samebits: …`, with its own status, when it ended with one; else what ended it.
+    """
     lines = child.log.read_text(errors="replace").rstrip().splitlines()
     if status > 0 and lines and lines[-1].startswith("samebits: "):
         error = SamebitsError(f"{child.name}: {lines[-1].removeprefix('samebits: ')}")

@@ -60,8 +60,14 @@ def doubt(words: Sequence[str], place: Path) -> str:
     return ""
 
 
-def refuse_unless_wanted(words: Sequence[str], why: str, run: Path) -> None:
+def refuse_unless_wanted(words: Sequence[str], why: str, run: Path, option: str = "--command") -> None:
     """Show a command and why it is in doubt, and continue only after a `yes` typed at a terminal.
+
+    Args:
+        words: the command.
+        why: it is in doubt.
+        run: what it made.
+        option: with which the user can give it as their own, see `given_by`.
 
     Raises:
         UsageError: nobody typed it.
@@ -73,8 +79,19 @@ def refuse_unless_wanted(words: Sequence[str], why: str, run: Path) -> None:
         if sys.stdin.readline().strip() == "yes":
             return
     # A command that the terminal does not show as it is cannot be given back by hand.
-    hint = f"--command {shlex.quote(command)} runs it" if printable(command) == command else "do not run it"
+    hint = f"{given_by(option, command)} runs it" if printable(command) == command else "do not run it"
     raise UsageError(f"{run} was made by `{command}`, which was not run: {why}; if you want it: {hint}")
+
+
+def given_by(option: str, command: str) -> str:
+    """How the user gives a command as their own.
+
+    >>> given_by("--command", "python train.py")
+    "--command 'python train.py'"
+    >>> given_by("samebits bisect a b --", "python train.py")
+    '`samebits bisect a b -- python train.py`'
+    """
+    return f"`{option} {command}`" if option.endswith(" --") else f"{option} {shlex.quote(command)}"
 
 
 def working_folder(manifest: Mapping[str, object], run: Path) -> Path | None:

@@ -187,8 +187,17 @@ def _files(run: Path) -> bool:
     return all((run / name).is_file() for name in FILES)
 
 
-def command_of(manifest: Mapping[str, Any], run: Path, place: Path, own: str | None) -> list[str]:
+def command_of(
+    manifest: Mapping[str, Any], run: Path, place: Path, own: str | None, option: str = "--command"
+) -> list[str]:
     """The command that repeats a run: the manifest's when it is safe or wanted, or the user's `own`.
+
+    Args:
+        manifest: of the run.
+        run: for messages.
+        place: where it will be started.
+        own: the user's command; None: they gave none.
+        option: with which they give it.
 
     Raises:
         UsageError: it is neither, or `own` is no command.
@@ -197,13 +206,13 @@ def command_of(manifest: Mapping[str, Any], run: Path, place: Path, own: str | N
         try:
             words = shlex.split(own)
         except ValueError as error:
-            raise UsageError(f"--command is {own!r}, which is no command: {error}") from None
+            raise UsageError(f"{option} is {own!r}, which is no command: {error}") from None
         if not words:
-            raise UsageError("--command is empty: give the command that trains")
+            raise UsageError(f"{option} is empty: give the command that trains")
         return words
     words = command_line.read(manifest, run)
     if why := trust.doubt(words, place):
-        trust.refuse_unless_wanted(words, why, run)
+        trust.refuse_unless_wanted(words, why, run, option)
     return [*words, *_device(manifest, words)]
 
 

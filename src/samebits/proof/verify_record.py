@@ -9,7 +9,7 @@ from typing import Any
 from samebits._files import shown
 from samebits._printable import printable
 from samebits._report import print_json
-from samebits.diff.reader import DamagedError, Process, Record, kind_of, parse_event
+from samebits.diff.reader import Record
 from samebits.errors import CheckFailed, UsageError
 from samebits.fingerprint.facts import FOLLOWING_THE_HOST
 from samebits.fingerprint.manifest import check_code
@@ -20,6 +20,9 @@ from samebits.proof.trainings import Training, train
 from samebits.proof.why import compare
 from samebits.record.secrets import MASK
 
+# torch writes the folders of its caches into its own environment. They decide no bits, and hold code.
+CACHES = ("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR")
+
 
 def is_record(path: Path) -> bool:
     """Whether a folder is a record, and no run."""
@@ -27,29 +30,28 @@ def is_record(path: Path) -> bool:
     return folder and not (path / "manifest.json").exists() and any(path.glob("*.jsonl"))
 
 
-def as_manifest(path: Path, own: str | None) -> dict[str, Any]:
+def as_manifest(path: Path, own: str | None, option: str = "--command") -> dict[str, Any]:
     """What a record says of its training, under the names that a run's manifest has for it.
 
     Args:
         path: the record.
         own: the command that the user gives in place of the recorded one.
+        option: with which they give it, see `trust.given_by`.
 
     Raises:
         UsageError: it is no record, or says nothing of a training, or nothing that could be used.
     """
     record = Record(path)
-    pids = {process.about["pid"] for process in record.processes}
-    started = (each for each in record.processes if each.about["parent"] not in pids)
-    first = next(started, record.processes[0])
-    settings = next(filter(None, map(_settings, record.processes)), None)
+    first = next(iter(record.roots), record.processes[0])
+    settings = record.settings
     if settings is None:
         raise UsageError(f"{path} has nothing to repeat: no training was recorded")
     code = settings.get("code") or {}
     check_code(code, path)
     if own is None and any(MASK in word for word in first.about["command"]):
         raise UsageError(
-            f"{path}: a word of its command looks like a secret, and is not stored: give the whole command, "
-            "by --command"
+            f"{path}: a word of its command looks like a secret, and is not stored: give the whole command: "
+            f"{trust.given_by(option, 'COMMAND')}"
         )
     return {
         "command": first.about["command"],
@@ -60,16 +62,6 @@ def as_manifest(path: Path, own: str | None) -> dict[str, Any]:
         "device": settings["device"],
         "fingerprint": settings["fingerprint"],
     }
-
-
-def _settings(process: Process) -> dict[str, Any] | None:
-    for line in process.lines():
-        if kind_of(line) == "settings":
-            try:
-                return parse_event(line)
-            except DamagedError:
-                return None
-    return None
 
 
 def environment(manifest: Mapping[str, Any], path: Path) -> dict[str, str | None]:
@@ -83,7 +75,7 @@ def environment(manifest: Mapping[str, Any], path: Path) -> dict[str, str | None
     chosen = {
         row.name: value if isinstance(value := was.get(row.name), str) and value else None
         for row in variables.read()
-        if f"variables.{row.name}" not in FOLLOWING_THE_HOST
+        if f"variables.{row.name}" not in FOLLOWING_THE_HOST and row.name not in CACHES
     }
     chosen = {
         name: None if value and variables.PLACEHOLDER.search(value) else value

@@ -10,6 +10,7 @@ from samebits.diff import command
 from samebits.diff.records import Result
 from samebits.errors import UsageError
 from samebits.process.command_line import hint
+from samebits.proof.closer import bisection
 from samebits.proof.trainings import Training
 
 SHOWN = 3  # causes; `samebits diff` has all
@@ -42,15 +43,25 @@ class Why:
         """The command that says more, as it can be typed."""
         return hint("samebits", "diff", shown(self.first), shown(self.second))
 
+    @property
+    def closer(self) -> str:
+        """The command that names the operation, as it can be typed; "" where none is the reason.
+
+        Where chance is the likeliest cause, the verdict itself has a better one: `samebits twice`.
+        """
+        return "" if self.result.twice else bisection(self.first, self.second, self.result.place)
+
     def lines(self) -> Iterator[str]:
-        """The verdict, the likeliest causes and the command that says more, for people."""
+        """The verdict, the likeliest causes and the commands that say more, for people."""
         # The command below shows how to record the tensors, too: one hint is enough.
         yield from command.lines(replace(self.result, more=()), SHOWN)
         yield f"`{self.more}` says more"
+        if closer := self.closer:
+            yield f"`{closer}` runs both again, and names the operation"
 
     def as_json(self) -> dict[str, Any]:
         """Plain JSON values."""
-        return {**self.result.as_json(), "more": self.more}
+        return {**self.result.as_json(), "more": [self.more], "closer": self.closer or None}
 
 
 def why(first: Training, second: Training) -> Why | None:

@@ -61,7 +61,7 @@ def command(command: tuple[str, ...], every: int | None, steps: range | None, as
     if not told.outputs:
         raise UsageError(nothing(told, window, status))
     if as_json:
-        print_json({"same": not told.differing, "status": status, **_as_json(told)})
+        print_json({"same": not told.differing, "status": status, **told_as_json(told)})
     else:
         report(told)
     if status:
@@ -112,7 +112,8 @@ def _left_out(told: Told) -> Iterator[str]:
         yield f"{reason} ({some([name for name, _ in names.most_common()])})"
 
 
-def _as_json(told: Told) -> dict[str, Any]:
+def told_as_json(told: Told) -> dict[str, Any]:
+    """Plain JSON values."""
     return {
         "differing": [
             {

@@ -12,7 +12,7 @@ from tests.conftest import SOMEBODY, Started, one_line
 from tests.samebits.diff import made
 
 from samebits.errors import UsageError
-from samebits.proof.verify_record import as_manifest, is_record
+from samebits.proof.verify_record import as_manifest, environment, is_record
 
 pytest.importorskip("torch")
 Start = Callable[..., Started]
@@ -60,7 +60,7 @@ def test_a_record_is_repeated_and_compared(start: Start, place: Path) -> None:
     assert one_line(moved.stderr).startswith("samebits: not the same bits: the initial parameter `weight`")
     verdict = json.loads(moved.stdout)["verdict"]
     assert verdict["causes"][0]["text"] == "torch.seed()"
-    assert verdict["more"].endswith("repetition.record")
+    assert verdict["more"][0].endswith("repetition.record")
 
 
 def test_other_code_is_refused(start: Start, place: Path, tmp_path: Path) -> None:
@@ -100,3 +100,15 @@ def test_a_folder_that_is_no_text_is_one_line(tmp_path: Path, folder: Any) -> No
     events[0]["folder"] = folder
     with pytest.raises(UsageError, match=r"folder is .*; it must be text or null"):
         as_manifest(made.write(tmp_path / "one", events), None)
+
+
+def test_the_folder_of_a_cache_that_torch_has_set_by_itself_is_no_reason_to_refuse(tmp_path: Path) -> None:
+    events = made.training(1)
+    settings = next(event for event in events if event["event"] == "settings")
+    settings["code"] = {}
+    chosen = {"TORCHINDUCTOR_CACHE_DIR": "/tmp/torchinductor_root", "OMP_NUM_THREADS": "2"}
+    settings["fingerprint"]["variables"] = chosen
+    record = made.write(tmp_path / "one", events)
+    outside = environment(as_manifest(record, None), record)
+    assert "TORCHINDUCTOR_CACHE_DIR" not in outside
+    assert outside["OMP_NUM_THREADS"] == "2"

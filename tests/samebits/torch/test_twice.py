@@ -10,13 +10,15 @@ from tests.samebits.torch.test_record import TRAININGS
 from tests.samebits.torch.test_record_processes import COMPILED, RANKS
 from tests.test_readme import pattern
 
-from samebits.torch.operations import NOWHERE, Operation
+from samebits.torch.operations import Operation, Origin
 from samebits.torch.twice import Twice
 from samebits.torch.twice_compare import difference
 from samebits.torch.twice_copies import Copies
+from samebits.torch.twice_excluded import PARTLY_WRITTEN
 from samebits.twice.told import Process
 from samebits.twice.window import Window, parse
 
+NOWHERE = Origin("", "", "", "", "")
 PAGE = (ROOT / "docs/twice.md").read_text()
 (FILMS,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)  # adds at eight places from two threads
 
@@ -140,6 +142,15 @@ def test_one_element_of_any_type(dtype):
     assert difference("it", tensor.t(), other.to(dtype).t()).elements == 1
 
 
+def test_a_value_of_a_nested_tensor():
+    rows = [torch.zeros(2, 3), torch.zeros(4, 3)]
+    nested = torch.nested.nested_tensor(rows)
+    (copy,) = Copies((nested,), {}, set()).given
+    assert difference("it", nested, copy) is None
+    rows[1][2, 1] = 1
+    assert difference("it", nested, torch.nested.nested_tensor(rows)).elements == 1
+
+
 def test_a_value_of_a_sparse_tensor():
     seen = difference("it", torch.eye(3).to_sparse(), (torch.eye(3) * torch.tensor([1, 1, 2])).to_sparse())
     assert seen.elements == 1
@@ -228,6 +239,26 @@ def test_memory_that_nobody_reads_is_not_compared(process, execute):
         execute("aten::_ctc_loss", chances, targets, *lengths)
     assert process.differing == {}
     assert process.outputs == 5
+
+
+@pytest.mark.parametrize(("driver", "differs"), [(None, True), ("gelsd", False)])
+def test_an_operation_that_reads_memory_that_nobody_wrote(process, execute, driver, differs):
+    """The default of `torch.linalg.lstsq` on a CPU takes an order of columns from such memory."""
+    torch.manual_seed(0)
+    matrices, right = torch.randn(3, 3, 3), torch.randn(3, 3, 3)
+    for number in range(100):
+        left = torch.full((3,), number % 3, dtype=torch.int32)
+        del left  # its numbers stay in memory, and are read
+        execute("aten::linalg_lstsq", matrices, right, driver=driver)
+    seen = {(place.operation, each.instead) for (place, _), each in process.differing.items()}
+    assert seen == ({("aten::linalg_lstsq", "torch.linalg.lstsq(…, driver='gelsd')")} if differs else set())
+
+
+@pytest.mark.parametrize("name", PARTLY_WRITTEN)
+def test_the_outputs_that_are_left_out_are_there(name):
+    space, _, base = name.partition("::")
+    operation = getattr(getattr(torch.ops, space), base).default
+    assert max(PARTLY_WRITTEN[name]) < len(operation._schema.returns)
 
 
 def test_steps_of_optimisers_that_take_turns(process):
