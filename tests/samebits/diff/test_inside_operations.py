@@ -134,6 +134,7 @@ def test_an_input_that_no_operation_has_written_is_named(tmp_path: Path) -> None
     assert result.causes[0].kind == "foreign"
     assert "NumPy" in result.causes[0].text
     assert not any(cause.kind == "operation" for cause in result.causes)
+    assert result.more == ()  # the values of outputs say nothing of an input
 
 
 def test_another_batch_is_told_as_a_batch(tmp_path: Path) -> None:
