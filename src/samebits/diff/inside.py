@@ -10,6 +10,7 @@ from typing import Any
 from samebits.diff.align import Pair, Side
 from samebits.diff.place import Part, Place
 from samebits.diff.reader import Event
+from samebits.diff.tensors import module_of
 from samebits.record.format import DIGITS, LAYER, MISSING, OPERATION
 
 # Of what a step has, these stand before anything that a layer computes, or are told better by the step.
@@ -29,7 +30,7 @@ class Inside:
 
     def __init__(self, first: Side, second: Side) -> None:
         self._sides = first, second
-        self._earlier: Pair | None = None  # an operation in a step that came to the same nevertheless
+        self._earlier: Pair | None = None  # an operation in a step that came to the same anyway
         self._differed = self.apart = False
         self._decisive: Pair | None = None
         self.clear()
@@ -42,6 +43,7 @@ class Inside:
         self.apart = False
         self._decisive = None
         self._entered: Pair | None = None  # the first whose inputs differ
+        self._set: dict[str, Pair] = {}  # layers whose settings alone differ, by their path
         self._foreign = False  # nothing that differs stands before these
         self._forward_differs = self._alone_seen = False
 
@@ -69,7 +71,10 @@ class Inside:
         if outputs and not inputs and not follows:
             self._decide(pair)
         self._forward_differs |= (inputs or outputs) and not backward and not first.get("evaluation")
-        self.apart |= inputs or outputs
+        other_settings = not backward and first.get("settings") != second.get("settings")
+        if other_settings:
+            self._set.setdefault(first["module"], pair)
+        self.apart |= inputs or outputs or other_settings
 
     def _see_alone(self, pair: Pair) -> None:
         event, missing = pair.first or pair.second, self._sides[pair.first is not None]
@@ -103,7 +108,7 @@ class Inside:
         if foreign is not None:
             decisive = foreign
         if decisive is None or not self._says_more(decisive, outer, where):
-            return outer
+            return self._with_settings(outer)
         first, second, _ = decisive
         event = first or second or {}
         if not where or bool(event.get("evaluation")) is not evaluation:
@@ -135,6 +140,14 @@ class Inside:
         if not part.other_generators and ("generators" in first or "generators" in second):
             equal += generators or ("generators",)
         return replace(base, what=what, text=text, equal=tuple(equal), name="", part=part, differs=differs)
+
+    def _with_settings(self, outer: Place | None) -> Place | None:
+        """A buffer that differs, with its layer, if that has other settings: such as another momentum."""
+        if outer is None or outer.what != "buffer" or (pair := self._set.get(module_of(outer.name))) is None:
+            return outer
+        assert pair.first is not None
+        assert pair.second is not None
+        return replace(outer, part=Part(pair.first, pair.second))
 
     def _written_elsewhere(self, outer: Place | None) -> Pair | None:
         """The first operation whose inputs differ, where nothing before it does."""
@@ -171,6 +184,8 @@ class Inside:
         event, who, not_who = (first, "A", "B") if first is not None else (second, "B", "A")
         assert event is not None
         part = Part(event, event)
+        if event["event"] == LAYER and event["direction"] == "backward" and outer is not None:
+            return replace(outer, part=part)  # such as of a frozen layer: the step says which gradient
         if part.operation and outer is not None:
             return replace(outer, text=f"{where}, only {who} calls: {part}", equal=(), name="", part=part)
         does = f"goes through the {part}" if event["direction"] == "backward" else f"calls {part.name}"

@@ -274,6 +274,43 @@ def test_other_settings_and_another_class_are_causes(tmp_path: Path, pair: tuple
     assert (cause.kind, cause.text) == ("layer", "`1` is another layer: Dropout in A, AlphaDropout in B")
 
 
+def test_a_buffer_is_told_with_the_settings_of_its_layer(tmp_path: Path, pair: tuple[Events, Events]) -> None:
+    for events in pair:
+        table = next(e for e in events if e["event"] == "names" and e["kind"] == "buffers")
+        table |= {"names": ["1.running_mean"], "shapes": [[4]], "dtypes": ["float32"]}
+        for event in events:
+            if event["event"] in ("initial", "step"):
+                event["buffers"] = digest("buffer", event.get("step"))
+    first, second = pair
+    for step in range(STEP, 5):
+        at(second, "forward", "1", step)["settings"] = "momentum=0.2"
+    from_step(second, STEP, lambda event: other(event, "buffers"))
+    result = compared(tmp_path, first, second)
+    assert result.verdict.startswith("first difference: step 3, buffer `1.running_mean` after it")
+    assert result.place is not None
+    assert (result.place.what, result.causes[0].kind) == ("buffer", "layer settings")
+    assert result.causes[0].where == "model.py:21"
+
+
+def test_settings_that_change_no_result_are_no_difference(
+    tmp_path: Path, pair: tuple[Events, Events]
+) -> None:
+    first, second = pair
+    at(second, "forward", "1")["settings"] = "p=0.2"
+    assert compared(tmp_path, first, second).place is None
+
+
+def test_a_frozen_layer_is_told_by_its_gradient(tmp_path: Path, pair: tuple[Events, Events]) -> None:
+    first, second = pair
+    second.remove(at(second, "backward", "0"))
+    spread(second)
+    result = compared(tmp_path, first, second)
+    assert result.place is not None
+    assert (result.place.what, result.place.name) == ("gradient", "0.bias")
+    assert result.place.part is not None
+    assert result.place.part.first["module"] == "0"
+
+
 def test_weights_that_no_optimiser_has_changed_are_a_cause(
     tmp_path: Path, pair: tuple[Events, Events]
 ) -> None:

@@ -60,9 +60,9 @@ def training() -> Events:
     return events
 
 
-def at(events: Events, name: str) -> dict[str, Any]:
-    """An operation of the step."""
-    after = {"0": STEP - 1}
+def at(events: Events, name: str, step: int = STEP) -> dict[str, Any]:
+    """An operation of a step."""
+    after = {"0": step - 1}
     return next(e for e in events if e["event"] == "operation" and (e["name"], e["after"]) == (name, after))
 
 
@@ -218,9 +218,8 @@ def test_an_operation_of_an_earlier_step_that_shows_later(tmp_path: Path) -> Non
     first.insert(-1, evaluation)
     second = another(first)
     for step in (2, 3, 4):
-        line = next(e for e in second if e.get("name") == "aten::add_.Tensor" and e["after"] == {"0": step - 1})
         for kind in ("outputs",) if step == 2 else ("inputs", "outputs"):
-            differ(line, kind)
+            differ(at(second, "aten::add_.Tensor", step), kind)
     second[-2]["outputs"] = digest("other")
     result = diff(tmp_path, first, second)
     assert "step 2, aten::add_.Tensor, train.py:30: inputs equal, output `self` differs" in result.verdict

@@ -52,6 +52,15 @@ def test_recording_changes_no_bit(trained):
     assert "samebits" not in recorded.stderr
 
 
+def test_recording_layers_changes_no_bit(trained, start, tmp_path):
+    plain, *_ = trained
+    recorded = start("samebits", "record", "--level", "layer", "--", "python", TRAININGS, cwd=tmp_path)
+    assert recorded.stdout.splitlines()[:-1] == plain.stdout.splitlines()
+    assert "samebits" not in recorded.stderr
+    (events,) = read(tmp_path / "runs/record-1")
+    assert {event["direction"] for event in events if event["event"] == "layer"} == {"forward", "backward"}
+
+
 def test_strings_have_a_digest_for_each_name(trained):
     *_, events = trained
     known = tables(events)
