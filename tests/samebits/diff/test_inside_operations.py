@@ -1,5 +1,6 @@
 """The operation in which two records differ first."""
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -231,3 +232,36 @@ def test_a_record_of_steps_and_one_of_operations_are_compared_by_steps(tmp_path:
     result = diff(tmp_path, training(), another(made.training(4)))
     assert result.place is None
     assert not list(lines(result))[1:]
+
+
+def test_many_operations_that_only_one_has_hide_no_step(tmp_path: Path) -> None:
+    first = training()
+    second = another(first)
+    from_step(second, STEP, lambda event: event["calls"][0].update(outputs=digest("other")))
+    place = second.index(at(second, "aten::convolution"))
+    second[place:place] = [operation(STEP, f"aten::made_{number}") for number in range(200)]
+    result = diff(tmp_path, first, second)
+    assert result.verdict == "first difference: step 3, only B calls: aten::made_0, train.py:30"
+
+
+def test_what_makes_the_model_again_after_resuming_is_no_difference(tmp_path: Path) -> None:
+    """The second process of B makes a model of its own, and loads weights into it."""
+    first = training()
+    before, after = another(first), another(first)
+    stopped = next(number for number, e in enumerate(before) if e["event"] == "step" and e["step"] == STEP - 1)
+    begins = next(number for number, e in enumerate(after) if e["event"] == "step")
+    resumed = [copy.deepcopy(e) for e in first if e["event"] == "step" and e["step"] >= STEP]
+    made_again = [operation(1, f"aten::made_{number}") for number in range(200)]
+    rest: Events = []
+    for number, event in enumerate(resumed, 1):
+        rest += [e | {"after": {"0": number - 1} if number > 1 else {}} for e in operations(event["step"])]
+        rest.append(event | {"step": number})
+    rest[-1]["gradients"] = {when: put(text, "2.weight") for when, text in rest[-1]["gradients"].items()}
+    head = [e for e in after[: begins - 3] if e["event"] != "initial"]
+    initial = next(e for e in after if e["event"] == "initial")
+    weights = made.step(first, STEP - 1)["parameters"]
+    later = [*head, *made_again, initial | {"parameters": weights}, *rest]
+    later[0] = later[0] | {"pid": 99}
+    paths = made.write(tmp_path / "a", first), made.write(tmp_path / "b", before[: stopped + 1], later)
+    result = compare(*paths)
+    assert result.verdict.startswith("first difference: step 4, gradient of `2.weight`")
