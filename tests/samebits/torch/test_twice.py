@@ -14,6 +14,7 @@ from samebits.torch.operations import NOWHERE, Operation
 from samebits.torch.twice import Twice
 from samebits.torch.twice_compare import difference
 from samebits.torch.twice_copies import Copies
+from samebits.torch.twice_excluded import PARTLY_WRITTEN
 from samebits.twice.told import Process
 from samebits.twice.window import Window, parse
 
@@ -140,6 +141,15 @@ def test_one_element_of_any_type(dtype):
     assert difference("it", tensor.t(), other.to(dtype).t()).elements == 1
 
 
+def test_a_value_of_a_nested_tensor():
+    rows = [torch.zeros(2, 3), torch.zeros(4, 3)]
+    nested = torch.nested.nested_tensor(rows)
+    (copy,) = Copies((nested,), {}, set()).given
+    assert difference("it", nested, copy) is None
+    rows[1][2, 1] = 1
+    assert difference("it", nested, torch.nested.nested_tensor(rows)).elements == 1
+
+
 def test_a_value_of_a_sparse_tensor():
     seen = difference("it", torch.eye(3).to_sparse(), (torch.eye(3) * torch.tensor([1, 1, 2])).to_sparse())
     assert seen.elements == 1
@@ -228,6 +238,13 @@ def test_memory_that_nobody_reads_is_not_compared(process, execute):
         execute("aten::_ctc_loss", chances, targets, *lengths)
     assert process.differing == {}
     assert process.outputs == 5
+
+
+@pytest.mark.parametrize("name", PARTLY_WRITTEN)
+def test_the_outputs_that_are_left_out_are_there(name):
+    space, _, base = name.partition("::")
+    operation = getattr(getattr(torch.ops, space), base).default
+    assert max(PARTLY_WRITTEN[name]) < len(operation._schema.returns)
 
 
 def test_steps_of_optimisers_that_take_turns(process):
