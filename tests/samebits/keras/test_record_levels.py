@@ -8,8 +8,8 @@ import pytest
 pytest.importorskip("keras")
 pytest.importorskip("tensorflow")
 
-from samebits.keras import record, record_hooks  # noqa: E402
-from samebits.record.format import LEVELS  # noqa: E402
+from samebits.keras import record, record_hooks
+from samebits.record.format import LEVELS
 
 
 @pytest.mark.parametrize("level", LEVELS)
