@@ -248,8 +248,8 @@ def test_what_makes_the_model_again_after_resuming_is_no_difference(tmp_path: Pa
     """The second process of B makes a model of its own, and loads weights into it."""
     first = training()
     before, after = another(first), another(first)
-    stopped = next(number for number, e in enumerate(before) if e["event"] == "step" and e["step"] == STEP - 1)
-    begins = next(number for number, e in enumerate(after) if e["event"] == "step")
+    stopped = before.index(made.step(before, STEP - 1))
+    begins = after.index(made.step(after, 1))
     resumed = [copy.deepcopy(e) for e in first if e["event"] == "step" and e["step"] >= STEP]
     made_again = [operation(1, f"aten::made_{number}") for number in range(200)]
     rest: Events = []
