@@ -20,11 +20,15 @@ FRAMEWORKS = [
 ]
 # Where a shell sets this, as some images do, every process that a test starts would compile torch anew.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+# Hundreds of runs, whose curves nobody looks at; a test that does removes it.
+os.environ["SAMEBITS_CURVES"] = "0"
+# For a shell with another HOME: in a new cache, each first run hashes gigabytes of libraries again.
+CACHES = {"XDG_CACHE_HOME": os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")}
 Started = subprocess.CompletedProcess[str]
 # What takes minutes is begun first, so that no worker is idle at the end. While one worker builds the image,
 # the other has no test that would wait for it.
 LONGEST_FIRST = (
-    "tests/image/test_attest.py",
+    "tests/image/test_apptainer.py",
     "tests/starter/",
     "tests/image/",
     "tests/samebits/proof/",

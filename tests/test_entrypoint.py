@@ -859,6 +859,7 @@ def test_process_md_names_what_exists():
         "SAMEBITS_REPLACED",
         "SAMEBITS_ENTRYPOINT",
         "SAMEBITS_RUN_FOLDER",
+        "SAMEBITS_CURVES",
         "SAMEBITS_COMMIT",
         "SAMEBITS_WORD",
     }

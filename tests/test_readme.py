@@ -93,6 +93,9 @@ ELSEWHERE = {
     "./entrypoint samebits add pandas": "tests/samebits/lock/test_add.py runs it, with another package",
     "./entrypoint samebits lock --conda PATH": "tests/samebits/lock/test_command.py runs it",
     "./entrypoint pip install": "tests/test_entrypoint.py runs it",
+    "./entrypoint samebits resume-proof --resume-with '--resume {checkpoint}' -- python my_script.py": (
+        "tests/samebits/proof/test_own_resume.py runs it, with another script"
+    ),
     "./entrypoint doctor": "tests/samebits/doctor/test_report.py runs it",
 }
 README = (ROOT / "README.md").read_text()

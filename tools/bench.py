@@ -3,6 +3,7 @@
 Absolute times on a shared machine say little; a pair that ran seconds apart says something.
 """
 
+import importlib.util
 import os
 import re
 import shutil
@@ -340,6 +341,7 @@ def record(rounds: int) -> list[Result]:
             difference(f"a step with --values, {name}", "a recorded step", both, None, "ms more", 1000)
             for name, both in held.items()
         ),
+        *record_keras(rounds),
     ]
 
 
@@ -363,6 +365,33 @@ def twice(rounds: int) -> list[Result]:
                     (default[name], theirs[name])
                 )
     return [ratio(f"samebits {name}", "without", both, None) for name, both in measured.items()]
+
+
+def record_keras(rounds: int) -> list[Result]:
+    """The same of two small trainings in Keras, whose steps run in a graph: ratios, and what a step costs."""
+    if importlib.util.find_spec("tensorflow") is None:
+        return []
+    measured: dict[str, list[tuple[float, float]]] = {}
+    steps: dict[str, int] = {}
+    with tempfile.TemporaryDirectory() as folder:
+
+        def taken(*words: str) -> dict[str, float]:
+            command = [str(ROOT / "entrypoint"), *words, "python", str(ROOT / "tools/bench_keras.py")]
+            done = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)
+            lines = [line.split("=") for line in done.stdout.splitlines() if line.count("=") == 2]
+            steps.update((name, int(count)) for name, count, _ in lines)
+            return {name: float(text) for name, _, text in lines}
+
+        for _ in range(rounds):
+            ours, theirs = taken("samebits", "record", "--"), taken()
+            for name in theirs:
+                measured.setdefault(name, []).append((ours[name], theirs[name]))
+    results = []
+    for name, both in measured.items():
+        each = [(ours / steps[name], theirs / steps[name]) for ours, theirs in both]
+        results.append(ratio(f"samebits record, {name}", "without", both, None))
+        results.append(difference(f"a recorded step, {name}", "without", each, None, "ms more", 1000))
+    return results
 
 
 def entrypoint(rounds: int) -> list[Result]:

@@ -124,8 +124,15 @@ FRAMEWORKS = {
             weights_from="python",  # the seeds of layers come from it
             mode="the model was called with training=True in one only",
             scaler="LossScaleOptimizer",
+            values=True,
         ),
     ),
+}
+
+# What trains and is recorded by no room, by the package that brings it.
+UNRECORDED = {
+    "tf_keras": "Keras 2 (tf_keras): steps of its optimisers",
+    "optax": "JAX: steps of optax's optimisers",
 }
 
 
@@ -404,6 +411,11 @@ def advice(framework: object) -> Advice:
 def recorders() -> dict[str, str]:
     """By the module whose import brings a framework: the module of samebits whose `attach` records it."""
     return {row.recorded: f"samebits.{name}.record" for name, row in FRAMEWORKS.items() if row.recorded}
+
+
+def unrecorded() -> list[str]:
+    """What this process has imported to train with, and no room records, in words."""
+    return [what for package, what in UNRECORDED.items() if package in sys.modules]
 
 
 def _of_imported() -> Iterator[str]:

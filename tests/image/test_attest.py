@@ -41,6 +41,8 @@ def test_all_is_as_locked(contain: Callable[..., Done]) -> None:
     assert here[here.index("sha256:") :][:71] in told
 
 
+# README.md's test runs `make attest` in a fresh environment, tests/samebits/installed on spoilt ones.
+@pytest.mark.slow
 def test_what_is_not_is_named(contain: Callable[..., Done], tmp_path: Path) -> None:
     """One file over another, one that is missing, and one that is more."""
     version = re.findall(r"^joblib==(\S+)", (ROOT / "requirements.lock").read_text(), re.MULTILINE)[0]

@@ -96,6 +96,11 @@ def test_a_framework_that_was_not_asked_for_is_not_there(used: Path) -> None:
 
 def test_the_readmes_commands_print_what_it_shows(used: Path) -> None:
     framework = frameworks(used)[-1]
+    settings = used / "src/alpha/settings.py"  # a sample: the whole training has its golden hash above
+    shorter = settings.read_text().replace("option(20,", "option(4,")
+    assert shorter != settings.read_text()
+    settings.write_text(shorter)
+    commit(used, "Fewer epochs")
     said = succeed(make(used, "golden", f"FRAMEWORK={framework}"))
     assert ": new, " in said
     said += succeed(make(used, "smoke", "ARGS=--epochs 1"))
@@ -271,6 +276,7 @@ def test_its_image_trains_to_the_same_hash(yours: Path, docker: str, image: str)
 
 
 @pytest.mark.image
+@pytest.mark.slow  # tests/image does so with the image of the repository
 def test_its_image_runs_locked_down(yours: Path, docker: str, image: str) -> None:
     """Any user, no network, no capability, and nothing that can be written but /tmp."""
     options = [

@@ -10,7 +10,7 @@ from collections import Counter, deque
 from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
-from samebits.diff.reader import DamagedError, Event, Process, kind_of, parse_event
+from samebits.diff.reader import DamagedError, Event, Names, Process, kind_of, parse_event
 from samebits.diff.window import depth_of, in_common
 from samebits.record.format import DIGITS, INSIDE
 
@@ -78,7 +78,7 @@ class Side:
     ) -> None:
         self.process = process
         self.shift, self.origin = shift or {}, origin or {}
-        self.names: dict[int, Event] = {}
+        self.names = Names()
         self.files: dict[str, Event] = {}
         self.listings: dict[str, list[Event]] = {}
         self.settings: Event | None = None
@@ -92,18 +92,19 @@ class Side:
     def take(self, line: bytes) -> None:
         """Put a line where it belongs."""
         try:
-            event = parse_event(line)
+            self._take(parse_event(line), len(line))
         except DamagedError as error:
             self.process.note(f"line {self.process.seen} is damaged ({error})")
             self.over = True
-            return
+
+    def _take(self, event: Event, size: int) -> None:
         kind = event["event"]
         event[LINE] = self.process.seen
         if kind in COMPUTED or kind in INSIDE:
             if key := self.key(event):
                 self.queue.append((key, event))
         elif kind == "names":
-            self.names[event["id"]] = event
+            self.names.add(event, size)
         elif kind == "file" and len(self.files) < MOST:
             self.files.setdefault(event["path"], event)
         elif kind == "listing" and len(self.listings) < MOST:
@@ -231,6 +232,8 @@ class Aligner:
             elif kind in KEPT:
                 first.take(line)
                 second.take(line)
+                if first.over or second.over:  # one of them is damaged
+                    return
         first.over = True
 
     def _same(self, line: bytes, match: bytes, kind: str) -> bool:

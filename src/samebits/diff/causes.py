@@ -1,5 +1,6 @@
 """Why two trainings differ: what is known, ranked by how well it explains the first difference."""
 
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -38,6 +39,27 @@ INSTRUCTIONS = re.compile(
 )
 KNOWN = 31  # causes of a lower score are told where there is no other
 ORDERS = ("completion", "listing", "set")  # chance of these kinds is an order
+# What a checkpoint lacks, by the place where that shows right after the resumption.
+LOST = {
+    "calls": "the place within an accumulation of gradients, or the step counter",
+    "batch": "the position in the data, or the generator that orders them",
+    "mode": "the model's mode (train or eval)",
+    "forward": "buffers of the model, or a counter that its forward pass follows",
+    "loss": "a weight or a counter that the loss follows",
+    "gradient": "the {scaler}'s state, or gradients that were accumulated",
+    "clipping": "the {scaler}'s state, or what clipping remembers",
+    "skipped": "the {scaler}'s state",
+    "learning rate": "the schedule's state, or the optimiser's, which has the learning rate",
+    "optimizer state": "the optimiser's state",
+    "parameter": "the optimiser's state",
+    "buffer": "buffers of the model",
+    "evaluation": "an average of the weights (EMA), or buffers of the model",
+    "evaluation batch": "the position in the data of the evaluation",
+    "control flow": "the step counter, or what a callback remembers",
+    "end": "the step counter, or what a callback remembers",
+}
+# Schedules, averages, callbacks and the order of the next epoch show late that they were lost.
+SHOW_LATE = ("batch", "learning rate", "evaluation", "control flow", "end")
 SORT = "sort what a folder gives: sorted(os.listdir(folder))"
 
 
@@ -70,6 +92,7 @@ def rank(
     samples: Samples | None,
     resumed: int | None,
     last: str,
+    again: int | None = None,
 ) -> list[Cause]:
     """The causes, the likeliest first.
 
@@ -80,10 +103,11 @@ def rank(
         samples: how the batches differ, where they do.
         resumed: after which step one of the two was resumed, and the other was not.
         last: the last event that was the same, in words.
+        again: the step whose batch comes after the resumption, in place of another one's.
     """
     used = {name: each for name, each in apart.items() if each.last or each.used}
     scored = [
-        *_resumed(place, resumed, used, facts.advice),
+        *_resumed(place, resumed, used, facts.advice, again),
         *_of_place(place, facts, samples, last),
         *_of_part(place, facts, apart),
         *_files(place, facts, resumed),
@@ -113,27 +137,30 @@ def _line(place: Place) -> str:
 
 
 # ---------------------------------------------------------------- resuming
-def _resumed(place: Place, resumed: int | None, apart: dict[str, Apart], advice: Advice) -> Iterator[Ranked]:
+def _resumed(
+    place: Place, resumed: int | None, apart: dict[str, Apart], advice: Advice, again: int | None
+) -> Iterator[Ranked]:
     if resumed is None or place.step is None:
         return
     at_once = place.step <= resumed + 1
-    lost = {
-        "batch": "the position in the data, or the generator that orders them",
-        "learning rate": "the schedule's state, or the optimiser's, which has the learning rate",
-        "optimizer state": "the optimiser's state",
-        "parameter": "the optimiser's state",
-        "buffer": "buffers of the model",
-        "mode": "the model's mode (train or eval)",
-        "skipped": f"the {advice.scaler}'s state",
-        "gradient": f"the {advice.scaler}'s state, or gradients that were accumulated",
-    }.get(place.what, "")
+    lost = LOST.get(place.what, "").format(scaler=advice.scaler)
     no_loss = place.what == "gradient" and not (place.first or {}).get("losses")  # which comes before
     if (place.what in ("forward", "loss") or no_loss) and apart:
         lost = f"the state of {_named(apart)}"
-    if place.what == "batch" and apart:
+    elif place.what == "batch" and again is not None:
+        what = "the position in the data" if at_once else "the state of the generator that orders the data"
+        what += f", or the state of {_named(apart)}" if at_once and apart else ""
+        lost = f"{what}: the batch of step {again:,} comes {'again' if again < place.step else 'too early'}"
+    elif place.what == "batch" and apart:
         lost = f"the position in the data, or the state of {_named(apart)}"
+    elif place.what == "loss" and _scaled(place):
+        lost = f"the {advice.scaler}'s state"
+    elif place.what == "learning rate" and (states := _states(place)):
+        # No optimiser's state depends on the learning rate of the same step.
+        lost = "the schedule's state" if states[0] == states[1] else "the optimiser's state"
     evidence = f"all is equal up to step {resumed:,}, after which B was resumed"
-    if lost and (at_once or place.what == "learning rate"):  # a schedule shows late what it has lost
+    of_generator = lost.startswith("the state of") and not any(each.last for each in apart.values())
+    if lost and (at_once or of_generator or place.what in SHOW_LATE):
         yield (
             99,
             Cause("resume", f"the checkpoint does not hold {lost}", (evidence,), "", "save it, and load it"),
@@ -141,6 +168,23 @@ def _resumed(place: Place, resumed: int | None, apart: dict[str, Apart], advice:
     else:
         text = "the difference starts after the resumption: something that the checkpoint does not hold"
         yield 72, Cause("resume", text, (evidence,))
+
+
+def _states(place: Place) -> list[str]:
+    """The optimiser's state in both, after the step; nothing where it has none."""
+    states = [str((event or {}).get("state", "")) for event in (place.first, place.second)]
+    return states if any(states) else []
+
+
+def _scaled(place: Place) -> bool:
+    """Whether one loss is a power of two times the other: what a GradScaler multiplies it by."""
+    values = [[loss[1] for loss in (event or {}).get("losses", ())] for event in (place.first, place.second)]
+    if not values[0] or not values[1]:
+        return False
+    a, b = values[0][0], values[1][0]
+    if not all(isinstance(value, float) and math.isfinite(value) and value for value in (a, b)) or a == b:
+        return False
+    return math.frexp(a)[0] == math.frexp(b)[0]
 
 
 def _named(apart: dict[str, Apart]) -> str:
@@ -154,6 +198,7 @@ def _named(apart: dict[str, Apart]) -> str:
 def _of_place(place: Place, facts: Facts, samples: Samples | None, last: str) -> Iterator[Ranked]:
     line = _line(place)
     yield from _autocast(place, line)
+    yield from _held(place, line)
     if place.what in FROM_DATA:
         if facts.workers[0] != facts.workers[1]:
             text = f"another number of data workers: {facts.workers[0]} in A, {facts.workers[1]} in B"
@@ -214,6 +259,16 @@ def _autocast(place: Place, line: str) -> Iterator[Ranked]:
     if a and b and a != b:
         text = f"the model computes in other types: {some(sorted(a))} in A, {some(sorted(b))} in B"
         yield 93, Cause("autocast", text, (), line)
+
+
+def _held(place: Place, line: str) -> Iterator[Ranked]:
+    """Backward adds to the gradients that are there."""
+    held = [int((event or {}).get("held", 0)) for event in (place.first, place.second)]
+    if place.what == "gradient" and held[0] != held[1]:
+        who = "A" if held[0] > held[1] else "B"
+        text = f"gradients were not set to zero before backward in {who}"
+        why = f"before it {held[0]:,} were there in A, {held[1]:,} in B"
+        yield 94, Cause("accumulation", text, (why,), line, "call optimizer.zero_grad() before backward")
 
 
 def _samples(samples: Samples | None, line: str) -> Iterator[Ranked]:

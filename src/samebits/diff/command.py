@@ -37,16 +37,24 @@ def command(first: Path, second: Path, json_: bool, html: Path | None) -> int:
     Exit status 0: they are the same, as far as both go; 1: they differ; 2: they cannot be compared.
     """
     result = compare(first, second)
+    drawn: dict[str, str] = {}
+    problem: UsageError | None = None
     if html is not None:
-        write_whole(html, picture(first, second, result))
+        page = picture(first, second, result)
+        try:
+            write_whole(html, page)
+            drawn = {"picture": str(html)}
+        except UsageError as error:  # after the verdict, which took the time
+            problem = error
     if json_:
-        drawn = {} if html is None else {"picture": str(html)}
         print_json({"first": str(first), "second": str(second), **result.as_json(), **drawn})
     else:
         for line in lines(result):
             click.echo(printable(line))
-        if html is not None:
+        if drawn:
             click.echo(printable(f"picture: {html}"))
+    if problem is not None:
+        raise problem
     return 0 if result.place is None else 1
 
 

@@ -19,9 +19,9 @@ from samebits.diff.place import Place
 from samebits.diff.reader import Record
 from samebits.diff.records import Result, matched, sides_of, who
 from samebits.diff.run_picture import of_runs
-from samebits.diff.runs import RECORD
 from samebits.diff.words import generator_words
 from samebits.errors import UsageError
+from samebits.record.format import RUN_FILE
 
 MOST_ROWS = 1500  # of all processes together; of more, those of a module are put together
 MOST_BYTES = 1_900_000  # of the cells
@@ -112,7 +112,7 @@ def of_folders(first: Path, second: Path, result: Result) -> list[Drawn]:
     place = result.place
     step = min(firsts, default=None) if place is not None else None
     drawn = [Drawn("metrics", grid, step, word="line", unit="line of metrics", start=1, end=end)]
-    here, there = first / RECORD, second / RECORD
+    here, there = first / RUN_FILE, second / RUN_FILE
     if here.exists() and there.exists():
         within = place is not None and place.first is not None  # an event of these records
         with contextlib.suppress(UsageError):  # the metrics can be drawn anyway

@@ -29,6 +29,7 @@ from samebits.record.format import DIGITS, FORMAT, MISSING
 
 Event = dict[str, Any]
 
+MOST_NAMES = 64 * 1024**2  # bytes of tables of names; one of a thousand tensors has 60 thousand
 LONGEST = 1 << 26  # bytes of a line; a step of a model of ten thousand tensors has two million
 TAIL = 1 << 20  # bytes at the end of a file in which its last lines are looked for
 KIND = re.compile(rb'\{"event": ?"([a-z]{1,20})"')
@@ -146,10 +147,11 @@ MAY_BE_INSIDE: Mapping[str, Shape] = {
         ("the states before and after", lambda value: _list_of(DIGEST)[1](value) and len(value) == 2)
     ),
 }
+SAMPLES = _list_of(_list_of(("a number or a text", lambda value: type(value) in (int, str))))
 MAY_HAVE: Mapping[str, Mapping[str, Shape]] = {
     "record": {"folder": optional(TEXT)},
     "initial": {"moves": MOVES},
-    "step": {"moves": MOVES, "epoch": optional(COUNT)},
+    "step": {"moves": MOVES, "epoch": optional(COUNT), "held": COUNT, "samples": SAMPLES},
     "evaluation": {"moves": MOVES, "digest": TEXT, "other_mode": TEXTS},
     "names": {"digests": TEXTS},
     "layer": {**MAY_BE_INSIDE, "weights": DIGESTS, "of": TEXTS},
@@ -196,6 +198,29 @@ def parse_event(line: bytes) -> Event:
     except (ValueError, UsageError) as error:
         raise DamagedError(str(error)) from None
     return event
+
+
+class Names(dict[int, Event]):
+    """The `names` events of a process, by their number: only so many, whatever its file says."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._bytes = 0
+
+    def add(self, event: Event, size: int) -> None:
+        """Remember one.
+
+        Args:
+            event: to be remembered.
+            size: of its line in bytes.
+
+        Raises:
+            DamagedError: they are more than any training has.
+        """
+        self._bytes += size
+        if self._bytes > MOST_NAMES:
+            raise DamagedError(f"more than {MOST_NAMES:,} bytes of tables of names")
+        self[event["id"]] = event
 
 
 class Process:

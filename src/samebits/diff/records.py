@@ -6,15 +6,15 @@ from typing import Any, get_args
 
 from samebits.diff import facts as facts_
 from samebits.diff import samples, values
-from samebits.diff.align import COMPUTED, STEP_NUMBER, Side
+from samebits.diff.align import COMPUTED, Side
 from samebits.diff.causes import Cause, rank
 from samebits.diff.place import Place, What
-from samebits.diff.reader import DamagedError, Event, Process, Record, kind_of, parse_event
-from samebits.diff.tensors import compare
+from samebits.diff.reader import Process, Record, kind_of
+from samebits.diff.resumption import Resumed, batch_again, begin_alike, resumption
 from samebits.diff.verdict import Search
 from samebits.errors import UsageError
 from samebits.hashing.compare import TensorDifference
-from samebits.record.format import DIGITS, INSIDE, OF_A_RUN
+from samebits.record.format import INSIDE, OF_A_RUN
 
 ORDER = get_args(What)  # of what a step computes: a gradient is apart in all ranks if a batch is in one
 UNLIKE = "not compared: tensors that only one of the two had on a GPU, where digests are of another kind"
@@ -37,6 +37,7 @@ class Result:
         more: commands that record the tensors, where they would say more.
         twice: the command that names the operation, where one that does not repeat is the likeliest cause.
         pair: the number of the processes in which the first difference is, see `matched`.
+        resumed: after which step one of the two was resumed, and the other was not; None: neither was.
     """
 
     place: Place | None
@@ -49,6 +50,7 @@ class Result:
     values: TensorDifference | None = None
     more: tuple[str, ...] = ()
     pair: int = 0
+    resumed: int | None = None
     twice: str = ""
 
     @property
@@ -83,6 +85,7 @@ class Result:
             "first_difference": place,
             "causes": [asdict(cause) for cause in self.causes],
             "same_steps": self.steps,
+            "resumed_after": self.resumed,
             "last_same": self.last or None,
             "generators": self.apart,
             "notes": list(self.notes),
@@ -108,6 +111,7 @@ def compare_records(first: Record, second: Record, beside: facts_.Facts | None =
         )
     places: list[tuple[tuple[bool, int], Search, Place, tuple[int, Matched]]] = []
     searches: list[Search] = []
+    begins: list[int] = []
     notes = [*first.notes, *second.notes]
     identities = set()
     for number, pair in enumerate(matched(first, second, notes)):
@@ -115,6 +119,7 @@ def compare_records(first: Record, second: Record, beside: facts_.Facts | None =
         identities.add(ours.identity)
         search = Search(*sides_of(pair), pair.continued)
         searches.append(search)
+        begins += [] if pair.resumed is None else [pair.resumed.after]
         place = search.find()
         if place is not None:
             places.append(((pair.unplaced, place.step or 0), search, place, (number, pair)))
@@ -125,18 +130,23 @@ def compare_records(first: Record, second: Record, beside: facts_.Facts | None =
         raise UsageError(f"{first.path} and {second.path} have nothing to compare: no training was recorded")
     if not places:
         best = max(searches, key=lambda each: each.compared)
-        return Result(None, "", (), best.compared, best.last_same(), {}, tuple(dict.fromkeys(notes)))
+        all_notes, begun = tuple(dict.fromkeys(notes)), max(begins, default=None)
+        return Result(None, "", (), best.compared, best.last_same(), {}, all_notes, resumed=begun)
     _, search, place, (number, pair) = min(places, key=lambda each: (each[0], _order(each[2])))
     if search.aligner.first.unlike:
         place = replace(place, equal=tuple(each for each in place.equal if each in COMPARED_ANYWAY))
-    resumed = None if pair.resumed is None else max(pair.resumed.steps.values())
+    resumed = None if pair.resumed is None else pair.resumed.after
     sides = search.aligner.first, search.aligner.second
     steps = search.compared
     facts = beside or facts_.collect(first, second, sides, (place.first, place.second))
     how, last = None, search.last_same()
     if place.what == "batch" and place.first is not None and place.second is not None:
-        how = samples.compare(samples.Pair(place.first, place.second), search.pairs)
-    causes = rank(place, facts, search.generators.apart, how, resumed, last)
+        how = samples.compare(samples.Pair(place.first, place.second), search.pairs, search.before)
+    again = None
+    if pair.resumed is not None and place.what == "batch":
+        both = (pair.ours, place.second), (pair.theirs, place.first)
+        again = batch_again(*both[1 - pair.resumed.later], place.step or 0)
+    causes = rank(place, facts, search.generators.apart, how, resumed, last, again)
     size = _values(place, pair, notes)
     known = place.part is not None and place.part.operation
     operation = bool(causes) and causes[0].kind == "operation" and not known
@@ -151,6 +161,7 @@ def compare_records(first: Record, second: Record, beside: facts_.Facts | None =
         size,
         () if size is not None or not facts.advice.values else values.more(place, first, second),
         number,
+        resumed,
         values.twice(place, first, second) if facts.advice.twice and operation else "",
     )
 
@@ -190,21 +201,6 @@ def _unseen(search: Search) -> Iterator[str]:
 
 
 # ---------------------------------------------------------------- which processes belong together
-@dataclass(frozen=True)
-class Resumed:
-    """A process that continues what another one began.
-
-    Attributes:
-        later: 1 where it is the second record's, 0 where it is the first's.
-        steps: by optimiser, how many steps were made before its first.
-        line: of the other file, after which it begins.
-    """
-
-    later: int
-    steps: dict[int, int]
-    line: int
-
-
 @dataclass(frozen=True)
 class Matched:
     """Two processes that belong together.
@@ -275,72 +271,9 @@ def _chains(ours: list[Process], theirs: list[Process], notes: list[str]) -> Ite
     else:
         pairs = list(zip(ours, theirs, strict=False))
         notes.append(f"A trained in {len(ours):,} processes one after the other, B in {len(theirs):,}")
-    alike = [_begin_alike(*pair) for pair in pairs]
-    begins = [None if same else _resumption(*pair) for pair, same in zip(pairs, alike, strict=True)]
-    after = [0 if resumed is None else max(resumed.steps.values()) for resumed in begins]
+    alike = [begin_alike(*pair) for pair in pairs]
+    begins = [resumption(*pair) for pair in pairs]
+    after = [0 if resumed is None else resumed.after for resumed in begins]
     for number, (pair, resumed, steps) in enumerate(zip(pairs, begins, after, strict=True)):
         lost = number > 0 and resumed is None and not alike[number]
         yield Matched(*pair, resumed, continued=steps < max(after), unplaced=lost)
-
-
-def _resumption(ours: Process, theirs: Process) -> "Resumed | None":
-    return _where_begins(ours, theirs, 1) or _where_begins(theirs, ours, 0)
-
-
-def _first(process: Process) -> tuple[Event, dict[int, Event]] | None:
-    """The first model with parameters that a process saw, and its names."""
-    names: dict[int, Event] = {}
-    for line in process.lines():
-        kind = kind_of(line)
-        try:
-            if kind == "names":
-                event = parse_event(line)
-                names[event["id"]] = event
-            elif kind == "initial" and (event := parse_event(line))["parameters"]:
-                return event, names
-        except DamagedError:
-            return None
-        if kind in ("step", "evaluation"):
-            return None
-    return None
-
-
-def _begin_alike(ours: Process, theirs: Process) -> bool:
-    first, second = _first(ours), _first(theirs)
-    if first is None or second is None:
-        return True
-    return first[0]["parameters"] == second[0]["parameters"]
-
-
-def _where_begins(earlier: Process, later: Process, number: int) -> "Resumed | None":
-    """Where one process has the weights with which another one begins, which is the second's for number 1."""
-    begun = _first(later)
-    if begun is None:
-        return None
-    initial, initial_names = begun
-    wanted = initial_names.get(initial["names"].get("parameters", -1), {})
-    needle = initial["parameters"][-DIGITS:].encode()  # the last ones are frozen less often
-    names: dict[int, Event] = {}
-    made: dict[int, int] = {}
-    for line in earlier.lines():
-        kind = kind_of(line)
-        if kind not in ("names", "step"):
-            continue
-        if kind == "step":
-            if count := STEP_NUMBER.match(line):
-                made[int(count[1])] = int(count[2])
-            if needle not in line:
-                continue
-        try:
-            event = parse_event(line)
-        except DamagedError:
-            return None
-        if kind == "names":
-            names[event["id"]] = event
-            continue
-        made[event["optimizer"]] = event["step"]
-        here = names.get(event["names"].get("parameters", -1), {})
-        tensors = compare(event["parameters"], here, initial["parameters"], wanted)
-        if tensors.of and not tensors.differ:
-            return Resumed(number, made, earlier.seen)
-    return None

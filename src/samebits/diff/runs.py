@@ -10,7 +10,7 @@ from samebits._printable import some
 from samebits.diff.causes import Cause, rank
 from samebits.diff.facts import Facts, sources
 from samebits.diff.place import Place
-from samebits.diff.reader import DamagedError, Event, Record, kind_of, parse_event
+from samebits.diff.reader import DamagedError, Names, Record, kind_of, parse_event
 from samebits.diff.records import Result, compare_records
 from samebits.diff.tensors import compare
 from samebits.errors import UsageError
@@ -18,8 +18,8 @@ from samebits.fingerprint.diff import Difference, differences
 from samebits.fingerprint.manifest import of_manifest, read_manifest
 from samebits.framework import advice
 from samebits.hashing.compare import Comparison, compare_runs, read_metrics
+from samebits.record.format import RUN_FILE
 
-RECORD = "record.jsonl"
 NAMED = 3  # values that no checkpoint holds, in a line
 
 
@@ -46,7 +46,7 @@ def compare_folders(first: Path, second: Path) -> Result:
 
 def _first_steps(first: Path, second: Path, facts: Facts) -> Result | None:
     """What the records of the first steps show; None where one run has none."""
-    paths = [path / RECORD for path in (first, second)]
+    paths = [path / RUN_FILE for path in (first, second)]
     if not all(path.is_file() for path in paths):
         return None
     try:
@@ -83,20 +83,20 @@ class Epochs:
 def _epochs(folder: Path) -> Iterator[tuple[int, Mapping[str, Any], Mapping[str, Any]]]:
     """Each epoch's number, its event, and the event that has its tensors' names; up to a damaged line."""
     try:
-        (process,) = Record(folder / RECORD).processes
+        (process,) = Record(folder / RUN_FILE).processes
     except UsageError:
         return
-    names: dict[int, Event] = {}
+    names = Names()
     for line in process.lines():
         if kind_of(line) not in ("names", "epoch"):
             continue
         try:
             event = parse_event(line)
+            if event["event"] == "names":
+                names.add(event, len(line))
         except DamagedError:
             return
-        if event["event"] == "names":
-            names[event["id"]] = event
-        elif event["event"] == "epoch":
+        if event["event"] == "epoch":
             yield event["epoch"], event, names.get(event["names"].get("parameters", -1), {})
 
 

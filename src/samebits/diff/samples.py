@@ -1,16 +1,18 @@
 """Whether two trainings saw the same samples, from the digests of the rows of their batches."""
 
+import itertools
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from samebits.diff.align import Pair
 from samebits.diff.reader import Event
-from samebits.hashing.digest import ROW_DIGITS
+from samebits.hashing.digest import DIGITS, ROW_DIGITS
 
 MOST_ROWS = 100_000
 MOST_STEPS = 2_000
+Sample = int | str
 Kind = Literal["shape", "order", "samples", "contents", "unknown"]
 
 
@@ -29,12 +31,13 @@ class Samples:
     text: str
 
 
-def compare(pair: Pair, following: Iterable[Pair]) -> Samples:
+def compare(pair: Pair, following: Iterable[Pair], before: Pair | None = None) -> Samples:
     """Compare the first batches that differ, and those after them.
 
     Args:
         pair: the step whose batch differs.
         following: the pairs after it; as many are read as it needs.
+        before: a pair before it that was not the same in all: a loop may read batches ahead.
     """
     assert pair.first is not None
     assert pair.second is not None
@@ -43,8 +46,11 @@ def compare(pair: Pair, following: Iterable[Pair]) -> Samples:
     if shapes[0] != shapes[1] and len(here) != len(there):
         a, b = (next((shape for call in each for shape in call), "nothing") for each in shapes)
         return Samples("shape", f"its shape is {a} in A and {b} in B")
+    asked = [_asked(event) for event in (pair.first, pair.second)]
+    if before is not None and all(asked):
+        asked = [_asked(early) + each for early, each in zip(before[:2], asked, strict=True)]
     if not here or not there:
-        return Samples("unknown", "")
+        return _of_asked(asked[0], asked[1], following) if all(asked) else Samples("unknown", "")
     if sorted(here) == sorted(there):
         if here == there:  # another argument than the first
             return Samples("contents", "the samples are the same, another argument of the model differs")
@@ -53,7 +59,40 @@ def compare(pair: Pair, following: Iterable[Pair]) -> Samples:
     if len(here) == len(there) and 2 * len(apart) <= len(here):
         which = ", ".join(str(number) for number in apart[:5])
         return Samples("contents", f"{len(apart):,} of its {len(here):,} samples differ (row {which})")
-    return _over_steps(here, there, following)
+    return _of_asked(asked[0], asked[1], following) if all(asked) else _over_steps(here, there, following)
+
+
+def _of_asked(here: list[Sample], there: list[Sample], following: Iterable[Pair]) -> Samples:
+    """Where records know which samples were asked for: what these hold may be drawn anew each time."""
+    if here == there:
+        text = f"the same {len(here):,} samples were read in the same order, and hold something else"
+        return Samples("contents", text)
+    if any(map(_is_of_batch, (*here, *there))):
+        return Samples("unknown", "")
+    places = itertools.zip_longest(here, there, fillvalue="none")
+    first = next(f"sample {a} in A, {b} in B" for a, b in places if a != b)
+    ours, theirs, steps = Counter(here), Counter(there), 1
+    batches = _batches(following, _asked)
+    while ours != theirs and steps < MOST_STEPS and len(ours) + len(theirs) < MOST_ROWS:
+        more, others = next(batches, (None, None))
+        if more is None or others is None:
+            break
+        ours.update(more)
+        theirs.update(others)
+        steps += 1
+    of = f"its {len(here):,} samples" if steps == 1 else f"the samples of {steps:,} steps together"
+    if ours == theirs:
+        return Samples("order", f"{of} are the same in another order, the first: {first}")
+    common, all_ = len(ours.keys() & theirs.keys()), min(len(ours), len(theirs))
+    if common > 0.8 * all_:  # an epoch was not complete
+        text = f"of {of}, {common:,} of {all_:,} are in both, in another order, the first: {first}"
+        return Samples("order", text)
+    return Samples("samples", f"of {of}, {common:,} of {all_:,} are in both, the first: {first}")
+
+
+def _is_of_batch(sample: Sample) -> bool:
+    """Whether this stands for a batch of very many samples."""
+    return isinstance(sample, str) and len(sample) == DIGITS
 
 
 def _over_steps(here: list[str], there: list[str], following: Iterable[Pair]) -> Samples:
@@ -61,7 +100,7 @@ def _over_steps(here: list[str], there: list[str], following: Iterable[Pair]) ->
     balance.subtract(there)
     ours, theirs = set(here), set(there)
     steps, alone = 1, True
-    for steps, (more, others) in enumerate(_batches(following), 2):
+    for steps, (more, others) in enumerate(_batches(following, _rows), 2):
         alone &= more == others
         balance.update(more)
         balance.subtract(others)
@@ -90,10 +129,17 @@ def _over_steps(here: list[str], there: list[str], following: Iterable[Pair]) ->
     return Samples("contents", f"other contents: {seen}")
 
 
-def _batches(pairs: Iterable[Pair]) -> Iterator[tuple[list[str], list[str]]]:
+def _batches(
+    pairs: Iterable[Pair], part: Callable[[Event | None], list[Any]]
+) -> Iterator[tuple[list[Any], list[Any]]]:
     for first, second, _ in pairs:
         if (first or second or {}).get("event") == "step":
-            yield _rows(first), _rows(second)
+            yield part(first), part(second)
+
+
+def _asked(event: Event | None) -> list[Sample]:
+    """The samples that a step's batches were asked for."""
+    return [sample for batch in (event or {}).get("samples", ()) for sample in batch]
 
 
 def _rows(event: Event | None) -> list[str]:

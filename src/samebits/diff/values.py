@@ -1,14 +1,13 @@
 """How large a difference is, where both records hold the tensors of its step: elements and ULPs."""
 
-import shlex
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
+from samebits.diff import again
 from samebits.diff.place import Place
 from samebits.diff.reader import Event, Process, Record
 from samebits.hashing.compare import TensorDifference, compare_tensor
 from samebits.hashing.weights import COMPLEX, Stored, read_header
-from samebits.process.command_line import hint
 from samebits.record.format import AFTER_BACKWARD, AT_OPTIMIZER
 from samebits.record.values import file_name, of_layer, of_operation
 
@@ -110,21 +109,17 @@ def of_place(place: Place, ours: Process, theirs: Process) -> TensorDifference |
 
 
 def more(place: Place, first: Record, second: Record) -> tuple[str, ...]:
-    """The commands that record the tensors of a place, for both records; one line where it is the same.
-
-    What a run records by itself has no command, and of several processes without a common parent none has
-    the whole command.
-    """
+    """The commands that record the tensors of a place, for both records; one line where it is the same."""
     if place.what not in PREFIXES or place.first is None or place.second is None:
         return ()
     lines = []
     for record, event in ((first, place.first), (second, place.second)):
-        if not (command := _command(record)):
-            return ()
         step = event["step"]
         window = f"{step}:{step}"
-        inside = f"--level {place.part.first['event']} --steps {window} " if place.part is not None else ""
-        lines.append(f"samebits record {inside}--values {window} -- {command}")
+        inside = () if place.part is None else ("--level", place.part.first["event"], "--steps", window)
+        if not (command := again.command(record, "record", *inside, "--values", window)):
+            return ()
+        lines.append(command)
     if lines[0] == lines[1]:
         return (lines[0],)
     return tuple(f"{line}   # {who}" for who, line in zip("AB", lines, strict=True))
@@ -135,13 +130,9 @@ def twice(place: Place, first: Record, second: Record) -> str:
 
     Such an operation may give the same result in the step in which the records differ, and not before it.
     """
-    command = _command(first)
-    if place.step is None or not command or command != _command(second):
+    if place.step is None:
         return ""
-    return f"{hint('samebits', 'twice', '--steps', f'1:{place.step}')} -- {command}"
-
-
-def _command(record: Record) -> str:
-    """The command that was recorded, of the process that began all others; "" where there is none."""
-    roots = record.roots
-    return shlex.join(roots[0].about["command"]) if len(roots) == 1 else ""
+    command, other = (
+        again.command(record, "twice", "--steps", f"1:{place.step}") for record in (first, second)
+    )
+    return command if command == other else ""

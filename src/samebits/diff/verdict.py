@@ -20,6 +20,7 @@ class Search:
 
     Attributes:
         generators: what is known of them where the search has come to.
+        before: the last pair that was the same, but did not lie there as equal bytes.
         compared: how many steps were the same.
     """
 
@@ -29,6 +30,7 @@ class Search:
         self.continued = continued
         self.pairs = self.aligner.pairs()
         self.generators = Generators()
+        self.before: Pair | None = None
         self._same_in_words = ""  # of the last pair that was the same and did not lie there as equal bytes
         self._same_steps = 0
         self._events = 0
@@ -90,6 +92,7 @@ class Search:
         if event is None or other is None:
             return
         self._same_in_words = words(event, self.aligner.first)
+        self.before = pair
         self.aligner.last = None
         if event["event"] == "step":
             self._same_steps += 1
@@ -173,7 +176,7 @@ def _end(search: Search) -> Place | None:
         return None
     ends = [side.process.last("end")[-1] for side in (ours, theirs)]
     steps = [
-        end["steps"] + max(side.shift.values(), default=0)
+        end["steps"] + sum(side.shift.values())  # of all optimisers
         for end, side in zip(ends, (ours, theirs), strict=True)
     ]
     if ends[0]["exception"] != ends[1]["exception"]:

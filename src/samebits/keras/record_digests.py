@@ -1,27 +1,46 @@
 """The digests of values as a record holds them, their shapes and types."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from operator import is_
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
 from samebits.hashing.digest import digest, rows
+from samebits.keras.record_emit import UNREAD
 from samebits.keras.record_names import held
-from samebits.keras.record_values import UNREAD
 from samebits.record.format import MISSING
 from samebits.record.training import MOST_ROWS, gradients, number
 
 
 class Digest(str):
-    """A digest of a value that is not at hand any more."""
+    """A digest of a value that is not at hand any more.
+
+    Attributes:
+        copies: of the tensors in it, in order; none where they are not asked for.
+    """
+
+    copies: Sequence[np.ndarray] = ()
 
 
-def now(value: Any) -> Any:
-    """A value's digest, where it has one already; in a graph the value itself."""
-    if value is None or not tf.executing_eagerly():
-        return value
-    return Digest(digest(held(value)))
+def now(value: Any, keep: bool) -> Any:
+    """A value's digest, where it has one already; in a graph the value itself. See `taken`."""
+    return value if value is None or not tf.executing_eagerly() else taken(value, keep)
+
+
+def taken(value: Any, keep: bool) -> Digest:
+    """A value's digest.
+
+    Args:
+        value: tensors, and lists and tables of them.
+        keep: the digest takes copies of the tensors along.
+    """
+    made = Digest(digest(held(value)))
+    if keep:
+        made.copies = [np.array(tensor) for tensor in tensors_in(held(value))]
+    return made
 
 
 def now_value(value: Any) -> Any:
@@ -41,22 +60,29 @@ def digests(values: Iterable[Any]) -> str:
 
 def gradients_of(values: dict[str, Any]) -> Mapping[str, str]:
     """What a step says of gradients."""
-    used = digests(values["given"] if values["used"] is None else values["used"])
-    return gradients(digests(values["after_backward"]), used)
+    before, used = values["after_backward"], at_optimizer(values)
+    text = digests(before)
+    same = len(before) == len(used) and all(map(is_, before, used))  # a digest takes as long as a look
+    return gradients(text, text if same else digests(used))
 
 
-def finished(call: dict[str, Any]) -> dict[str, Any]:
-    """A call's entry with digests in place of values."""
+def at_optimizer(values: dict[str, Any]) -> Any:
+    """The gradients that an optimiser used, or was given; None where nobody saw them."""
+    return values.get("given") if values.get("used") is None else values["used"]
+
+
+def finished(call: dict[str, Any], keep: bool) -> dict[str, Any]:
+    """A call's entry with digests in place of values; `keep`: these take copies along."""
     if "shapes" in call:
         entry = dict(call)
     else:
         arguments = call["arguments"]
-        tensors = list(_tensors(arguments))
+        tensors = tensors_in(arguments)
         first = next((tensor for tensor in tensors if len(tensor.shape)), None)
         few = first is not None and first.shape[0] is not None and first.shape[0] <= MOST_ROWS
         entry = {
             **call,
-            "arguments": digest(arguments),
+            "arguments": taken(arguments, keep),
             "shapes": [list(tensor.shape) for tensor in tensors],
             "rows": rows(first) if few else None,
         }
@@ -74,17 +100,35 @@ def lacks(value: Any) -> bool:
     return any(map(lacks, value)) if isinstance(value, list | tuple) else value is UNREAD
 
 
-def _tensors(value: Any) -> list[Any]:
-    flat = tf.nest.flatten(value, expand_composites=True)
-    return [each for each in flat if isinstance(each, np.ndarray | np.generic | tf.Tensor)]
+def tensors_in(value: Any) -> list[Any]:
+    """The tensors and arrays in lists and tables, also those that a digest has copied, in order.
+
+    Of a sparse or ragged tensor: the tensors that it consists of.
+    """
+    try:
+        flat = tf.nest.flatten(value, expand_composites=True)
+    except TypeError:  # tables whose keys have no order
+        flat = keras.tree.flatten(value)
+    tensors: list[Any] = []
+    for each in flat:
+        if isinstance(each, Digest):
+            tensors += each.copies
+        elif isinstance(each, np.ndarray | np.generic | tf.Tensor):
+            tensors.append(each)
+    return tensors
 
 
-def loss_of(value: Any) -> list[Any]:
-    """The digest of a loss and its value, as a step has them; the same where it has them already."""
-    if isinstance(value, list) and len(value) == 2 and type(value[0]) is str:
+def loss_of(value: Any, keep: bool) -> list[Any]:
+    """The digest of a loss and its value, as a step has them; the same where it has them already.
+
+    Args:
+        value: the loss.
+        keep: the digest takes a copy along.
+    """
+    if isinstance(value, list) and len(value) == 2 and isinstance(value[0], str):
         return value
     array = np.asarray(value) if isinstance(value, np.ndarray | np.generic | tf.Tensor) else None
-    return [digest(value), number_of(array) if array is not None and array.size == 1 else None]
+    return [taken(value, keep), number_of(array) if array is not None and array.size == 1 else None]
 
 
 def number_of(value: Any) -> Any:

@@ -22,6 +22,7 @@ from tensorflow.python.eager import record as tapes
 from tensorflow.python.eager.polymorphic_function.polymorphic_function import Function
 
 from samebits.keras.record_training import Training, class_of
+from samebits.keras.record_values import Values
 from samebits.record.guarded import tell
 from samebits.record.writer import Writer
 
@@ -35,7 +36,7 @@ def attach(process: Any) -> None:
     Args:
         process: a `samebits.record.begin.Process`.
     """
-    training = Training(process.writer.write, lambda: process.writer.on)
+    training = Training(process.writer.write, lambda: process.writer.on, Values(process.writer))
     process.forks.append(training.begin)
     process.ends.append(lambda: _look(training.end))
     functions = Functions()
@@ -128,7 +129,7 @@ def _watch_functions(training: Training, functions: Functions, writer: Writer) -
             outermost, notes = not functions.running, known.setdefault(self, Notes())
             why = _compiled(self)
             if outermost:
-                _look(training.before_function)
+                _look(training.before_function, sys._getframe(1))
             functions.running.append((why, notes))
             try:
                 result = original(self, *given, **named)
@@ -140,7 +141,7 @@ def _watch_functions(training: Training, functions: Functions, writer: Writer) -
             else:
                 functions.notes.add(notes)
             if outermost:
-                _look(training.after_function)
+                _look(training.after_function, sys._getframe(1))
             return result
 
         return call
@@ -333,7 +334,7 @@ def _watch_optimizers(training: Training, functions: Functions, writer: Writer) 
                 return original(self, grads, trainable_variables)
             grads = list(grads)
             variables = None if trainable_variables is None else list(trainable_variables)
-            thread.applying = _look(training.before_apply, self, grads, variables)
+            thread.applying = _look(training.before_apply, self, grads, variables, sys._getframe(1))
             if thread.applying is None:
                 return original(self, grads, variables)
             try:

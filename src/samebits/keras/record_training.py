@@ -1,7 +1,7 @@
 """What a training in Keras computes, step by step, as lines of a record.
 
 A step is one call of an optimiser's `apply`. In a graph it is traced once, and then runs in each step: what
-belongs to it is put together when it is traced, and `record_values.emit` takes the values when it runs.
+belongs to it is put together when it is traced, and `record_emit.emit` takes the values when it runs.
 """
 
 import functools
@@ -19,6 +19,8 @@ from samebits.chance.places import users
 from samebits.hashing.digest import digest
 from samebits.keras import record_generators
 from samebits.keras.record_digests import (
+    Digest,
+    at_optimizer,
     described,
     digest_of,
     digests,
@@ -31,17 +33,21 @@ from samebits.keras.record_digests import (
     number_of,
     outlines,
 )
+from samebits.keras.record_emit import UNREAD, emit, read
 from samebits.keras.record_names import buffers, held, parameters, seeds, state
 from samebits.keras.record_seen import Applying, Seen, Thread, Trained
-from samebits.keras.record_values import UNREAD, emit, read
+from samebits.keras.record_values import Values
 from samebits.record import places
 from samebits.record.evaluated import Evaluated
+from samebits.record.format import AFTER_BACKWARD, AT_OPTIMIZER
+from samebits.record.moves import CODE, Looks
 from samebits.record.names import Models
 from samebits.record.tables import Tables, Write
 from samebits.record.training import MOST_CALLS, MOST_LOSSES, settings
 
 AUTOGRAPH = "__autograph_generated_file"  # in the name of a file that AutoGraph has made of the user's code
 SEEN = "_samebits_seen"  # of a graph: what was traced since the last step in it
+IN_A_GRAPH = "a step in a graph, or the batch for it"  # which the graph may ask for
 
 
 class Training:
@@ -50,13 +56,14 @@ class Training:
     Args:
         write: writes a line of the record.
         is_on: whether lines are written still.
+        values: writes the tensors themselves, where they are asked for.
 
     Attributes:
         thread: of the thread that asks.
     """
 
-    def __init__(self, write: Write, is_on: Callable[[], bool]) -> None:
-        self._write, self._is_on = write, is_on
+    def __init__(self, write: Write, is_on: Callable[[], bool], values: Values) -> None:
+        self._write, self._is_on, self._values = write, is_on, values
         self.begin()
 
     def begin(self) -> None:
@@ -72,6 +79,15 @@ class Training:
         self._evaluated: Evaluated | None = None
         self._host: dict[str, str] | None = None  # the host's generators before the step
         self._named: set[str] = set()
+        self._looks = Looks()
+
+    def _keeps(self) -> bool:
+        """Whether the tensors of the step that is being computed are asked for; each may be a first one."""
+        return self._values.wanted([0, *(each.steps for each in self._trained)])
+
+    def _now(self, value: Any) -> Any:
+        """A value's digest, where it has one already; in a graph the value itself."""
+        return now(value, self._keeps())
 
     def unseen(self, what: str) -> None:
         """Something is computed that the record does not hold, which is told once.
@@ -97,23 +113,35 @@ class Training:
                     states[name if name not in states else f"{class_of(model)}.{name}"] = variable
         return states | record_generators.variables()
 
-    def _all_generators(self) -> dict[str, str]:
-        """Every generator's state, where no graph runs."""
-        states = {
-            name: digest(value)
-            for name, variable in self._states(self._models.all()).items()
-            if (value := read(variable)) is not None
-        }
-        return self._of_host() | states
+    def _all_generators(self, during: str, frame: FrameType | None) -> dict[str, str]:
+        """Every generator's state, where no graph runs; see `_look`."""
+        states = _read(self._states(self._models.all()))
+        return self._look(during, frame, states) | states
 
-    def _of_host(self) -> dict[str, str]:
-        return record_generators.of_host() | {
+    def _look(
+        self, during: str, frame: FrameType | None, variables: Mapping[str, str] | None = None
+    ) -> dict[str, str]:
+        """The states of the host's generators, which may have moved, as the process's own variables may.
+
+        Args:
+            during: what was done since the last look; CODE: nothing that is known.
+            frame: the user's code is above it; None: in a graph.
+            variables: the digests of generators that are variables; None: they are read, where no graph runs.
+        """
+        host = record_generators.of_host() | {
             "tensorflow seeds": record_generators.seeds_of_eager_operations()
         }
+        if variables is None:
+            variables = _read(record_generators.variables())
+        # Those of layers move in each step.
+        of_process = {name: state for name, state in variables.items() if ":" not in name}
+        with self._lock:
+            self._looks.look(host | of_process, during, frame)
+        return host
 
-    def before_function(self) -> None:
+    def before_function(self, frame: FrameType) -> None:
         """A graph is about to run, in which there may be a step."""
-        self._host = self._of_host()
+        self._host = self._look(CODE, frame)
 
     # ------------------------------------------------------------ calls of models
     def seen(self, any_outer: bool = False) -> Seen:
@@ -168,7 +196,8 @@ class Training:
             "names": numbers,
             "parameters": digests(values),
             "buffers": digests(others),
-            "generators": self._all_generators(),
+            "generators": self._all_generators(CODE, frame),
+            "moves": self._looks.take(),
         })  # fmt: skip
 
     def _table(self, kind: str, of: Any, owner: str, names: list[str], values: Sequence[Any]) -> int:
@@ -196,7 +225,7 @@ class Training:
         self.see_model(model, frame)
         if kind != "train" and tf.executing_eagerly():  # not of the step that may have begun
             self.thread.outer, self.thread.seen = self.thread.seen, Seen()
-        self.thread.loop = model, self._call(model, kind == "train", data)
+        self.thread.loop = model, self._call(model, kind == "train", data, frame)
 
     def after_loop(self, model: Any, kind: str, data: Any, result: Any, frame: FrameType) -> None:
         """That step has been computed, or traced."""
@@ -205,11 +234,13 @@ class Training:
         if kind == "train":
             return
         seen = self.seen()
-        outputs = entry.get("outputs", [result])
-        self.evaluate(class_of(model), entry["training"], entry["arguments"], outputs, frame)
+        arguments, outputs = entry["arguments"], entry.get("outputs", [result])
+        if isinstance(arguments, Digest):  # of what was computed at once, as text
+            arguments = str(arguments)
+        self.evaluate(class_of(model), entry["training"], arguments, outputs, frame)
         if tf.executing_eagerly():
             self.thread.seen = self.thread.outer
-            self.after_function()
+            self.after_function(frame)
         else:
             seen.clear()
 
@@ -224,24 +255,26 @@ class Training:
         """
         self.see_model(model, frame)
         if self.thread.loop is None or self.thread.loop[0] is not model:
-            self._call(model, training, arguments)
+            self._call(model, training, arguments, frame)
 
     def after_call(self, model: Any, result: Any, frame: FrameType) -> None:
         """The outermost model has returned."""
         self.see_model(model, frame)
         seen = self.seen()
         if self.thread.loop is not None and self.thread.loop[0] is model:
-            self.thread.loop[1].setdefault("outputs", []).append(now(result))
+            self.thread.loop[1].setdefault("outputs", []).append(self._now(result))
         elif seen.calls:
-            seen.calls[-1].setdefault("outputs", []).append(now(result))
+            seen.calls[-1].setdefault("outputs", []).append(self._now(result))
+        if tf.executing_eagerly():
+            self._look(f"the forward pass of {class_of(model)}", frame)
 
     def after_evaluation(self, model: Any, arguments: Any, training: bool, result: Any, frame: Any) -> None:
         """The outermost model has returned, and no gradients are wanted: not in a graph."""
         self.see_model(model, frame)
         self.evaluate(class_of(model), training, arguments, result, frame)
-        self.after_function()
+        self.after_function(frame)
 
-    def _call(self, model: Any, training: bool, arguments: Any) -> dict[str, Any]:
+    def _call(self, model: Any, training: bool, arguments: Any, frame: FrameType) -> dict[str, Any]:
         seen, eager = self.seen(), tf.executing_eagerly()
         if all(known is not model for known in seen.models):
             seen.models.append(model)
@@ -249,17 +282,18 @@ class Training:
             seen.before = {}
             if eager:
                 self._end_evaluation()
-                seen.before |= self._of_host()
+                seen.before |= self._look(CODE, frame)
         for name, variable in self._states([model]).items():
             if name not in seen.before:  # now, since the model changes it
-                seen.before[name] = now(variable) if eager else tf.convert_to_tensor(held(variable))
+                tensor = held(variable)
+                seen.before[name] = digest(tensor) if eager else tf.convert_to_tensor(tensor)
         entry = {
             "module": class_of(model),
             "training": training,
             "autocast": str(model.dtype_policy.name),
             "arguments": arguments,
         }
-        entry = finished(entry) if eager else entry
+        entry = finished(entry, self._keeps()) if eager else entry
         if len(seen.calls) < MOST_CALLS:
             seen.calls.append(entry)
         return entry
@@ -295,12 +329,14 @@ class Training:
                 evaluated.models.append(model)
             evaluated.arguments.update(digest_of(values["arguments"]).encode())
             evaluated.outputs.update(digest_of(values["outputs"]).encode())
-            evaluated.generators = self._of_host()
+            evaluated.generators = self._look(_evaluation(evaluated), None, {})
+            evaluated.moves += self._looks.take()
 
-    def after_function(self) -> None:
+    def after_function(self, frame: FrameType) -> None:
         """A graph has run. Now the generators that are variables can be read."""
         if (evaluated := self._evaluated) is not None:  # another thread may end it meanwhile
-            evaluated.generators = self._all_generators()
+            evaluated.generators = self._all_generators(_evaluation(evaluated), frame)
+            evaluated.moves += self._looks.take()
 
     def _end_evaluation(self) -> None:
         with self._lock:  # a graph that runs in another thread ends it, too
@@ -314,24 +350,29 @@ class Training:
         """A tape has computed gradients, or they have been traced."""
         seen = self.seen()
         if len(seen.losses) < MOST_LOSSES:
-            seen.losses.append(loss_of(target) if tf.executing_eagerly() else target)
+            seen.losses.append(loss_of(target, self._keeps()) if tf.executing_eagerly() else target)
         for source, gradient in zip(tf.nest.flatten(sources), tf.nest.flatten(gradients), strict=True):
             if gradient is not None:
-                seen.gradients[id(held(source))] = now(gradient)
+                seen.gradients[id(held(source))] = self._now(gradient)
 
     # ------------------------------------------------------------ steps
-    def before_apply(self, optimizer: Any, gradients: Sequence[Any], variables: Any) -> Applying:
+    def before_apply(
+        self, optimizer: Any, gradients: Sequence[Any], variables: Any, frame: FrameType
+    ) -> Applying:
         """An optimiser's step begins.
 
         Args:
             optimizer: whose.
             gradients: that it is given.
             variables: one for each; None: those that it has.
+            frame: who calls it.
         """
+        if tf.executing_eagerly():
+            self._look(CODE, frame)
         if variables is None:
             variables = optimizer._trainable_variables
         given = {
-            id(held(variable)): now(gradient)
+            id(held(variable)): self._now(gradient)
             for variable, gradient in zip(variables, gradients, strict=False)
             if gradient is not None
         }
@@ -349,7 +390,7 @@ class Training:
         if (None if tf.executing_eagerly() else tf.compat.v1.get_default_graph()) is not applying.graph:
             return  # in a branch of the graph: its tensors cannot leave it
         applying.used = {
-            id(held(variable)): now(gradient)
+            id(held(variable)): self._now(gradient)
             for variable, gradient in zip(variables, gradients, strict=True)
             if gradient is not None
         }
@@ -401,6 +442,9 @@ class Training:
             "trained": trained,
             "class": class_of(optimizer),
             "line": line_of(frame),
+            # A graph is traced once: nobody knows who calls it later.
+            "frame": frame if tf.executing_eagerly() else None,
+            "during": f"the step of {class_of(optimizer)}" if tf.executing_eagerly() else IN_A_GRAPH,
             "owner": ", ".join(dict.fromkeys(map(class_of, models))),
             "names": list(variables),
             "buffer_names": list(rest),
@@ -463,11 +507,13 @@ class Training:
         self._end_evaluation()
         trained = about["trained"]
         trained.steps += 1
-        host, before = self._of_host(), values["before"]
-        calls = [finished(call) for call in values["calls"]]
+        before = values["before"]
+        calls = [finished(call, False) for call in values["calls"]]
+        gradients = gradients_of(values) if "given" in values else {}
         before = {name: value if isinstance(value, str) else digest(value) for name, value in before.items()}
         start = before if "python" in before or self._host is None else self._host | before
-        after = host | {name: digest(value) for name, value in values["after"].items()}
+        after = {name: digest(value) for name, value in values["after"].items()}
+        host = self._look(about["during"], about["frame"], after)
         tables = {
             "parameters": (about["class"], about["names"]),
             "buffers": (about["owner"], about["buffer_names"]),
@@ -482,19 +528,38 @@ class Training:
             "skipped": iterations is not None and int(iterations) == int(counted),
             "line": about["line"],
             "calls": calls,
-            "losses": [loss_of(each) for each in values["losses"] if each is not UNREAD],
+            "losses": [loss_of(each, False) for each in values["losses"] if each is not UNREAD],
             "lrs": [number_of(values["rate"])],
             "names": {
                 kind: self._table(kind, trained, owner, names, values[kind])
                 for kind, (owner, names) in tables.items()
             },
-            "gradients": gradients_of(values) if "given" in values else {},
+            "gradients": gradients,
             "parameters": digests(values["parameters"]),
             "buffers": digests(values["buffers"]),
             "state": digests(values["state"]),
-            "generators": {"before": start, "after": after},
+            "generators": {"before": start, "after": host | after},
+            "moves": self._looks.take(),
         })  # fmt: skip
         self._host = host
+        if self._values.holds(trained.steps):
+            self._write_values(trained, about, values, gradients)
+
+    def _write_values(
+        self, trained: Trained, about: dict[str, Any], values: dict[str, Any], gradients: Iterable[str]
+    ) -> None:
+        parts = ("arguments", "outputs")
+        calls = {
+            f"calls/{at}/{part}": call.get(part) for at, call in enumerate(values["calls"]) for part in parts
+        }
+        losses = {f"losses/{at}": loss for at, loss in enumerate(values["losses"])}
+        seen = {AFTER_BACKWARD: values.get("after_backward"), AT_OPTIMIZER: at_optimizer(values)}
+        self._values.write(trained.number, trained.steps, calls | losses, {
+            **{f"gradients/{when}": (about["names"], seen[when]) for when in gradients},
+            "parameters": (about["names"], values["parameters"]),
+            "buffers": (about["buffer_names"], values["buffers"]),
+            "state": (about["state_names"], values["state"]),
+        })  # fmt: skip
 
     def end(self) -> None:
         """The process ends."""
@@ -511,6 +576,17 @@ def line_of(frame: FrameType | None) -> str:
     while (user := users(frame)) is not None and AUTOGRAPH in user.f_code.co_filename:
         frame = user.f_back
     return places.line_of(user)
+
+
+def _evaluation(evaluated: Evaluated) -> str:
+    return f"evaluation by {', '.join(evaluated.models)}"
+
+
+def _read(variables: Mapping[str, Any]) -> dict[str, str]:
+    """The digests of those that can be read now."""
+    return {
+        name: digest(value) for name, variable in variables.items() if (value := read(variable)) is not None
+    }
 
 
 def _rate(optimizer: Any) -> Any:

@@ -23,14 +23,18 @@ def owner(file: str) -> Owner:
     """
     if file.startswith("<"):
         return "user" if file in ("<string>", "<stdin>") else "python"
-    for path in (file, os.path.realpath(file)):  # as it was asked for, and where links lead
-        if path.startswith(_toolkit()):
-            return "samebits"
-        if any(part in INSTALLED for part in path.split(os.sep)):
-            return "library"
-        if path.startswith(_python()):
-            return "python"
-    return "user"
+    # As it was asked for. Only where that says nothing, where links lead: this asks about each folder.
+    return _by_place(file) or _by_place(os.path.realpath(file)) or "user"
+
+
+def _by_place(path: str) -> Owner | None:
+    if path.startswith(_toolkit()):
+        return "samebits"
+    if any(part in INSTALLED for part in path.split(os.sep)):
+        return "library"
+    if path.startswith(_python()):
+        return "python"
+    return None
 
 
 def is_users_file(file: str | None) -> bool:

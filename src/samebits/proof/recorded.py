@@ -10,6 +10,7 @@ from samebits.proof.trainings import Finished
 from samebits.proof.why import Why, compare
 from samebits.proof.written import Difference, Written
 from samebits.record.final import count_steps
+from samebits.record.not_recorded import not_recorded
 
 WHY_NOT = "it has no checkpoints of samebits"
 
@@ -121,6 +122,11 @@ def nothing_of(run: Finished, asked: bool) -> str:
     """
     if asked:
         return f"{run.child.name} took no step of an optimiser and wrote no file that --files names"
+    if lacking := not_recorded(run.child.record):
+        return (
+            f"{run.child.name} took no step that samebits records (not recorded: {lacking}): "
+            "name what it writes: --files 'out/*'"
+        )
     return (
         f"{run.child.name} left no run, and took no step of an optimiser: train inside `with "
         "samebits.torch.open_run(settings) as run:`, or samebits.keras.open_run, and end with "

@@ -20,7 +20,7 @@ from samebits.checkpoint import files
 from samebits.errors import CheckFailed, UsageError
 from samebits.fingerprint.manifest import read_manifest
 from samebits.hashing.compare import compare_runs
-from samebits.proof import options
+from samebits.proof import options, own_resume
 from samebits.proof.processes import ending, send_to_session
 from samebits.proof.smoke import Watch, keep_runs, runs_folder
 from samebits.proof.stops import course
@@ -35,8 +35,8 @@ NAMED = 2  # trials that differ and of which is said why
 NO_RUN = (
     "the training ended without an error but left no run, so nothing can be resumed: resume-proof needs "
     "checkpoints. Train inside `with samebits.torch.open_run(settings) as run:`, or samebits.keras.open_run, "
-    "with run.checkpoint(…), run.epochs(…) and run.batches(…); `samebits smoke` proves that any training "
-    "repeats"
+    "with run.checkpoint(…), run.epochs(…) and run.batches(…). If it saves and loads by itself, say how it "
+    "resumes: --resume-with '--resume {checkpoint}'"
 )
 DAMAGE = (files.STATE, files.TENSORS)
 
@@ -94,17 +94,71 @@ class Result:
     "--only", multiple=True, type=click.Choice(KINDS), envvar="ONLY", help="Only these (or in $ONLY)."
 )
 @click.option("--random-seed", default=0, show_default=True, help="Decides when it is killed.")
+@click.option(
+    "--resume-with",
+    "resume_with",
+    metavar="WORDS",
+    help="COMMAND saves and loads by itself, and resumes with these words: '--resume {checkpoint}'.",
+)
+@click.option(
+    "--at",
+    "stops",
+    multiple=True,
+    type=click.IntRange(1),
+    metavar="STEP",
+    help="With --resume-with: stop it after this step. May be given more than once (5 are chosen).",
+)
+@click.option(
+    "--checkpoint",
+    "pattern",
+    default="",
+    metavar="PATTERN",
+    help="With --resume-with: which files or folders are checkpoints: 'out/step-*' (what looks like one).",
+)
+@click.option(
+    "--signal",
+    "signal_",
+    type=click.Choice(["KILL", "TERM"]),
+    help="With --resume-with: what stops it (KILL).",
+)
 @click.option("--json", "json_", is_flag=True, envvar="JSON", help="Print the results as one JSON object.")
 @click.argument("arguments", metavar="COMMAND...", nargs=-1, required=True, type=click.UNPROCESSED)
 def command(
-    kills: int, only: tuple[str, ...], random_seed: int, json_: bool, arguments: tuple[str, ...]
+    kills: int,
+    only: tuple[str, ...],
+    random_seed: int,
+    resume_with: str | None,
+    stops: tuple[int, ...],
+    pattern: str,
+    signal_: str | None,
+    json_: bool,
+    arguments: tuple[str, ...],
 ) -> None:
     """Train with COMMAND, interrupt it in many ways, and compare the weights with those of a calm run.
 
     COMMAND trains inside `samebits.open_run` and calls `run.checkpoint`. If its settings have workers,
     evaluate_every or checkpoint_every, these are changed, too (--workers=4). A trial without its setting is
-    skipped and says so. Exit status 1 when a hash differs.
+    skipped and says so.
+
+    With --resume-with COMMAND may be any training in torch or Keras. It is recorded, stopped after several
+    steps, and resumed with these words: {checkpoint} stands for the last complete file or folder that it
+    wrote. They are added to COMMAND, or are the whole command where they begin with its first word; give ''
+    where COMMAND resumes by itself. Each trial works in a copy of this folder.
+
+    Exit status 1 when a hash, or a step, differs.
     """
+    if resume_with is not None:
+        if only:
+            raise UsageError(
+                "--only chooses trials of a training with run.checkpoint: not with --resume-with"
+            )
+        sent = signal.Signals[f"SIG{signal_ or 'KILL'}"]
+        _by_itself(own_resume.Asked(arguments, resume_with, stops, pattern, sent), json_)
+        return
+    if alone := [
+        name for name, given in (("--at", stops), ("--checkpoint", pattern), ("--signal", signal_)) if given
+    ]:
+        raise UsageError(f"{alone[0]} is for a training that saves by itself: give --resume-with, too")
     with runs_folder() as folder:
         watch = Watch(not json_)
         with watch:
@@ -155,6 +209,35 @@ def command(
     if not json_:
         out = f", {len(results) - len(tried)} skipped" if len(tried) < len(results) else ""
         print(f"same bits: {len(tried)} trainings{out}, sha256 {sha256}")
+
+
+def _by_itself(asked: own_resume.Asked, json_: bool) -> None:
+    """The proof for a training that saves and loads by itself."""
+    with runs_folder("resume") as folder:
+        proof = own_resume.prove(asked, folder.resolve(), Watch(not json_))
+        kept = keep_runs(folder) if proof.failed else None
+        for trial in proof.failed:
+            trial.why = trial.why and trial.why.moved(folder, kept)
+    if json_:
+        print_json(
+            {
+                "same": not proof.failed,
+                "steps": proof.steps,
+                "trials": [trial.as_json() for trial in proof.trials],
+                "notes": proof.notes,
+                "kept": kept,
+            }
+        )
+    else:
+        for note in proof.notes:
+            print(printable(f"note: {note}"))
+        for trial in [trial for trial in proof.failed if trial.why is not None][:NAMED]:
+            print(printable(f"in one go (A), and stopped after step {trial.stop:,} (B):"))
+            print(printable("\n".join(trial.why.lines() if trial.why else ())))
+    if proof.failed:
+        raise CheckFailed(f"{proof.fault()} (runs kept in {kept})")
+    if not json_:
+        print(proof.told())
 
 
 def trials(reference: Path, kills: int, rng: random.Random) -> Iterator[Trial]:

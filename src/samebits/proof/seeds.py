@@ -213,7 +213,7 @@ def run(
 
 def _child(seed: int, rest: Sequence[str], folder: Path) -> Training:
     placed = any(PLACEHOLDER in word for word in rest)  # only such a command may know nothing of samebits
-    return Training(f"seed {seed}", with_seed(rest, seed), folder, recorded=placed)
+    return Training(f"seed {seed}", with_seed(rest, seed), folder, recorded=placed, curves=True)
 
 
 def with_seed(words: Sequence[str], seed: int) -> list[str]:

@@ -22,6 +22,7 @@ from samebits.proof.enough import Enough
 from samebits.proof.processes import ending, stop
 from samebits.record.begin import FOLDER
 from samebits.record.final import final_weights
+from samebits.run.plots import CURVES
 from samebits.run.signals import SAVED
 
 POLL = 0.05  # seconds between two looks at the processes
@@ -44,6 +45,7 @@ class Training:
         stops: after which steps it is stopped, as by SIGTERM, and then resumed.
         recorded: what it computes is recorded, so that it needs to leave no run.
         enough: is asked while it runs: whether it may be stopped, as its record holds enough. None: never.
+        curves: its run has curves.png. Most runs are compared and removed, and nobody looks at them.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Training:
     stops: Sequence[int] = ()
     recorded: bool = False
     enough: Enough | None = None
+    curves: bool = False
 
     @property
     def record(self) -> Path:
@@ -173,6 +176,8 @@ def start(child: Training, stop_at: int | None = None) -> "subprocess.Popen[byte
     """
     environment = {**os.environ, **for_entrypoint(), **launch.caller_environment(), **child.environment}
     environment["SAMEBITS_RUN_FOLDER"] = str(child.folder)
+    if not child.curves:
+        environment[CURVES] = "0"
     if child.recorded:
         child.record.mkdir(exist_ok=True)
         environment[FOLDER] = str(child.record.absolute())
@@ -195,7 +200,7 @@ def start(child: Training, stop_at: int | None = None) -> "subprocess.Popen[byte
 
 def _weights(child: Training, status: int, quiet: bool) -> str:
     if status:
-        raise _failure(child, status, quiet)
+        raise failure(child, status, quiet)
     return weights(child)
 
 
@@ -217,7 +222,17 @@ def weights(child: Training) -> str:
         ) from None
 
 
-def _failure(child: Training, status: int, quiet: bool) -> SamebitsError:
+def failure(child: Training, status: int, quiet: bool = False) -> SamebitsError:
+    """What is raised where a training has failed.
+
+    Args:
+        child: the training.
+        status: with which it ended.
+        quiet: its last lines are not printed.
+
+    Returns:
+        Its own line `samebits: …`, with its own status, when it ended with one; else what ended it.
+    """
     lines = child.log.read_text(errors="replace").rstrip().splitlines()
     if status > 0 and lines and lines[-1].startswith("samebits: "):
         error = SamebitsError(f"{child.name}: {lines[-1].removeprefix('samebits: ')}")

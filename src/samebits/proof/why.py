@@ -61,7 +61,7 @@ class Why:
 
     def as_json(self) -> dict[str, Any]:
         """Plain JSON values."""
-        return {**self.result.as_json(), "more": self.more, "closer": self.closer or None}
+        return {**self.result.as_json(), "more": [self.more], "closer": self.closer or None}
 
 
 def why(first: Training, second: Training) -> Why | None:

@@ -3,6 +3,7 @@
 import glob
 import io
 import os
+import re
 import shutil
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,6 +16,8 @@ from samebits._files import sha256_file
 from samebits.errors import UsageError
 from samebits.hashing.digest import digest
 from samebits.hashing.weights import read_header
+
+SHARED_OBJECT = re.compile(rb'("shared_object_id": ?)(\d+)')  # of Keras's configurations
 
 
 @dataclass(frozen=True)
@@ -94,6 +97,31 @@ class Files:
         names = (name for pattern in self._patterns for name in glob.glob(pattern, recursive=True))
         stats = {name: os.stat(name) for name in names if os.path.isfile(name)}
         return {name: (each.st_ino, each.st_mtime_ns, each.st_size) for name, each in stats.items()}
+
+
+def other_tensors(first: Path, second: Path, name: str) -> list[str]:
+    """The floating-point tensors in two files that differ, by name; of files that cannot be read: none.
+
+    Args:
+        first, second: the files, as two trainings wrote them.
+        name: their name, whose ending tells the kind.
+    """
+    read = next((reader for ending, reader in READERS.items() if name.endswith(ending)), None)
+    if read is None or sha256_file(first) == sha256_file(second):
+        return []
+    try:
+        ours, theirs = (
+            {key: digest(value) for key, value in read(path) if _is_real(value)} for path in (first, second)
+        )
+    except Exception:  # objects that only running code could read; a file of another kind
+        return []
+    return [key for key in ours if key in theirs and ours[key] != theirs[key]]
+
+
+def _is_real(value: Any) -> bool:
+    """Whether it is a tensor of real or complex numbers: no state of a generator, no count, no time."""
+    kind = str(value[0] if isinstance(value, tuple) else getattr(value, "dtype", "")).lower()
+    return bool(re.match(r"(torch\.)?(float|bfloat|complex|f\d|bf\d|c\d)", kind))
 
 
 def _differ(first_path: Path, second_path: Path, name: str) -> str | None:
@@ -186,14 +214,29 @@ def _hdf5(file: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _keras(path: Path) -> Iterator[tuple[str, Any]]:
-    """An archive of a configuration and of weights; metadata.json holds the time at which it was saved."""
+    """An archive of a configuration and of weights; metadata.json holds the time at which it was saved.
+
+    In config.json an object that is used several times, such as a policy of types, has its address.
+    """
     with zipfile.ZipFile(path) as archive:
         for name in sorted(archive.namelist()):
             content = archive.read(name)
             if name.endswith(".h5"):
                 yield from _hdf5(io.BytesIO(content))
+            elif name == "config.json":
+                yield name, _without_addresses(content)
             elif name != "metadata.json":
                 yield name, content
+
+
+def _without_addresses(config: bytes) -> bytes:
+    """Keras's configuration with numbers from 0 for objects that are used several times."""
+    numbers: dict[bytes, int] = {}
+
+    def number(at: re.Match[bytes]) -> bytes:
+        return at[1] + str(numbers.setdefault(at[2], len(numbers))).encode()
+
+    return SHARED_OBJECT.sub(number, config)
 
 
 READERS: dict[str, Callable[[Path], Iterator[tuple[str, Any]]]] = {

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from samebits.chance import begin as chance
 from samebits.chance import random_names
 from samebits.chance.records import RECORDS, as_json
-from samebits.framework import recorders
+from samebits.framework import recorders, unrecorded
 from samebits.process.after_import import after_import
 from samebits.record.files import Files, unseen
 from samebits.record.format import LEVELS, STEP
@@ -20,6 +20,7 @@ from samebits.record.writer import Writer
 
 FOLDER, LIMIT, VALUES = "SAMEBITS_RECORD", "SAMEBITS_RECORD_LIMIT", "SAMEBITS_RECORD_VALUES"
 LEVEL, WINDOW = "SAMEBITS_RECORD_LEVEL", "SAMEBITS_RECORD_STEPS"
+STOP = "SAMEBITS_RECORD_STOP"  # what it says, `record.stop` tells
 DEFAULT_LIMIT = 2 * 1024**3  # bytes
 
 
@@ -33,6 +34,10 @@ def begin(folder: str) -> None:
     level = level if level in LEVELS else STEP
     writer = Writer(os.path.abspath(folder), level, int(limit) if limit.isdigit() else DEFAULT_LIMIT)
     writer.values, writer.window = _steps(VALUES) or NONE, _steps(WINDOW)
+    if said := os.environ.get(STOP):
+        from samebits.record.stop import Stop
+
+        writer.after_step = Stop(writer.folder, said).after
     Process(writer).begin()
 
 
@@ -97,6 +102,9 @@ class Process:
         with unseen():
             for each in self.ends:
                 each()
+            if not self.writer.steps:
+                for what in unrecorded():
+                    self.writer.write({"event": "unseen", "what": what})
             chance.finish()
             # Each file that is read has an event of its own.
             sources = {

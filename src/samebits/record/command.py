@@ -20,6 +20,7 @@ from samebits.process import foreground, launch, way_in
 from samebits.record.begin import DEFAULT_LIMIT, FOLDER, LEVEL, LIMIT, VALUES, WINDOW
 from samebits.record.final import STEP as STEP_LINE
 from samebits.record.format import LEVELS, STEP
+from samebits.record.not_recorded import not_recorded
 from samebits.record.values import as_words, parse_steps, value_files
 
 NOT_STARTED = (126, 127)  # entrypoint's statuses for a command that cannot be executed, or is not there
@@ -256,7 +257,8 @@ def summary(folder: Path, seen: Sequence[Mapping[str, Any]]) -> str:
     steps, size = sum(each["steps"] for each in seen), sum(each["bytes"] for each in seen)
     number = f"{len(seen)} process{'es' * (len(seen) > 1)}"
     if not steps:
-        return f"recorded in {folder}: {number}, no step of an optimiser, {_size(size)}"
+        lacking = f"; not recorded: {what}" if (what := not_recorded(folder)) else ""
+        return f"recorded in {folder}: {number}, no step of an optimiser, {_size(size)}{lacking}"
     each = f"{_size(size / steps)} a step"
     files = [path.stat().st_size for path in value_files(folder)]
     held = f"; tensors of {len(files):,} step{'s' * (len(files) > 1)}, {_size(sum(files))}" if files else ""

@@ -5,6 +5,7 @@ from typing import Any
 
 import xxhash
 
+from samebits.record.moves import MOST_MOVES, Move
 from samebits.record.training import MOST_LAYERS
 
 
@@ -23,6 +24,7 @@ class Evaluated:
         arguments, outputs: the digests of all of these, in order.
         kind: of these digests, where it is not the CPU's.
         generators: after the last call.
+        moves: how generators moved meanwhile.
     """
 
     def __init__(self, line: str, after: dict[str, int]) -> None:
@@ -33,6 +35,7 @@ class Evaluated:
         self.arguments, self.outputs = xxhash.xxh3_128(), xxhash.xxh3_128()
         self.kind: dict[str, Any] = {}
         self.generators: dict[str, str] = {}
+        self.moves: list[Move] = []
 
     def mode(self, training: bool, layers: Sequence[str] = ()) -> None:
         """A model is called in a mode.
@@ -60,4 +63,5 @@ class Evaluated:
             "line": self.line,
             **self.kind,
             "generators": self.generators,
+            "moves": self.moves[:MOST_MOVES],
         }

@@ -23,9 +23,11 @@ def final_weights(folder: Path) -> str:
         last: dict[int, bytes] = {}
         with path.open("rb") as file:
             for line in file:
+                if not line.endswith(b"\n"):  # the process was killed while it wrote this
+                    break
                 if not about:
                     about = json.loads(line)
-                elif line.startswith(STEP) and line.endswith(b"\n"):
+                elif line.startswith(STEP):
                     number = line[len(STEP) :].partition(b'"optimizer":')[2].partition(b",")[0]
                     last[int(number)] = line
         who = (str(about.get("role")), int(str(about.get("rank", 0))))
@@ -55,5 +57,5 @@ def count_steps(folder: Path) -> int:
     total = 0
     for path in folder.glob("*.jsonl"):
         with path.open("rb") as file:
-            total += sum(line.startswith(STEP) for line in file)
+            total += sum(line.startswith(STEP) and line.endswith(b"\n") for line in file)
     return total

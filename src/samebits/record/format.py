@@ -25,6 +25,7 @@ from typing import Any, Literal, NotRequired, TypedDict
 FORMAT = 2  # of each level: a reader that does not know the lines inside a step ignores them
 STEP, LAYER, OPERATION = LEVELS = ("step", "layer", "operation")  # each holds what those before it hold, too
 INSIDE = (LAYER, OPERATION)  # the events within a step; they stand before the line of what they belong to
+RUN_FILE = "record.jsonl"  # in a run's folder
 OF_A_RUN = "first steps"  # the level of what a run records by itself: samebits.run.first_steps
 DIGITS = 32
 MISSING = "." * DIGITS
@@ -150,10 +151,14 @@ class Step(TypedDict):
     skipped: bool
     line: str  # of the user's code that called it, or called who called it: "train.py:34"
     calls: list[Call]  # since the last step, in order; the first 1,000
+    # Of each batch that torch's data loaders have given since the last step: its samples' indices, or the
+    # digest of each that is no number; of more than 1,024 one digest.
+    samples: NotRequired[list[list[int | str]]]
     losses: list[list[Any]]  # [digest, value or None] of each backward since the last step; the first 64
     lrs: list[float]  # of each parameter group
     names: dict[str, int]  # "parameters" (also of the gradients), "buffers", "state": the id of their Names
     gradients: dict[str, Digests]  # AFTER_BACKWARD; AT_OPTIMIZER only where it is another string
+    held: NotRequired[int]  # gradients that were there before the first backward, not zero; not there: 0
     parameters: Digests  # of the optimiser, after the step
     buffers: Digests  # of the models that were called, after the step
     state: Digests  # of the optimiser, after the step

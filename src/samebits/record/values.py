@@ -11,10 +11,37 @@ with operations it has their outputs: "operations/backward/Net/features.3/aten::
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from samebits.record.writer import Writer
 
 STEPS = re.compile(r"(\d{1,12})(?::(\d{1,12}))?")
 NONE = range(0)
+
+
+class Wanted:
+    """Which steps' tensors are asked for.
+
+    Args:
+        writer: of this process.
+    """
+
+    def __init__(self, writer: "Writer") -> None:
+        self._writer = writer
+
+    def wanted(self, counts: Iterable[int]) -> bool:
+        """Whether what is computed now may belong to a step that is asked for.
+
+        Args:
+            counts: how many steps each optimiser has made; none where no optimiser was made.
+        """
+        steps = self._writer.values
+        return bool(steps) and any(count + 1 in steps for count in (list(counts) or [0]))
+
+    def holds(self, step: int) -> bool:
+        """Whether a step is asked for, by its optimiser's count from 1."""
+        return step in self._writer.values
 
 
 def parse_steps(text: str) -> range:

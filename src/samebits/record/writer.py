@@ -45,6 +45,7 @@ class Writer:
         on: whether more is written.
         window: the steps that have lines inside, at a level that has them; None: all.
         values: the steps whose tensors are written, too.
+        after_step: called with each step that was written.
     """
 
     def __init__(self, folder: str, level: str, limit: int) -> None:
@@ -52,6 +53,7 @@ class Writer:
         self.roles: list[Callable[[], str | None]] = [_of_multiprocessing]
         self.on, self.values = True, NONE
         self.window: range | None = None
+        self.after_step: Callable[[Mapping[str, Any]], None] | None = None
         self.forked()
         try:
             self._path = self._new_file()
@@ -92,6 +94,8 @@ class Writer:
                 self._write(self._about())
             self._write(event)
             self.steps += event["event"] == "step"
+            if self.after_step is not None and event["event"] == "step":
+                self.after_step(event)
 
     def close(self, exception: str | None) -> None:
         """The process ends.

@@ -21,13 +21,13 @@ from samebits.hashing import digest as digests
 from samebits.hashing.weights import Tensor
 from samebits.record.format import FORMAT, OF_A_RUN
 from samebits.record.guarded import guarded
+from samebits.record.training import DEEPEST, MOST_ROWS
 from samebits.rng.generators import imported
 from samebits.unsaved.frames import users_frames, variables
 
 STEPS = 8  # whose batches and generators are recorded
-MOST_ROWS = 1024  # of a batch, whose rows have a digest each
 MOST_MODELS = 8
-DEEPEST = 8  # lists within lists, in a batch
+MOST_BYTES = 16 * 1024**2  # of a record; an epoch of a model of a thousand tensors has 32 thousand
 ABOUT = {"event": "record", "format": FORMAT, "digest": digests.VERSION, "level": OF_A_RUN}
 TABLE = ("names", "shapes", "dtypes")  # the parts of a table that say whose the digests are
 ALONE = {"command": [], "pid": 0, "parent": 0, "role": "main"}  # the manifest has the command
@@ -51,6 +51,7 @@ class FirstSteps:
         self._tables = 0
         self._before: dict[str, str] = {}  # the generators
         self._calls: list[dict[str, Any]] = []
+        self._stopped = False
 
     @guarded
     def resume(self, step: int) -> None:
@@ -65,6 +66,7 @@ class FirstSteps:
             if event["event"] in ("step", "epoch") and event["step"] > step:
                 break
             self._begun |= event["event"] == "initial"
+            self._stopped |= event["event"] == "stopped"
             if event["event"] == "names":
                 self._table = {name: event[name] for name in TABLE}
                 self._tables += 1
@@ -134,10 +136,20 @@ class FirstSteps:
     @guarded
     def end_epoch(self, epoch: int, step: int) -> None:
         """An epoch has ended, after so many steps of the run."""
+        if self._stopped or self._is_full():
+            return
         names, parameters = self._weights()
         if parameters:
             line = {"event": "epoch", "epoch": epoch, "step": step}
             self._write({**line, "names": names, "parameters": parameters})
+
+    def _is_full(self) -> bool:
+        """Whether no more epochs are written, which is told once."""
+        if not self._path.exists() or self._path.stat().st_size <= MOST_BYTES:
+            return False
+        self._stopped = True
+        self._write({"event": "stopped", "why": f"it has reached {MOST_BYTES:,} bytes"})
+        return True
 
     @guarded
     def finish(self, steps: int) -> None:

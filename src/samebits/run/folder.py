@@ -17,9 +17,10 @@ from samebits.fingerprint import code_state
 from samebits.fingerprint.manifest import read_manifest
 from samebits.process import started
 from samebits.process.command_line import lengthened
+from samebits.record.format import RUN_FILE
 from samebits.run.settings import telling
 
-LOCK, CHECKPOINTS, METRICS, RECORD = ".lock", "checkpoints", "metrics.jsonl", "record.jsonl"
+LOCK, CHECKPOINTS, METRICS, RECORD = ".lock", "checkpoints", "metrics.jsonl", RUN_FILE
 _open: set[str] = set()  # the working folders of this process, which the system lets lock its files twice
 
 

@@ -3,6 +3,8 @@
 import io
 from typing import Any
 
+CURVES = "SAMEBITS_CURVES"  # "0": a run draws none; importing Matplotlib alone takes a third of a second
+
 
 def draw(metrics: list[dict[str, Any]]) -> bytes:
     """Draw the numbers of metrics.jsonl, one panel a metric.

@@ -366,6 +366,8 @@ class Run:
         weights = self._toolkit.save_weights(model, folder / "weights.safetensors")
         if not self._metrics.lines:
             write_whole(self.working.metrics, "")
+        elif os.environ.get(plots.CURVES) == "0":
+            pass
         elif without := _extras.missing("matplotlib"):
             print(f"samebits: no curves.png: {without}", file=sys.stderr)
         else:

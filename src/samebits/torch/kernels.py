@@ -13,7 +13,7 @@ from samebits._excepthook import explain_uncaught
 from samebits.process import memory
 from samebits.process.check import this_process
 from samebits.process.switches import Switch, attribute, watched
-from samebits.torch import portable
+from samebits.torch import other_switches, portable
 from samebits.torch.errors import explain, explain_lacking
 
 INDUCTOR = "torch._inductor.config"
@@ -137,7 +137,7 @@ def determinism() -> dict[str, bool | str]:
         "deterministic_algorithms": "on", "warn only" or "off"; "cudnn_benchmark", "cudnn_deterministic",
         "inductor_deterministic", "fill_uninitialized_memory", "tf32" (whether any operation may use it or
         another shortened float32), "portable_kernels" (whether those that differ by CPU are replaced): true
-        or false.
+        or false. Then the other switches of torch.backends, where they are not as torch starts.
     """
     mode = torch.get_deterministic_debug_mode()
     deterministic: Any = torch.utils.deterministic
@@ -149,6 +149,7 @@ def determinism() -> dict[str, bool | str]:
         "fill_uninitialized_memory": deterministic.fill_uninitialized_memory,
         "tf32": _may_shorten(),
         "portable_kernels": portable.routed(),
+        **other_switches.changed(),
     }
 
 

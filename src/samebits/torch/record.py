@@ -303,6 +303,7 @@ def _watch_loaders(training: Training, writer: Writer) -> None:
     """A data loader draws for each iterator, and for each batch: workers' seeds, orders, samples."""
     loader, iterator = dataloader.DataLoader, dataloader._BaseDataLoaderIter
     make, begin, give = loader.__iter__, iterator.__init__, iterator.__next__
+    ask = iterator._next_index
 
     @functools.wraps(make)
     def made(self: Any) -> Any:
@@ -335,7 +336,15 @@ def _watch_loaders(training: Training, writer: Writer) -> None:
         finally:
             _look(training.batch_given, self, over, sys._getframe(1))
 
-    for function in (made, begun, given):
+    @functools.wraps(ask)
+    def asked(self: Any) -> Any:
+        indices = ask(self)
+        if writer.on:
+            _look(training.batch_asked, self, indices)
+        return indices
+
+    iterator._next_index = asked  # type: ignore[method-assign]
+    for function in (made, begun, given, asked):
         _unseen_by_compiler(function)
     loader.__iter__, iterator.__init__, iterator.__next__ = made, begun, given  # type: ignore[method-assign]
 

@@ -46,6 +46,22 @@ def digests(values: Iterable[Any]) -> str:
     return read(values)[0]
 
 
+def with_values(tensors: Mapping[int, torch.Tensor | None]) -> set[int]:
+    """The keys of the tensors that are there and not zero everywhere; of odd kinds, of all that are there."""
+    there = {key: tensor for key, tensor in tensors.items() if tensor is not None}
+    plain: dict[torch.device, list[int]] = {}
+    for key, tensor in there.items():
+        if type(tensor) is torch.Tensor and tensor.layout is torch.strided:
+            plain.setdefault(tensor.device, []).append(key)
+    zero = {
+        key
+        for keys in plain.values()
+        for key, some in zip(keys, torch.stack([there[key].any() for key in keys]).tolist(), strict=True)
+        if not some
+    }
+    return there.keys() - zero
+
+
 def read(values: Iterable[Any]) -> tuple[str, list[Any]]:
     """The digests of values in one string, and the shape and type of each, in some form that can be compared.
 

@@ -14,33 +14,22 @@ from typing import Any
 import torch
 import xxhash
 
-from samebits.chance.places import users
-from samebits.process.code_owner import owner
-from samebits.record.places import shown
+from samebits.record.moves import Moves
 
 TWISTER = 625 * 4  # bytes of a Mersenne twister's words, with its position
-MOST_MOVES = 64  # of one event that are listed; of more, the first ones
-CODE = "code"
 
 State = tuple[Any, ...]
-Spot = tuple[str, int]  # a file and a line
-Move = list[str]  # the generator, its new state's digest, during what it moved, the line
 
 
-class Generators:
-    """The global generators of this process: of Python, NumPy, torch on the CPU, and each CUDA device.
-
-    Only differences between two looks are known. So a move is told with what was done between them, in
-    whichever thread.
-    """
+class Generators(Moves):
+    """The global generators of this process: of Python, NumPy, torch on the CPU, and each CUDA device."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._states: dict[str, State] = {}
         self._digests: dict[str, str] = {}
-        self._moves: list[Move] = []
-        self._last: Spot | None = None
         self.look("", None)
-        self._moves = []
+        self.take()
 
     def look(self, during: str, frame: FrameType | None) -> dict[str, str]:
         """Read the states.
@@ -53,36 +42,15 @@ class Generators:
             By "python", "numpy", "torch", "cuda:0", the digest of each state; those of libraries that were
             not imported are not there.
         """
-        user = None if frame is None else _users(frame)
-        here = (user.f_code.co_filename, user.f_lineno) if user is not None else self._last
+        here = self.here(frame)
         for name, state in _states():
             if (before := self._states.get(name)) != state:
                 self._states[name] = state  # a copy
                 self._digests[name] = _digest(state)
                 if before is not None or name.startswith("cuda"):
-                    self._moved(name, during, here)
-        self._last = here
+                    self.add(name, self._digests[name], during, here)
+        self.arrive(here)
         return dict(self._digests)
-
-    def _moved(self, name: str, during: str, here: Spot | None) -> None:
-        line = "" if here is None else shown(*here)
-        if during == CODE and self._last not in (None, here):
-            assert self._last is not None
-            during = f"code from {shown(*self._last)} to {line}"
-        move = [name, self._digests[name], during, line]
-        for last in reversed(self._moves):
-            if last[0] == name:
-                if last[2:] == move[2:]:
-                    last[1] = move[1]
-                    return
-                break
-        if len(self._moves) < MOST_MOVES:
-            self._moves.append(move)
-
-    def take(self) -> list[Move]:
-        """How they moved since this was called last, in order."""
-        moves, self._moves = self._moves, []
-        return moves
 
 
 def generators() -> dict[str, str]:
@@ -108,10 +76,6 @@ def _states() -> list[tuple[str, State]]:
 def _digest(state: State) -> str:
     first, *others = state
     return xxhash.xxh3_128_hexdigest(first + repr(others).encode() if others else first)
-
-
-def _users(frame: FrameType) -> FrameType | None:
-    return frame if owner(frame.f_code.co_filename) == "user" else users(frame)
 
 
 def _of_python(module: Any) -> State:

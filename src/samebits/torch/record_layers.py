@@ -17,12 +17,13 @@ from torch import nn
 
 from samebits.hashing.digest import digest
 from samebits.record.format import DIGITS, LAYER, MISSING
+from samebits.record.moves import CODE
 from samebits.record.places import line_of
 from samebits.record.tables import Write
 from samebits.record.values import of_layer
 from samebits.torch.device_digest import KIND, is_for
 from samebits.torch.record_digests import dtype, shape, tensors_of
-from samebits.torch.record_generators import CODE, Generators
+from samebits.torch.record_generators import Generators
 from samebits.torch.record_gradients import Back, Names, Passes, Read, edges, hooked, is_inside, origins
 from samebits.torch.record_memo import Memo
 from samebits.torch.record_names import class_of

@@ -10,10 +10,10 @@ import torch
 from torch import nn
 
 from samebits.hashing.weights import Tensor
-from samebits.record.evaluated import Evaluated as Calls
+from samebits.record.evaluated import Evaluated
 from samebits.torch.record_digests import digests
-from samebits.torch.record_generators import Move
 from samebits.torch.record_names import buffers, class_of
+from samebits.torch.record_samples import Asked
 from samebits.torch.record_values import copied_gradients
 
 
@@ -90,18 +90,6 @@ class Running:
         return self.gradients
 
 
-class Evaluated(Calls):
-    """The outermost calls without gradients since the last step, and how generators moved meanwhile."""
-
-    def __init__(self, line: str, after: dict[str, int]) -> None:
-        super().__init__(line, after)
-        self.moves: list[Move] = []
-
-    def event(self) -> dict[str, Any]:
-        """The line of the record."""
-        return {**super().event(), "moves": self.moves}
-
-
 class Pending(threading.local):
     """What this thread has done since the last step."""
 
@@ -119,7 +107,9 @@ class Pending(threading.local):
         """A step has ended."""
         self.calls: list[dict[str, Any]] = []
         self.called: dict[int, Called] = {}  # the models, by their identity
+        self.samples: list[Asked] = []  # of each batch that a data loader gave
         self.losses: list[list[Any]] = []
+        self.held: set[int] | None = None  # parameters with a gradient before the first backward
         self.before: dict[str, str] | None = None  # the generators
         self.gradients: dict[int, str] = {}  # after the last backward, by the parameters' identity
         self.copies: dict[int, torch.Tensor] = {}  # of these, in a step whose values are asked for

@@ -15,6 +15,7 @@ from torch import nn
 
 from samebits.hashing.digest import digest
 from samebits.record.format import AFTER_BACKWARD, AT_OPTIMIZER, DIGITS, MISSING
+from samebits.record.moves import CODE
 from samebits.record.names import Models
 from samebits.record.places import line_of
 from samebits.record.tables import Tables, Write
@@ -27,11 +28,21 @@ from samebits.record.training import (
     number,
     settings,
 )
-from samebits.torch.record_digests import described, digest_of, digests, read, rows_of, shape, tensors_of
+from samebits.torch.record_digests import (
+    described,
+    digest_of,
+    digests,
+    read,
+    rows_of,
+    shape,
+    tensors_of,
+    with_values,
+)
 from samebits.torch.record_epochs import Epochs
-from samebits.torch.record_generators import CODE, MOST_MOVES, Generators
+from samebits.torch.record_generators import Generators
 from samebits.torch.record_layers import Entered, Layers
 from samebits.torch.record_names import buffers, class_of, other_modes, parameters
+from samebits.torch.record_samples import Samples
 from samebits.torch.record_seen import Called, Evaluated, Pending, Running, Trained
 from samebits.torch.record_values import Tensors, Values, copied_gradients, keep
 
@@ -59,7 +70,7 @@ class Training:
         """Nothing was seen yet: in this process, or in its file."""
         self.pending = Pending()
         self._backwards: list[None] = []  # one for each call that runs now, in any thread
-        self.generators, self.epochs = Generators(), Epochs()
+        self.generators, self.epochs, self._samples = Generators(), Epochs(), Samples()
         self.layers = Layers(self._write, self.generators, self._look_at)
         self._models, self._tables = Models(parameters, class_of), Tables(self._write)
         self._settings = False
@@ -178,6 +189,7 @@ class Training:
         if (evaluated := self.pending.evaluated) is None:
             evaluated = self.pending.evaluated = Evaluated(line_of(frame), self.after())
         self.epochs.evaluate()
+        self.pending.samples = []  # these were for the evaluation
         evaluated.count += 1
         evaluated.mode(model.training, other_modes(model))
         if class_of(model) not in evaluated.models:
@@ -186,7 +198,7 @@ class Training:
 
         def returned(result: Any, frame: FrameType) -> None:
             evaluated.generators = self.generators.look(f"evaluation by {class_of(model)}", frame)
-            evaluated.moves += self.generators.take()[: MOST_MOVES - len(evaluated.moves)]
+            evaluated.moves += self.generators.take()
             evaluated.outputs.update(digest_of(result, evaluated.kind).encode())
 
         return returned
@@ -274,6 +286,8 @@ class Training:
         pending = self.pending
         if pending.before is None:
             pending.before = before
+        if pending.held is None:
+            pending.held = with_values({of: each.grad for of, each in self._known().items()})
         if len(pending.losses) < MOST_LOSSES:
             roots = [tensors] if isinstance(tensors, torch.Tensor) else list(tensors)
             value = roots[0].item() if len(roots) == 1 and roots[0].numel() == 1 else None
@@ -286,14 +300,19 @@ class Training:
         """All gradients of this backward are there."""
         self.generators.look("backward", frame)
         self.layers.backward_ended()
-        known = {id(parameter): parameter for parameter in self._models.parameters()}
-        for each in self._optimizers:
-            known.update((id(parameter), parameter) for parameter in _parameters(each))
+        known = self._known()
         there = {of: grad for of, parameter in known.items() if (grad := parameter.grad) is not None}
         text = digests(there.values())
         self.pending.gradients = {of: text[DIGITS * at : DIGITS * (at + 1)] for at, of in enumerate(there)}
         if self._keeps():
             self.pending.copies = copied_gradients(known.values())
+
+    def _known(self) -> dict[int, torch.Tensor]:
+        """The parameters of models and optimisers, by their identity."""
+        known = {id(parameter): parameter for parameter in self._models.parameters()}
+        for each in self._optimizers:
+            known.update((id(parameter), parameter) for parameter in _parameters(each))
+        return known
 
     # ------------------------------------------------------------ steps
     def before_step(self, optimizer: Any, frame: FrameType, computed: bool) -> Running:
@@ -381,6 +400,7 @@ class Training:
         used = running.gradients if running.gradients is not None else running.look()
         after_backward = "".join(pending.gradients.get(id(value), MISSING) for value in values)
         seen = gradients(after_backward, used)
+        held_before = sum(id(value) in (pending.held or ()) for value in values)
         self._write({
             "event": "step",
             "optimizer": trained.number,
@@ -389,10 +409,12 @@ class Training:
             "skipped": skipped,
             "line": line_of(frame),
             "calls": pending.calls,
+            **({"samples": pending.samples} if pending.samples else {}),
             "losses": pending.losses,
             "lrs": [_number(group.get("lr")) for group in optimizer.param_groups],
             "names": {"parameters": of_parameters[0], "buffers": of_buffers[0], "state": of_state[0]},
             "gradients": seen,
+            **({"held": held_before} if held_before else {}),
             "parameters": of_parameters[1],
             "buffers": of_buffers[1],
             "state": of_state[1],
@@ -431,6 +453,13 @@ class Training:
         """An iterator of a data loader has given a batch, or came to its end."""
         self.generators.look("the next batch of a data loader", frame)
         self.epochs.batch(iterator, over)
+        asked = self._samples.give(iterator)  # also where it raised an exception
+        if asked and not over and len(self.pending.samples) < MOST_CALLS:
+            self.pending.samples.append(asked)
+
+    def batch_asked(self, iterator: Any, indices: Any) -> None:
+        """A sampler has given the indices of a batch."""
+        self._samples.ask(iterator, indices)
 
     def end(self) -> None:
         """The process ends."""

@@ -8,34 +8,14 @@ import torch
 
 from samebits.errors import UsageError
 from samebits.hashing.weights import Tensor, describe
-from samebits.record.writer import Writer
+from samebits.record.values import Wanted
 from samebits.torch.tensor_bytes import contents
 
 Tensors = dict[str, Tensor]
 
 
-class Values:
-    """Which steps are asked for, and what is written of them.
-
-    Args:
-        writer: of this process.
-    """
-
-    def __init__(self, writer: Writer) -> None:
-        self._writer = writer
-
-    def wanted(self, counts: Iterable[int]) -> bool:
-        """Whether what is computed now may belong to a step that is asked for.
-
-        Args:
-            counts: how many steps each optimiser has made; none where no optimiser was made.
-        """
-        steps = self._writer.values
-        return bool(steps) and any(count + 1 in steps for count in (list(counts) or [0]))
-
-    def holds(self, step: int) -> bool:
-        """Whether a step is asked for, by its optimiser's count from 1."""
-        return step in self._writer.values
+class Values(Wanted):
+    """Writes the tensors of the steps that are asked for."""
 
     def write(self, optimizer: int, step: int, kept: Tensors, after: Mapping[str, Any]) -> None:
         """Write the tensors of a step.

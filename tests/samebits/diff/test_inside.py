@@ -14,6 +14,7 @@ from tests.samebits.diff.test_values import further, hold
 from samebits.diff.command import command, compare
 from samebits.diff.reader import Record
 from samebits.diff.records import Result
+from samebits.process.command_line import hint
 from samebits.record.values import of_layer
 
 Events = list[dict[str, Any]]
@@ -144,7 +145,21 @@ def test_the_layer_is_named(tmp_path: Path, pair: tuple[Events, Events]) -> None
     assert (result.place.what, result.place.step, result.steps) == ("forward", 3, 2)
     assert (result.causes[0].kind, result.causes[0].where) == ("operation", "model.py:20")
     assert "`0` (Linear)" in result.causes[0].text
-    more = "samebits record --level layer --steps 3:3 --values 3:3 -- python train.py"
+    more = hint(
+        *[
+            "samebits",
+            "record",
+            "--level",
+            "layer",
+            "--steps",
+            "3:3",
+            "--values",
+            "3:3",
+            "--",
+            "python",
+            "train.py",
+        ]
+    )
     assert result.more == (more,)
     told = CliRunner().invoke(command, [str(tmp_path / "a"), str(tmp_path / "b"), "--json"])
     part = json.loads(told.output)["first_difference"]["part"]

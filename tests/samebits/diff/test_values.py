@@ -13,11 +13,12 @@ from tests.samebits.diff.made import from_step, put
 
 from samebits.diff.command import command, compare, lines
 from samebits.hashing.weights import describe_array, save_tensors
+from samebits.process.command_line import hint
 from samebits.record.format import AFTER_BACKWARD, AT_OPTIMIZER
 from samebits.record.values import file_name
 
 STEP, NAME = 4, "2.weight"
-MORE = "samebits record --values 4:4 -- python train.py"
+MORE = hint("samebits", "record", "--values", "4:4", "--", "python", "train.py")
 
 
 def records(tmp_path: Path, change: Any) -> list[Path]:
@@ -139,10 +140,42 @@ def test_other_commands_are_told_apart(tmp_path: Path) -> None:
     assert compare(*folders).more == (f"{MORE}   # A", f"{MORE} --name 'a b'   # B")
 
 
-@pytest.mark.parametrize("kind", ["keras", "a run"])
+@pytest.mark.parametrize(
+    ("variables", "profile", "before"),
+    [
+        ({"PYTHONHASHSEED": "7"}, "run", "SAMEBITS_ALLOW=PYTHONHASHSEED PYTHONHASHSEED=7 "),
+        ({"OMP_NUM_THREADS": "3", "MKL_NUM_THREADS": "3", "LC_ALL": "C.UTF-8"}, "run", "SAMEBITS_THREADS=3 "),
+        ({"TZ": "x;rm -r *", "IPYTHONDIR": "/tmp", "LD_PRELOAD": "x.so"}, "portable", "PROFILE=portable "),
+        ({"OMP_NUM_THREADS": None, "TZ": 3}, "unknown", ""),
+    ],
+)
+def test_the_command_has_the_variables_that_the_record_was_made_with(
+    tmp_path: Path, variables: dict[str, Any], profile: str, before: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SAMEBITS_ENTRYPOINT", "1")  # the hint goes through it
+    first = made.training(6)
+    (settings,) = (event for event in first if event["event"] == "settings")
+    settings["fingerprint"] |= {"variables": variables, "profile": profile}
+    second = made.another(first)
+    from_step(second, STEP, gradient)
+    folders = [made.write(tmp_path / name, each) for name, each in (("a", first), ("b", second))]
+    words = ("samebits", "record", "--values", "4:4", "--", "python", "train.py")
+    assert compare(*folders).more == (before + hint(*words),)
+
+
+def test_a_command_with_a_secret_is_not_printed(tmp_path: Path) -> None:
+    first = made.training(6)
+    first[0]["command"] = ["python", "train.py", "--token=***"]
+    second = made.another(first)
+    from_step(second, STEP, gradient)
+    folders = [made.write(tmp_path / name, each) for name, each in (("a", first), ("b", second))]
+    assert compare(*folders).more == ()
+
+
+@pytest.mark.parametrize("kind", ["jax", "a run"])
 def test_where_no_command_would_write_them_none_is_given(tmp_path: Path, kind: str) -> None:
     first = made.training(6)
-    if kind == "keras":
+    if kind == "jax":
         (settings,) = (event for event in first if event["event"] == "settings")
         settings["framework"] = kind
     else:

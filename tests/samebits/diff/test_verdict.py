@@ -77,6 +77,11 @@ def gradients(events: Events) -> None:
     from_step(events, 4, change)
 
 
+def added_up(events: Events) -> None:
+    gradients(events)
+    from_step(events, 4, lambda event: event.update(held=4))
+
+
 def clipped(events: Events) -> None:
     from_step(
         events,
@@ -236,6 +241,11 @@ CASES: dict[str, tuple[Callable[[Events], None], str, str]] = {
         gradients,
         "step 4, gradient of `2.weight` (and 2 more of 4): loss, batch, weights and generators equal",
         "operation",
+    ),
+    "gradient that was there": (
+        added_up,
+        "step 4, gradient of `2.weight` (and 2 more of 4): loss, batch, weights and generators equal",
+        "accumulation",
     ),
     "clipping": (clipped, "step 2, gradient of `2.weight` (and 3 more of 4), between backward", "clipping"),
     "learning rate": (slower, "step 5, the learning rate: 0.1 in A, 0.01 in B", "schedule"),

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -36,8 +37,12 @@ def commit(folder: Path, *names: str) -> str:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
+    return make_project(tmp_path)
+
+
+def make_project(place: Path) -> Path:
     """A script with two modules beside it, in no repository yet."""
-    folder = tmp_path / "wine"
+    folder = place / "wine"
     folder.mkdir()
     (folder / "train.py").write_text(SCRIPT)
     (folder / "helper.py").write_text("STEPS = 5\n")
@@ -179,13 +184,21 @@ samebits.main(train, Settings)
 """
 
 
-@pytest.fixture
-def trained(start: Start, project: Path) -> Path:
+@pytest.fixture(scope="module")
+def committed(start: Start, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of a script that its commit has."""
+    project = make_project(tmp_path_factory.mktemp("committed"))
     (project / "train.py").write_text(TRAINING)
     commit(project, "train.py", "helper.py")
     (project / "later.py").unlink()
     run(start, project)
     return project
+
+
+@pytest.fixture
+def trained(committed: Path, tmp_path: Path) -> Path:
+    """The same, for one test."""
+    return Path(shutil.copytree(committed, tmp_path / "wine"))
 
 
 def run(start: Start, project: Path) -> dict[str, Any]:

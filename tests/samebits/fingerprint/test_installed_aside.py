@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from tests.conftest import FRAMEWORKS, ROOT, one_line
+from tests.conftest import CACHES, FRAMEWORKS, ROOT, one_line
 from tests.packages import make_wheel
 
 INTERPRETER: str = sys._base_executable  # type: ignore[attr-defined]
@@ -43,7 +43,7 @@ class Aside:
         assert done.returncode == 0, done.stderr
 
     def start(self, *words: str) -> subprocess.CompletedProcess[str]:
-        environment = {"PATH": "/usr/bin:/bin", "HOME": str(self.folder.parent)}
+        environment = {"PATH": "/usr/bin:/bin", "HOME": str(self.folder.parent), **CACHES}
         command = [self.folder / "entrypoint", *words]
         return subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True)
 

@@ -1,6 +1,7 @@
 """What a recorder of Keras sees, where no command records it."""
 
 import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -10,6 +11,8 @@ import keras  # noqa: E402
 
 from samebits.keras import record_training  # noqa: E402
 from samebits.keras.record_training import Evaluated, Training  # noqa: E402
+from samebits.keras.record_values import Values  # noqa: E402
+from samebits.record.values import NONE  # noqa: E402
 
 
 @pytest.fixture
@@ -19,19 +22,19 @@ def lines():
 
 @pytest.fixture
 def training(lines):
-    return Training(lines.append, lambda: True)
+    return Training(lines.append, lambda: True, Values(SimpleNamespace(values=NONE)))
 
 
 def test_an_evaluation_that_another_thread_ends_is_written_once(training, lines, monkeypatch):
     training._evaluated = Evaluated("train.py:1", {})
     generators = {"python": "0" * 32}
 
-    def read():
+    def read(during, frame):
         training._end_evaluation()  # as a step does that runs in a graph
         return generators
 
     monkeypatch.setattr(training, "_all_generators", read)
-    training.after_function()
+    training.after_function(sys._getframe())
     training._end_evaluation()
     assert [line["event"] for line in lines] == ["evaluation"]
 

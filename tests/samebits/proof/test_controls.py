@@ -31,8 +31,9 @@ ON_CPU = {
 }
 
 
+@pytest.mark.slow  # README.md's test has `--only seed`
 def test_a_control(start: Start, tmp_path: Path) -> None:
-    chosen = ["set-order"]  # README.md's test has another
+    chosen = ["set-order"]
     only = [word for name in chosen for word in ("--only", name)]
     done = start("samebits", "smoke-controls", "--device", "cpu", "--json", *only, cwd=tmp_path, **CLEAN)
     assert done.returncode == 0, done.stdout + done.stderr

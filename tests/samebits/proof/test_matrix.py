@@ -296,4 +296,4 @@ def test_a_training_that_knows_nothing_of_samebits(start: Start, tmp_path: Path)
     assert "process: another one: other bits: the initial parameter `weight`" in one_line(moving.stderr)
     trial = json.loads(moving.stdout)["trials"][0]
     assert trial["verdict"]["causes"][0]["text"] == "torch.seed()"
-    assert trial["verdict"]["more"].endswith(".record")
+    assert trial["verdict"]["more"][0].endswith(".record")

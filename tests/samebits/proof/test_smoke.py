@@ -158,7 +158,8 @@ def test_the_command_that_says_more_runs_as_it_is_printed(smoke: Start, tmp_path
 def test_json_has_the_verdict_and_the_command(smoke: Start) -> None:
     told = json.loads(smoke("metrics", "--json").stdout)["verdict"]
     assert told["first_difference"]["what"] == "batch"
-    assert told["more"].endswith("/run-1 runs/" + told["more"].partition("runs/")[2].split("/")[0] + "/run-2")
+    (more,) = told["more"]
+    assert more.endswith("/run-1 runs/" + more.partition("runs/")[2].split("/")[0] + "/run-2")
 
 
 def test_json(smoke: Start) -> None:
@@ -377,6 +378,7 @@ def ended(pid: int) -> bool:
         return True
 
 
+@pytest.mark.slow  # README.md's test does the same
 def test_the_starter_gives_the_same_bits(start: Start, tmp_path: Path) -> None:
     done = start(
         "smoke", "--epochs", "1", cwd=tmp_path, RUNS="2", JOBS=None, FRAMEWORK=None, NET=None, DEVICE="cpu"

@@ -1,6 +1,7 @@
 """What a command writes: found, moved aside, and compared tensor by tensor."""
 
 import io
+import json
 import os
 import zipfile
 from pathlib import Path
@@ -42,13 +43,19 @@ def state(number):
     return {"model": {"weight": torch.full((2, 2), float(number)), "bias": torch.zeros(2)}, "epoch": 3}
 
 
+def config(*shared):
+    """Of objects that are shared, by where they lie, which is never the same."""
+    addresses = [int.from_bytes(os.urandom(5)) for _ in range(2)]
+    return json.dumps([{"class_name": "DTypePolicy", "shared_object_id": addresses[at]} for at in shared])
+
+
 def keras(number):
     held = io.BytesIO()
     with h5py.File(held, "w") as file:
         file["layers/dense/vars/0"] = np.full(3, number)
     with zipfile.ZipFile("out/model.keras", "w") as archive:
         archive.writestr("metadata.json", os.urandom(8).hex())  # the date
-        archive.writestr("config.json", "{}")
+        archive.writestr("config.json", config(0, 0, 1))
         archive.writestr("model.weights.h5", held.getvalue())
 
 
@@ -82,6 +89,14 @@ def test_the_first_part_that_differs_is_named(twice, kind):
     write, said = WRITERS[kind]
     assert twice(write) == said
     assert twice(lambda number: write(7)) is None
+
+
+def test_which_objects_a_model_of_keras_shares_is_compared(twice):
+    def write(number):
+        with zipfile.ZipFile("out/model.keras", "w") as archive:
+            archive.writestr("config.json", config(0, 0, 1) if number == 1 else config(0, 1, 1))
+
+    assert twice(write) == "out/model.keras: 1 of 1 parts differ; the first is config.json"
 
 
 def test_a_pickle_is_refused_without_running_it(twice):

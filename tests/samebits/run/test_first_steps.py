@@ -11,6 +11,7 @@ from tests.conftest import Started
 
 from samebits.diff.command import compare, lines
 from samebits.diff.records import Result
+from samebits.run import first_steps
 from samebits.run.first_steps import STEPS, FirstSteps
 
 torch_only = pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="torch is not installed")
@@ -151,3 +152,27 @@ def test_a_manifest_has_a_few_digests_of_them(runs: Path) -> None:
     assert [name for name in names if first[name] != order[name]] == names[1:]
     epochs = (each["weights after each epoch"].split() for each in (first, late))
     assert [a == b for a, b in zip(*epochs, strict=True)] == [True, True, True, False]
+
+
+def test_a_record_of_very_many_epochs_ends_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(first_steps, "MOST_BYTES", 3000)
+    monkeypatch.setattr(FirstSteps, "_weights", lambda self: ({"parameters": 0}, "0" * 320))
+
+    def train(name: str, resumed: int | None) -> Path:
+        record = FirstSteps(tmp_path / name, "torch")
+        for epoch in range(1, 100):
+            if epoch == resumed:
+                record = FirstSteps(tmp_path / name, "torch")
+                record.resume(epoch - 1)
+            record.end_epoch(epoch, epoch)
+        record.finish(99)
+        return tmp_path / name
+
+    path = train("one.jsonl", None)
+    kinds = [json.loads(line)["event"] for line in path.read_text().splitlines()]
+    assert kinds == ["record"] + ["epoch"] * (len(kinds) - 3) + ["stopped", "end"]
+    assert path.stat().st_size < 4000
+    for resumed in (3, 8, 50):
+        assert train(f"resumed-{resumed}.jsonl", resumed).read_bytes() == path.read_bytes()

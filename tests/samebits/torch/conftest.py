@@ -1,6 +1,11 @@
 """What these tests share: loaders' scripts in processes of their own, the portable profile's kernels."""
 
+import json
+import subprocess
+from pathlib import Path
+
 import pytest
+from tests.conftest import ROOT
 
 from samebits.process import started
 from samebits.torch import portable
@@ -50,3 +55,24 @@ def lines(request, start, tmp_path):
         return done.stdout.splitlines()
 
     return lines
+
+
+@pytest.fixture(scope="module")
+def forked(request):
+    """Run the module's SCRIPT in a process of its own, as `start("python", SCRIPT, …)` does, but faster.
+
+    The process is forked from one that has imported torch. All of them have their memory at the same
+    addresses: a test of what depends on addresses needs `start`.
+    """
+    script = request.module.SCRIPT
+    command = [ROOT / "entrypoint", "python", Path(__file__).with_name("forking.py"), script]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
+
+        def forked(*arguments, **variables):
+            server.stdin.write(json.dumps([[*map(str, arguments)], variables]) + "\n")
+            server.stdin.flush()
+            status, out, err = json.loads(server.stdout.readline())
+            return subprocess.CompletedProcess([script, *arguments], status, out, err)
+
+        yield forked
+    assert server.returncode == 0

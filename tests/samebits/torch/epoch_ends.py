@@ -6,6 +6,7 @@ torch, and forks the others one after another. The answer is a line for each: it
 that ended it), stdout and stderr.
 """
 
+import gc
 import json
 import os
 import sys
@@ -14,8 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import matplotlib.figure  # noqa: F401 # before the fork: it takes seconds
 import torch
+import torch._dynamo
+import torch._inductor.config  # before the fork: these take a second
 from torch import nn
 
 import samebits
@@ -104,6 +106,7 @@ def redirected(name: str, number: int) -> str:
     return name
 
 
+gc.freeze()  # what is imported: the looks of each run at all objects then take no second
 for name, at, settings in json.loads(sys.argv[1]):
     if (child := os.fork()) == 0:
         os.setsid()

@@ -7,9 +7,10 @@ import numpy
 import pytest
 import torch
 
+from samebits.record.moves import CODE, MOST_MOVES
 from samebits.rng.isolation import isolated_rng
 from samebits.torch import record_generators
-from samebits.torch.record_generators import CODE, MOST_MOVES, Generators, generators
+from samebits.torch.record_generators import Generators, generators
 
 DRAWS = {
     "python": [random.random, lambda: random.gauss(0, 1), lambda: random.gauss(0, 1), lambda: random.seed(5)],

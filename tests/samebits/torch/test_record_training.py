@@ -35,7 +35,7 @@ def record():
 @pytest.fixture
 def training(record, monkeypatch):
     monkeypatch.setattr(Training, "_write_settings", lambda self, tensors: None)
-    return Training(record.write, Values(record))
+    return Training(record.write, Values(record), lambda at, *given: at(*given))
 
 
 def train(training, model, optimizer):

@@ -4,10 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
+from tests.samebits.record.stored import check
 
-from samebits.hashing.digest import digest
-from samebits.hashing.weights import read_header, stored_array
-from samebits.record.format import DIGITS, MISSING
 from samebits.record.values import file_name
 
 TRAININGS = Path(__file__).parents[1] / "record/trainings.py"
@@ -33,35 +31,6 @@ for value in (*model.state_dict().values(), twist):
 """
 
 
-def check(folder: Path, path: Path, event: dict, tables: dict) -> int:
-    """Compare each tensor of a file with its digest in the record; returns how many there were."""
-    stored = read_header(path)
-    read = {name: stored_array(name, each) for name, each in stored.items()}
-    arrays = {name.partition(":")[0]: array for name, array in read.items()}
-    strings = {kind: event[kind] for kind in ("parameters", "buffers", "state")}
-    strings |= {f"gradients/{when}": text for when, text in event["gradients"].items()}
-    seen = 0
-    for kind, text in strings.items():
-        table = tables[event["names"]["parameters" if kind.startswith("gradients") else kind]]
-        for number, name in enumerate(table["names"]):
-            said = text[number * DIGITS : (number + 1) * DIGITS]
-            if said == MISSING:
-                assert f"{kind}/{name}" not in arrays
-            elif f"{kind}/{name}" in arrays:
-                assert digest(arrays[f"{kind}/{name}"]) == said, f"{kind}/{name}"
-                seen += 1
-    for number, call in enumerate(event["calls"]):
-        if len(call["shapes"]) == 1:
-            assert digest(arrays[f"calls/{number}/arguments/0"]) == call["arguments"]
-            assert digest(arrays[f"calls/{number}/outputs/0"]) == call["outputs"]
-            seen += 2
-    for number, (said, _) in enumerate(event["losses"]):
-        assert digest(arrays[f"losses/{number}/0"]) == said
-        seen += 1
-    assert seen == len(stored)
-    return seen
-
-
 def test_the_tensors_of_the_asked_steps_have_the_recorded_digests(start, tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text(SCRIPT)
     plain = start("python", "train.py", cwd=tmp_path)
@@ -77,7 +46,7 @@ def test_the_tensors_of_the_asked_steps_have_the_recorded_digests(start, tmp_pat
     files = {path.name for path in (tmp_path / "made").glob("*.safetensors")}
     assert files == {file_name(jsonl.stem, number, 2) for number in (0, 1)}
     first, second = (
-        check(tmp_path, tmp_path / "made" / file_name(jsonl.stem, number, 2), event, tables)
+        check(tmp_path / "made" / file_name(jsonl.stem, number, 2), event, tables)
         for number in (0, 1)
         for event in events
         if event["event"] == "step" and (event["optimizer"], event["step"]) == (number, 2)

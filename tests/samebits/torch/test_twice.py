@@ -10,7 +10,7 @@ from tests.samebits.torch.test_record import TRAININGS
 from tests.samebits.torch.test_record_processes import COMPILED, RANKS
 from tests.test_readme import pattern
 
-from samebits.torch.operations import NOWHERE, Operation
+from samebits.torch.operations import Operation, Origin
 from samebits.torch.twice import Twice
 from samebits.torch.twice_compare import difference
 from samebits.torch.twice_copies import Copies
@@ -18,6 +18,7 @@ from samebits.torch.twice_excluded import PARTLY_WRITTEN
 from samebits.twice.told import Process
 from samebits.twice.window import Window, parse
 
+NOWHERE = Origin("", "", "", "", "")
 PAGE = (ROOT / "docs/twice.md").read_text()
 (FILMS,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)  # adds at eight places from two threads
 

@@ -26,6 +26,7 @@ from samebits.process.variables import read
 from samebits.proof.portable.libraries import DIGITS, TABLES, installed
 from samebits.proof.portable.machines import NATIVE, RUN_FOLDER, Machine, emulated, in_image, recorded
 from samebits.proof.processes import terminable
+from samebits.run.plots import CURVES
 from samebits.run.signals import SAVED
 
 CPUS = ("Haswell", "Skylake-Client", "EPYC", "EPYC-Milan")  # two of Intel's, two of AMD's
@@ -202,7 +203,7 @@ def _train(machine: Machine, environment: dict[str, str], module: Sequence[str])
     """Train in a folder of its own, and stop; the sha256 of what the checkpoint holds."""
     with tempfile.TemporaryDirectory(prefix="samebits-portable-") as folder:
         run = Path(folder) / "run"
-        for _ in _lines(machine, {**environment, RUN_FOLDER: str(run)}, "-m", *module):
+        for _ in _lines(machine, {**environment, RUN_FOLDER: str(run), CURVES: "0"}, "-m", *module):
             pass
         files = sorted(Path(folder).rglob(TENSORS)) or sorted(Path(folder).rglob("weights.safetensors"))
         if not files:

@@ -35,7 +35,9 @@ def trixie(docker):
     return made.stdout.strip()
 
 
-@pytest.mark.parametrize(("profile", "status"), [("portable", 0), ("run", 1)])
+@pytest.mark.parametrize(
+    ("profile", "status"), [("portable", 0), pytest.param("run", 1, marks=pytest.mark.slow)]
+)
 def test_a_sample_in_trixie(start, trixie, profile, status):
     """The profile run shows that the C library matters."""
     options = ("--json", "--image", trixie, "--profile", profile, "--part", "sinh f32")

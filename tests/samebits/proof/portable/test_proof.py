@@ -58,6 +58,7 @@ def test_the_emulator_computes_wrongly_what_is_left_out(start):
 
 
 @emulated
+@pytest.mark.slow  # of the emulator that is installed, and says nothing of samebits
 @pytest.mark.parametrize(
     "gathers",
     ["nn.functional.grid_sample(ones(1, 1, 9, 9), ones(1, 9, 9, 2))", "nn.LSTM(8, 8)(ones(2, 2, 8))"],
