@@ -353,6 +353,17 @@ class Training:
             self._evaluated = None
             self._write(evaluated.event())
 
+    def end_epoch(self, epoch: int, logs: Mapping[str, Any] | None) -> None:
+        """Keras's loop has come to the end of an epoch.
+
+        Args:
+            epoch: from 0.
+            logs: the metrics that its callbacks are told.
+        """
+        values = {str(name): number_of(value) for name, value in (logs or {}).items()}
+        if values:
+            self._write({"event": "logs", "epoch": epoch + 1, "values": values})
+
     # ------------------------------------------------------------ gradients
     def see_gradients(self, target: Any, sources: Any, gradients: Any) -> None:
         """A tape has computed gradients, or they have been traced."""

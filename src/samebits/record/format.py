@@ -194,6 +194,14 @@ class Evaluation(TypedDict):
     moves: NotRequired[Moves]
 
 
+class Logs(TypedDict):
+    """What Keras's own loop tells its callbacks at the end of an epoch: what `fit` prints."""
+
+    event: Literal["logs"]
+    epoch: int  # from 1
+    values: dict[str, Any]  # by the name of the metric; NaN and infinity as text
+
+
 class Unseen(TypedDict):
     """What is computed and not recorded, such as in a function that XLA compiles; each once."""
 
