@@ -83,8 +83,9 @@ def command(
     of another seed is reused if it has the settings, commit and fingerprint of the first. Exit status 1 when
     a run failed.
 
-    A training in torch that knows nothing of samebits needs {seed}. It is recorded, in
-    runs/NAME-seed-K.record, and its metric is the loss of the last step.
+    A training in torch or Keras that knows nothing of samebits needs {seed}. It is recorded, in
+    runs/NAME-seed-K.record. Its metric is the loss of the last step. Of Keras's `fit` they are those of the
+    last epoch.
     """
     first, rest = split_seed(arguments)
     folders = {
