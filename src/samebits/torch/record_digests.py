@@ -1,5 +1,6 @@
 """The digests of tensors as a record holds them, and their shapes and types."""
 
+import contextlib
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -48,17 +49,17 @@ def digests(values: Iterable[Any]) -> str:
 
 def with_values(tensors: Mapping[int, torch.Tensor | None]) -> set[int]:
     """The keys of the tensors that are there and not zero everywhere; of odd kinds, of all that are there."""
-    there = {key: tensor for key, tensor in tensors.items() if tensor is not None}
+    if not (there := {key: tensor for key, tensor in tensors.items() if tensor is not None}):
+        return set()
     plain: dict[torch.device, list[int]] = {}
     for key, tensor in there.items():
         if type(tensor) is torch.Tensor and tensor.layout is torch.strided:
             plain.setdefault(tensor.device, []).append(key)
-    zero = {
-        key
-        for keys in plain.values()
-        for key, some in zip(keys, torch.stack([there[key].any() for key in keys]).tolist(), strict=True)
-        if not some
-    }
+    zero: set[int] = set()
+    for keys in plain.values():
+        with contextlib.suppress(RuntimeError):  # a device without values, such as "meta"
+            some = torch.stack([there[key].any() for key in keys]).tolist()
+            zero.update(key for key, has_some in zip(keys, some, strict=True) if not has_some)
     return there.keys() - zero
 
 
@@ -90,8 +91,9 @@ def read(values: Iterable[Any]) -> tuple[str, list[Any]]:
         text = MISSING if value is None else digest(value, unread)
         parts.append(MISSING if unread and isinstance(value, torch.Tensor) else text)
         outlines.append((dtype(value), shape(value)))
-    for at, text in zip(elsewhere, device_digests([*elsewhere.values()]), strict=True):
-        parts[at] = text
+    if elsewhere:
+        for at, text in zip(elsewhere, device_digests([*elsewhere.values()]), strict=True):
+            parts[at] = text
     return "".join(parts), outlines
 
 

@@ -109,6 +109,7 @@ class Pending(threading.local):
         self.called: dict[int, Called] = {}  # the models, by their identity
         self.samples: list[Asked] = []  # of each batch that a data loader gave
         self.losses: list[list[Any]] = []
+        self.known: dict[int, torch.Tensor] | None = None  # parameters, while a backward runs
         self.held: set[int] | None = None  # parameters with a gradient before the first backward
         self.before: dict[str, str] | None = None  # the generators
         self.gradients: dict[int, str] = {}  # after the last backward, by the parameters' identity

@@ -229,28 +229,36 @@ class Training:
         frame: FrameType,
     ) -> None:
         self._write_settings([*values, *(buffer for _, buffer in held)])
-        of_parameters, of_buffers = (
-            self._table("parameters", of, owner, names, values),
-            self._table("buffers", of, owner, *_split(held)),
-        )
+        tables = self._read(of, {"parameters": (owner, names, values), "buffers": (owner, *_split(held))})
         self._write({
             "event": "initial",
             "model": owner,
             "line": line_of(frame),
-            "names": {"parameters": of_parameters[0], "buffers": of_buffers[0]},
-            "parameters": of_parameters[1],
-            "buffers": of_buffers[1],
+            **tables,
             "generators": self.generators.look(CODE, frame),
             "moves": self.generators.take(),
         })  # fmt: skip
 
-    def _table(
-        self, kind: str, of: Any, owner: str, names: list[str], values: Sequence[Any]
-    ) -> tuple[int, str]:
-        """The number of a table of names, and the digests of its values."""
-        text, outlines = read(values)
-        describe = functools.partial(described, values)
-        return self._tables.number(kind, of, owner, names, outlines, describe), text
+    def _read(self, of: Any, tables: Mapping[str, tuple[str, list[str], Sequence[Any]]]) -> dict[str, Any]:
+        """The number of each table of names, and the digests of its values: read together, which copies once.
+
+        Args:
+            of: whose they are.
+            tables: by kind, the class of that, the names and the values.
+
+        Returns:
+            "names" and each kind, as a line has them.
+        """
+        text, outlines = read([value for _, _, values in tables.values() for value in values])
+        line: dict[str, Any] = {"names": {}}
+        at = 0
+        for kind, (owner, names, values) in tables.items():
+            end = at + len(values)
+            describe = functools.partial(described, values)
+            number = self._tables.number(kind, of, owner, names, outlines[at:end], describe)
+            line["names"][kind], line[kind] = number, text[DIGITS * at : DIGITS * end]
+            at = end
+        return line
 
     def _write_settings(self, tensors: list[torch.Tensor]) -> None:
         if self._settings:
@@ -287,7 +295,8 @@ class Training:
         if pending.before is None:
             pending.before = before
         if pending.held is None:
-            pending.held = with_values({of: each.grad for of, each in self._known().items()})
+            pending.known = self._known()
+            pending.held = with_values({of: each.grad for of, each in pending.known.items()})
         if len(pending.losses) < MOST_LOSSES:
             roots = [tensors] if isinstance(tensors, torch.Tensor) else list(tensors)
             value = roots[0].item() if len(roots) == 1 and roots[0].numel() == 1 else None
@@ -300,7 +309,7 @@ class Training:
         """All gradients of this backward are there."""
         self.generators.look("backward", frame)
         self.layers.backward_ended()
-        known = self._known()
+        known, self.pending.known = self.pending.known or self._known(), None
         there = {of: grad for of, parameter in known.items() if (grad := parameter.grad) is not None}
         text = digests(there.values())
         self.pending.gradients = {of: text[DIGITS * at : DIGITS * (at + 1)] for at, of in enumerate(there)}
@@ -393,10 +402,15 @@ class Training:
             }.values()
         )
         called = ", ".join(dict.fromkeys(each.owner for each in pending.called.values()))
-        of_parameters = self._table("parameters", trained, owner, names, values)
-        of_buffers = self._table("buffers", trained, called, *_split(held))
         state = _state(optimizer, names, values)
-        of_state = self._table("state", trained, owner, *state)
+        tables = self._read(
+            trained,
+            {
+                "parameters": (owner, names, values),
+                "buffers": (called, *_split(held)),
+                "state": (owner, *state),
+            },
+        )
         used = running.gradients if running.gradients is not None else running.look()
         after_backward = "".join(pending.gradients.get(id(value), MISSING) for value in values)
         seen = gradients(after_backward, used)
@@ -412,12 +426,12 @@ class Training:
             **({"samples": pending.samples} if pending.samples else {}),
             "losses": pending.losses,
             "lrs": [_number(group.get("lr")) for group in optimizer.param_groups],
-            "names": {"parameters": of_parameters[0], "buffers": of_buffers[0], "state": of_state[0]},
+            "names": tables["names"],
             "gradients": seen,
             **({"held": held_before} if held_before else {}),
-            "parameters": of_parameters[1],
-            "buffers": of_buffers[1],
-            "state": of_state[1],
+            "parameters": tables["parameters"],
+            "buffers": tables["buffers"],
+            "state": tables["state"],
             "epoch": self.epochs.step(),
             "generators": {"before": pending.before, "after": after},
             "moves": self.generators.take(),

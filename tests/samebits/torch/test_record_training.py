@@ -7,6 +7,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from samebits.record.values import NONE  # noqa: E402
+from samebits.torch import device_digest  # noqa: E402
 from samebits.torch.record_names import other_modes  # noqa: E402
 from samebits.torch.record_training import Training  # noqa: E402
 from samebits.torch.record_values import Values  # noqa: E402
@@ -86,3 +87,24 @@ def test_a_layer_that_a_model_has_twice_or_that_has_it_again_is_looked_at_once()
     assert other_modes(model) == []
     model[1][0].eval()
     assert other_modes(model) == ["1.0"]
+
+
+def test_what_a_step_leaves_is_copied_once_from_its_device(training, record, monkeypatch):
+    monkeypatch.setattr(device_digest, "_on_cpu", lambda: True)  # the CPU stands for a device
+    copies, to_host = [], device_digest._to_host
+    monkeypatch.setattr(device_digest, "_to_host", lambda lanes: copies.append(len(lanes)) or to_host(lanes))
+    model = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.BatchNorm1d(2))
+    optimizer = torch.optim.SGD(model.parameters(), 0.1, momentum=0.9)
+    frame = sys._getframe()
+    for _ in range(2):
+        inputs = torch.randn(4, 2)
+        result = model(inputs)
+        training.before_call(model, (inputs,), {}, True, frame)(result, frame)
+        result.square().sum().backward()
+        training.before_step(optimizer, frame, True)
+        optimizer.step()
+        copies.clear()
+        training.after_step(optimizer, frame)
+        assert copies == [11]  # 4 parameters, 3 buffers, 4 parts of the optimiser's state
+    first, second = record.steps()
+    assert all(first[kind] != second[kind] for kind in ("parameters", "buffers", "state"))
