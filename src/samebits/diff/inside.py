@@ -114,7 +114,7 @@ class Inside:
             return self._with_settings(outer) or self._in_backward(outer, where)
         first, second, _ = decisive
         event = first or second or {}
-        if not where or bool(event.get("evaluation")) is not evaluation:
+        if not where or decisive is self._earlier or bool(event.get("evaluation")) is not evaluation:
             if outer is None and where:
                 return None  # an evaluation in the middle of a step
             number = self._step(event)
@@ -132,7 +132,7 @@ class Inside:
             what = "evaluation"
         if first.get("training") != second.get("training"):
             what = "mode"
-        part = Part(first, second, foreign is not None)
+        part = Part(first, second, foreign is not None, decisive is self._earlier)
         text = f"{where}, {part}{self._between(first)}"
         equal = [] if part.foreign else ["inputs"]
         differs = f"{part.differs} differs"

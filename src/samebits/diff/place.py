@@ -68,11 +68,13 @@ class Part:
     Attributes:
         first, second: its line in A and in B; the same where only one has it.
         foreign: one of its inputs differs, and no operation of torch that is recorded has written that.
+        earlier: it is of a step before the one that differs.
     """
 
     first: Event = field(repr=False)
     second: Event = field(repr=False)
     foreign: bool = False
+    earlier: bool = False
 
     def __str__(self) -> str:
         call = f"call {self.first['occurrence']:,}" if self.first["occurrence"] > 1 else ""
@@ -116,6 +118,11 @@ class Part:
                 return str(of[number])
             return f"output `{of[number]}`" if self.operation else f"gradient of its {of[number]}"
         return "output" if len(a) <= DIGITS else f"output {number}"
+
+    @property
+    def has_values(self) -> bool:
+        """Whether what differs stands among the tensors of the step, if these are recorded."""
+        return not self.foreign and not self.earlier
 
     @property
     def computes_the_same(self) -> bool:

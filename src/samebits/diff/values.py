@@ -93,8 +93,8 @@ def of_place(place: Place, ours: Process, theirs: Process) -> TensorDifference |
     """
     if place.what not in PREFIXES or place.first is None or place.second is None:
         return None
-    if place.part is not None and place.part.foreign:
-        return None  # a record has what operations give, and not what they are given
+    if place.part is not None and not place.part.has_values:
+        return None
     both = read_step(ours, theirs, place.first, place.second)
     if both is None:
         return None
@@ -114,7 +114,7 @@ def more(place: Place, first: Record, second: Record) -> tuple[str, ...]:
     """The commands that record the tensors of a place, for both records; one line where it is the same."""
     if place.what not in PREFIXES or place.first is None or place.second is None:
         return ()
-    if place.part is not None and place.part.foreign:
+    if place.part is not None and not place.part.has_values:
         return ()
     lines = []
     for record, event in ((first, place.first), (second, place.second)):

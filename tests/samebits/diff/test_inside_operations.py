@@ -230,6 +230,19 @@ def test_an_operation_of_an_earlier_step_that_shows_later(tmp_path: Path) -> Non
     assert result.place.what == "evaluation"
 
 
+def test_values_of_a_later_step_say_nothing_of_an_operation_of_an_earlier_one(tmp_path: Path) -> None:
+    first = training()
+    second = another(first)
+    differ(at(second, "aten::add_.Tensor", 2), "outputs")
+    from_step(second, STEP, lambda event: event["calls"][0].update(outputs=digest("other")))
+    name = f"{of_operation(at(first, 'aten::add_.Tensor'))}/0"
+    for folder, events, content in (("a", first, 1.0), ("b", second, 2.0)):
+        hold(made.write(tmp_path / folder, events), STEP, **{name: np.float32(content)})
+    result = compare(tmp_path / "a", tmp_path / "b")
+    assert "step 2, aten::add_.Tensor, train.py:30: inputs equal, output `self` differs" in result.verdict
+    assert (result.values, result.more) == (None, ())
+
+
 def test_a_record_of_steps_and_one_of_operations_are_compared_by_steps(tmp_path: Path) -> None:
     result = diff(tmp_path, training(), another(made.training(4)))
     assert result.place is None
