@@ -121,7 +121,8 @@ class Side:
             return kind, event["optimizer"], self.step(event)
         if kind in INSIDE:
             total = self.total(event)
-            if event.get("evaluation") and self._at_origin(total):
+            outside = event.get("evaluation") or not event["direction"]  # such as what makes the model
+            if outside and self._at_origin(total):
                 return None
             who = (event.get(name, "") for name in IDENTITY)
             return kind, *sorted(total.items()), *who
@@ -160,6 +161,13 @@ class Side:
                 self.over = True
             else:
                 self.take(line)
+
+    def fill_events(self, count: int) -> None:
+        """Read until so many events wait beside the lines inside of steps, or many lines."""
+        waiting = sum(key[0] not in INSIDE for key, _ in self.queue)
+        while not self.over and waiting < count and len(self.queue) < MOST:
+            self.fill(len(self.queue) + 1)
+            waiting += self.queue[-1][0][0] not in INSIDE
 
 
 class Aligner:
@@ -293,8 +301,13 @@ class Aligner:
             return Pair(first.queue.popleft()[1], None)
         if first.queue[0][0] == second.queue[0][0]:
             return Pair(first.queue.popleft()[1], second.queue.popleft()[1])
-        first.fill(WINDOW)
-        second.fill(WINDOW)
+        inside = [side.queue[0][0][0] in INSIDE for side in (first, second)]
+        if inside[0] is not inside[1]:  # one of both has come to the end of this step
+            if inside[0]:
+                return Pair(first.queue.popleft()[1], None)
+            return Pair(None, second.queue.popleft()[1])
+        for side in (first, second):
+            side.fill_events(1 if inside[0] else WINDOW)
         there = _place(first.queue[0][0], second)
         here = _place(second.queue[0][0], first)
         if there is None:
@@ -315,4 +328,10 @@ def _without_code(line: bytes) -> bytes:
 
 
 def _place(key: Key, side: Side) -> int | None:
-    return next((number for number, (each, _) in enumerate(side.queue) if each == key), None)
+    """Where an event waits; a line inside of a step does before the end of its step, or nowhere."""
+    for number, (each, _) in enumerate(side.queue):
+        if each == key:
+            return number
+        if key[0] in INSIDE and each[0] not in INSIDE:
+            return None
+    return None

@@ -148,7 +148,8 @@ def compare_records(first: Record, second: Record, beside: facts_.Facts | None =
         again = batch_again(*both[1 - pair.resumed.later], place.step or 0)
     causes = rank(place, facts, search.generators.apart, how, resumed, last, again)
     size = _values(place, pair, notes)
-    operation = bool(causes) and causes[0].kind == "operation"
+    known = place.part is not None and place.part.operation
+    operation = bool(causes) and causes[0].kind == "operation" and not known
     return Result(
         place,
         who(pair.ours) if len(identities) > 1 else "",

@@ -93,6 +93,8 @@ def of_place(place: Place, ours: Process, theirs: Process) -> TensorDifference |
     """
     if place.what not in PREFIXES or place.first is None or place.second is None:
         return None
+    if place.part is not None and not place.part.has_values:
+        return None
     both = read_step(ours, theirs, place.first, place.second)
     if both is None:
         return None
@@ -111,6 +113,8 @@ def of_place(place: Place, ours: Process, theirs: Process) -> TensorDifference |
 def more(place: Place, first: Record, second: Record) -> tuple[str, ...]:
     """The commands that record the tensors of a place, for both records; one line where it is the same."""
     if place.what not in PREFIXES or place.first is None or place.second is None:
+        return ()
+    if place.part is not None and not place.part.has_values:
         return ()
     lines = []
     for record, event in ((first, place.first), (second, place.second)):

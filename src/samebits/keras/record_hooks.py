@@ -43,6 +43,7 @@ def attach(process: Any) -> None:
     _watch_functions(training, functions, process.writer)
     _watch_models(training, functions, process.writer)
     _watch_loops(training, functions, process.writer)
+    _watch_epochs(training, process.writer)
     _watch_tapes(training, functions, process.writer)
     _watch_optimizers(training, functions, process.writer)
 
@@ -296,6 +297,18 @@ def _watch_loops(training: Training, functions: Functions, writer: Writer) -> No
     for owner in _owners(keras.Model, "make_train_function"):
         for name in ("make_train_function", "make_test_function", "make_predict_function"):
             _replace(owner, name, made)
+
+
+def _watch_epochs(training: Training, writer: Writer) -> None:
+    def ended(original: Callable[..., Any]) -> Callable[..., Any]:
+        def on_epoch_end(self: Any, epoch: int, logs: Any = None) -> Any:
+            if writer.on:
+                _look(training.end_epoch, epoch, logs)
+            return original(self, epoch, logs)
+
+        return on_epoch_end
+
+    _replace(keras.callbacks.CallbackList, "on_epoch_end", ended)
 
 
 def _owners(cls: type, name: str) -> Iterator[type]:

@@ -1,7 +1,11 @@
 """What belongs to a step in Keras: what was computed, or traced, since the last one."""
 
 import threading
+import weakref
+from collections.abc import Iterable
 from typing import Any
+
+from samebits.keras.record_names import held
 
 
 class Trained:
@@ -14,6 +18,34 @@ class Trained:
 
     def __init__(self, number: int) -> None:
         self.number, self.steps = number, 0
+
+
+class Called:
+    """A model that was called. It may be gone before the step, such as a part of another one.
+
+    Args:
+        model: which.
+        buffers: its variables that no optimiser trains, with their names.
+
+    Attributes:
+        owner: its class.
+    """
+
+    def __init__(self, model: Any, buffers: Iterable[tuple[str, Any]]) -> None:
+        self.owner = type(model).__name__
+        self._model = weakref.ref(model)
+        self._buffers = [(name, weakref.ref(held(buffer))) for name, buffer in buffers]
+
+    @property
+    def model(self) -> Any:
+        """The model; None where it is gone."""
+        return self._model()
+
+    def left(self) -> dict[str, Any]:
+        """The buffers of a model that is gone, as far as another one has them, too."""
+        if self._model() is not None:
+            return {}
+        return {name: buffer for name, known in self._buffers if (buffer := known()) is not None}
 
 
 class Seen:
@@ -33,7 +65,7 @@ class Seen:
     def clear(self) -> None:
         """A step has ended."""
         self.calls: list[dict[str, Any]] = []
-        self.models: list[Any] = []
+        self.models: list[Called] = []
         self.losses: list[Any] = []
         self.gradients: dict[int, Any] = {}
         self.before: dict[str, Any] | None = None

@@ -35,7 +35,7 @@ from samebits.keras.record_digests import (
 )
 from samebits.keras.record_emit import UNREAD, emit, read
 from samebits.keras.record_names import buffers, held, parameters, seeds, state
-from samebits.keras.record_seen import Applying, Seen, Thread, Trained
+from samebits.keras.record_seen import Applying, Called, Seen, Thread, Trained
 from samebits.keras.record_values import Values
 from samebits.record import places
 from samebits.record.evaluated import Evaluated
@@ -74,6 +74,7 @@ class Training:
         self._settings = False
         self._optimizers: weakref.WeakKeyDictionary[Any, Trained] = weakref.WeakKeyDictionary()
         self._seeds: weakref.WeakKeyDictionary[Any, dict[str, Any]] = weakref.WeakKeyDictionary()
+        self._calls: weakref.WeakKeyDictionary[Any, Called] = weakref.WeakKeyDictionary()
         self._parts: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()  # see _parts_of
         self._trained: list[Trained] = []  # those that are gone, too
         self._evaluated: Evaluated | None = None
@@ -274,10 +275,17 @@ class Training:
         self.evaluate(class_of(model), training, arguments, result, frame)
         self.after_function(frame)
 
+    def _called(self, model: Any) -> Called:
+        if (known := self._calls.get(model)) is None:
+            known = Called(model, buffers(model))
+            if model.built:  # else it may get more
+                self._calls[model] = known
+        return known
+
     def _call(self, model: Any, training: bool, arguments: Any, frame: FrameType) -> dict[str, Any]:
         seen, eager = self.seen(), tf.executing_eagerly()
-        if all(known is not model for known in seen.models):
-            seen.models.append(model)
+        if all(known.model is not model for known in seen.models):
+            seen.models.append(self._called(model))
         if seen.before is None:
             seen.before = {}
             if eager:
@@ -344,6 +352,17 @@ class Training:
                 return
             self._evaluated = None
             self._write(evaluated.event())
+
+    def end_epoch(self, epoch: int, logs: Mapping[str, Any] | None) -> None:
+        """Keras's loop has come to the end of an epoch.
+
+        Args:
+            epoch: from 0.
+            logs: the metrics that its callbacks are told.
+        """
+        values = {str(name): number_of(value) for name, value in (logs or {}).items()}
+        if values:
+            self._write({"event": "logs", "epoch": epoch + 1, "values": values})
 
     # ------------------------------------------------------------ gradients
     def see_gradients(self, target: Any, sources: Any, gradients: Any) -> None:
@@ -430,14 +449,20 @@ class Training:
         """
         owner = class_of(models[0]) if models else name
         call = {"module": owner, "training": True, "arguments": given}
-        self._step(optimizer, {"calls": [call], "losses": [], "before": {}}, models, frame)
+        called = [self._called(model) for model in models]
+        self._step(optimizer, {"calls": [call], "losses": [], "before": {}}, called, frame)
 
-    def _step(self, optimizer: Any, seen: dict[str, Any], models: Sequence[Any], frame: FrameType) -> None:
+    def _step(self, optimizer: Any, seen: dict[str, Any], called: Sequence[Called], frame: FrameType) -> None:
         if optimizer not in self._optimizers:
             self._optimizers[optimizer] = Trained(len(self._trained))
             self._trained.append(self._optimizers[optimizer])
         trained = self._optimizers[optimizer]
+        models = [each.model for each in called if each.model is not None]
         variables, rest, parts = self._parts_of(optimizer, trained, models)
+        for each in called:
+            known = [held(buffer) for buffer in rest.values()]
+            left = each.left().items()
+            rest = rest | {name: buffer for name, buffer in left if all(buffer is not k for k in known)}
         about = {
             "trained": trained,
             "class": class_of(optimizer),
@@ -445,7 +470,7 @@ class Training:
             # A graph is traced once: nobody knows who calls it later.
             "frame": frame if tf.executing_eagerly() else None,
             "during": f"the step of {class_of(optimizer)}" if tf.executing_eagerly() else IN_A_GRAPH,
-            "owner": ", ".join(dict.fromkeys(map(class_of, models))),
+            "owner": ", ".join(dict.fromkeys(each.owner for each in called)),
             "names": list(variables),
             "buffer_names": list(rest),
             "state_names": list(parts),

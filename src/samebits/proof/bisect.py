@@ -131,7 +131,7 @@ def command(
     If the difference is an input of the step, such as the batch or the learning rate, nothing runs again. If
     a side does not repeat itself, the verdict says so.
 
-    Exit status 0: they are the same; 1: they differ; 2: it cannot be told more, and one line says why.
+    Exit status 0: they are the same; 1: they differ; 2: nothing more can be said, and one line says why.
     """
     given = shlex.join(both) or None
     with _folder(output) as folder:

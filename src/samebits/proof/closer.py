@@ -7,7 +7,7 @@ from samebits.diff.place import Place
 from samebits.diff.reader import Record
 from samebits.errors import UsageError
 from samebits.fingerprint.manifest import read_manifest
-from samebits.process.command_line import hint
+from samebits.process.command_line import hint, read
 from samebits.proof import trust
 
 # Places that operations of a step compute, from inputs that are equal. All others are inputs themselves.
@@ -71,12 +71,10 @@ def bisection(first: Path, second: Path, place: Place | None) -> str:
     try:
         if place is None or not_below(place) or framework_of(first) != "torch":
             return ""
-        commands = [command_of(path) for path in (first, second)]
+        commands = [read({"command": list(command_of(path))}, path) for path in (first, second)]
     except UsageError:
         return ""
     words = ["samebits", "bisect", shown(first), shown(second)]
-    if not all(commands):
-        return ""
     if any(trust.doubt(command, Path.cwd()) for command in commands):
         if commands[0] != commands[1]:
             return ""

@@ -20,7 +20,7 @@ from samebits.fingerprint.manifest import read_manifest
 from samebits.proof.recorded import nothing_of
 from samebits.proof.smoke import Watch
 from samebits.proof.trainings import Finished, Training, train
-from samebits.record.final import final_loss
+from samebits.record.final import final_metrics
 
 CONFIDENCE = 0.95
 PLACEHOLDER = "{seed}"  # in a command: where each training's seed goes
@@ -83,8 +83,9 @@ def command(
     of another seed is reused if it has the settings, commit and fingerprint of the first. Exit status 1 when
     a run failed.
 
-    A training in torch that knows nothing of samebits needs {seed}. It is recorded, in
-    runs/NAME-seed-K.record, and its metric is the loss of the last step.
+    A training in torch or Keras that knows nothing of samebits needs {seed}. It is recorded, in
+    runs/NAME-seed-K.record. Its metric is the loss of the last step. Of Keras's `fit` they are those of the
+    last epoch.
     """
     first, rest = split_seed(arguments)
     folders = {
@@ -265,8 +266,8 @@ def _apart_from_seed(manifest: Mapping[str, Any], own: Collection[str]) -> dict[
 def _outcome(seed: int, finished: Finished) -> Seeded:
     if finished.left_a_run:
         return _seeded(seed, finished.child.folder, finished.sha256)
-    loss = final_loss(finished.child.record)
-    return Seeded(seed, finished.child.record, finished.sha256, {} if loss is None else {"loss": loss}, False)
+    metrics = final_metrics(finished.child.record)
+    return Seeded(seed, finished.child.record, finished.sha256, metrics, False)
 
 
 def _unread(seeded: Sequence[Seeded]) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import xxhash
 
-STEP = b'{"event":"step",'
+STEP, LOGS = b'{"event":"step",', b'{"event":"logs",'
 
 
 def final_weights(folder: Path) -> str:
@@ -50,6 +50,21 @@ def final_loss(folder: Path) -> float | None:
             most, last = steps, line
     losses = json.loads(last)["losses"] if last else []
     return float(losses[-1][1]) if losses and losses[-1][1] is not None else None  # NaN is text there
+
+
+def final_metrics(folder: Path) -> dict[str, float]:
+    """The metrics of the last epoch as Keras's own loop told them; else the loss of the last step, if any."""
+    last = b""
+    for path in sorted(folder.glob("*.jsonl")):
+        with path.open("rb") as file:
+            for line in file:
+                if line.startswith(LOGS) and line.endswith(b"\n"):
+                    last = line
+    if last:
+        values = json.loads(last)["values"]
+        return {name: float(value) for name, value in values.items() if value is not None}
+    loss = final_loss(folder)
+    return {} if loss is None else {"loss": loss}
 
 
 def count_steps(folder: Path) -> int:

@@ -249,6 +249,14 @@ class Operation(Inside):
     of: NotRequired[list[str]]  # the names of the outputs, where they have any: "grad_weight", "self[3]"
 
 
+class Logs(TypedDict):
+    """What Keras's own loop tells its callbacks at the end of an epoch: what `fit` prints."""
+
+    event: Literal["logs"]
+    epoch: int  # from 1
+    values: dict[str, Any]  # by the name of the metric; NaN and infinity as text
+
+
 class Unseen(TypedDict):
     """What is computed and not recorded, such as in a function that XLA compiles; each once."""
 

@@ -27,6 +27,7 @@ from samebits.record.guarded import guarded
 from samebits.record.places import shown
 
 MOST = 100_000  # autograd nodes of a thread whose forward call is remembered
+MOST_THREADS = 64  # whose nodes are; of more, the last ones
 NOT_COMPUTED = ("prim", "prims", "profiler", "static_runtime", "_test", "rngprims", "debugprims")
 COLLECTIVES = ("c10d", "_c10d_functional", "_c10d_functional_autograd", "symm_mem", "_dtensor")
 UNWRITTEN = (  # give memory that nobody wrote
@@ -178,6 +179,7 @@ _wanted: Callable[[], bool] = bool
 _module: Callable[[], tuple[str, str, str]] = _nowhere
 _libraries: dict[str, torch.library.Library] = {}
 _seen: set[str] = set()
+_late: list[str] = []  # the first operation of a module
 
 try:
     KEY: Any = torch._C._dispatch_key_parse("Fake")
@@ -221,10 +223,16 @@ def watch(
 
 def enter() -> None:
     """This thread is watched, too; those that `threading` begins are, without being asked."""
-    _here.entered = True
-    if all(known is not _here.forwards for known in _all):
+    if not _here.entered:
+        _here.entered = True
         _all.append(_here.forwards)
+        del _all[:-MOST_THREADS]
     _include(KEY, True)
+
+
+def is_entered() -> bool:
+    """Whether this thread is the program's; one of autograd's own, such as runs backward on a GPU, is not."""
+    return _here.entered
 
 
 @contextlib.contextmanager
@@ -352,7 +360,11 @@ def _kernel(name: str) -> Callable[..., Any]:
             node = _node()
             if node is None and (not _here.entered or _is_own(sys._getframe(1).f_code.co_filename)):
                 return operation.call(*given, **named)
-            return _listener(operation, given, named, _origin(node))
+            origin = _origin(node)
+            if origin.direction == "forward" and not _late:
+                _late.append(name)
+                register_new()  # an extension that was imported after torch has told nobody
+            return _listener(operation, given, named, origin)
         finally:
             _exclude(KEY, False)
 

@@ -21,7 +21,7 @@ from samebits.torch.record_values import Tensors, keep_one
 from samebits.torch.weights import unwrapped_name
 
 HOOKED = "samebits"  # in the metadata of a node
-FUNCTIONS: Any = torch._C._functions  # its stubs lack some of them
+LEAF = (1 << 64) - 1  # the sequence number of what adds a gradient to a leaf
 Edge = tuple[Any, int]  # a node of the graph, and which of its inputs
 Read = Callable[[Sequence[torch.Tensor]], str]
 Seen = tuple[str, list[int], str]  # of a gradient: its digest, shape and type
@@ -198,39 +198,37 @@ def hooked(node: Any) -> Hooked:
 
 def is_inside(node: Any, start: int) -> bool:
     """Whether a node was made since a call began, by the sequence number that was the next one then."""
-    return node is not None and not _is_leaf(node) and node._sequence_nr() >= start
+    return node is not None and start <= node._sequence_nr() < LEAF
 
 
-def _is_leaf(node: Any) -> bool:
-    return isinstance(node, FUNCTIONS.AccumulateGrad)
-
-
-def edges(roots: Sequence[Any], start: int) -> list[Edge]:
+def edges(roots: Sequence[Any], start: int, parts: Mapping[Any, list[Edge]]) -> list[Edge]:
     """The edges along which gradients leave what a call has made.
 
     Args:
         roots: the nodes of what it returned.
         start: the sequence number of the first node that it has made.
+        parts: the edges that leave what a call within it has made, by the nodes of what that returned.
 
     Returns:
         Nodes within, each with the number of the input, in an order that follows the graph.
     """
     leaving: list[Edge] = []
-    seen: dict[int, Any] = {}  # the nodes stay there, so their identities mean something
+    seen: set[Any] = set()
     ahead = [*reversed(roots)]
     while ahead:
         node = ahead.pop()
-        if id(node) in seen:
+        if node in seen:
             continue
-        seen[id(node)] = node
+        seen.add(node)
         within = []
-        for index, (further, _) in enumerate(node.next_functions):
+        for each, index in parts.get(node) or [(node, index) for index in range(len(node.next_functions))]:
+            further = each.next_functions[index][0]
             if further is None:
                 continue
-            if is_inside(further, start):
+            if start <= further._sequence_nr() < LEAF:  # as `is_inside`; this runs for each node of each call
                 within.append(further)
             else:
-                leaving.append((node, index))
+                leaving.append((each, index))
         ahead += reversed(within)
     return leaving
 
@@ -285,7 +283,7 @@ class Names:
         for edge in leaving:
             node, index = edge
             further, output = node.next_functions[index]
-            leaf = further.variable if _is_leaf(further) else None
+            leaf = further.variable if further._sequence_nr() == LEAF else None
             if leaf is not None and (name := self._name(module, leaf)):
                 if not hooked(node).is_left(index):
                     yield Leaving(edge, name, True)

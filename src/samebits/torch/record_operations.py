@@ -16,7 +16,7 @@ from samebits.record.format import MISSING, OPERATION
 from samebits.record.tables import Write
 from samebits.record.values import of_operation
 from samebits.torch.device_digest import KIND, is_for
-from samebits.torch.operations import COMPILED, Given, Named, Operation, Origin
+from samebits.torch.operations import COMPILED, Given, Named, Operation, Origin, is_entered
 from samebits.torch.record_digests import digests, dtype, shape
 from samebits.torch.record_values import Tensors, keep
 
@@ -29,8 +29,8 @@ OWN = "own"  # the name of a generator that is none of the global ones
 Look = Callable[..., Any]
 
 
-class Counts(threading.local):
-    """How often each operation was called in this thread since the last step.
+class Count:
+    """How often each operation was called since the last step.
 
     Attributes:
         held: bytes of the outputs that were copied since then.
@@ -53,6 +53,13 @@ class Counts(threading.local):
             self._counts.clear()
         self._counts[who] += 1
         return self._counts[who]
+
+
+class Counts(threading.local):
+    """Those of this thread."""
+
+    def __init__(self) -> None:
+        self.count = Count()
 
 
 class Operations:
@@ -78,7 +85,7 @@ class Operations:
     ) -> None:
         self._write, self._look, self._after, self._about = write, look, after, about
         self._kept, self._most = kept, most
-        self._counts = Counts()
+        self._counts, self._of_autograd = Counts(), Count()
         self._told = False
 
     def __call__(self, operation: Operation, given: Given, named: Named, origin: Origin) -> Any:
@@ -97,20 +104,21 @@ class Operations:
             self._write({"event": "unseen", "what": INSIDE_GRAPHS})
         about, after = self._about(), self._after()
         evaluates = about is not None and about.get("evaluation", False)
-        thread = threading.current_thread()
-        name = "" if thread is threading.main_thread() else thread.name
+        count, thread = self._count(), ""
+        if is_entered() and (this := threading.current_thread()) is not threading.main_thread():
+            thread = this.name
         who = (str(evaluates), origin.direction, origin.module, origin.model, operation.name)
         line: dict[str, Any] = {
             "event": OPERATION,
             "after": after,
             **({"evaluation": True} if evaluates else {}),
-            **({"thread": name} if name else {}),
+            **({"thread": thread} if thread else {}),
             "direction": origin.direction,
             "module": origin.module,
             "class": origin.kind,
             "model": origin.model,
             "name": operation.name,
-            "occurrence": self._counts.count(after, *who),
+            "occurrence": count.count(after, *who),
             "line": origin.line,
         }
         given_tensors: list[Any] = []
@@ -127,6 +135,10 @@ class Operations:
         if (generator := operation.generator(given, named)) is not None:
             line["generators"] = {_name(generator): [_state(generator)]}
         return line
+
+    def _count(self) -> Count:
+        """This thread's; threads of autograd's own compute what another one waits for."""
+        return self._counts.count if is_entered() else self._of_autograd
 
     def _write_line(
         self, line: dict[str, Any], operation: Operation, given: Given, named: Named, result: Any
@@ -149,11 +161,12 @@ class Operations:
     def _keep(self, line: dict[str, Any], outputs: list[Any]) -> None:
         if (kept := self._kept()) is None:
             return
+        count = self._count()
         dense = (each for each in outputs if each is not None and each.layout is torch.strided)
         size = sum(each.numel() * each.itemsize for each in dense)
-        if self._counts.held + size > self._most:
+        if count.held + size > self._most:
             return
-        self._counts.held += size
+        count.held += size
         keep(kept, of_operation(line), outputs)
 
 

@@ -28,9 +28,11 @@ def difference(name: str, first: torch.Tensor, second: torch.Tensor) -> TensorDi
     """
     if first.dtype != second.dtype:
         return TensorDifference(name, "dtype", f"dtype {first.dtype} and {second.dtype}")
+    if first.is_nested:  # which has no shape
+        return _of_parts(name, contents(first), contents(second))
     if first.shape != second.shape:
         return TensorDifference(name, "shape", f"shape {tuple(first.shape)} and {tuple(second.shape)}")
-    if first.layout is not torch.strided or first.is_nested or first.is_quantized:
+    if first.layout is not torch.strided or first.is_quantized:
         return _of_parts(name, contents(first), contents(second))
     if first._is_zerotensor() or first.device.type == "meta" or not first.numel():
         return None

@@ -1,5 +1,6 @@
 """The operation in which two records differ first."""
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +134,7 @@ def test_an_input_that_no_operation_has_written_is_named(tmp_path: Path) -> None
     assert result.causes[0].kind == "foreign"
     assert "NumPy" in result.causes[0].text
     assert not any(cause.kind == "operation" for cause in result.causes)
+    assert result.more == ()  # the values of outputs say nothing of an input
 
 
 def test_another_batch_is_told_as_a_batch(tmp_path: Path) -> None:
@@ -228,7 +230,53 @@ def test_an_operation_of_an_earlier_step_that_shows_later(tmp_path: Path) -> Non
     assert result.place.what == "evaluation"
 
 
+def test_values_of_a_later_step_say_nothing_of_an_operation_of_an_earlier_one(tmp_path: Path) -> None:
+    first = training()
+    second = another(first)
+    differ(at(second, "aten::add_.Tensor", 2), "outputs")
+    from_step(second, STEP, lambda event: event["calls"][0].update(outputs=digest("other")))
+    name = f"{of_operation(at(first, 'aten::add_.Tensor'))}/0"
+    for folder, events, content in (("a", first, 1.0), ("b", second, 2.0)):
+        hold(made.write(tmp_path / folder, events), STEP, **{name: np.float32(content)})
+    result = compare(tmp_path / "a", tmp_path / "b")
+    assert "step 2, aten::add_.Tensor, train.py:30: inputs equal, output `self` differs" in result.verdict
+    assert (result.values, result.more) == (None, ())
+
+
 def test_a_record_of_steps_and_one_of_operations_are_compared_by_steps(tmp_path: Path) -> None:
     result = diff(tmp_path, training(), another(made.training(4)))
     assert result.place is None
     assert not list(lines(result))[1:]
+
+
+def test_many_operations_that_only_one_has_hide_no_step(tmp_path: Path) -> None:
+    first = training()
+    second = another(first)
+    from_step(second, STEP, lambda event: event["calls"][0].update(outputs=digest("other")))
+    place = second.index(at(second, "aten::convolution"))
+    second[place:place] = [operation(STEP, f"aten::made_{number}") for number in range(200)]
+    result = diff(tmp_path, first, second)
+    assert result.verdict == "first difference: step 3, only B calls: aten::made_0, train.py:30"
+
+
+def test_what_makes_the_model_again_after_resuming_is_no_difference(tmp_path: Path) -> None:
+    """The second process of B makes a model of its own, and loads weights into it."""
+    first = training()
+    before, after = another(first), another(first)
+    stopped = before.index(made.step(before, STEP - 1))
+    begins = after.index(made.step(after, 1))
+    resumed = [copy.deepcopy(e) for e in first if e["event"] == "step" and e["step"] >= STEP]
+    made_again = [operation(1, f"aten::made_{number}") for number in range(200)]
+    rest: Events = []
+    for number, event in enumerate(resumed, 1):
+        rest += [e | {"after": {"0": number - 1} if number > 1 else {}} for e in operations(event["step"])]
+        rest.append(event | {"step": number})
+    rest[-1]["gradients"] = {when: put(text, "2.weight") for when, text in rest[-1]["gradients"].items()}
+    head = [e for e in after[: begins - 3] if e["event"] != "initial"]
+    initial = next(e for e in after if e["event"] == "initial")
+    weights = made.step(first, STEP - 1)["parameters"]
+    later = [*head, *made_again, initial | {"parameters": weights}, *rest]
+    later[0] = later[0] | {"pid": 99}
+    paths = made.write(tmp_path / "a", first), made.write(tmp_path / "b", before[: stopped + 1], later)
+    result = compare(*paths)
+    assert result.verdict.startswith("first difference: step 4, gradient of `2.weight`")

@@ -1,6 +1,8 @@
 """What a recorder of Keras sees, where no command records it."""
 
+import gc
 import sys
+import weakref
 from types import SimpleNamespace
 
 import pytest
@@ -97,3 +99,19 @@ def test_a_model_with_the_identity_of_one_that_is_gone_is_another_one(training, 
         assert len(kept) < 10_000
     _, buffers, _ = training._parts_of(optimizer, trained, [model])
     assert list(buffers) == ["variance"]
+
+
+def test_a_model_that_is_gone_is_not_kept(training, monkeypatch):
+    monkeypatch.setattr(training, "_write_settings", lambda: None)
+    whole = keras.Sequential([keras.Input((3,)), keras.layers.BatchNormalization()])
+    part = keras.Model(whole.inputs, whole.layers[0].output)
+    training.before_call(part, tf.ones((2, 3)), True, sys._getframe())
+    (called,) = training.thread.seen.models
+    assert (called.model, called.left()) == (part, {})
+    gone = weakref.ref(part)
+    del part
+    gc.collect()
+    assert gone() is None
+    held = {id(variable._value) for variable in whole.non_trainable_variables}
+    assert {id(buffer) for buffer in called.left().values()} == held  # the other model has them still
+    assert len(held) == 2

@@ -13,8 +13,9 @@ import pytest
 from tests.conftest import Started, commit
 from tests.samebits.diff import made
 
+from samebits.errors import UsageError
 from samebits.fingerprint import cpu
-from samebits.proof.bisect import Answer, bisect
+from samebits.proof.bisect import Answer, bisect, command
 from samebits.proof.enough import Enough
 from samebits.proof.smoke import Watch
 from samebits.proof.why import compare
@@ -258,6 +259,26 @@ def test_a_second_run_with_another_file_is_no_repetition(
         "(data.npy has other contents in A and in B: A is its record, B its second run)"
     )
     assert "between" not in "".join(answer.lines())
+
+
+def test_the_folder_of_second_runs_must_be_empty_and_is_gone_where_nothing_ran(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths = both(tmp_path, lambda _: None, lambda events: made.step(events, 3).update(lrs=[0.2]))
+    words = ["--json", "-o", str(tmp_path / "again"), *map(str, paths)]
+    assert command.main(words, standalone_mode=False) == 1
+    assert not (tmp_path / "again").exists()
+    told = json.loads(capsys.readouterr().out)
+    assert (told["level"], told["kept"], told["verdict"]["first_difference"]["what"]) == (
+        "step",
+        None,
+        "learning rate",
+    )
+    (tmp_path / "again").mkdir()
+    (tmp_path / "again/mine").touch()
+    with pytest.raises(UsageError, match="again is not empty: give -o another folder"):
+        command.main(words, standalone_mode=False)
+    assert [path.name for path in (tmp_path / "again").iterdir()] == ["mine"]
 
 
 def test_a_record_holds_enough_when_all_its_processes_are_past_the_step(tmp_path: Path) -> None:

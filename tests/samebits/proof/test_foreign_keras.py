@@ -67,6 +67,8 @@ def test_each_seed_is_another_training(start, place):
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     assert len({run["sha256"] for run in told["runs"]}) == 2
+    losses = [run["metrics"]["loss"] for run in told["runs"]]  # of each epoch: that of a step is not seen
+    assert told["metrics"]["loss"]["mean"] == pytest.approx(sum(losses) / 2)
 
 
 def test_a_record_is_verified(start, place):

@@ -55,6 +55,13 @@ def add_one(given: torch.Tensor) -> None:
 
 told.clear(); double(z); add_one(torch.ones(1)); say("custom")
 
+late = torch._C._dispatch_library("DEF", "late", "", __file__, 1)  # as an extension in C++ does
+late.define("twice(Tensor given) -> Tensor", "")
+late.impl("twice", "CPU", lambda given: given + given)
+path = ("head", "Linear", "Net")
+torch.ones(1); torch.ones(1); told.clear(); torch.ops.late.twice(torch.ones(1)); say("late")
+path = ("", "", "")
+
 from torch.utils.flop_counter import FlopCounterMode
 with FlopCounterMode(display=False) as counted: x @ x
 results["flops"] = counted.get_total_flops()
@@ -117,6 +124,10 @@ def test_operations_that_are_defined_later_are_told_without_their_insides(told):
         ("mine::double", []),
         ("mine::add_one", ["given"]),
     ]
+
+
+def test_operations_of_an_extension_that_told_nobody_are_told(told):
+    assert names(told["late"]) == ["aten::ones", "late::twice"]
 
 
 def test_modes_and_transformations_of_the_program_work(told):

@@ -1,10 +1,16 @@
 """The lines of operations in a record: what they say, and that no bit of a training changes."""
 
+import _thread
+import threading
+
 import pytest
+import torch
 from tests.samebits.torch.test_record import TRAININGS, read, steps
 from tests.samebits.torch.test_record_processes import RANKS
 
 from samebits.record.format import DIGITS, MISSING
+from samebits.torch.operations import Operation, Origin
+from samebits.torch.record_operations import Operations
 
 TRAINING = """
 import threading
@@ -141,6 +147,26 @@ def test_lists_custom_operations_threads_and_evaluations(recorded):
 def test_memory_that_nobody_wrote_and_views_have_no_line(recorded):
     names = {event["name"].partition(".")[0] for event in recorded}
     assert not {"aten::empty", "aten::empty_like", "aten::view", "aten::detach", "aten::t"} & names
+
+
+def test_threads_of_autograd_are_one_with_the_thread_that_waits_for_them():
+    """Such as those that run backward on a GPU: Python knows nothing of them, and has no name for them."""
+    written, done = [], threading.Event()
+    look = lambda at, *given: at(*given)  # noqa: E731
+    recorded = Operations(written.append, look, dict, lambda: None, lambda: None, 0)
+    operation = Operation("aten::relu", torch.relu)
+    origin = Origin("backward", "head", "ReLU", "Net", "model.py:3")
+
+    def run():
+        recorded(operation, (torch.ones(2),), {}, origin)
+        done.set()
+
+    for _ in range(2):
+        done.clear()
+        _thread.start_new_thread(run, ())
+        assert done.wait(20)
+    assert [line["occurrence"] for line in written] == [1, 2]
+    assert not any("thread" in line for line in written)
 
 
 @pytest.fixture
