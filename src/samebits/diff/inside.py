@@ -8,10 +8,10 @@ from dataclasses import replace
 from typing import Any
 
 from samebits.diff.align import Pair, Side
-from samebits.diff.place import Part, Place
+from samebits.diff.place import Part, Place, first_different
 from samebits.diff.reader import Event
 from samebits.diff.tensors import module_of
-from samebits.record.format import DIGITS, LAYER, MISSING, OPERATION
+from samebits.record.format import LAYER, OPERATION
 
 # Of what a step has, these stand before anything that a layer computes, or are told better by the step.
 BEFORE = ("model", "initial", "control flow", "calls", "batch", "mode", "evaluation batch", "end")
@@ -43,6 +43,7 @@ class Inside:
         self.apart = False
         self._decisive = None
         self._entered: Pair | None = None  # the first whose inputs differ
+        self._backwards: set[tuple[str, str]] = set()  # modules into which other gradients come
         self._set: dict[str, Pair] = {}  # layers whose settings alone differ, by their path
         self._foreign = False  # nothing that differs stands before these
         self._forward_differs = self._alone_seen = False
@@ -61,9 +62,11 @@ class Inside:
         if first.get("digest") != second.get("digest"):  # of two kinds, which say nothing about each other
             return
         backward = first["direction"] == "backward"
-        inputs, outputs = first["inputs"] != second["inputs"], _differ(first["outputs"], second["outputs"])
+        inputs, outputs = first["inputs"] != second["inputs"], first_different(first, second) is not None
         if not outputs and first["event"] == OPERATION:
             return  # what differs there is memory that nobody wrote, or does not count
+        if inputs and backward:
+            self._backwards.add((first["model"], first["module"]))
         if inputs and self._entered is None:
             self._entered, self._foreign = pair, not self.apart
         # What a layer's backward reads of the forward pass is no input of it, and differs with that.
@@ -108,7 +111,7 @@ class Inside:
         if foreign is not None:
             decisive = foreign
         if decisive is None or not self._says_more(decisive, outer, where):
-            return self._with_settings(outer)
+            return self._with_settings(outer) or self._in_backward(outer, where)
         first, second, _ = decisive
         event = first or second or {}
         if not where or decisive is self._earlier or bool(event.get("evaluation")) is not evaluation:
@@ -141,10 +144,29 @@ class Inside:
             equal += generators or ("generators",)
         return replace(base, what=what, text=text, equal=tuple(equal), name="", part=part, differs=differs)
 
+    def _in_backward(self, outer: Place | None, where: str) -> Place | None:
+        """A gradient that differs since a module's own code has computed it, between two of its layers."""
+        pair = self._entered
+        if outer is None or outer.what != "gradient" or pair is None or self._forward_differs:
+            return outer
+        first, second = pair.first, pair.second
+        if first is None or second is None or first["event"] != LAYER or not first["module"]:
+            return outer
+        module, within = first["module"], first["module"]
+        while module and (first["model"], module) in self._backwards:
+            module = module.rpartition(".")[0]
+        if (first["model"], module) in self._backwards:
+            return outer  # what comes into the model differs: the loss
+        names = {"module": module, "class": "" if module else first["model"], "outputs": ""}
+        part = Part(first | names, second | names)
+        text = f"{where}, {part}, in its own code before the backward of `{within}`"
+        differs = f"gradient that comes into `{within}` differs"
+        return replace(outer, text=text, equal=("inputs",), name="", part=part, differs=differs)
+
     def _with_settings(self, outer: Place | None) -> Place | None:
         """A buffer that differs, with its layer, if that has other settings: such as another momentum."""
         if outer is None or outer.what != "buffer" or (pair := self._set.get(module_of(outer.name))) is None:
-            return outer
+            return None
         assert pair.first is not None
         assert pair.second is not None
         return replace(outer, part=Part(pair.first, pair.second))
@@ -198,11 +220,3 @@ class Inside:
     def _step(self, event: Event) -> int:
         side = self._sides[0]
         return max(side.total(event).values(), default=0) + (not event.get("evaluation"))
-
-
-def _differ(a: str, b: str) -> bool:
-    """Whether outputs differ that both have computed; a frozen parameter has no gradient."""
-    if a == b or len(a) != len(b):
-        return a != b
-    parts = ((a[at : at + DIGITS], b[at : at + DIGITS]) for at in range(0, len(a), DIGITS))
-    return any(first != second and MISSING not in (first, second) for first, second in parts)

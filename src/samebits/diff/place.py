@@ -6,7 +6,7 @@ from typing import Any, Literal
 from samebits.diff.align import Side
 from samebits.diff.reader import Event
 from samebits.diff.tensors import SAME, Tensors
-from samebits.record.format import DIGITS
+from samebits.record.format import DIGITS, LAYER, MISSING
 
 What = Literal[  # of what a step has, in its order
     "model",
@@ -30,6 +30,35 @@ What = Literal[  # of what a step has, in its order
     "metric",
     "weights",
 ]
+
+
+def first_different(first: Event, second: Event) -> int | None:
+    """The number of the first result that differs, of those that both have computed; None: there is none.
+
+    Args:
+        first, second: the line of a layer or of an operation in A and in B. A frozen parameter has no
+            gradient, and what comes before it may have none.
+    """
+    a, b = first["outputs"], second["outputs"]
+    if a == b:
+        return None
+    if first.get("of") != second.get("of") and LAYER in (first["event"], second["event"]):
+        ours, theirs = _by_name(first), _by_name(second)
+        pairs = [(text, theirs.get(name, MISSING)) for name, text in ours.items()]
+    elif len(a) != len(b):
+        return 0
+    else:
+        pairs = [(a[at : at + DIGITS], b[at : at + DIGITS]) for at in range(0, len(a), DIGITS)]
+    apart = (number for number, pair in enumerate(pairs) if pair[0] != pair[1] and MISSING not in pair)
+    return next(apart, None)
+
+
+def _by_name(event: Event) -> dict[tuple[str, int], str]:
+    """The gradients of a layer, by whose they are, and which of several of that."""
+    names, text = event.get("of", []), event["outputs"]
+    keys = ((name, names[:number].count(name)) for number, name in enumerate(names))
+    parts = (text[at : at + DIGITS] for at in range(0, len(text), DIGITS))
+    return dict(zip(keys, parts, strict=False))
 
 
 @dataclass(frozen=True)
@@ -63,7 +92,8 @@ class Part:
         """The module, for people: "`features.3` (Conv2d)"; of a whole model its class; "" of none."""
         classes = [each["class"] for each in (self.first, self.second)]
         kind = classes[0] if classes[0] == classes[1] else f"{classes[0]} in A, {classes[1]} in B"
-        return f"`{self.first['module']}` ({kind})" if self.first["module"] else kind
+        named = f" ({kind})" if kind else ""
+        return f"`{self.first['module']}`{named}" if self.first["module"] else kind
 
     @property
     def line(self) -> str:
@@ -76,13 +106,13 @@ class Part:
         """Its first result that differs, for people."""
         kind = "inputs" if self.foreign else "outputs"
         a, b = self.first[kind], self.second[kind]
-        if len(a) != len(b):
+        if len(a) != len(b) and self.first.get("of") == self.second.get("of"):
             return f"number of {kind}"
-        number = next(
-            (at // DIGITS for at in range(0, len(a), DIGITS) if a[at : at + DIGITS] != b[at : at + DIGITS]), 0
-        )
         if self.foreign:
+            starts = range(0, len(a), DIGITS)
+            number = next((at // DIGITS for at in starts if a[at : at + DIGITS] != b[at : at + DIGITS]), 0)
             return f"input {number}, which no operation of torch has written,"
+        number = first_different(self.first, self.second) or 0
         if (of := self.first.get("of")) and number < len(of):
             if of[number].startswith("output "):
                 return str(of[number])

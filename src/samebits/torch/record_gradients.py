@@ -201,12 +201,13 @@ def is_inside(node: Any, start: int) -> bool:
     return node is not None and start <= node._sequence_nr() < LEAF
 
 
-def edges(roots: Sequence[Any], start: int) -> list[Edge]:
+def edges(roots: Sequence[Any], start: int, parts: Mapping[Any, list[Edge]]) -> list[Edge]:
     """The edges along which gradients leave what a call has made.
 
     Args:
         roots: the nodes of what it returned.
         start: the sequence number of the first node that it has made.
+        parts: the edges that leave what a call within it has made, by the nodes of what that returned.
 
     Returns:
         Nodes within, each with the number of the input, in an order that follows the graph.
@@ -220,13 +221,14 @@ def edges(roots: Sequence[Any], start: int) -> list[Edge]:
             continue
         seen.add(node)
         within = []
-        for index, (further, _) in enumerate(node.next_functions):
+        for each, index in parts.get(node) or [(node, index) for index in range(len(node.next_functions))]:
+            further = each.next_functions[index][0]
             if further is None:
                 continue
             if start <= further._sequence_nr() < LEAF:  # as `is_inside`; this runs for each node of each call
                 within.append(further)
             else:
-                leaving.append((node, index))
+                leaving.append((each, index))
         ahead += reversed(within)
     return leaving
 

@@ -24,7 +24,7 @@ from samebits.record.values import of_layer
 from samebits.torch.device_digest import KIND, is_for
 from samebits.torch.record_digests import dtype, shape, tensors_of
 from samebits.torch.record_generators import Generators
-from samebits.torch.record_gradients import Back, Names, Passes, Read, edges, hooked, is_inside, origins
+from samebits.torch.record_gradients import Back, Edge, Names, Passes, Read, edges, hooked, is_inside, origins
 from samebits.torch.record_memo import Memo
 from samebits.torch.record_names import class_of
 from samebits.torch.record_values import Tensors, keep
@@ -44,6 +44,7 @@ class Entered:
         number: of this call, in the order in which they began.
         compiled: nothing is recorded of what it consists of.
         generators: their states before it.
+        parts: the edges that leave the graphs of the calls within, by the nodes of what these returned.
         origins: where the tensors come from that it is called with; there are `several` of them, or not.
     """
 
@@ -54,6 +55,7 @@ class Entered:
         self.generators: dict[str, str] = {}
         self.origins: dict[tuple[Any, int], int] = {}
         self.several = False
+        self.parts: dict[Any, list[Edge]] = {}
 
 
 class State(threading.local):
@@ -266,10 +268,13 @@ class Layers:
         own = [each.requires_grad and not _is_functorchs(each) for each in returned]
         with_graph = [(at, each) for at, each in enumerate(returned) if own[at]]
         made = [(at, each, node) for at, each in with_graph if is_inside(node := each.grad_fn, start)]
-        out = edges([node for _, _, node in made], start)
-        leaving = list(self._names.of(out, entered.origins, entered.several, module))
-        if not leaving:  # it passes on what it was given, or has nothing that is not of the modules within
+        nodes = [node for _, _, node in made]
+        out = edges(nodes, start, entered.parts)
+        if stack := self.state.stack:
+            stack[-1].parts.update(dict.fromkeys(nodes, out))
+        if not out:  # it passes on what it was given
             return
+        leaving = list(self._names.of(out, entered.origins, entered.several, module))
         about, said = {**entered.about, "direction": "backward"}, {name: entered.line[name] for name in SAID}
         back = Back(self.state, about, said, entered.number, leaving)
         back.returned, back.kept = len(returned), kept

@@ -326,6 +326,42 @@ def test_a_frozen_layer_is_told_by_its_gradient(tmp_path: Path, pair: tuple[Even
     assert result.place.part.first["module"] == "0"
 
 
+def test_a_gradient_that_only_one_has_computed_is_no_other_one(
+    tmp_path: Path, pair: tuple[Events, Events]
+) -> None:
+    """Behind a frozen layer nobody asks for the gradient of the input."""
+    first, second = pair
+    second.remove(at(second, "backward", "0"))
+    after = at(second, "backward", "2")
+    after |= {"of": ["weight", "bias"], "outputs": after["outputs"][32:]}
+    spread(second)
+    result = compared(tmp_path, first, second)
+    assert result.place is not None
+    assert result.place.part is not None
+    assert (result.place.what, result.place.part.first["module"]) == ("gradient", "0")
+
+
+def test_backward_of_a_modules_own_code_is_named(tmp_path: Path, pair: tuple[Events, Events]) -> None:
+    """All that leaves it belongs to its layers, so its own line has no gradients of that."""
+    for events in pair:
+        for step in range(2, 5):
+            at(events, "backward", "", step).update(of=[], outputs="", shapes=[], dtypes=[])
+    first, second = pair
+    for module in ("1", "0"):
+        other(at(second, "backward", module), "inputs", "outputs")
+    spread(second)
+    result = compared(tmp_path, first, second)
+    assert result.verdict == (
+        "first difference: step 3, backward of Net, model.py:21, in its own code before the backward of `1`: "
+        "inputs equal, gradient that comes into `1` differs"
+    )
+    other(at(second, "backward", ""), "inputs")  # what the loss gives is another one, too
+    made.write(tmp_path / "c", second)
+    again = compare(tmp_path / "a", tmp_path / "c")
+    assert again.place is not None
+    assert (again.place.what, again.place.part) == ("gradient", None)
+
+
 def test_weights_that_no_optimiser_has_changed_are_a_cause(
     tmp_path: Path, pair: tuple[Events, Events]
 ) -> None:

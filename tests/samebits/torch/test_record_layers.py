@@ -158,7 +158,10 @@ def test_modules_stand_in_the_order_in_which_they_end(made):
         *("again.0", "again.1", "again", "drop", "head", "(LogSoftmax)", ""),
     ]
     assert forward[net + 1 :] == ["", "again.0", "again.1", "again"]  # the loss; then what is computed again
-    backward = [event["module"] for event in of(events, 1) if event["direction"] == "backward"]
+    lines = [event for event in of(events, 1) if event["direction"] == "backward"]
+    # Only what comes into these: all that leaves them belongs to the layers within.
+    assert [event["module"] for event in lines if not event["of"]] == ["several", ""]
+    backward = [event["module"] for event in lines if event["of"]]
     assert backward == [
         *("", "(LogSoftmax)", "head", "drop", "again.1", "again.0", "again"),
         *("nested.inner.linear", "nested.inner", "nested.linear", "nested", "rows", "doubles"),
