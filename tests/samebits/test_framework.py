@@ -35,9 +35,14 @@ OWN = {
         "portable_matmul.py": "a portable kernel",
         "other_switches.py": "Keras and TensorFlow have few, which kernels.py reads",
         "record_samples.py": "a sampler of torch's gives indices; a tf.data pipeline has none",
+        "operations.py": "operations within a graph of TensorFlow's cannot be reached",
         "record_epochs.py": "a loader of torch's is a pass through the data; Keras's loop counts itself",
         "streaming.py": "a loader without a length",
-        "twice.py": "operations within a graph of TensorFlow's cannot be reached",
+        "record_gradients.py": "a part of record_layers.py",
+        "record_layers.py": "layers within a graph of TensorFlow's cannot be reached",
+        "record_memo.py": "a part of record_operations.py",
+        "record_operations.py": "as operations.py",
+        "twice.py": "as operations.py",
         "twice_compare.py": "a part of twice.py",
         "twice_copies.py": "a part of twice.py",
         "twice_excluded.py": "a part of twice.py",
@@ -65,6 +70,9 @@ MAY_NAME = {
     "framework.py": "the registry",
     "rng/generators.py": "the registry of generators: its rows are in the order of imports",
     "_extras.py": "what pip calls samebits' extras",
+    "_instead.py": "names of operations, and what to use instead",
+    "record/command.py": "says which framework has an option",
+    "record/saved.py": "whether a file is complete, its format says",
 }
 
 

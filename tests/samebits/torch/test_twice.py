@@ -333,7 +333,7 @@ def test_executing_twice_changes_no_bit(start, tmp_path):
     [
         (AUTOCAST, ("python",)),
         (COMPILED, ("python",)),
-        (RANKS, ("torchrun", "--nproc-per-node", "2", "--master-port", "29617")),
+        (RANKS, ("torchrun", "--standalone", "--nproc-per-node", "2")),
     ],
     ids=["autocast", "compiled", "two processes"],
 )
@@ -343,7 +343,8 @@ def test_kinds_of_trainings_keep_their_bits(start, tmp_path, script, through):
     done = run(start, tmp_path, script, "--every", "1", through=through)
     assert (plain.returncode, done.returncode) == (0, 0), done.stderr
     *lines, said = done.stdout.splitlines()
-    assert lines == plain.stdout.splitlines() != []
+    hashes = [line for line in lines if not line.startswith("[Gloo]")]  # whose ranks speak in any order
+    assert hashes == [line for line in plain.stdout.splitlines() if not line.startswith("[Gloo]")] != []
     if script == COMPILED:
         assert "not covered: regions that torch.compile has compiled (torch.compile)" in said
     if script == RANKS:
