@@ -1,6 +1,7 @@
 """What the tests share: the repository, its entrypoint, and processes started the way a user starts them."""
 
 import ast
+import gc
 import os
 import re
 import shutil
@@ -49,6 +50,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return next(starts, len(LONGEST_FIRST))
 
     items.sort(key=rank)
+
+
+def pytest_collection_finish() -> None:
+    """What is imported by now stays: each run's look at all objects, and the collector, pass over it."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
