@@ -231,7 +231,7 @@ class Process:
         path: its file.
         about: its first line.
         notes: what was not read, and why: in words; complete when the lines have been read.
-        damaged: those of the notes that tell of a damaged line. One that is cut off is none: its process was
+        damaged: those of the notes that name a damaged line. One that is cut off is none: its process was
             killed while it wrote.
         seen: the line that was read last, counted from 1.
     """

@@ -133,7 +133,8 @@ def compare_records(first: Record, second: Record, beside: facts_.Facts | None =
     if not places:
         best = max(searches, key=lambda each: each.compared)
         for path, note in damaged:
-            raise UsageError(f"{path} is damaged: {note}, the same for {best.compared:,} steps: record it again")
+            says = f"{path} is damaged: {note}, the same for {best.compared:,} steps: record it again"
+            raise UsageError(says)
         all_notes, begun = tuple(dict.fromkeys(notes)), max(begins, default=None)
         return Result(None, "", (), best.compared, best.last_same(), {}, all_notes, resumed=begun)
     _, search, place, (number, pair) = min(places, key=lambda each: (each[0], _order(each[2])))
