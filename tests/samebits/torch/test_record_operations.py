@@ -8,6 +8,7 @@ import torch
 from tests.samebits.torch.test_record import TRAININGS, read, steps
 from tests.samebits.torch.test_record_processes import RANKS
 
+from samebits.diff.command import compare
 from samebits.record.format import DIGITS, MISSING
 from samebits.torch.operations import Operation, Origin
 from samebits.torch.partly_written import ARGUMENTS, OUTPUTS
@@ -237,6 +238,52 @@ def test_memory_that_nobody_wrote_makes_no_difference(start, tmp_path):
     for first, second in zip(*(read(tmp_path / folder)[0] for folder in ("a", "b")), strict=True):
         if first["event"] == "operation":
             assert first == second
+
+
+NESTED = """
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+        self.encoder = nn.TransformerEncoder(self.layer, 2)
+        self.head = nn.Linear(8, 2)
+
+    def forward(self, given, padding):
+        return self.head(self.encoder(given, src_key_padding_mask=padding))
+
+torch.manual_seed(0)
+model, rows = Net(), nn.Linear(8, 2)
+optimizer = torch.optim.SGD([*model.parameters(), *rows.parameters()], lr=0.1)
+padding = torch.zeros(2, 500, dtype=torch.bool)
+padding[0, 400:] = True
+for layout in (torch.strided, torch.jagged):
+    given = torch.randn(2, 500, 8)
+    several = torch.nested.nested_tensor([given[0, :400], given[1]], layout=layout)
+    parts = rows(several).unbind()
+    (model(given, padding).mean() + sum(each.sum() for each in parts)).backward()
+    optimizer.step()
+    optimizer.zero_grad()
+    with torch.no_grad():
+        model.eval()(given, padding)
+    model.train()
+"""
+
+
+def test_nested_tensors_have_digests_and_no_shape(start, tmp_path):
+    (tmp_path / "train.py").write_text(NESTED)
+    words = ("samebits", "record", "--level", "operation", "-o", "a", "--", "python", "train.py")
+    done = start(*words, cwd=tmp_path)
+    assert "lacks something" not in done.stderr
+    (events,) = read(tmp_path / "a")
+    calls = [call for event in steps(events) for call in event["calls"] if call["module"] == "Linear"]
+    assert [call["shapes"] for call in calls] == [[[]], [[2, -1, 8]]]
+    nested = [each for each in events if each.get("name") == "aten::_nested_tensor_from_mask"]
+    assert [each["shapes"] for each in nested] == [[[]], [[]]]
+    assert not any(MISSING in each["outputs"] for each in nested)
+    assert compare(tmp_path / "a", tmp_path / "a").steps == 2
 
 
 @pytest.fixture
