@@ -166,7 +166,7 @@ def _has_no_step_left(side: Side) -> bool:
 
 def _cut_off(side: Side) -> bool:
     """Whether a record ends before its process did: it was killed, is damaged, or reached its limit."""
-    return not side.process.last("end")
+    return bool(side.process.damaged) or not side.process.last("end")
 
 
 def _end(search: Search) -> Place | None:

@@ -144,6 +144,15 @@ def test_what_is_damaged_is_never_the_same(
         assert "is damaged" in line
 
 
+def test_what_follows_a_damaged_line_is_not_missing(pair: tuple[Path, Path]) -> None:
+    """Such as an evaluation, which only the other one has then."""
+    text = pair[1].read_text()
+    at = text.index('{"event":"evaluation","after":{"0":6}')
+    pair[1].write_text(f"{text[:at]}[]\n{text[at:]}")
+    with pytest.raises(UsageError, match="is damaged"):
+        diff(pair)
+
+
 def test_a_difference_before_a_damaged_line_is_named(pair: tuple[Path, Path]) -> None:
     events = made.another(made.training(8, every=3))
     step(events, 4)["parameters"] = put(step(events, 4)["parameters"], "0.bias")
