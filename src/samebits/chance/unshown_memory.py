@@ -39,9 +39,11 @@ def watch(fill: bool) -> Callable[[], None]:
     make = of_parameter.__func__
     on = [True]
 
-    def made(cls: Any, *given: Any, **named: Any) -> Any:
-        result = new(cls, *given, **named)
-        if on and has_sizes(given):
+    # torch._dynamo compares the parameters of both with those that it knows, so they are the very same:
+    # `wraps` says so of a function in Python, and torch.Tensor's own has any.
+    def made(*given: Any, **named: Any) -> Any:
+        result = new(*given, **named)
+        if on and has_sizes(given[1:]):
             memory.remember(result, sys._getframe(1), fill)
         return result
 

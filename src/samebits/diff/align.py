@@ -94,7 +94,7 @@ class Side:
         try:
             self._take(parse_event(line), len(line))
         except DamagedError as error:
-            self.process.note(f"line {self.process.seen} is damaged ({error})")
+            self.process.note(f"line {self.process.seen} is damaged ({error})", damaged=True)
             self.over = True
 
     def _take(self, event: Event, size: int) -> None:

@@ -34,7 +34,8 @@ def command(first: Path, second: Path, json_: bool, html: Path | None) -> int:
     A and B are folders that `samebits record` wrote, or the file of one process in such a folder; or the
     folders of two finished runs.
 
-    Exit status 0: they are the same, as far as both go; 1: they differ; 2: they cannot be compared.
+    Exit status 0: they are the same, as far as both go; 1: they differ; 2: they cannot be compared, or
+    one is damaged and the same up to there.
     """
     result = compare(first, second)
     drawn: dict[str, str] = {}

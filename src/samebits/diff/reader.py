@@ -65,7 +65,8 @@ AFTER: Shape = (
     "a table of optimisers' numbers and their steps",
     lambda value: _table_of(COUNT)[1](value) and all(re.fullmatch(r"[0-9]{1,9}", name) for name in value),
 )
-SIZES = _list_of(_list_of(COUNT))
+# A jagged tensor has rows of several lengths: -1 stands for those.
+SIZES = _list_of(_list_of(("a size from 0, or -1", lambda value: type(value) is int and value >= -1)))
 INSIDE: Mapping[str, Shape] = {
     "after": AFTER,
     "direction": TEXT,
@@ -230,12 +231,15 @@ class Process:
         path: its file.
         about: its first line.
         notes: what was not read, and why: in words; complete when the lines have been read.
+        damaged: those of the notes that name a damaged line. One that is cut off is none: its process was
+            killed while it wrote.
         seen: the line that was read last, counted from 1.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.notes: list[str] = []
+        self.damaged: list[str] = []
         self.seen = 0
         self.about: Event = {}
         with open(path, "rb") as file:
@@ -255,15 +259,17 @@ class Process:
             file.readline(LONGEST)
             while line := file.readline(LONGEST):
                 if not line.endswith(b"\n"):
-                    why = "is cut off" if len(line) < LONGEST else f"is longer than {LONGEST:,} bytes"
-                    self.note(f"line {self.seen + 1} {why}")
+                    long = len(line) == LONGEST
+                    why = f"is longer than {LONGEST:,} bytes" if long else "is cut off"
+                    self.note(f"line {self.seen + 1} {why}", damaged=long)
                     return
                 self.seen += 1
                 yield line[:-1]
 
-    def note(self, what: str) -> None:
+    def note(self, what: str, damaged: bool) -> None:
         """Something was not read."""
         self.notes.append(f"{self.path.name}, {what}: compared up to there")
+        self.damaged += self.notes[-1:] if damaged else []
 
     def last(self, *kinds: str) -> list[Event]:
         """Those of the last lines that are of these kinds, in order; what is damaged is left out."""

@@ -103,7 +103,7 @@ def compare_records(first: Record, second: Record, beside: facts_.Facts | None =
 
     Raises:
         UsageError: they have no training, or none in processes that can be matched, or one of them is what a
-            run records by itself.
+            run records by itself; or one is damaged, and what can be read of it is the same.
     """
     if len({each.about.get("level") == OF_A_RUN for each in (*first.processes, *second.processes)}) > 1:
         raise UsageError(
@@ -113,6 +113,7 @@ def compare_records(first: Record, second: Record, beside: facts_.Facts | None =
     searches: list[Search] = []
     begins: list[int] = []
     notes = [*first.notes, *second.notes]
+    damaged = [(each.path, note) for each in (first, second) for note in each.notes]
     identities = set()
     for number, pair in enumerate(matched(first, second, notes)):
         ours, theirs = pair.ours, pair.theirs
@@ -123,6 +124,7 @@ def compare_records(first: Record, second: Record, beside: facts_.Facts | None =
         place = search.find()
         if place is not None:
             places.append(((pair.unplaced, place.step or 0), search, place, (number, pair)))
+        damaged += [(each.path.parent, note) for each in (ours, theirs) for note in each.damaged]
         notes += [*ours.notes, *theirs.notes, *_ends(ours, theirs), *_unseen(search)]
         if search.aligner.first.unlike:
             notes.append(UNLIKE)
@@ -130,6 +132,9 @@ def compare_records(first: Record, second: Record, beside: facts_.Facts | None =
         raise UsageError(f"{first.path} and {second.path} have nothing to compare: no training was recorded")
     if not places:
         best = max(searches, key=lambda each: each.compared)
+        for path, note in damaged:
+            says = f"{path} is damaged: {note}, the same for {best.compared:,} steps: record it again"
+            raise UsageError(says)
         all_notes, begun = tuple(dict.fromkeys(notes)), max(begins, default=None)
         return Result(None, "", (), best.compared, best.last_same(), {}, all_notes, resumed=begun)
     _, search, place, (number, pair) = min(places, key=lambda each: (each[0], _order(each[2])))

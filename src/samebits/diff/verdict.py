@@ -166,7 +166,7 @@ def _has_no_step_left(side: Side) -> bool:
 
 def _cut_off(side: Side) -> bool:
     """Whether a record ends before its process did: it was killed, is damaged, or reached its limit."""
-    return not side.process.last("end")
+    return bool(side.process.damaged) or not side.process.last("end")
 
 
 def _end(search: Search) -> Place | None:
@@ -180,7 +180,8 @@ def _end(search: Search) -> Place | None:
         for end, side in zip(ends, (ours, theirs), strict=True)
     ]
     if ends[0]["exception"] != ends[1]["exception"]:
-        by = [f"by {end['exception']}" if end["exception"] else "well" for end in ends]
+        # Nobody knows the status: `os._exit(7)` is no exception.
+        by = [f"by {end['exception']}" if end["exception"] else "without an exception" for end in ends]
         how = [f"{who} ends {each}" for who, each in zip("AB", by, strict=True)]
         text = f"control flow: {' and '.join(how)} after the same {min(steps):,} steps"
         return Place("end", min(steps) or None, text)

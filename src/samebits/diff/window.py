@@ -5,10 +5,10 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from samebits.diff.reader import Event, kind_of
+from samebits.diff.reader import AFTER, Event, kind_of
 from samebits.record.format import INSIDE, LEVELS
 
-AFTER = re.compile(rb'\{"event":"[a-z]{1,20}","after":(\{[^{}]{0,2000}\})')
+STEPS_BEFORE = re.compile(rb'\{"event":"[a-z]{1,20}","after":(\{[^{}]{0,2000}\})')
 Steps = Mapping[int, int]  # by the number of an optimiser
 
 
@@ -56,10 +56,13 @@ def _both(line: bytes, theirs: Depth, ahead: Steps) -> bool:
         return True
     if kind not in theirs.kinds:
         return False
-    if theirs.window is None or (match := AFTER.match(line)) is None:
+    if theirs.window is None or (match := STEPS_BEFORE.match(line)) is None:
         return True
     try:
-        after = {int(name): int(count) for name, count in json.loads(match[1]).items()}
-    except (ValueError, TypeError):
+        steps = json.loads(match[1])
+    except ValueError:
         return True  # damaged: its reader says so
+    if not AFTER[1](steps):
+        return True  # likewise
+    after = {int(name): count for name, count in steps.items()}
     return theirs.has({name: count + ahead.get(name, 0) for name, count in after.items()})

@@ -121,12 +121,19 @@ def prove(asked: Asked, folder: Path, watch: Watch) -> Proof:
         watch: shows how far they are.
 
     Raises:
-        UsageError: nothing can be proved: no step, no checkpoint, an option that the command does not have.
+        UsageError: nothing can be proved: no step, no checkpoint, an option that the command does not have,
+            words to resume with that a shell could not read.
         SamebitsError: the command failed without being stopped.
     """
     unknown = sorted(set(PLACEHOLDER.findall(asked.resume_with)) - {CHECKPOINT})
     if unknown:
         raise UsageError(f"--resume-with has {unknown[0]}, and the only placeholder is {CHECKPOINT}")
+    try:
+        asked.more("")
+    except ValueError as error:
+        raise UsageError(
+            f"--resume-with {asked.resume_with!r} is not what a shell could read ({error}): close each quote"
+        ) from None
     whole = _whole(asked, folder, watch)
     wrong = [step for step in asked.at if not 0 < step < whole.steps]
     if wrong:

@@ -105,7 +105,7 @@ class Names(TypedDict):
     kind: Literal["parameters", "buffers", "state"]
     owner: str  # the class of the model or the optimiser
     names: list[str]
-    shapes: list[list[int]]  # of an optimiser's state that is no tensor: []
+    shapes: list[list[int]]  # of an optimiser's state that is no tensor: []; -1: a size that is not fixed
     dtypes: list[str]  # such as "float32"; of what is no tensor: its type
     digests: NotRequired[list[str]]  # the kind of each one's digest, "" for XXH3-128; not there: of all
 

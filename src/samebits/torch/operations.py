@@ -25,6 +25,7 @@ from samebits.errors import UsageError
 from samebits.process.after_import import after_import
 from samebits.record.guarded import guarded
 from samebits.record.places import shown
+from samebits.torch import partly_written
 
 MOST = 100_000  # autograd nodes of a thread whose forward call is remembered
 MOST_THREADS = 64  # whose nodes are; of more, the last ones
@@ -90,6 +91,8 @@ class Operation:
         unwritten: whether it gives memory that nobody wrote.
         overwritten: the arguments that it writes into where it does not matter what was there: both their
             places and their names.
+        partly_written: the numbers of the outputs of which some elements are written by nobody.
+        partly_read: the arguments of which those elements are not read: both their places and their names.
     """
 
     def __init__(self, name: str, call: Callable[..., Any], schema: Any = None, tags: Any = ()) -> None:
@@ -103,6 +106,12 @@ class Operation:
         ]
         self.overwritten = frozenset(
             each for pair in self._written if _overwrites(rest) and pair[1] not in hidden for each in pair
+        )
+        base = name.partition(".")[0]
+        self.partly_written = frozenset(partly_written.OUTPUTS.get(base, ()))
+        partly_read = partly_written.ARGUMENTS.get(base, ())
+        self.partly_read = frozenset(
+            each for at, of in enumerate(arguments) if of.name in partly_read for each in (at, of.name)
         )
         self._generator = next((each.name for each in arguments if str(each.type) == GENERATOR), "")
         self.draws = bool(self._generator) or torch.Tag.nondeterministic_seeded in tags

@@ -13,15 +13,14 @@ from samebits.hashing.digest import digest, rows, seed
 from samebits.record.format import MISSING
 from samebits.record.training import DEEPEST
 from samebits.torch.device_digest import KIND, device_digests, device_rows, is_for
+from samebits.torch.tensor_bytes import sizes
 
 PLAIN = (torch.Tensor, nn.Parameter)
 
 
 def shape(value: Any) -> list[int]:
-    """A tensor's shape; empty for what is none, or has none yet."""
-    if not isinstance(value, torch.Tensor) or nn.parameter.is_lazy(value):
-        return []
-    return [size if isinstance(size, int) else -1 for size in value.shape]
+    """A tensor's shape, -1 for a size that is not fixed; empty for what is none, or has none."""
+    return list(sizes(value)) if isinstance(value, torch.Tensor) else []
 
 
 def dtype(value: Any) -> str:

@@ -51,7 +51,7 @@ class Memo:
 
 def _state(tensor: torch.Tensor) -> tuple[Any, ...] | None:
     """What must be as it was; None for a tensor that is read each time."""
-    if type(tensor) not in PLAIN or tensor.layout is not torch.strided:
+    if type(tensor) not in PLAIN or tensor.layout is not torch.strided or tensor.is_nested:
         return None
     size = tensor.numel() * tensor.element_size()
     if size < SMALL or tensor.is_inference():  # which counts no writes

@@ -1,7 +1,8 @@
 """Calls of operations within a step, as lines of a record: what goes into each, and what comes out.
 
 Inputs are read before the call, since operations write in place. What a call only overwrites is no input. An
-operation that gives memory which nobody wrote (`empty`) has no line, and neither have views.
+operation that gives memory which nobody wrote (`empty`) has no line, and neither have views. A result of
+which somebody wrote a part only has no digest, neither as an output nor as an input of its backward.
 """
 
 import threading
@@ -122,12 +123,13 @@ class Operations:
             "line": origin.line,
         }
         given_tensors: list[Any] = []
+        unread = operation.overwritten | operation.partly_read
         words: list[str] = []
         for at, value in enumerate(given):
-            _split(value, given_tensors, words, at in operation.overwritten)
+            _split(value, given_tensors, words, at in unread)
         for key, value in named.items():
             of_key: list[str] = []
-            _split(value, given_tensors, of_key, key in operation.overwritten)
+            _split(value, given_tensors, of_key, key in unread)
             words += [f"{key}={' '.join(of_key)}"] if of_key else []
         line["inputs"] = _digests(given_tensors, line)
         if words:
@@ -171,7 +173,7 @@ class Operations:
 
 
 def outputs_of(operation: Operation, given: Given, named: Named, result: Any) -> tuple[list[str], list[Any]]:
-    """What a call has returned and written: names, and tensors; None for a tensor that was not computed.
+    """What a call has returned and written: names, and tensors; None for one not computed, or only in part.
 
     Args:
         operation: was called.
@@ -186,6 +188,9 @@ def outputs_of(operation: Operation, given: Given, named: Named, result: Any) ->
     returned: list[tuple[str, Any]] = []
     if isinstance(result, tuple | list):
         for number, part in enumerate(result):
+            if number in operation.partly_written:
+                own.pop(id(part), None)
+                part = None
             _add(operation.output(number), part, returned)
     else:
         _add(operation.output(0), result, returned)
@@ -202,16 +207,16 @@ def _add(name: str, value: Any, to: list[tuple[str, Any]]) -> None:
             _add(f"{name}[{number}]", part, to)
 
 
-def _split(value: Any, tensors: list[Any], words: list[str], overwritten: bool) -> None:
-    """Tensors, and the words for what is none; of an object, its class alone."""
+def _split(value: Any, tensors: list[Any], words: list[str], unread: bool) -> None:
+    """Tensors, None for one that is not read, and the words for what is none; of an object, its class."""
     if isinstance(value, torch.Tensor):
-        tensors.append(None if overwritten else value)
+        tensors.append(None if unread else value)
     elif value is None or isinstance(value, WORDS):
         words.append(repr(value))
     elif isinstance(value, list | tuple):
         words.append(f"{len(value)}")
         for part in value:
-            _split(part, tensors, words, overwritten)
+            _split(part, tensors, words, unread)
     elif not isinstance(value, torch.Generator):
         words.append(type(value).__qualname__)
 

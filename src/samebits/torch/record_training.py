@@ -155,7 +155,8 @@ class Training:
             pending.before = before
         tensors = list(tensors_of(arguments))
         first = next((tensor for tensor in tensors if tensor.dim()), None)
-        few_rows = first is not None and not first.requires_grad and first.shape[0] <= MOST_ROWS
+        rows = shape(first)[:1]  # a nested tensor has none
+        few_rows = first is not None and not first.requires_grad and rows and rows[0] <= MOST_ROWS
         if len(pending.calls) == MOST_CALLS:  # a program that never trains, without `torch.no_grad()`
             return None
         if id(model) not in pending.called:

@@ -60,13 +60,14 @@ def _special(tensor: torch.Tensor) -> Contents:
     except (RuntimeError, TypeError, ValueError):
         # torch's own words for a tensor without values: on the device "meta", fake, not initialised, of vmap
         kind = f"{type(tensor).__module__}.{type(tensor).__qualname__} on {tensor.device.type}"
-        return Contents(kind, None, tensor.dtype, _shape(tensor))
+        return Contents(kind, None, tensor.dtype, sizes(tensor))
 
 
-def _shape(tensor: torch.Tensor) -> tuple[int, ...]:
+def sizes(tensor: torch.Tensor) -> tuple[int, ...]:
+    """A shape, -1 for a ragged dimension; empty for a tensor that has none: nested, or not initialised."""
     try:
         return _numbers(tensor.shape)
-    except RuntimeError:  # of a tensor that is not initialised
+    except RuntimeError:
         return ()
 
 

@@ -19,7 +19,7 @@ from samebits.torch import operations, twice_modules
 from samebits.torch.operations import COMPILED, Given, Named, Operation, Origin
 from samebits.torch.twice_compare import difference
 from samebits.torch.twice_copies import Copies
-from samebits.torch.twice_excluded import PARTLY_WRITTEN, why_not
+from samebits.torch.twice_excluded import why_not
 from samebits.twice.told import Place, Process
 from samebits.twice.window import Window
 
@@ -150,7 +150,7 @@ def _written(operation: Operation, given: Given, named: Named) -> list[tuple[str
 def _outputs(operation: Operation, result: Any) -> Iterator[tuple[str, torch.Tensor]]:
     """What an operation returns, by its schema's name or by number."""
     values = result if isinstance(result, tuple) else (result,)
-    partly = PARTLY_WRITTEN.get(_base(operation), ())
+    partly = operation.partly_written
     return _numbered((operation.output(at), value) for at, value in enumerate(values) if at not in partly)
 
 

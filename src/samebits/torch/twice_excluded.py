@@ -11,21 +11,6 @@ from samebits.torch.twice_copies import tensors_in
 KNOWN = ("aten", "mkldnn", "onednn", "prims", "quantized", "torchaudio", "torchvision")
 # Where the numbers lie is what these give or change, and a copy lies elsewhere.
 PLACES = ("_pin_memory", "record_stream", "set_data")
-# Outputs, by number, of which some elements are written by nobody and read by nobody: space to work in,
-# padding, the state of a dropout that is off.
-PARTLY_WRITTEN: dict[str, tuple[int, ...]] = {
-    "aten::_batch_norm_with_update": (3,),
-    "aten::_ctc_loss": (1,),
-    "aten::_cudnn_rnn": (3, 4),
-    "aten::_efficient_attention_forward": (1, 2, 3),
-    "aten::_flash_attention_forward": (2, 3, 4),
-    "aten::_scaled_dot_product_cudnn_attention": (6, 7, 8),
-    "aten::_scaled_dot_product_efficient_attention": (1, 2, 3),
-    "aten::_scaled_dot_product_flash_attention": (6, 7, 8),
-    "aten::cudnn_batch_norm": (3,),
-    "aten::miopen_rnn": (3, 4),
-    "aten::mkldnn_rnn_layer": (3,),
-}
 NOTHING = ""  # there is nothing to compare
 COMPILED_REGIONS = "regions that torch.compile has compiled"
 

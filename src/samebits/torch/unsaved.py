@@ -11,7 +11,7 @@ from torch.utils.data.dataloader import _BaseDataLoaderIter
 
 from samebits.torch.accelerate import unwrapped
 from samebits.torch.base_loader import Loader
-from samebits.torch.tensor_bytes import raw
+from samebits.torch.tensor_bytes import raw, sizes
 
 NAMES = (torch.device, torch.dtype, torch.layout, torch.memory_format)  # which nobody can change
 KNOWN = (
@@ -60,7 +60,7 @@ def leaf(value: Any, saved: Mapping[int, Any]) -> tuple[str, Any] | None:
         return None
     if value.device.type == "meta" or -_address(value) in saved:
         return "", None
-    return "tensor", (tuple(value.shape), str(value.dtype), _address(value), value._version, _sample(value))
+    return "tensor", (sizes(value), str(value.dtype), _address(value), value._version, _sample(value))
 
 
 def parts(value: Any, held: bool, set_: frozenset[str]) -> Iterable[tuple[str, Any, bool]] | None:
@@ -88,6 +88,8 @@ def content(value: Any) -> tuple[Any, ...] | None:
         return None
     if value.layout is not torch.strided or value.is_quantized or value.device.type == "meta":
         return None
+    if value.is_nested:  # it has no shape
+        return None
     if any(step == 0 < size - 1 for step, size in zip(value.stride(), value.shape, strict=True)):
         return None  # expanded: several numbers in one place
     return tuple(value.shape), str(value.dtype), value.device.type, _sampled(value).hex()
@@ -96,6 +98,8 @@ def content(value: Any) -> tuple[Any, ...] | None:
 def put(value: Any, other: Any) -> bool:
     """In place, as another object may share it."""
     if not isinstance(value, torch.Tensor) or not isinstance(other, torch.Tensor):
+        return False
+    if value.is_nested:
         return False
     if (value.shape, value.dtype, value.device) != (other.shape, other.dtype, other.device):
         return False

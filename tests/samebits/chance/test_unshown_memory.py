@@ -1,8 +1,12 @@
 """Memory of torch's old constructors and of NumPy: a parameter that nobody writes is named by its line."""
 
+import inspect
 import json
 
+import torch
 from tests.samebits.chance.conftest import marked
+
+from samebits.chance.unshown_memory import watch
 
 PARAMETERS = """
 import copy, pickle, sys
@@ -98,3 +102,22 @@ def test_a_run_names_them_where_the_memory_was_used_before(start, tmp_path) -> N
     # The kernel's fresh memory is zeros, and so may some of these be.
     assert {lines[0], lines[1], lines[8]} <= set(named)
     assert "samebits: chance that no seed decides: the parameter Net.old" in done.stderr
+
+
+def parameters(function):
+    """Those that torch._dynamo compares where it is imported: of `*args` and `**kwargs` no name."""
+    said = inspect.signature(function).parameters.values()
+    several = inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD
+    return [(each.kind, "" if each.kind in several else each.name, each.default) for each in said]
+
+
+def test_what_is_watched_has_the_parameters_that_it_had():
+    constructors = torch.Tensor, torch.nn.Parameter
+    before = [parameters(each.__new__) for each in constructors]
+    end = watch(fill=False)
+    try:
+        assert [parameters(each.__new__) for each in constructors] == before
+        assert torch.Tensor.__new__.__module__ == watch.__module__
+    finally:
+        end()
+    assert [parameters(each.__new__) for each in constructors] == before

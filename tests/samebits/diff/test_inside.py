@@ -14,6 +14,7 @@ from tests.samebits.diff.test_values import further, hold
 from samebits.diff.command import command, compare
 from samebits.diff.reader import Record
 from samebits.diff.records import Result
+from samebits.errors import UsageError
 from samebits.process.command_line import hint
 from samebits.record.values import of_layer
 
@@ -476,7 +477,22 @@ def test_the_order_of_lines_inside_a_step_does_not_matter(
 def test_a_damaged_line_ends_what_is_compared(tmp_path: Path, pair: tuple[Events, Events]) -> None:
     first, second = pair
     at(second, "forward", "2")["outputs"] = "no digest"
-    result = compared(tmp_path, first, second)
-    assert result.place is None
-    assert any("damaged" in note for note in result.notes)
+    with pytest.raises(UsageError, match="is damaged"):
+        compared(tmp_path, first, second)
     assert Record(tmp_path / "b").processes
+
+
+@pytest.mark.parametrize("after", ["1e999", "NaN", "2.5", '"2"', "true", '2,"x":2'])
+def test_odd_counts_of_steps_are_damage_where_windows_differ(
+    tmp_path: Path, pair: tuple[Events, Events], after: str
+) -> None:
+    for events, window in zip(pair, ([1, 4], [1, 5]), strict=True):
+        events[0]["steps"] = window
+    paths = [made.write(tmp_path / name, events) for name, events in zip("ab", pair, strict=True)]
+    (file,) = paths[1].glob("*.jsonl")
+    text = file.read_text()
+    wanted = '{"event":"layer","after":{"0":2}'
+    assert wanted in text
+    file.write_text(text.replace(wanted, wanted.replace("2", after), 1))
+    with pytest.raises(UsageError, match="is damaged"):
+        compare(*paths)

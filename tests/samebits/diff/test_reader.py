@@ -118,8 +118,55 @@ def test_a_resumption_is_found_whatever_the_optimiser_is_called(tmp_path: Path) 
 
 def test_a_damaged_line_is_named(pair: tuple[Path, Path]) -> None:
     pair[1].write_text(swap('"skipped":false,', "")(pair[1].read_text()))
-    notes = diff(pair).notes
-    assert any("line 9 is damaged (step has no 'skipped'" in note for note in notes), notes
+    with pytest.raises(UsageError, match=r"12.jsonl, line 9 is damaged \(step has no 'skipped'"):
+        diff(pair)
+
+
+@pytest.mark.parametrize("case", ["a line", "the first line", "the length"])
+def test_what_is_damaged_is_never_the_same(
+    case: str, pair: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    damaged, text = pair[1], pair[1].read_text()
+    if case == "the first line":
+        damaged = pair[1].with_name("13.jsonl")  # of another process
+    elif case == "the length":
+        monkeypatch.setattr(reader, "LONGEST", max(map(len, text.splitlines())) + 2)
+        text += "x" * reader.LONGEST
+    damaged.write_text(text.replace('"class":"SGD","step":5', '"step":5') if case == "a line" else text)
+    if case == "the first line":
+        damaged.write_text("{}\n")
+    both = [str(pair[0]), str(pair[1].parent)]
+    for words in (both, both[::-1], [*both, "--json"]):
+        assert run_command(command, "samebits diff", words) == 2
+        said = capsys.readouterr()
+        assert not said.out
+        (line,) = said.err.splitlines()
+        assert "is damaged" in line
+
+
+def test_what_follows_a_damaged_line_is_not_missing(pair: tuple[Path, Path]) -> None:
+    """Such as an evaluation, which only the other one has then."""
+    text = pair[1].read_text()
+    at = text.index('{"event":"evaluation","after":{"0":6}')
+    pair[1].write_text(f"{text[:at]}[]\n{text[at:]}")
+    with pytest.raises(UsageError, match="is damaged"):
+        diff(pair)
+
+
+def test_a_difference_before_a_damaged_line_is_named(pair: tuple[Path, Path]) -> None:
+    events = made.another(made.training(8, every=3))
+    step(events, 4)["parameters"] = put(step(events, 4)["parameters"], "0.bias")
+    text = "".join(json.dumps(event, separators=(",", ":")) + "\n" for event in events)
+    pair[1].write_text(text.replace('"class":"SGD","step":5', '"step":5'))
+    assert run_command(command, "samebits diff", [str(pair[0]), str(pair[1].parent)]) == 1
+
+
+def test_a_size_that_is_not_fixed_can_be_read(pair: tuple[Path, Path]) -> None:
+    """As of jagged tensors."""
+    for path in (pair[0] / "11.jsonl", pair[1]):
+        path.write_text(path.read_text().replace('"shapes":[[8,4],', '"shapes":[[-1,4],'))
+        assert "[-1,4]" in path.read_text()
+    assert (diff(pair).place, diff(pair).steps) == (None, 8)
 
 
 def test_what_cannot_be_compared_is_one_line(pair: tuple[Path, Path], tmp_path: Path) -> None:

@@ -275,7 +275,7 @@ CASES: dict[str, tuple[Callable[[Events], None], str, str]] = {
     "longer": (lone_step, "control flow: B ends after 5 steps, A continues to 6", "length"),
     "exception": (
         lambda e: e[-1].update(exception="ValueError"),
-        "control flow: A ends well and B ends by ValueError",
+        "control flow: A ends without an exception and B ends by ValueError",
         "length",
     ),
 }

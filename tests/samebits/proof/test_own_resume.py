@@ -110,6 +110,8 @@ def test_what_is_saved_after_sigterm_is_taken(prove: Prove) -> None:
         ((*WITH, *PRETENDS, "--steps", 1), "the training has a single step"),
         ((*WITH, "--", "python", "-c", "1"), "took no step of an optimiser"),
         (("--resume-with", "--from {file}", *PRETENDS), "has {file}, and the only placeholder is"),
+        (("--resume-with", "--resume '{checkpoint}", *PRETENDS), "shell could read (No closing quotation)"),
+        (("--resume-with", "--resume {checkpoint} \\", *PRETENDS), "shell could read (No escaped character)"),
         (("--at", 5, "--resume-with", "--from {checkpoint}", *PRETENDS), "the command has no option --from"),
         ((*WITH, "--at", 5, "--signal", "TERM", *PRETENDS, "--save", "never mind"), "SIGTERM did not"),
         (("--at", 5, *PRETENDS), "--at is for a training that saves by itself: give --resume-with, too"),

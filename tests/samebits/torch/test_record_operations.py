@@ -8,8 +8,10 @@ import torch
 from tests.samebits.torch.test_record import TRAININGS, read, steps
 from tests.samebits.torch.test_record_processes import RANKS
 
+from samebits.diff.command import compare
 from samebits.record.format import DIGITS, MISSING
 from samebits.torch.operations import Operation, Origin
+from samebits.torch.partly_written import ARGUMENTS, OUTPUTS
 from samebits.torch.record_operations import Operations
 
 TRAINING = """
@@ -167,6 +169,121 @@ def test_threads_of_autograd_are_one_with_the_thread_that_waits_for_them():
         assert done.wait(20)
     assert [line["occurrence"] for line in written] == [1, 2]
     assert not any("thread" in line for line in written)
+
+
+ORIGIN = Origin("forward", "", "", "", "model.py:3")
+
+
+@pytest.fixture
+def recorded_call():
+    """Call something under the name and the schema of an operation; returns its line."""
+
+    def recorded_call(name, call, *given, **named):
+        written = []
+        look = lambda at, *given: at(*given)  # noqa: E731
+        space, _, base = name.partition("::")
+        schema = getattr(getattr(torch.ops, space), base).default._schema
+        recorded = Operations(written.append, look, dict, lambda: None, lambda: None, 0)
+        recorded(Operation(name, call, schema), given, named, ORIGIN)
+        return written[0]
+
+    return recorded_call
+
+
+def missing(digests):
+    starts = range(0, len(digests), DIGITS)
+    return {at // DIGITS for at in starts if digests[at : at + DIGITS] == MISSING}
+
+
+@pytest.mark.parametrize("name", OUTPUTS)
+def test_outputs_of_which_nobody_wrote_a_part_have_no_digest(recorded_call, name):
+    count = len(getattr(torch.ops.aten, name.partition("::")[2]).default._schema.returns)
+    line = recorded_call(name, lambda: tuple(torch.ones(2) for _ in range(count)))
+    assert missing(line["outputs"]) == {*OUTPUTS[name]}
+    assert len(line["outputs"]) == DIGITS * count
+
+
+@pytest.mark.parametrize("name", ARGUMENTS)
+def test_arguments_of_which_nobody_wrote_a_part_have_no_digest(recorded_call, name):
+    names = [each.name for each in getattr(torch.ops.aten, name.partition("::")[2]).default._schema.arguments]
+    unread = {at for at, each in enumerate(names) if each in ARGUMENTS[name]}
+    assert len(unread) == len(ARGUMENTS[name])
+    by_place = recorded_call(name, lambda *_, **__: None, *(torch.ones(2) for _ in names))
+    by_name = recorded_call(name, lambda *_, **__: None, **{each: torch.ones(2) for each in names})
+    assert missing(by_place["inputs"]) == missing(by_name["inputs"]) == unread
+
+
+RECURRENT = """
+import torch
+from torch import nn
+
+torch.manual_seed(0)
+model = nn.LSTM(8, 16)
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+for _ in range(2):
+    optimizer.zero_grad()
+    model(torch.randn(5, 4, 8))[0].square().mean().backward()
+    optimizer.step()
+"""
+
+
+@pytest.mark.slow
+def test_memory_that_nobody_wrote_makes_no_difference(start, tmp_path):
+    (tmp_path / "train.py").write_text(RECURRENT)
+    for folder, filled in (("a", "0"), ("b", "77")):
+        how = ("--level", "operation", "-o", folder)
+        script = ("env", f"MALLOC_PERTURB_={filled}", "python", "train.py")
+        done = start("samebits", "record", *how, "--", *script, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+    for first, second in zip(*(read(tmp_path / folder)[0] for folder in ("a", "b")), strict=True):
+        if first["event"] == "operation":
+            assert first == second
+
+
+NESTED = """
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+        self.encoder = nn.TransformerEncoder(self.layer, 2)
+        self.head = nn.Linear(8, 2)
+
+    def forward(self, given, padding):
+        return self.head(self.encoder(given, src_key_padding_mask=padding))
+
+torch.manual_seed(0)
+model, rows = Net(), nn.Linear(8, 2)
+optimizer = torch.optim.SGD([*model.parameters(), *rows.parameters()], lr=0.1)
+padding = torch.zeros(2, 500, dtype=torch.bool)
+padding[0, 400:] = True
+for layout in (torch.strided, torch.jagged):
+    given = torch.randn(2, 500, 8)
+    several = torch.nested.nested_tensor([given[0, :400], given[1]], layout=layout)
+    parts = rows(several).unbind()
+    (model(given, padding).mean() + sum(each.sum() for each in parts)).backward()
+    optimizer.step()
+    optimizer.zero_grad()
+    with torch.no_grad():
+        model.eval()(given, padding)
+    model.train()
+"""
+
+
+def test_nested_tensors_have_digests_and_no_shape(start, tmp_path):
+    (tmp_path / "train.py").write_text(NESTED)
+    words = ("samebits", "record", "--level", "operation", "-o", "a", "--", "python", "train.py")
+    done = start(*words, cwd=tmp_path)
+    assert "lacks something" not in done.stderr
+    (events,) = read(tmp_path / "a")
+    calls = [call for event in steps(events) for call in event["calls"] if call["module"] == "Linear"]
+    assert [call["shapes"] for call in calls] == [[[]], [[2, -1, 8]]]
+    nested = [each for each in events if each.get("name") == "aten::_nested_tensor_from_mask"]
+    assert [each["shapes"] for each in nested] == [[[]], [[]]]
+    assert not any(MISSING in each["outputs"] for each in nested)
+    assert compare(tmp_path / "a", tmp_path / "a").steps == 2
 
 
 @pytest.fixture

@@ -11,10 +11,10 @@ from tests.samebits.torch.test_record_processes import COMPILED, RANKS
 from tests.test_readme import pattern
 
 from samebits.torch.operations import Operation, Origin
+from samebits.torch.partly_written import ARGUMENTS, OUTPUTS
 from samebits.torch.twice import Twice
 from samebits.torch.twice_compare import difference
 from samebits.torch.twice_copies import Copies
-from samebits.torch.twice_excluded import PARTLY_WRITTEN
 from samebits.twice.told import Process
 from samebits.twice.window import Window, parse
 
@@ -254,11 +254,12 @@ def test_an_operation_that_reads_memory_that_nobody_wrote(process, execute, driv
     assert seen == ({("aten::linalg_lstsq", "torch.linalg.lstsq(…, driver='gelsd')")} if differs else set())
 
 
-@pytest.mark.parametrize("name", PARTLY_WRITTEN)
-def test_the_outputs_that_are_left_out_are_there(name):
+@pytest.mark.parametrize("name", [*OUTPUTS, *ARGUMENTS])
+def test_the_outputs_and_arguments_that_are_left_out_are_there(name):
     space, _, base = name.partition("::")
-    operation = getattr(getattr(torch.ops, space), base).default
-    assert max(PARTLY_WRITTEN[name]) < len(operation._schema.returns)
+    schema = getattr(getattr(torch.ops, space), base).default._schema
+    assert max(OUTPUTS.get(name, (0,))) < len(schema.returns)
+    assert {*ARGUMENTS.get(name, ())} <= {each.name for each in schema.arguments}
 
 
 def test_steps_of_optimisers_that_take_turns(process):

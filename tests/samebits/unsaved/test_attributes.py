@@ -70,6 +70,20 @@ def test_what_is_more_than_numbers_is_left_alone(values: Values, value: Any) -> 
         values.content(value)
 
 
+@pytest.mark.parametrize("layout", [torch.strided, torch.jagged])
+def test_a_nested_tensor_is_seen_and_not_put_back(values: Values, layout: torch.layout) -> None:
+    """It has no shape, or one that is another object in each of them."""
+    rows = [torch.ones(1, 2), torch.ones(3, 2)]
+    nested = torch.nested.nested_tensor(rows, layout=layout)
+    kind, seen = toolkit.leaf(nested, {}) or ("", None)
+    assert kind == "tensor"
+    nested.mul_(2)
+    assert toolkit.leaf(nested, {}) != ("tensor", seen)
+    with pytest.raises(NotNumbers):
+        values.content(nested)
+    assert not toolkit.put(nested, nested.clone())
+
+
 def test_a_tensor_that_is_held_already_is_no_attribute(values: Any) -> None:
     with pytest.raises(NotNumbers):
         values.content([values.weight.detach()])
