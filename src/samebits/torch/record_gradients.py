@@ -27,6 +27,18 @@ Read = Callable[[Sequence[torch.Tensor]], str]
 Seen = tuple[str, list[int], str]  # of a gradient: its digest, shape and type
 
 
+class Leaving(NamedTuple):
+    """Of an edge along which a gradient leaves what a call has made: not the edge, so that no node is held.
+
+    Attributes:
+        name: whose gradient it is: of a parameter, "input", "input 1", or "a tensor from outside".
+        own: whether it is one of a parameter of the module.
+    """
+
+    name: str
+    own: bool
+
+
 class Thread(Protocol):
     """Where a call was made."""
 
@@ -52,7 +64,7 @@ class Back:
     """
 
     def __init__(
-        self, thread: Thread, about: dict[str, Any], line: dict[str, Any], number: int, of: list["Leaving"]
+        self, thread: Thread, about: dict[str, Any], line: dict[str, Any], number: int, of: list[Leaving]
     ) -> None:
         # What is a thread's own is another one where a device's thread runs backward.
         self.passes, self._count = thread.passes, thread.count
@@ -132,7 +144,8 @@ class Passes:
 class Hooked:
     """A node of the graph that is looked at: before it runs, and after it.
 
-    It holds no tensor and no node, so it lives as long as the node that has it.
+    The node holds it in C++, where Python's collector sees nothing. So neither this nor a `Back` may hold a
+    node or a tensor of the graph: the graph would stay for ever.
     """
 
     def __init__(self) -> None:
@@ -247,20 +260,6 @@ def origins(given: Sequence[torch.Tensor]) -> dict[tuple[Any, int], int]:
     return known
 
 
-class Leaving(NamedTuple):
-    """An edge along which a gradient leaves what a call has made.
-
-    Attributes:
-        edge: which.
-        name: whose gradient it is: of a parameter, "input", "input 1", or "a tensor from outside".
-        own: whether it is one of a parameter of the module.
-    """
-
-    edge: Edge
-    name: str
-    own: bool
-
-
 class Names:
     """The names of a module's parameters, as seen from it; of each module they are asked for once."""
 
@@ -271,8 +270,8 @@ class Names:
 
     def of(
         self, leaving: Sequence[Edge], given: Mapping[tuple[Any, int], int], several: bool, module: nn.Module
-    ) -> Iterator[Leaving]:
-        """Whose gradients run along edges; without those of parameters that a module within has used.
+    ) -> Iterator[tuple[Edge, Leaving]]:
+        """Edges, and whose gradients run there; not those of parameters that a module within has used.
 
         Args:
             leaving: of `edges`.
@@ -286,11 +285,11 @@ class Names:
             leaf = further.variable if further._sequence_nr() == LEAF else None
             if leaf is not None and (name := self._name(module, leaf)):
                 if not hooked(node).is_left(index):
-                    yield Leaving(edge, name, True)
+                    yield edge, Leaving(name, True)
                 continue
             at = given.get((further, output) if leaf is None else (id(leaf), -1))
             inputs = "input" if at is not None else "a tensor from outside"
-            yield Leaving(edge, f"{inputs} {at}" if at is not None and several else inputs, False)
+            yield edge, Leaving(f"{inputs} {at}" if at is not None and several else inputs, False)
 
     def _name(self, module: nn.Module, leaf: torch.Tensor) -> str:
         names = self._known.get(module)

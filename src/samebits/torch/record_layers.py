@@ -276,11 +276,12 @@ class Layers:
             return
         leaving = list(self._names.of(out, entered.origins, entered.several, module))
         about, said = {**entered.about, "direction": "backward"}, {name: entered.line[name] for name in SAID}
-        back = Back(self.state, about, said, entered.number, leaving)
+        of = [whose for _, whose in leaving]
+        back = Back(self.state, about, said, entered.number, of)
         back.returned, back.kept = len(returned), kept
         for number, tensor, node in made:
             hooked(node).enters(node, tensor.output_nr, back, number)
-        for number, ((node, index), _, _) in enumerate(leaving):
+        for number, ((node, index), _) in enumerate(leaving):
             hooked(node).leaves(node, index, back, number)
 
     def backward_ended(self) -> None:
