@@ -7,8 +7,9 @@ weights. (`register_module_full_backward_hook` raises on `ReLU(inplace=True)`.)
 """
 
 import itertools
+import threading
 import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import torch
@@ -59,6 +60,7 @@ class Back:
         of: whose gradients leave it, of each edge.
 
     Attributes:
+        thread: in which the call was made, by its number.
         returned: how many tensors the call returned.
         kept: is given copies of the gradients that leave it; None where nobody asks for them.
     """
@@ -67,7 +69,7 @@ class Back:
         self, thread: Thread, about: dict[str, Any], line: dict[str, Any], number: int, of: list[Leaving]
     ) -> None:
         # What is a thread's own is another one where a device's thread runs backward.
-        self.passes, self._count = thread.passes, thread.count
+        self.passes, self._count, self.thread = thread.passes, thread.count, threading.get_ident()
         self.about, self.line, self.number, self.of = about, line, number, of
         self.returned = 0
         self.kept: Tensors | None = None
@@ -91,12 +93,14 @@ class Going:
         last: when the last of them came that flows into another call; where none does, when the last came.
         device: whether a device has computed a digest.
         over: whether this backward has ended.
+        thread: in which it was called, by its number.
     """
 
     def __init__(self, back: Back, occurrence: int) -> None:
         self.back, self.occurrence, self.over, self.device = back, occurrence, False, False
         self.inputs: dict[int, str] = {}
         self.outputs: dict[int, Seen] = {}
+        self.thread = back.passes.thread_of(back)
         self.last = 0
         self._flows = False
 
@@ -115,27 +119,37 @@ class Going:
 
 
 class Passes:
-    """What backward has gone through, since the last one has ended.
+    """What backward has gone through and nobody has taken yet, in any thread of this process.
+
+    A call and its backward may be in different threads, and several threads may compute a backward.
 
     Args:
         look: calls what looks, so that the program does not notice.
         read: gives the digests of tensors.
+        running: the numbers of the threads in which a backward was called that has not ended.
 
     Attributes:
         clock: counts the looks.
     """
 
-    def __init__(self, look: Callable[..., Any], read: Read) -> None:
+    def __init__(self, look: Callable[..., Any], read: Read, running: Collection[int]) -> None:
         self.look, self.read, self.clock = look, read, itertools.count(1)
+        self._running = running
         self._going: list[Going] = []
 
     def add(self, going: Going) -> None:
         """Backward comes to a call's part of the graph."""
         self._going.append(going)
 
+    def thread_of(self, back: Back) -> int:
+        """In which thread the backward was called that runs here; autograd's own threads do not say it."""
+        here = threading.get_ident()
+        return here if here in self._running else back.thread
+
     def take(self) -> list[Going]:
-        """All of them, in the order in which they ended."""
-        going, self._going = self._going, []
+        """Those whose backward has ended, in the order in which they ended."""
+        going = [each for each in self._going if each.thread not in self._running]
+        self._going = [each for each in self._going if each.thread in self._running]
         for each in going:
             each.over = True
         return sorted(going, key=lambda each: each.order)
@@ -209,17 +223,21 @@ def hooked(node: Any) -> Hooked:
     return known
 
 
-def is_inside(node: Any, start: int) -> bool:
-    """Whether a node was made since a call began, by the sequence number that was the next one then."""
-    return node is not None and start <= node._sequence_nr() < LEAF
+def is_inside(node: Any, start: int, given: Collection[Any]) -> bool:
+    """Whether a node was made since a call began: see `edges`."""
+    return node is not None and start <= node._sequence_nr() < LEAF and node not in given
 
 
-def edges(roots: Sequence[Any], start: int, parts: Mapping[Any, list[Edge]]) -> list[Edge]:
+def edges(
+    roots: Sequence[Any], start: int, given: Collection[Any], parts: Mapping[Any, list[Edge]]
+) -> list[Edge]:
     """The edges along which gradients leave what a call has made.
 
     Args:
         roots: the nodes of what it returned.
         start: the sequence number of the first node that it has made.
+        given: the nodes of what it was called with. Each thread counts by itself, so the number of a node
+            that another one has made says nothing.
         parts: the edges that leave what a call within it has made, by the nodes of what that returned.
 
     Returns:
@@ -238,7 +256,8 @@ def edges(roots: Sequence[Any], start: int, parts: Mapping[Any, list[Edge]]) -> 
             further = each.next_functions[index][0]
             if further is None:
                 continue
-            if start <= further._sequence_nr() < LEAF:  # as `is_inside`; this runs for each node of each call
+            # As `is_inside`; this runs for each node of each call.
+            if start <= further._sequence_nr() < LEAF and further not in given:
                 within.append(further)
             else:
                 leaving.append((each, index))

@@ -5,6 +5,7 @@ step of this thread belong to it.
 """
 
 import functools
+import threading
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from types import FrameType
@@ -69,9 +70,9 @@ class Training:
     def begin(self) -> None:
         """Nothing was seen yet: in this process, or in its file."""
         self.pending = Pending()
-        self._backwards: list[None] = []  # one for each call that runs now, in any thread
+        self._backwards: list[int] = []  # the thread of each call that runs now
         self.generators, self.epochs, self._samples = Generators(), Epochs(), Samples()
-        self.layers = Layers(self._write, self.generators, self._look_at)
+        self.layers = Layers(self._write, self.generators, self._look_at, self._backwards)
         self._models, self._tables = Models(parameters, class_of), Tables(self._write)
         self._settings = False
         self._optimizers: weakref.WeakKeyDictionary[Any, Trained] = weakref.WeakKeyDictionary()
@@ -280,11 +281,11 @@ class Training:
     def begin_backward(self) -> None:
         """A call of backward begins in this thread."""
         self.pending.backwards += 1
-        self._backwards.append(None)
+        self._backwards.append(threading.get_ident())
 
     def end_backward(self) -> None:
         """It has ended."""
-        self._backwards.pop()
+        self._backwards.remove(threading.get_ident())
         self.pending.backwards -= 1
 
     def before_backward(self, tensors: Any, frame: FrameType) -> None:

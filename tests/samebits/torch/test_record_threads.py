@@ -12,6 +12,44 @@ pytest.importorskip("torch")
 from samebits.torch import record
 
 SCRIPT = Path(__file__).parent / "elsewhere/train_threads.py"
+APART = """
+import threading
+import torch
+from torch import nn
+
+class Deep(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = nn.Linear(4, 4), nn.Linear(4, 4)
+
+    def forward(self, x):
+        return self.second(self.first(x).tanh()).exp()
+
+def apart(function, *given):
+    results = []
+    thread = threading.Thread(target=lambda: results.append(function(*given)), name="aside")
+    thread.start()
+    thread.join()
+    return results[0]
+
+def loss_of(hidden):
+    return head(hidden).square().mean()
+
+torch.manual_seed(0)
+deep, head, other = Deep(), nn.Linear(4, 2), nn.Linear(4, 4)
+optimizer = torch.optim.SGD([*deep.parameters(), *head.parameters()], lr=0.1)
+for step in range(2):
+    hidden = deep(torch.randn(3, 4))
+    loss = apart(loss_of, hidden)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+for step in range(2):
+    hidden = apart(deep, torch.randn(3, 4))
+    optimizer.zero_grad()
+    head(hidden).square().mean().backward()
+    optimizer.step()
+"""
 
 
 def test_a_call_is_recorded_while_another_thread_is_within_backward(start, tmp_path):
@@ -25,6 +63,29 @@ def test_a_call_is_recorded_while_another_thread_is_within_backward(start, tmp_p
     shapes = {of: [step["calls"][0]["shapes"] for step in steps if step["optimizer"] == of] for of in (0, 1)}
     assert shapes == {0: [[[4, 3]]] * 2, 1: [[[5, 3]]] * 2}
     assert all(len(step["losses"]) == 1 for step in steps)
+
+
+@pytest.fixture(scope="module")
+def apart(start, tmp_path_factory):
+    """The events of a training that calls a model in one thread, and backward in another one."""
+    folder = tmp_path_factory.mktemp("apart")
+    (folder / "train.py").write_text(APART)
+    done = start("samebits", "record", "--level", "operation", "--", "python", "train.py", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert "lacks" not in done.stderr
+    (file,) = folder.glob("runs/record-1/*.jsonl")
+    return [json.loads(line) for line in file.read_text().splitlines()]
+
+
+def test_backward_through_a_call_of_another_thread_is_recorded(apart):
+    back = [each for each in apart if each["event"] == "layer" and each["direction"] == "backward"]
+    for after, aside in (({}, "Linear"), ({"0": 1}, "Linear"), ({"0": 2}, "Deep"), ({"0": 3}, "Deep")):
+        lines = [line for line in back if line["after"] == after]
+        assert [line["module"] for line in lines] == ["", "", "second", "first"]
+        assert [line["model"] for line in lines[2:]] == ["Deep"] * 2
+        assert {line["model"] for line in lines if line.get("thread")} == {aside}
+        by_module = {(line["model"], line["module"]): line["of"] for line in lines}
+        assert by_module["Linear", ""] == ["bias", "input", "weight"]
 
 
 def test_threads_look_one_after_the_other():
