@@ -36,18 +36,18 @@ def loss_of(hidden):
     return head(hidden).square().mean()
 
 torch.manual_seed(0)
-deep, head, other = Deep(), nn.Linear(4, 2), nn.Linear(4, 4)
+deep, head = Deep(), nn.Linear(4, 2)
 optimizer = torch.optim.SGD([*deep.parameters(), *head.parameters()], lr=0.1)
+for step in range(2):
+    hidden = apart(deep, torch.randn(3, 4))
+    optimizer.zero_grad()
+    head(hidden).square().mean().backward()
+    optimizer.step()
 for step in range(2):
     hidden = deep(torch.randn(3, 4))
     loss = apart(loss_of, hidden)
     optimizer.zero_grad()
     loss.backward()
-    optimizer.step()
-for step in range(2):
-    hidden = apart(deep, torch.randn(3, 4))
-    optimizer.zero_grad()
-    head(hidden).square().mean().backward()
     optimizer.step()
 """
 
@@ -79,13 +79,28 @@ def apart(start, tmp_path_factory):
 
 def test_backward_through_a_call_of_another_thread_is_recorded(apart):
     back = [each for each in apart if each["event"] == "layer" and each["direction"] == "backward"]
-    for after, aside in (({}, "Linear"), ({"0": 1}, "Linear"), ({"0": 2}, "Deep"), ({"0": 3}, "Deep")):
+    for after, aside in (({}, "Deep"), ({"0": 1}, "Deep"), ({"0": 2}, "Linear"), ({"0": 3}, "Linear")):
         lines = [line for line in back if line["after"] == after]
         assert [line["module"] for line in lines] == ["", "", "second", "first"]
         assert [line["model"] for line in lines[2:]] == ["Deep"] * 2
         assert {line["model"] for line in lines if line.get("thread")} == {aside}
         by_module = {(line["model"], line["module"]): line["of"] for line in lines}
         assert by_module["Linear", ""] == ["bias", "input", "weight"]
+
+
+def test_backward_has_the_line_of_a_forward_call_in_another_thread(apart):
+    texts = APART.split("\n")
+    called = [each for each in apart if each["event"] == "operation" and each["name"] == "aten::mm"]
+    for after in ({}, {"0": 1}, {"0": 2}, {"0": 3}):
+        back = [each for each in called if each["after"] == after and each["direction"] == "backward"]
+        assert [(each["model"], each["module"]) for each in back] == [
+            *[("Linear", "")] * 2,
+            *[("Deep", "second")] * 2,
+            ("Deep", "first"),
+        ]
+        for each in back:
+            text = texts[int(each["line"].partition(":")[2]) - 1]
+            assert ("self.second(" if each["model"] == "Deep" else "head(hidden)") in text
 
 
 def test_threads_look_one_after_the_other():
