@@ -493,9 +493,6 @@ def _enter_each_thread() -> None:
 
 
 # ---------------------------------------------------------------- torch.compile
-_GRAPH = Operation(COMPILED, lambda graph, inputs: graph(inputs))
-
-
 @guarded
 def _watch_compiled() -> None:
     """A graph that Inductor has made is one call; its inputs are one argument, a list."""
