@@ -44,7 +44,7 @@ from samebits.torch.record_generators import Generators
 from samebits.torch.record_layers import Entered, Layers
 from samebits.torch.record_names import buffers, class_of, other_modes, parameters
 from samebits.torch.record_samples import Samples
-from samebits.torch.record_seen import Called, Evaluated, Pending, Running, Trained
+from samebits.torch.record_seen import Evaluated, Pending, Running, Trained
 from samebits.torch.record_values import Tensors, Values, copied_gradients, keep
 
 
@@ -159,8 +159,7 @@ class Training:
         few_rows = first is not None and not first.requires_grad and first.shape[0] <= MOST_ROWS
         if len(pending.calls) == MOST_CALLS:  # a program that never trains, without `torch.no_grad()`
             return None
-        if id(model) not in pending.called:
-            pending.called[id(model)] = Called(model)
+        pending.called[id(model)] = model
         call = {
             "module": class_of(model),
             "training": model.training,
@@ -400,10 +399,10 @@ class Training:
             {
                 id(buffer): (name, buffer)
                 for each in pending.called.values()
-                for name, buffer in each.buffers()
+                for name, buffer in buffers(each)
             }.values()
         )
-        called = ", ".join(dict.fromkeys(each.owner for each in pending.called.values()))
+        called = ", ".join(dict.fromkeys(map(class_of, pending.called.values())))
         state = _state(optimizer, names, values)
         tables = self._read(
             trained,
