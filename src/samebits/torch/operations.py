@@ -21,11 +21,13 @@ from typing import Any, NamedTuple, Protocol
 
 import torch
 
-from samebits.chance.places import CHANCE, users
+from samebits.chance.places import CHANCE
 from samebits.errors import UsageError
 from samebits.process.after_import import after_import
 from samebits.record.guarded import guarded
 from samebits.record.places import shown
+from samebits.record.threads import place_of
+from samebits.record.threads import watch as watch_threads
 
 MOST = 100_000  # autograd nodes of a thread whose call is remembered by their numbers
 ORIGIN = "samebits origin"  # in the metadata of a node
@@ -229,6 +231,7 @@ def watch(
     _listener, _wanted, _module = listener, wanted, module or _module
     if first:
         _register_all()
+        watch_threads()
         _enter_each_thread()
         after_import("torch._inductor.output_code", _watch_compiled)
         after_import("torch._dynamo.callback", _leave_while_compiling)
@@ -468,8 +471,8 @@ def _write_origin(calls: _Calls, nodes: list[Any]) -> None:
 
 
 def _line(frame: FrameType | None) -> str:
-    user = users(frame)
-    return "" if user is None else _shown(user.f_code.co_filename, user.f_lineno)
+    place = place_of(frame)
+    return "" if place is None else _shown(*place)
 
 
 _shown = functools.lru_cache(4096)(shown)

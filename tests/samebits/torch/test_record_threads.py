@@ -14,6 +14,7 @@ from samebits.torch import record
 SCRIPT = Path(__file__).parent / "elsewhere/train_threads.py"
 APART = """
 import threading
+from concurrent.futures import ThreadPoolExecutor
 import torch
 from torch import nn
 
@@ -49,6 +50,13 @@ for step in range(2):
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
+
+with ThreadPoolExecutor(1) as pool:
+    pool.submit(deep, torch.randn(1, 4)).result()
+    pool.submit(head, torch.randn(1, 4)).result()
+thread = threading.Thread(target=head, args=(torch.randn(1, 4),))
+thread.start()
+thread.join()
 """
 
 
@@ -101,6 +109,22 @@ def test_backward_has_the_line_of_a_forward_call_in_another_thread(apart):
         for each in back:
             text = texts[int(each["line"].partition(":")[2]) - 1]
             assert ("self.second(" if each["model"] == "Deep" else "head(hidden)") in text
+
+
+def test_a_thread_that_executes_no_code_of_the_user_has_the_line_that_began_its_work(apart):
+    texts = APART.split("\n")
+    for event in ("layer", "operation"):
+        called = [each for each in apart if each["event"] == event and each["after"] == {"0": 4}]
+        lines = [texts[int(e["line"].partition(":")[2]) - 1].strip() for e in called if e.get("thread")]
+        whole = [text for text in dict.fromkeys(lines) if "self." not in text]
+        assert (
+            whole
+            == [
+                "pool.submit(deep, torch.randn(1, 4)).result()",
+                "pool.submit(head, torch.randn(1, 4)).result()",
+                "thread.start()",
+            ][event == "operation" :]
+        )
 
 
 def test_threads_look_one_after_the_other():
