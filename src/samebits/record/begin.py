@@ -12,6 +12,7 @@ from samebits.chance import random_names
 from samebits.chance.records import RECORDS, as_json
 from samebits.framework import recorders, unrecorded
 from samebits.process.after_import import after_import
+from samebits.record import threads
 from samebits.record.files import Files, unseen
 from samebits.record.format import LEVELS, STEP
 from samebits.record.guarded import guarded
@@ -64,12 +65,13 @@ class Process:
         self._ended = False
 
     def begin(self) -> None:
-        """Watch files and chance, and wait for the frameworks."""
+        """Watch files, chance and threads, and wait for the frameworks."""
         self.forks += [self.writer.forked, self.files.forked]
         os.register_at_fork(after_in_child=self._forked)
         self._at_end()
         chance.begin()
         self.files.watch()
+        threads.watch()
         for name, part in recorders().items():
             after_import(name, lambda part=part: self._attach(part))  # type: ignore[misc]
 

@@ -4,14 +4,17 @@ import functools
 from pathlib import Path
 from types import FrameType
 
-from samebits.chance.places import users
 from samebits.process.command_line import shortened
+from samebits.record.threads import place_of
 
 
 def line_of(frame: FrameType | None) -> str:
-    """Where the user's code is, for a frame inside: "train.py:12"; empty where there is none of it."""
-    user = users(frame)
-    return "" if user is None else shown(user.f_code.co_filename, user.f_lineno)
+    """Where the user's code is, for a frame inside: "train.py:12"; empty where there is none of it.
+
+    Of a thread that executes none, the line that has begun its work.
+    """
+    place = place_of(frame)
+    return "" if place is None else shown(*place)
 
 
 def shown(file: str, line: int) -> str:

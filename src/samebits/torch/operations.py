@@ -14,21 +14,24 @@ import contextlib
 import functools
 import sys
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any, NamedTuple, Protocol
 
 import torch
 
-from samebits.chance.places import CHANCE, users
+from samebits.chance.places import CHANCE
 from samebits.errors import UsageError
 from samebits.process.after_import import after_import
 from samebits.record.guarded import guarded
 from samebits.record.places import shown
+from samebits.record.threads import place_of
+from samebits.record.threads import watch as watch_threads
 from samebits.torch import partly_written
 
-MOST = 100_000  # autograd nodes of a thread whose forward call is remembered
-MOST_THREADS = 64  # whose nodes are; of more, the last ones
+MOST = 100_000  # autograd nodes of a thread whose call is remembered by their numbers
+ORIGIN = "samebits origin"  # in the metadata of a node
 NOT_COMPUTED = ("prim", "prims", "profiler", "static_runtime", "_test", "rngprims", "debugprims")
 COLLECTIVES = ("c10d", "_c10d_functional", "_c10d_functional_autograd", "symm_mem", "_dtensor")
 UNWRITTEN = (  # give memory that nobody wrote
@@ -165,24 +168,37 @@ class Listener(Protocol):
         """
 
 
+class _Calls:
+    """The calls of a thread, for what backward executes later.
+
+    Attributes:
+        origins: where each comes from, by the number that autograd gave to its node.
+        next: the number that autograd will give to the next node.
+        results: what the last one returned. Autograd gives it its node only then.
+    """
+
+    def __init__(self) -> None:
+        self.origins: dict[int, Origin] = {}
+        self.next = 0
+        self.results: list[weakref.ref[torch.Tensor]] = []
+
+
 class _Here(threading.local):
     """What is known of this thread.
 
     Attributes:
         entered: whether it is the program's, and not one of torch's own (gloo has such) that took its
             switches over.
-        forwards: where the forward call comes from, by the number that autograd gave to its node.
-        next: the number that autograd will give to the next node.
+        calls: those that it has made.
     """
 
     def __init__(self) -> None:
         self.entered = False
-        self.forwards: dict[int, Origin] = {}
-        self.next = 0
+        self.calls = _Calls()
 
 
 _here = _Here()
-_all: list[dict[int, Origin]] = []  # of each thread, since backward may run in another one
+_all: list[_Calls] = []  # of each thread of the program that runs, since backward may run in another one
 _listener: Listener | None = None
 _wanted: Callable[[], bool] = bool
 _module: Callable[[], tuple[str, str, str]] = _nowhere
@@ -224,6 +240,7 @@ def watch(
     _listener, _wanted, _module = listener, wanted, module or _module
     if first:
         _register_all()
+        watch_threads()
         _enter_each_thread()
         after_import("torch._inductor.output_code", _watch_compiled)
         after_import("torch._dynamo.callback", _leave_while_compiling)
@@ -234,8 +251,7 @@ def enter() -> None:
     """This thread is watched, too; those that `threading` begins are, without being asked."""
     if not _here.entered:
         _here.entered = True
-        _all.append(_here.forwards)
-        del _all[:-MOST_THREADS]
+        _all.append(_here.calls)
     _include(KEY, True)
 
 
@@ -373,11 +389,21 @@ def _kernel(name: str) -> Callable[..., Any]:
             if origin.direction == "forward" and not _late:
                 _late.append(name)
                 register_new()  # an extension that was imported after torch has told nobody
-            return _listener(operation, given, named, origin)
+            result = _listener(operation, given, named, origin)
+            _remember(result)
+            return result
         finally:
             _exclude(KEY, False)
 
     return kernel
+
+
+@guarded
+def _remember(result: Any) -> None:
+    """What the last call has returned, without views: to ask a view for its node may make another node."""
+    tensors = result if isinstance(result, tuple | list) else (result,)
+    own = (each for each in tensors if isinstance(each, torch.Tensor) and not each._is_view())
+    _here.calls.results = list(map(weakref.ref, own))
 
 
 @functools.cache
@@ -391,38 +417,71 @@ def _origin(node: Any) -> Origin:
     """Where the call comes from that is made in this thread.
 
     Autograd numbers its nodes, and makes the node of a forward call right before the call itself. So the node
-    that was made last belongs to the call that is seen first after it.
+    that was made last belongs to the call that is seen first after it. But it counts in each thread by
+    itself. So what a node's call was is written into the node as soon as something leads to it.
     """
+    calls = _here.calls
+    _write_origins(calls)
     if node is not None:
-        return _of_node(node)
+        origin = _of_node(node)
+    else:
+        line = _line(sys._getframe(2))
+        module, kind, model = _module()
+        origin = Origin("forward" if model else "", module, kind, model, line)
     following = _sequence()
-    line = _line(sys._getframe(2))
-    module, kind, model = _module()
-    origin = Origin("forward" if model else "", module, kind, model, line)
-    if following != _here.next:
-        forwards = _here.forwards
-        for number in range(max(_here.next, following - 8), following):  # views have nodes, too
-            forwards[number] = origin
-        _here.next = following
-        if len(forwards) > MOST:
-            for number in list(forwards)[: MOST // 2]:
-                del forwards[number]
+    if following != calls.next:  # in backward, too, where its own gradient is asked for
+        origins = calls.origins
+        for number in range(max(calls.next, following - 8), following):  # views have nodes, too
+            origins[number] = origin
+        calls.next = following
+        if len(origins) > MOST:
+            for number in list(origins)[: MOST // 2]:
+                del origins[number]
     return origin
 
 
 def _of_node(node: Any) -> Origin:
-    number = node._sequence_nr()
-    forward = _here.forwards.get(number)
-    if forward is None:
-        forward = next((known[number] for known in _all if number in known), None)
-    if forward is None:  # adds gradients up, or has its forward call in code that is not watched
+    known: Origin | None = node.metadata.get(ORIGIN)
+    if known is None:  # such as of a view that no other call has used
+        number = node._sequence_nr()
+        known = next((each.origins[number] for each in (_here.calls, *_all) if number in each.origins), None)
+    if known is None:  # adds gradients up, or has its forward call in code that is not watched
         return Origin("backward", "", "", "", _line(sys._getframe(3)))
-    return forward._replace(direction="backward")
+    return known._replace(direction="backward")
+
+
+@guarded
+def _write_origins(own: _Calls) -> None:
+    """Write into the nodes of what was returned last where they come from, in each thread.
+
+    Args:
+        own: this thread's calls. What another one's call has returned may have no node yet.
+    """
+    for calls in (own, *_all):
+        results = calls.results
+        if not results:
+            continue
+        tensors = [each for ref in results if (each := ref()) is not None and each.requires_grad]
+        nodes = [each.grad_fn for each in tensors]
+        _write_origin(calls, list(nodes))
+        if calls is own or (nodes and None not in nodes):
+            results.clear()
+
+
+def _write_origin(calls: _Calls, nodes: list[Any]) -> None:
+    """Write into nodes, and into those from which they were made in the same thread, where they come from."""
+    while nodes:
+        node = nodes.pop()
+        if node is None or (origin := calls.origins.get(node._sequence_nr())) is None:
+            continue
+        if ORIGIN not in node.metadata:
+            node.metadata[ORIGIN] = origin
+            nodes += [further for further, _ in node.next_functions]
 
 
 def _line(frame: FrameType | None) -> str:
-    user = users(frame)
-    return "" if user is None else _shown(user.f_code.co_filename, user.f_lineno)
+    place = place_of(frame)
+    return "" if place is None else _shown(*place)
 
 
 _shown = functools.lru_cache(4096)(shown)
@@ -435,15 +494,17 @@ def _enter_each_thread() -> None:
     @functools.wraps(bootstrap)
     def begin(self: Any) -> None:
         enter()
-        bootstrap(self)
+        calls = _here.calls
+        try:
+            bootstrap(self)
+        finally:
+            _write_origins(calls)
+            _all.remove(calls)
 
     threading.Thread._bootstrap_inner = begin  # type: ignore[attr-defined]
 
 
 # ---------------------------------------------------------------- torch.compile
-_GRAPH = Operation(COMPILED, lambda graph, inputs: graph(inputs))
-
-
 @guarded
 def _watch_compiled() -> None:
     """A graph that Inductor has made is one call; its inputs are one argument, a list."""

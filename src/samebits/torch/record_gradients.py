@@ -7,8 +7,9 @@ weights. (`register_module_full_backward_hook` raises on `ReLU(inplace=True)`.)
 """
 
 import itertools
+import threading
 import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import torch
@@ -25,6 +26,18 @@ LEAF = (1 << 64) - 1  # the sequence number of what adds a gradient to a leaf
 Edge = tuple[Any, int]  # a node of the graph, and which of its inputs
 Read = Callable[[Sequence[torch.Tensor]], str]
 Seen = tuple[str, list[int], str]  # of a gradient: its digest, shape and type
+
+
+class Leaving(NamedTuple):
+    """Of an edge along which a gradient leaves what a call has made: not the edge, so that no node is held.
+
+    Attributes:
+        name: whose gradient it is: of a parameter, "input", "input 1", or "a tensor from outside".
+        own: whether it is one of a parameter of the module.
+    """
+
+    name: str
+    own: bool
 
 
 class Thread(Protocol):
@@ -47,15 +60,16 @@ class Back:
         of: whose gradients leave it, of each edge.
 
     Attributes:
+        thread: in which the call was made, by its number.
         returned: how many tensors the call returned.
         kept: is given copies of the gradients that leave it; None where nobody asks for them.
     """
 
     def __init__(
-        self, thread: Thread, about: dict[str, Any], line: dict[str, Any], number: int, of: list["Leaving"]
+        self, thread: Thread, about: dict[str, Any], line: dict[str, Any], number: int, of: list[Leaving]
     ) -> None:
         # What is a thread's own is another one where a device's thread runs backward.
-        self.passes, self._count = thread.passes, thread.count
+        self.passes, self._count, self.thread = thread.passes, thread.count, threading.get_ident()
         self.about, self.line, self.number, self.of = about, line, number, of
         self.returned = 0
         self.kept: Tensors | None = None
@@ -79,12 +93,14 @@ class Going:
         last: when the last of them came that flows into another call; where none does, when the last came.
         device: whether a device has computed a digest.
         over: whether this backward has ended.
+        thread: in which it was called, by its number.
     """
 
     def __init__(self, back: Back, occurrence: int) -> None:
         self.back, self.occurrence, self.over, self.device = back, occurrence, False, False
         self.inputs: dict[int, str] = {}
         self.outputs: dict[int, Seen] = {}
+        self.thread = back.passes.thread_of(back)
         self.last = 0
         self._flows = False
 
@@ -103,27 +119,37 @@ class Going:
 
 
 class Passes:
-    """What backward has gone through, since the last one has ended.
+    """What backward has gone through and nobody has taken yet, in any thread of this process.
+
+    A call and its backward may be in different threads, and several threads may compute a backward.
 
     Args:
         look: calls what looks, so that the program does not notice.
         read: gives the digests of tensors.
+        running: the numbers of the threads in which a backward was called that has not ended.
 
     Attributes:
         clock: counts the looks.
     """
 
-    def __init__(self, look: Callable[..., Any], read: Read) -> None:
+    def __init__(self, look: Callable[..., Any], read: Read, running: Collection[int]) -> None:
         self.look, self.read, self.clock = look, read, itertools.count(1)
+        self._running = running
         self._going: list[Going] = []
 
     def add(self, going: Going) -> None:
         """Backward comes to a call's part of the graph."""
         self._going.append(going)
 
+    def thread_of(self, back: Back) -> int:
+        """In which thread the backward was called that runs here; autograd's own threads do not say it."""
+        here = threading.get_ident()
+        return here if here in self._running else back.thread
+
     def take(self) -> list[Going]:
-        """All of them, in the order in which they ended."""
-        going, self._going = self._going, []
+        """Those whose backward has ended, in the order in which they ended."""
+        going = [each for each in self._going if each.thread not in self._running]
+        self._going = [each for each in self._going if each.thread in self._running]
         for each in going:
             each.over = True
         return sorted(going, key=lambda each: each.order)
@@ -132,7 +158,8 @@ class Passes:
 class Hooked:
     """A node of the graph that is looked at: before it runs, and after it.
 
-    It holds no tensor and no node, so it lives as long as the node that has it.
+    The node holds it in C++, where Python's collector sees nothing. So neither this nor a `Back` may hold a
+    node or a tensor of the graph: the graph would stay for ever.
     """
 
     def __init__(self) -> None:
@@ -196,17 +223,21 @@ def hooked(node: Any) -> Hooked:
     return known
 
 
-def is_inside(node: Any, start: int) -> bool:
-    """Whether a node was made since a call began, by the sequence number that was the next one then."""
-    return node is not None and start <= node._sequence_nr() < LEAF
+def is_inside(node: Any, start: int, given: Collection[Any]) -> bool:
+    """Whether a node was made since a call began: see `edges`."""
+    return node is not None and start <= node._sequence_nr() < LEAF and node not in given
 
 
-def edges(roots: Sequence[Any], start: int, parts: Mapping[Any, list[Edge]]) -> list[Edge]:
+def edges(
+    roots: Sequence[Any], start: int, given: Collection[Any], parts: Mapping[Any, list[Edge]]
+) -> list[Edge]:
     """The edges along which gradients leave what a call has made.
 
     Args:
         roots: the nodes of what it returned.
         start: the sequence number of the first node that it has made.
+        given: the nodes of what it was called with. Each thread counts by itself, so the number of a node
+            that another one has made says nothing.
         parts: the edges that leave what a call within it has made, by the nodes of what that returned.
 
     Returns:
@@ -225,7 +256,8 @@ def edges(roots: Sequence[Any], start: int, parts: Mapping[Any, list[Edge]]) -> 
             further = each.next_functions[index][0]
             if further is None:
                 continue
-            if start <= further._sequence_nr() < LEAF:  # as `is_inside`; this runs for each node of each call
+            # As `is_inside`; this runs for each node of each call.
+            if start <= further._sequence_nr() < LEAF and further not in given:
                 within.append(further)
             else:
                 leaving.append((each, index))
@@ -247,20 +279,6 @@ def origins(given: Sequence[torch.Tensor]) -> dict[tuple[Any, int], int]:
     return known
 
 
-class Leaving(NamedTuple):
-    """An edge along which a gradient leaves what a call has made.
-
-    Attributes:
-        edge: which.
-        name: whose gradient it is: of a parameter, "input", "input 1", or "a tensor from outside".
-        own: whether it is one of a parameter of the module.
-    """
-
-    edge: Edge
-    name: str
-    own: bool
-
-
 class Names:
     """The names of a module's parameters, as seen from it; of each module they are asked for once."""
 
@@ -271,8 +289,8 @@ class Names:
 
     def of(
         self, leaving: Sequence[Edge], given: Mapping[tuple[Any, int], int], several: bool, module: nn.Module
-    ) -> Iterator[Leaving]:
-        """Whose gradients run along edges; without those of parameters that a module within has used.
+    ) -> Iterator[tuple[Edge, Leaving]]:
+        """Edges, and whose gradients run there; not those of parameters that a module within has used.
 
         Args:
             leaving: of `edges`.
@@ -286,11 +304,11 @@ class Names:
             leaf = further.variable if further._sequence_nr() == LEAF else None
             if leaf is not None and (name := self._name(module, leaf)):
                 if not hooked(node).is_left(index):
-                    yield Leaving(edge, name, True)
+                    yield edge, Leaving(name, True)
                 continue
             at = given.get((further, output) if leaf is None else (id(leaf), -1))
             inputs = "input" if at is not None else "a tensor from outside"
-            yield Leaving(edge, f"{inputs} {at}" if at is not None and several else inputs, False)
+            yield edge, Leaving(f"{inputs} {at}" if at is not None and several else inputs, False)
 
     def _name(self, module: nn.Module, leaf: torch.Tensor) -> str:
         names = self._known.get(module)

@@ -8,7 +8,7 @@ import itertools
 import threading
 import weakref
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from types import FrameType
 from typing import Any
 
@@ -24,7 +24,7 @@ from samebits.record.values import of_layer
 from samebits.torch.device_digest import KIND, is_for
 from samebits.torch.record_digests import dtype, shape, tensors_of
 from samebits.torch.record_generators import Generators
-from samebits.torch.record_gradients import Back, Edge, Names, Passes, Read, edges, hooked, is_inside, origins
+from samebits.torch.record_gradients import Back, Edge, Names, Passes, edges, hooked, is_inside, origins
 from samebits.torch.record_memo import Memo
 from samebits.torch.record_names import class_of
 from samebits.torch.record_values import Tensors, keep
@@ -61,14 +61,16 @@ class Entered:
 class State(threading.local):
     """What this thread computes.
 
+    Args:
+        passes: what backward goes through, in any thread.
+
     Attributes:
         stack: the calls that run, the innermost last.
-        passes: what backward goes through.
     """
 
-    def __init__(self, look: Callable[..., Any], read: Read) -> None:
+    def __init__(self, passes: Passes) -> None:
         self.stack: list[Entered] = []
-        self.passes = Passes(look, read)
+        self.passes = passes
         self._after: dict[str, int] | None = None
         self._counts: Counter[tuple[Any, ...]] = Counter()
 
@@ -93,15 +95,19 @@ class Layers:
         write: writes a line.
         generators: the global ones.
         look: calls what looks, so that the program does not notice.
+        backwards: the numbers of the threads in which a backward runs.
 
     Attributes:
         state: of the thread that asks.
     """
 
-    def __init__(self, write: Write, generators: Generators, look: Callable[..., Any]) -> None:
+    def __init__(
+        self, write: Write, generators: Generators, look: Callable[..., Any], backwards: Collection[int]
+    ) -> None:
         self._write, self._generators = write, generators
         self._memo = Memo()
-        self.state = State(look, self._memo.digests)
+        self._passes = Passes(look, self._memo.digests, backwards)
+        self.state = State(self._passes)
         self._numbers = itertools.count()
         self._paths: weakref.WeakKeyDictionary[nn.Module, weakref.WeakKeyDictionary[nn.Module, str]] = (
             weakref.WeakKeyDictionary()
@@ -264,29 +270,30 @@ class Layers:
     def _watch_backward(
         self, entered: Entered, module: nn.Module, returned: Sequence[torch.Tensor], kept: Tensors | None
     ) -> None:
-        start = entered.start
+        start, given = entered.start, {node for node, _ in entered.origins}
         own = [each.requires_grad and not _is_functorchs(each) for each in returned]
         with_graph = [(at, each) for at, each in enumerate(returned) if own[at]]
-        made = [(at, each, node) for at, each in with_graph if is_inside(node := each.grad_fn, start)]
+        made = [(at, each, node) for at, each in with_graph if is_inside(node := each.grad_fn, start, given)]
         nodes = [node for _, _, node in made]
-        out = edges(nodes, start, entered.parts)
+        out = edges(nodes, start, given, entered.parts)
         if stack := self.state.stack:
             stack[-1].parts.update(dict.fromkeys(nodes, out))
         if not out:  # it passes on what it was given
             return
         leaving = list(self._names.of(out, entered.origins, entered.several, module))
         about, said = {**entered.about, "direction": "backward"}, {name: entered.line[name] for name in SAID}
-        back = Back(self.state, about, said, entered.number, leaving)
+        of = [whose for _, whose in leaving]
+        back = Back(self.state, about, said, entered.number, of)
         back.returned, back.kept = len(returned), kept
         for number, tensor, node in made:
             hooked(node).enters(node, tensor.output_nr, back, number)
-        for number, ((node, index), _, _) in enumerate(leaving):
+        for number, ((node, index), _) in enumerate(leaving):
             hooked(node).leaves(node, index, back, number)
 
     def backward_ended(self) -> None:
-        """A call of backward has ended in this thread: write what it has gone through."""
+        """A call of backward has ended: write what it has gone through."""
         self._memo.clear()
-        for going in self.state.passes.take():
+        for going in self._passes.take():
             back = going.back
             outputs = [going.outputs.get(number, (MISSING, [], "")) for number in range(len(back.of))]
             self._write({

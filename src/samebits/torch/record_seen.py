@@ -12,7 +12,6 @@ from torch import nn
 from samebits.hashing.weights import Tensor
 from samebits.record.evaluated import Evaluated
 from samebits.torch.record_digests import digests
-from samebits.torch.record_names import buffers, class_of
 from samebits.torch.record_samples import Asked
 from samebits.torch.record_values import copied_gradients
 
@@ -41,25 +40,6 @@ class Trained:
             names = find()
             self._names = [weakref.ref(value) for value in values], names
         return names
-
-
-class Called:
-    """A model that was called.
-
-    Attributes:
-        owner: its class.
-    """
-
-    def __init__(self, model: nn.Module) -> None:
-        self.owner = class_of(model)
-        self._model = weakref.ref(model)
-        self._buffers = [(name, weakref.ref(tensor)) for name, tensor in buffers(model)]
-
-    def buffers(self) -> list[tuple[str, torch.Tensor]]:
-        """Its buffers; those that it had where it is gone, such as a slice of another model."""
-        if (model := self._model()) is not None:
-            return buffers(model)
-        return [(name, tensor) for name, known in self._buffers if (tensor := known()) is not None]
 
 
 class Running:
@@ -106,7 +86,8 @@ class Pending(threading.local):
     def clear(self) -> None:
         """A step has ended."""
         self.calls: list[dict[str, Any]] = []
-        self.called: dict[int, Called] = {}  # the models, by their identity
+        # The models. They stay until then: what a step says must not depend on when memory is freed.
+        self.called: dict[int, nn.Module] = {}  # by their identity
         self.samples: list[Asked] = []  # of each batch that a data loader gave
         self.losses: list[list[Any]] = []
         self.known: dict[int, torch.Tensor] | None = None  # parameters, while a backward runs

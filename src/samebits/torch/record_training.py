@@ -5,6 +5,7 @@ step of this thread belong to it.
 """
 
 import functools
+import threading
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from types import FrameType
@@ -43,7 +44,7 @@ from samebits.torch.record_generators import Generators
 from samebits.torch.record_layers import Entered, Layers
 from samebits.torch.record_names import buffers, class_of, other_modes, parameters
 from samebits.torch.record_samples import Samples
-from samebits.torch.record_seen import Called, Evaluated, Pending, Running, Trained
+from samebits.torch.record_seen import Evaluated, Pending, Running, Trained
 from samebits.torch.record_values import Tensors, Values, copied_gradients, keep
 
 
@@ -69,9 +70,9 @@ class Training:
     def begin(self) -> None:
         """Nothing was seen yet: in this process, or in its file."""
         self.pending = Pending()
-        self._backwards: list[None] = []  # one for each call that runs now, in any thread
+        self._backwards: list[int] = []  # the thread of each call that runs now
         self.generators, self.epochs, self._samples = Generators(), Epochs(), Samples()
-        self.layers = Layers(self._write, self.generators, self._look_at)
+        self.layers = Layers(self._write, self.generators, self._look_at, self._backwards)
         self._models, self._tables = Models(parameters, class_of), Tables(self._write)
         self._settings = False
         self._optimizers: weakref.WeakKeyDictionary[Any, Trained] = weakref.WeakKeyDictionary()
@@ -159,8 +160,7 @@ class Training:
         few_rows = first is not None and not first.requires_grad and rows and rows[0] <= MOST_ROWS
         if len(pending.calls) == MOST_CALLS:  # a program that never trains, without `torch.no_grad()`
             return None
-        if id(model) not in pending.called:
-            pending.called[id(model)] = Called(model)
+        pending.called[id(model)] = model
         call = {
             "module": class_of(model),
             "training": model.training,
@@ -281,11 +281,11 @@ class Training:
     def begin_backward(self) -> None:
         """A call of backward begins in this thread."""
         self.pending.backwards += 1
-        self._backwards.append(None)
+        self._backwards.append(threading.get_ident())
 
     def end_backward(self) -> None:
         """It has ended."""
-        self._backwards.pop()
+        self._backwards.remove(threading.get_ident())
         self.pending.backwards -= 1
 
     def before_backward(self, tensors: Any, frame: FrameType) -> None:
@@ -400,10 +400,10 @@ class Training:
             {
                 id(buffer): (name, buffer)
                 for each in pending.called.values()
-                for name, buffer in each.buffers()
+                for name, buffer in buffers(each)
             }.values()
         )
-        called = ", ".join(dict.fromkeys(each.owner for each in pending.called.values()))
+        called = ", ".join(dict.fromkeys(map(class_of, pending.called.values())))
         state = _state(optimizer, names, values)
         tables = self._read(
             trained,

@@ -62,10 +62,20 @@ path = ("head", "Linear", "Net")
 torch.ones(1); torch.ones(1); told.clear(); torch.ops.late.twice(torch.ones(1)); say("late")
 path = ("", "", "")
 
+for _ in range(3):
+    thread = threading.Thread(target=lambda: x * 2)
+    thread.start(); thread.join()
+results["threads"] = len(operations._all)
+
 from torch.utils.flop_counter import FlopCounterMode
 with FlopCounterMode(display=False) as counted: x @ x
 results["flops"] = counted.get_total_flops()
 results["vmap"] = torch.vmap(lambda row: row.cumsum(0))(torch.ones(2, 2)).tolist()
+
+start = torch.ones(3, requires_grad=True)
+cubed = torch.sigmoid(start) * start
+(first,) = torch.autograd.grad(cubed, start, torch.ones(3), create_graph=True)
+told.clear(); first.sum().backward(); say("second")
 
 told.clear(); torch.empty(3); torch.zeros(3).normal_(); say("unwritten")
 results["overwritten"] = sorted(map(str, operations._found("aten::normal_").overwritten))
@@ -128,6 +138,17 @@ def test_operations_that_are_defined_later_are_told_without_their_insides(told):
 
 def test_operations_of_an_extension_that_told_nobody_are_told(told):
     assert names(told["late"]) == ["aten::ones", "late::twice"]
+
+
+def test_nothing_stays_of_a_thread_that_has_ended(told):
+    assert told["threads"] == 1
+
+
+def test_second_derivatives_have_the_line_of_the_forward_call(told):
+    made = line("cubed = torch.sigmoid(start) * start")
+    names = ("aten::sigmoid_backward", "aten::mul.Tensor")
+    lines = {each[2] for each in told["second"] if each[0] in names and each[1] == "backward"}
+    assert lines == {made}
 
 
 def test_modes_and_transformations_of_the_program_work(told):

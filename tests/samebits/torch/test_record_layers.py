@@ -251,6 +251,32 @@ def test_tensors_of_layers_are_those_of_their_digests(made):
     assert seen == len(names) > 40
 
 
+GRAPHS = """
+import gc
+import torch
+from torch import nn
+
+model = nn.Sequential(nn.Linear(4, 4), nn.Tanh(), nn.Linear(4, 1))
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+for step in range(2):
+    for _ in range(5):
+        model(torch.ones(2, 4)).mean()  # is only looked at: no backward frees its graph
+    model(torch.ones(2, 4)).sum().backward()
+    optimizer.step()
+gc.collect()
+kinds = [type(each).__name__ for each in gc.get_objects()]
+print(*(kinds.count(kind) for kind in ("Back", "Hooked")))
+"""
+
+
+@pytest.mark.parametrize("level", ["layer", "operation"])
+def test_a_graph_is_gone_with_the_tensors_that_have_it(start, tmp_path, level):
+    (tmp_path / "train.py").write_text(GRAPHS)
+    done = start("samebits", "record", "--level", level, "--", "python", "train.py", cwd=tmp_path)
+    assert done.stdout.splitlines()[0] == "0 0", done.stderr
+    assert "lacks" not in done.stderr
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("script", "through"),

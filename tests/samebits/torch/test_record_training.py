@@ -108,3 +108,30 @@ def test_what_a_step_leaves_is_copied_once_from_its_device(training, record, mon
         assert copies == [11]  # 4 parameters, 3 buffers, 4 parts of the optimiser's state
     first, second = record.steps()
     assert all(first[kind] != second[kind] for kind in ("parameters", "buffers", "state"))
+
+
+class Renews(torch.nn.Module):
+    """Assigns a buffer anew in each call."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("calls", torch.zeros(1))
+
+    def forward(self, inputs):
+        self.calls = self.calls + 1
+        return inputs
+
+
+def test_a_step_does_not_depend_on_when_a_model_that_was_called_is_freed(training, record):
+    frame, inputs = sys._getframe(), torch.ones(4, 2)
+    model = torch.nn.Linear(2, 2)
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    for kept in (True, False):
+        first = Renews()
+        training.before_call(first, (inputs,), {}, True, frame)(first(inputs), frame)
+        if not kept:
+            del first  # such as one that an exception has held
+        train(training, model, optimizer)
+    held, freed = record.steps()
+    assert held["buffers"] == freed["buffers"] != ""
+    assert not training.pending.called
