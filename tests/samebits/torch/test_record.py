@@ -52,6 +52,7 @@ def test_recording_changes_no_bit(trained):
     assert "samebits" not in recorded.stderr
 
 
+@pytest.mark.slow  # what level operation records holds the layers, too: test_record_operations.py
 def test_recording_layers_changes_no_bit(trained, start, tmp_path):
     plain, *_ = trained
     recorded = start("samebits", "record", "--level", "layer", "--", "python", TRAININGS, cwd=tmp_path)

@@ -306,6 +306,7 @@ def test_recording_changes_no_bit(same_without):
     """SGD and AdamW: a loop, foreach, fused; autocast, channels-last, transformers, checkpoints, and more."""
     (events,) = same_without("python", TRAININGS)
     assert sum(event["event"] == "operation" for event in events) > 2000
+    assert {event["direction"] for event in events if event["event"] == "layer"} == {"forward", "backward"}
 
 
 PUT = """

@@ -286,6 +286,7 @@ def run(start, folder, script, *words, through=("python",)):
     return start("samebits", "twice", *words, "--", *through, "train.py", cwd=folder)
 
 
+@pytest.mark.slow  # the page's example is the same kind
 def test_index_put_with_two_threads_is_named(start, tmp_path):
     done = run(start, tmp_path, FILMS, "--every", "3", "--json")
     assert done.returncode == 1, done.stderr
