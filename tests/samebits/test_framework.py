@@ -38,6 +38,7 @@ OWN = {
         "operations.py": "operations within a graph of TensorFlow's cannot be reached",
         "record_epochs.py": "a loader of torch's is a pass through the data; Keras's loop counts itself",
         "streaming.py": "a loader without a length",
+        "partly_written.py": "a part of operations.py",
         "record_gradients.py": "a part of record_layers.py",
         "record_layers.py": "layers within a graph of TensorFlow's cannot be reached",
         "record_memo.py": "a part of record_operations.py",

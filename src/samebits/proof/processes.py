@@ -8,7 +8,7 @@ import time
 from collections.abc import Collection, Iterator
 from typing import Any
 
-from samebits.run.signals import terminate
+from samebits.run.signals import terminating
 
 GRACE = 5.0  # seconds between SIGTERM and SIGKILL
 SIGNALS = (signal.SIGTERM, signal.SIGHUP)  # Python itself makes an exception of SIGINT
@@ -17,7 +17,7 @@ SIGNALS = (signal.SIGTERM, signal.SIGHUP)  # Python itself makes an exception of
 @contextlib.contextmanager
 def terminable() -> Iterator[None]:
     """A block that SIGTERM and SIGHUP leave as an exception does: with status 128 + number, and tidied up."""
-    former = {number: signal.signal(number, terminate) for number in SIGNALS}
+    former = {number: signal.signal(number, terminating()) for number in SIGNALS}
     try:
         yield
     finally:

@@ -34,7 +34,7 @@ def main(
         settings: a frozen dataclass whose fields were made by `option`.
         arguments: the command line; None takes the process's own.
     """
-    signal.signal(signal.SIGTERM, signals.terminate)
+    signal.signal(signal.SIGTERM, signals.terminating())
     kinds = typing.get_type_hints(settings)
     fields = sorted(dataclasses.fields(settings), key=lambda field: field.name in NAMES)  # type: ignore[arg-type]
     options = [_option(field, kinds[field.name]) for field in fields]  # the training's own come first

@@ -6,27 +6,43 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
-from typing import NoReturn
 
 SAVED = 75  # EX_TEMPFAIL of sysexits.h: not done, nothing is lost, the same command resumes it
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
-_terminated = 0  # the signal that `terminate` was called for
+_terminated = 0  # the signal that a handler of `terminating` was called for
 
 
-def terminate(number: int, frame: FrameType | None) -> NoReturn:
+def terminating() -> Callable[[int, FrameType | None], None]:
     """A handler of signals for a whole program: it unwinds as by an exception, with status 128 + number.
 
     Python prints and drops an exception that a handler raises while a destructor runs, or a callback of an
     import. So what came is remembered, and `end_if_terminated` raises it again.
+
+    A child gets the handler by fork, and dies of the signal as without one. An exception that comes right
+    behind the fork would leave the code that ends the child, and the child would run as a second parent.
     """
-    global _terminated
-    _terminated = number
-    raise SystemExit(128 + number)
+    process = os.getpid()
+
+    def terminate(number: int, frame: FrameType | None) -> None:
+        global _terminated
+        if os.getpid() != process:
+            _die(number)
+            return
+        _terminated = number
+        raise SystemExit(128 + number)
+
+    return terminate
+
+
+def _die(number: int) -> None:
+    """Do what a signal does to a process that has no handler."""
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
 
 
 def end_if_terminated() -> None:
-    """Raise SystemExit if `terminate` was called, and the program continues in spite of it."""
+    """Raise SystemExit if a handler of `terminating` was called, and the program continues in spite of it."""
     if _terminated:
         raise SystemExit(128 + _terminated)
 
@@ -59,8 +75,7 @@ class Interruption:
         def handle(number: int, frame: FrameType | None) -> None:
             if os.getpid() != process:  # a data worker, which got this handler by fork
                 if number == signal.SIGTERM:
-                    signal.signal(number, signal.SIG_DFL)
-                    os.kill(os.getpid(), number)
+                    _die(number)
                 return
             if self.by is not None:  # asked twice: at once, with what was saved before
                 raise SystemExit(128 + number)

@@ -1,12 +1,14 @@
 """A signal whose exception Python drops ends the program anyway."""
 
+import signal
+
 from samebits.run import signals
 
 CODE = """
 import os, signal
 from samebits.run import signals
 
-signal.signal(signal.SIGTERM, signals.terminate)
+signal.signal(signal.SIGTERM, signals.terminating())
 
 class Dying:
     def __del__(self):
@@ -25,6 +27,29 @@ def test_an_exception_that_is_dropped_comes_again(start):
     assert "Exception ignored in" in done.stderr
     assert "SystemExit: 143" in done.stderr
     assert (done.stdout, done.returncode) == ("continued\n", 143)
+
+
+FORKED = """
+import multiprocessing, os, signal
+from samebits.run import signals
+
+signal.signal(signal.SIGTERM, signals.terminating())
+# As `Pool.terminate` does it to a child that has just begun: within the fork, before its own code.
+os.register_at_fork(after_in_child=lambda: os.kill(os.getpid(), signal.SIGTERM))
+child = multiprocessing.get_context("fork").Process(target=print, args=("ran",))
+try:
+    child.start()
+    child.join(60)
+finally:
+    print("tidied up after", child.exitcode, flush=True)
+"""
+
+
+def test_a_child_dies_of_a_signal_that_comes_right_behind_the_fork(start):
+    """It does not tidy up what is its parent's."""
+    done = start("python", "-c", FORKED)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"tidied up after -{signal.SIGTERM:d}\n"
 
 
 TRAINING = """

@@ -20,6 +20,13 @@ CALLS = {
 }
 
 
+@pytest.fixture(autouse=True)
+def as_torch_begins(monkeypatch):
+    """Other tests of this process may have asked for deterministic kernels, and taken some of it back."""
+    others = torch.get_deterministic_debug_mode() == 2 and torch.backends.cudnn.deterministic
+    monkeypatch.setattr(torch.backends.mkldnn, "deterministic", others)
+
+
 def test_nothing_is_told_of_what_was_left_alone():
     assert other_switches.changed() == {}
 
