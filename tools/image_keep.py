@@ -22,7 +22,7 @@ import image  # first: it lets samebits be found
 from samebits._files import cannot_write, write_whole
 from samebits.container_engine import ask
 from samebits.errors import SamebitsError
-from samebits.run.signals import terminate
+from samebits.run.signals import terminating
 from image_archive import CHUNK, Archive, Damaged, read
 
 
@@ -150,7 +150,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, terminate)  # so that nothing half-written stays
+    signal.signal(signal.SIGTERM, terminating())  # so that nothing half-written stays
     try:
         sys.exit(main())
     except SamebitsError as error:

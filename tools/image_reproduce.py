@@ -26,7 +26,7 @@ import image  # first: it lets samebits be found
 from samebits import container_engine
 from samebits._report import print_json
 from samebits.container_engine import ask
-from samebits.run.signals import terminate
+from samebits.run.signals import terminating
 from image_archive import Archive, Damaged, read
 
 INSTALL = "building twice needs buildah: apt-get install buildah"
@@ -261,7 +261,7 @@ def main() -> int:
     buildah = shutil.which("buildah")
     if buildah is None:
         image.fail(INSTALL)
-    signal.signal(signal.SIGTERM, terminate)  # so that the storage is removed
+    signal.signal(signal.SIGTERM, terminating())  # so that the storage is removed
     values, epoch = image.arguments(), image.epoch()
     parent = os.environ.get("TMPDIR") or "/var/tmp"
     built = []
