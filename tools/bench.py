@@ -304,6 +304,17 @@ for name, (make, steps) in work.items():
 AIMS = {"step": (1.03, 1.05), "layer": (1.15, 1.15), "operation": (2.5, 2.5)}
 
 
+def printed(folder: str, script: str, *through: str) -> str:
+    """What a script in a folder prints, run through a command of samebits or without one."""
+    command = [str(ROOT / "entrypoint"), *through, "python", script]
+    return subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout
+
+
+def seconds_in(text: str) -> dict[str, float]:
+    """Those that a script has printed, by the name of each training."""
+    return {name: float(number) for name, number in re.findall(r"^(.+)=([\d.e-]+)$", text, re.M)}
+
+
 def record(rounds: int) -> list[Result]:
     """A training under `samebits record` against the same without, by the processor's time of its steps.
 
@@ -316,10 +327,7 @@ def record(rounds: int) -> list[Result]:
         (Path(folder) / "train.py").write_text(RECORDED)
 
         def taken(*words: str) -> dict[str, float]:
-            command = [str(ROOT / "entrypoint"), *words, "python", "train.py"]
-            done = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)
-            lines = (line.partition("=") for line in done.stdout.splitlines())
-            return {name: float(text) for name, _, text in lines if text}
+            return seconds_in(printed(folder, "train.py", *words))
 
         for _ in range(rounds):
             theirs = taken()
@@ -352,9 +360,7 @@ def twice(rounds: int) -> list[Result]:
         (Path(folder) / "train.py").write_text(RECORDED)
 
         def taken(*words: str) -> dict[str, float]:
-            command = [str(ROOT / "entrypoint"), *words, "python", "train.py"]
-            done = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)
-            return {name: float(text) for name, text in re.findall(r"^(.+)=([\d.e-]+)$", done.stdout, re.M)}
+            return seconds_in(printed(folder, "train.py", *words))
 
         for _ in range(rounds):
             ours, theirs = taken("samebits", "twice", "--every", "1", "--"), taken()
@@ -376,9 +382,8 @@ def record_keras(rounds: int) -> list[Result]:
     with tempfile.TemporaryDirectory() as folder:
 
         def taken(*words: str) -> dict[str, float]:
-            command = [str(ROOT / "entrypoint"), *words, "python", str(ROOT / "tools/bench_keras.py")]
-            done = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)
-            lines = [line.split("=") for line in done.stdout.splitlines() if line.count("=") == 2]
+            text = printed(folder, str(ROOT / "tools/bench_keras.py"), *words)
+            lines = [line.split("=") for line in text.splitlines() if line.count("=") == 2]
             steps.update((name, int(count)) for name, count, _ in lines)
             return {name: float(text) for name, _, text in lines}
 

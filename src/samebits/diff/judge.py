@@ -217,9 +217,7 @@ def _left(kind: str, what: What, tensors: Tensors, place: Any, inputs: tuple[str
 
 
 def _tensors(first: Event, second: Event, ours: Side, theirs: Side, kind: str, a: str, b: str) -> Tensors:
-    names = (
-        side.names.get(event["names"].get(kind, -1), {}) for side, event in ((ours, first), (theirs, second))
-    )
+    names = (side.names.of(event, kind) for side, event in ((ours, first), (theirs, second)))
     first_names, second_names = names
     tensors = compare(a, first_names, b, second_names)
     if tensors.unlike:

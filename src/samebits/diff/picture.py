@@ -204,7 +204,7 @@ class Picture:
         for name in _states(event)[1]:
             self.grid.row(INPUTS, generator_words(name), source, line=line)
         for part in ("parameters", "buffers"):
-            for name in side.names.get(event.get("names", {}).get(part, -1), {}).get("names", ()):
+            for name in side.names.of(event, part).get("names", ()):
                 row = self.grid.row(PARAMETERS, name, source, module_of(name), line)
                 row.buffer = part == "buffers"
         return source
@@ -308,10 +308,7 @@ class Picture:
         if a == b and first["names"] == second["names"]:
             return
         table = kind if kind in ("buffers", "state") else "parameters"
-        names = (
-            side.names.get(event["names"].get(table, -1), {})
-            for side, event in ((self._ours, first), (self._theirs, second))
-        )
+        names = (side.names.of(event, table) for side, event in ((self._ours, first), (self._theirs, second)))
         first_names, second_names = names
         tensors = compare(a, first_names, b, second_names)
         for name, what, words in _cells(tensors, both, kind):

@@ -223,6 +223,10 @@ class Names(dict[int, Event]):
             raise DamagedError(f"more than {MOST_NAMES:,} bytes of tables of names")
         self[event["id"]] = event
 
+    def of(self, event: Event, kind: str) -> Event:
+        """The table of an event's tensors of a kind, such as "parameters"; empty where there is none."""
+        return self.get(event.get("names", {}).get(kind, -1), {})
+
 
 class Process:
     """What one process wrote.
@@ -265,6 +269,21 @@ class Process:
                     return
                 self.seen += 1
                 yield line[:-1]
+
+    def named(self, kind: str) -> Iterator[tuple[Event, Event]]:
+        """Each event of a kind, and the table of its parameters; ends at a damaged line."""
+        names = Names()
+        for line in self.lines():
+            if kind_of(line) not in ("names", kind):
+                continue
+            try:
+                event = parse_event(line)
+                if event["event"] == "names":
+                    names.add(event, len(line))
+                    continue
+            except DamagedError:
+                return
+            yield event, names.of(event, "parameters")
 
     def note(self, what: str, damaged: bool) -> None:
         """Something was not read."""

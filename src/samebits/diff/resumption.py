@@ -45,7 +45,7 @@ def resumption(ours: Process, theirs: Process) -> Resumed | None:
     return next(filter(None, (_where_steps(*pair) for pair in pairs)), None)
 
 
-def _first(process: Process) -> tuple[Event, dict[int, Event]] | None:
+def _first(process: Process) -> tuple[Event, Names] | None:
     """The first model with parameters that a process saw, and its names."""
     names = Names()
     for line in process.lines():
@@ -88,10 +88,10 @@ def _where_begins(earlier: Process, later: Process, number: int) -> Resumed | No
 
 
 def _places(
-    process: Process, initial: Event, initial_names: dict[int, Event], number: int
+    process: Process, initial: Event, initial_names: Names, number: int
 ) -> Iterator[tuple[Resumed, Event | None]]:
     """Each place where a process has the weights of another one's `initial`, and the step that follows."""
-    wanted = initial_names.get(initial["names"].get("parameters", -1), {})
+    wanted = initial_names.of(initial, "parameters")
     needle = initial["parameters"][-DIGITS:].encode()  # the last ones are frozen less often
     names = Names()
     made: dict[int, int] = {}
@@ -114,7 +114,7 @@ def _places(
         if here is not None:
             yield here, event
         made[event["optimizer"]] = event["step"]
-        own = names.get(event["names"].get("parameters", -1), {})
+        own = names.of(event, "parameters")
         tensors = compare(event["parameters"], own, initial["parameters"], wanted)
         if tensors.of and not tensors.differ:
             owner = event["optimizer"]
@@ -208,20 +208,9 @@ def nearest(process: Process, later: Process) -> tuple[int, Tensors] | None:
     if begun is None:
         return None
     initial, initial_names = begun
-    wanted = initial_names.get(initial["names"].get("parameters", -1), {})
-    names = Names()
+    wanted = initial_names.of(initial, "parameters")
     best: tuple[int, Tensors] | None = None
-    for line in process.lines():
-        if kind_of(line) not in ("names", "step"):
-            continue
-        try:
-            event = parse_event(line)
-            if event["event"] == "names":
-                names.add(event, len(line))
-                continue
-        except DamagedError:
-            break
-        own = names.get(event["names"].get("parameters", -1), {})
+    for event, own in process.named("step"):
         tensors = compare(event["parameters"], own, initial["parameters"], wanted)
         if tensors.of and (best is None or len(tensors.differ) < len(best[1].differ)):
             best = event["step"], tensors

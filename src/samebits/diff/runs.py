@@ -10,7 +10,7 @@ from samebits._printable import some
 from samebits.diff.causes import Cause, rank
 from samebits.diff.facts import Facts, sources
 from samebits.diff.place import Place
-from samebits.diff.reader import DamagedError, Names, Record, kind_of, parse_event
+from samebits.diff.reader import Event, Record
 from samebits.diff.records import Result, compare_records
 from samebits.diff.tensors import compare
 from samebits.errors import UsageError
@@ -66,7 +66,7 @@ class Epochs:
     """
 
     def __init__(self, first: Path, second: Path) -> None:
-        ours, theirs = ({epoch: each for epoch, *each in _epochs(path)} for path in (first, second))
+        ours, theirs = map(_epochs, (first, second))
         self.steps: dict[int, int] = {}
         self.differ: tuple[int, tuple[str, ...], int] | None = None
         self.last = 0
@@ -80,24 +80,13 @@ class Epochs:
                 self.last = epoch
 
 
-def _epochs(folder: Path) -> Iterator[tuple[int, Mapping[str, Any], Mapping[str, Any]]]:
-    """Each epoch's number, its event, and the event that has its tensors' names; up to a damaged line."""
+def _epochs(folder: Path) -> dict[int, tuple[Event, Event]]:
+    """By each epoch's number, its event, and the event that has its tensors' names; up to a damaged line."""
     try:
         (process,) = Record(folder / RUN_FILE).processes
     except UsageError:
-        return
-    names = Names()
-    for line in process.lines():
-        if kind_of(line) not in ("names", "epoch"):
-            continue
-        try:
-            event = parse_event(line)
-            if event["event"] == "names":
-                names.add(event, len(line))
-        except DamagedError:
-            return
-        if event["event"] == "epoch":
-            yield event["epoch"], event, names.get(event["names"].get("parameters", -1), {})
+        return {}
+    return {event["epoch"]: (event, names) for event, names in process.named("epoch")}
 
 
 def _place(comparison: Comparison, epochs: Epochs, begun: Result | None, numbers: list[int]) -> Place | None:

@@ -7,7 +7,6 @@ is one call, and so is what torch.compile has compiled. How backward is looked a
 import itertools
 import threading
 import weakref
-from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from types import FrameType
 from typing import Any
@@ -18,6 +17,7 @@ from torch import nn
 from samebits.hashing.digest import digest
 from samebits.record.format import DIGITS, LAYER, MISSING
 from samebits.record.moves import CODE
+from samebits.record.occurrences import Occurrences
 from samebits.record.places import line_of
 from samebits.record.tables import Write
 from samebits.record.values import of_layer
@@ -71,8 +71,7 @@ class State(threading.local):
     def __init__(self, passes: Passes) -> None:
         self.stack: list[Entered] = []
         self.passes = passes
-        self._after: dict[str, int] | None = None
-        self._counts: Counter[tuple[Any, ...]] = Counter()
+        self._occurrences = Occurrences()
 
     def count(self, about: Mapping[str, Any]) -> int:
         """How often this was there since the last step, this time included.
@@ -80,12 +79,8 @@ class State(threading.local):
         Args:
             about: what a line begins with.
         """
-        if self._after != about["after"]:
-            self._after = about["after"]
-            self._counts.clear()
-        who = tuple(about.get(name) for name in ("evaluation", "direction", "module", "model", "name"))
-        self._counts[who] += 1
-        return self._counts[who]
+        who = (about.get(name) for name in ("evaluation", "direction", "module", "model", "name"))
+        return self._occurrences.count(about["after"], *who)
 
 
 class Layers:

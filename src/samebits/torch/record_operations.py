@@ -6,7 +6,6 @@ which somebody wrote a part only has no digest, neither as an output nor as an i
 """
 
 import threading
-from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -14,6 +13,7 @@ import torch
 import xxhash
 
 from samebits.record.format import MISSING, OPERATION
+from samebits.record.occurrences import Occurrences
 from samebits.record.tables import Write
 from samebits.record.values import of_operation
 from samebits.torch.device_digest import KIND, is_for
@@ -30,30 +30,19 @@ OWN = "own"  # the name of a generator that is none of the global ones
 Look = Callable[..., Any]
 
 
-class Count:
+class Count(Occurrences):
     """How often each operation was called since the last step.
 
     Attributes:
         held: bytes of the outputs that were copied since then.
     """
 
-    def __init__(self) -> None:
+    held = 0
+
+    def begin_step(self) -> None:
+        """What was counted belongs to an earlier step."""
+        super().begin_step()
         self.held = 0
-        self._after: Mapping[str, int] | None = None
-        self._counts: Counter[tuple[str, ...]] = Counter()
-
-    def count(self, after: Mapping[str, int], *who: str) -> int:
-        """The number of this call, from 1.
-
-        Args:
-            after: the steps that each optimiser has made.
-            who: what else it is known by.
-        """
-        if self._after != after:
-            self._after, self.held = after, 0
-            self._counts.clear()
-        self._counts[who] += 1
-        return self._counts[who]
 
 
 class Counts(threading.local):
